@@ -1,0 +1,226 @@
+//! Documents and lists of them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::{NdArray, Struct};
+
+/// A document's content: at most one of the three.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Content {
+    /// None is set.
+    #[default]
+    None,
+    /// UTF-8 text.
+    Text(ByteString),
+    /// Bytes of any kind.
+    Blob(Bytes),
+    /// An array, an image's pixels for instance.
+    Tensor(Arc<NdArray>),
+}
+
+/// A score with where it comes from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamedScore {
+    /// The score.
+    pub value: f32,
+    /// The operation that gave it.
+    pub op_name: ByteString,
+    /// For a person.
+    pub description: ByteString,
+    /// The document that it was scored against.
+    pub ref_id: ByteString,
+}
+
+/// Scores by name. A list and not a map: there are few, and their order on the
+/// wire is kept.
+pub type Scores = Vec<(ByteString, NamedScore)>;
+
+/// docarray v1's `Document`.
+///
+/// Cheap to clone: text, bytes, arrays and nested documents are shared.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Document {
+    /// Unique among the documents of an array, by convention and not by force.
+    pub id: ByteString,
+    /// The text, blob or tensor.
+    pub content: Content,
+    /// How many `chunks` lists are above this document.
+    pub granularity: u32,
+    /// How many `matches` lists are above this document.
+    pub adjacency: u32,
+    /// The document whose chunk this is.
+    pub parent_id: ByteString,
+    /// The weight of this document among its siblings.
+    pub weight: f32,
+    /// Where the content comes from.
+    pub uri: ByteString,
+    /// `text`, `image`, ...
+    pub modality: ByteString,
+    /// The content's media type.
+    pub mime_type: ByteString,
+    /// Where a chunk lies in its parent, in whatever unit that has.
+    pub offset: f32,
+    /// The same in more dimensions.
+    pub location: Vec<f32>,
+    /// The parts of this document.
+    pub chunks: DocumentArray,
+    /// The documents that this one matched.
+    pub matches: DocumentArray,
+    /// The vector that stands for this document.
+    pub embedding: Option<Arc<NdArray>>,
+    /// Anything else, as a JSON object.
+    pub tags: Option<Struct>,
+    /// Scores by name.
+    pub scores: Scores,
+    /// Evaluations by name.
+    pub evaluations: Scores,
+    /// docarray's own notes.
+    pub metadata: Option<Struct>,
+}
+
+impl Document {
+    /// A document with a random id and this text.
+    pub fn from_text(text: impl Into<ByteString>) -> Self {
+        Document {
+            id: crate::random_id(),
+            content: Content::Text(text.into()),
+            ..Document::default()
+        }
+    }
+
+    /// The text, empty where the content is something else.
+    pub fn text(&self) -> &str {
+        match &self.content {
+            Content::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    /// This document and all below it.
+    pub(crate) fn total(&self) -> u64 {
+        1u64.saturating_add(self.chunks.total())
+            .saturating_add(self.matches.total())
+    }
+
+    /// 1, and one more for each level below it.
+    pub(crate) fn depth(&self) -> u32 {
+        self.chunks
+            .depth()
+            .max(self.matches.depth())
+            .saturating_add(1)
+    }
+}
+
+/// An ordered list of documents, immutable and shared.
+///
+/// Cloning one costs one reference count, which is how an executor's original
+/// is kept while the executor changes a copy.
+#[derive(Debug, Clone)]
+pub struct DocumentArray {
+    docs: Arc<Vec<Arc<Document>>>,
+    total: u64,
+    depth: u32,
+}
+
+impl DocumentArray {
+    /// An empty array.
+    pub fn new() -> Self {
+        DocumentArray::default()
+    }
+
+    /// Documents with random ids and these texts.
+    pub fn from_texts<T: Into<ByteString>>(texts: impl IntoIterator<Item = T>) -> Self {
+        texts.into_iter().map(Document::from_text).collect()
+    }
+
+    /// How many documents there are, those nested in them not counted.
+    pub fn len(&self) -> usize {
+        self.docs.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.docs.is_empty()
+    }
+
+    /// How many documents there are in all, chunks and matches included.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// How deep they nest: 0 when empty, 1 without chunks and matches.
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// The document at `index`.
+    pub fn get(&self, index: usize) -> Option<&Document> {
+        self.docs.get(index).map(Arc::as_ref)
+    }
+
+    /// The documents in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Document> + DoubleEndedIterator {
+        self.docs.iter().map(Arc::as_ref)
+    }
+
+    /// The documents' texts in order, empty where the content is something else.
+    pub fn texts(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.iter().map(Document::text)
+    }
+
+    /// The documents as they are shared.
+    pub(crate) fn shared(&self) -> &[Arc<Document>] {
+        &self.docs
+    }
+}
+
+impl Default for DocumentArray {
+    fn default() -> Self {
+        use std::sync::LazyLock;
+        // Every document holds two arrays, nearly always empty: one allocation for all.
+        static EMPTY: LazyLock<Arc<Vec<Arc<Document>>>> = LazyLock::new(Arc::default);
+        DocumentArray {
+            docs: EMPTY.clone(),
+            total: 0,
+            depth: 0,
+        }
+    }
+}
+
+impl PartialEq for DocumentArray {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.docs, &other.docs) || self.docs == other.docs
+    }
+}
+
+impl From<Vec<Arc<Document>>> for DocumentArray {
+    fn from(docs: Vec<Arc<Document>>) -> Self {
+        if docs.is_empty() {
+            return DocumentArray::default();
+        }
+        let total = docs
+            .iter()
+            .fold(0u64, |sum, doc| sum.saturating_add(doc.total()));
+        let depth = docs.iter().map(|doc| doc.depth()).max().unwrap_or(0);
+        DocumentArray {
+            docs: Arc::new(docs),
+            total,
+            depth,
+        }
+    }
+}
+
+impl FromIterator<Document> for DocumentArray {
+    fn from_iter<I: IntoIterator<Item = Document>>(docs: I) -> Self {
+        docs.into_iter().map(Arc::new).collect::<Vec<_>>().into()
+    }
+}
+
+impl FromIterator<Arc<Document>> for DocumentArray {
+    fn from_iter<I: IntoIterator<Item = Arc<Document>>>(docs: I) -> Self {
+        docs.into_iter().collect::<Vec<_>>().into()
+    }
+}

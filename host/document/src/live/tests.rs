@@ -1,0 +1,353 @@
+use super::*;
+use NestedField::{Chunks, Matches};
+
+fn live(texts: &[&str]) -> LiveArray {
+    LiveArray::new(
+        DocumentArray::from_texts(texts.iter().map(|text| (*text).to_owned())),
+        Limits::default(),
+    )
+}
+
+fn texts(array: &LiveArray) -> Vec<String> {
+    array
+        .strings(StringField::Text, &Rows::All)
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn strings(values: &[&str]) -> Vec<ByteString> {
+    values
+        .iter()
+        .map(|value| ByteString::from(*value))
+        .collect()
+}
+
+#[test]
+fn writes_leave_the_original_alone_and_share_what_is_untouched() {
+    let docs = DocumentArray::from_texts(["a", "b", "c"]);
+    let array = LiveArray::new(docs.clone(), Limits::default());
+    array
+        .set_strings(StringField::Text, &Rows::List(vec![1]), strings(&["B"]))
+        .unwrap();
+    let after = array.snapshot();
+    assert_eq!(docs.texts().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(after.texts().collect::<Vec<_>>(), ["a", "B", "c"]);
+    assert!(Arc::ptr_eq(&docs.shared()[0], &after.shared()[0]));
+    assert!(!Arc::ptr_eq(&docs.shared()[1], &after.shared()[1]));
+}
+
+#[test]
+fn nothing_written_gives_back_the_very_documents() {
+    let mut doc = Document::from_text("a");
+    doc.chunks = DocumentArray::from_texts(["x", "y"]);
+    let docs: DocumentArray = [doc].into_iter().collect();
+    let array = LiveArray::new(docs.clone(), Limits::default());
+    // Looking at the chunks makes nodes of them, which is no change.
+    assert_eq!(texts(&array.flatten(&[Chunks])), ["x", "y"]);
+    let after = array.snapshot();
+    assert!(Arc::ptr_eq(&docs.shared()[0], &after.shared()[0]));
+}
+
+#[test]
+fn rows_are_checked() {
+    let array = live(&["a", "b"]);
+    for (rows, message) in [
+        (
+            Rows::Span { start: 1, count: 2 },
+            "rows 1 to 3 were asked for, but the array has 2",
+        ),
+        (
+            Rows::Span {
+                start: u32::MAX,
+                count: u32::MAX,
+            },
+            "rows 4294967295 to 8589934590 were asked for, but the array has 2",
+        ),
+        (
+            Rows::List(vec![0, 2]),
+            "row 2 was asked for, but the array has 2",
+        ),
+    ] {
+        let error = array.strings(StringField::Text, &rows).unwrap_err();
+        assert_eq!(error, LiveError::OutOfRange(message.to_owned()));
+    }
+    let error = array
+        .set_strings(StringField::Text, &Rows::All, strings(&["x"]))
+        .unwrap_err();
+    assert_eq!(error.to_string(), "1 values were given for 2 rows");
+    assert_eq!(texts(&array), ["a", "b"]);
+}
+
+#[test]
+fn packed_columns_go_both_ways_and_are_checked() {
+    let array = live(&["añ", "", "c"]);
+    let packed = array.packed_strings(StringField::Text, &Rows::All).unwrap();
+    assert_eq!(packed.ends, [3, 3, 4]);
+    array
+        .set_packed_strings(StringField::Uri, &Rows::All, packed.clone())
+        .unwrap();
+    assert_eq!(
+        array.strings(StringField::Uri, &Rows::All).unwrap(),
+        strings(&["añ", "", "c"])
+    );
+    for (bytes, ends) in [
+        (&b"abc"[..], vec![1, 2, 4]),
+        (b"abc", vec![2, 1, 3]),
+        (b"abc", vec![1, 2, 2]),
+        ("añc".as_bytes(), vec![1, 2, 4]),
+        (b"abc", vec![1, 3]),
+    ] {
+        let packed = Packed {
+            bytes: Bytes::copy_from_slice(bytes),
+            ends,
+        };
+        let error = array.set_packed_strings(StringField::Uri, &Rows::All, packed);
+        assert!(matches!(error, Err(LiveError::Invalid(_))), "{error:?}");
+    }
+}
+
+#[test]
+fn content_is_one_of_three() {
+    let array = live(&["a"]);
+    array
+        .set_blobs(&Rows::All, vec![Bytes::from_static(b"x")])
+        .unwrap();
+    assert_eq!(array.contents(&Rows::All).unwrap(), [ContentKind::Blob]);
+    assert_eq!(texts(&array), [""]);
+    array
+        .set_ndarrays(
+            NdArrayField::Tensor,
+            &Rows::All,
+            vec![Some(NdArray::numpy(Dense::from_f32(&[1.0])))],
+        )
+        .unwrap();
+    assert_eq!(array.contents(&Rows::All).unwrap(), [ContentKind::Tensor]);
+    assert_eq!(array.blobs(&Rows::All).unwrap(), [Bytes::new()]);
+    // Unsetting a tensor that is not there leaves the text.
+    array
+        .set_strings(StringField::Text, &Rows::All, strings(&["t"]))
+        .unwrap();
+    array
+        .set_ndarrays(NdArrayField::Tensor, &Rows::All, vec![None])
+        .unwrap();
+    assert_eq!(texts(&array), ["t"]);
+}
+
+#[test]
+fn selections_share_documents_and_not_the_list() {
+    let array = live(&["a", "b", "c"]);
+    let some = array.select(&Rows::List(vec![2, 0])).unwrap();
+    some.set_strings(StringField::Text, &Rows::All, strings(&["C", "A"]))
+        .unwrap();
+    some.arrange(&[1]).unwrap();
+    assert_eq!(texts(&array), ["A", "b", "C"]);
+    assert_eq!(texts(&some), ["A"]);
+}
+
+#[test]
+fn nested_lists_are_shared_and_marked_as_docarray_marks_them() {
+    let array = live(&["a", "b"]);
+    let chunks = array.nested(Chunks, 1).unwrap();
+    chunks.append_new(2).unwrap();
+    chunks
+        .set_strings(StringField::Text, &Rows::All, strings(&["x", "y"]))
+        .unwrap();
+    let matches = array.nested(Matches, 0).unwrap();
+    matches.extend(&array, &Rows::List(vec![1])).unwrap();
+    assert_eq!(array.nested_lengths(Chunks, &Rows::All).unwrap(), [0, 2]);
+    assert_eq!(texts(&array.nested(Chunks, 1).unwrap()), ["x", "y"]);
+
+    let after = array.snapshot();
+    let (a, b) = (after.get(0).unwrap(), after.get(1).unwrap());
+    assert_eq!(b.chunks.texts().collect::<Vec<_>>(), ["x", "y"]);
+    let x = b.chunks.get(0).unwrap();
+    assert_eq!((&x.parent_id, x.granularity), (&b.id, 1));
+    assert_eq!(x.id.len(), 32);
+    let copy = a.matches.get(0).unwrap();
+    assert_eq!((&copy.id, copy.adjacency), (&b.id, 1));
+    assert_eq!(copy.chunks.len(), 2);
+    assert_eq!(after.depth(), 3);
+    assert_eq!(after.total(), 2 + 2 + 3);
+}
+
+#[test]
+fn copies_are_copies() {
+    let array = live(&["a"]);
+    array.extend(&array, &Rows::All).unwrap();
+    array
+        .set_strings(StringField::Text, &Rows::List(vec![1]), strings(&["copy"]))
+        .unwrap();
+    assert_eq!(texts(&array), ["a", "copy"]);
+    array.insert(1, &live(&["other"]), &Rows::All).unwrap();
+    assert_eq!(texts(&array), ["a", "other", "copy"]);
+    let error = array.insert(9, &live(&[]), &Rows::All).unwrap_err();
+    assert!(matches!(error, LiveError::OutOfRange(_)));
+}
+
+#[test]
+fn arrange_removes_reorders_and_refuses_doubles() {
+    let array = live(&["a", "b", "c"]);
+    array.arrange(&[2, 0]).unwrap();
+    assert_eq!(texts(&array), ["c", "a"]);
+    let error = array.arrange(&[0, 0]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "row 0 is named twice; use `extend` to copy documents"
+    );
+    array.arrange(&[]).unwrap();
+    assert_eq!(array.length(), 0);
+}
+
+#[test]
+fn a_document_cannot_be_grown_without_bound() {
+    let limits = Limits {
+        documents: 100,
+        depth: 5,
+    };
+    let array = LiveArray::new(DocumentArray::from_texts(["a"]), limits);
+    // Into itself, again and again: twice as many each time.
+    let error = (0..64)
+        .find_map(|_| {
+            array
+                .nested(Chunks, 0)
+                .unwrap()
+                .extend(&array, &Rows::All)
+                .err()
+        })
+        .unwrap();
+    assert!(matches!(error, LiveError::Limit(_)));
+    assert!(array.snapshot().total() <= 100);
+
+    let array = LiveArray::new(DocumentArray::from_texts(["a"]), limits);
+    let mut inner = array.nested(Chunks, 0).unwrap();
+    let error = (0..64).find_map(|_| {
+        if let Err(error) = inner.append_new(1) {
+            return Some(error);
+        }
+        inner = inner.nested(Matches, 0).unwrap();
+        None
+    });
+    assert_eq!(
+        error.unwrap().to_string(),
+        "documents would be nested 6 levels deep; at most 5 are allowed"
+    );
+    assert_eq!(array.snapshot().depth(), 5);
+    assert!(matches!(
+        array.append_new(u32::MAX),
+        Err(LiveError::Limit(_))
+    ));
+}
+
+#[test]
+fn set_nested_replaces_what_other_handles_see() {
+    let array = live(&["a"]);
+    let chunks = array.nested(Chunks, 0).unwrap();
+    chunks.append_new(3).unwrap();
+    array.set_nested(Chunks, 0, &live(&["x"])).unwrap();
+    assert_eq!(texts(&chunks), ["x"]);
+    // Its own chunks as its source.
+    array.set_nested(Chunks, 0, &chunks).unwrap();
+    assert_eq!(texts(&array.flatten(&[Chunks])), ["x"]);
+    array.clear(Fields::CHUNKS, &Rows::All).unwrap();
+    assert_eq!(chunks.length(), 0);
+    assert_eq!(array.snapshot().depth(), 1);
+}
+
+#[test]
+fn matrices_stack_and_split() {
+    let array = live(&["a", "b"]);
+    assert_eq!(array.matrix(NdArrayField::Embedding, &Rows::All), Ok(None));
+    let matrix = Matrix {
+        dtype: "<f4".into(),
+        shape: vec![2],
+        buffer: Bytes::from_static(&[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0]),
+        cls_name: "numpy".into(),
+    };
+    array
+        .set_matrix(NdArrayField::Embedding, &Rows::All, matrix.clone())
+        .unwrap();
+    assert_eq!(
+        array.matrix(NdArrayField::Embedding, &Rows::All),
+        Ok(Some(matrix.clone()))
+    );
+    let error = array
+        .set_matrix(
+            NdArrayField::Embedding,
+            &Rows::List(vec![0]),
+            matrix.clone(),
+        )
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "1 rows of shape [2] and dtype <f4 need 8 bytes, but there are 16"
+    );
+    let wild = Matrix {
+        shape: vec![u32::MAX; 4],
+        ..matrix
+    };
+    assert!(
+        array
+            .set_matrix(NdArrayField::Embedding, &Rows::All, wild)
+            .is_err()
+    );
+}
+
+#[test]
+fn tags_are_json_objects() {
+    let array = live(&["a", "b"]);
+    array
+        .set_json_objects(
+            JsonField::Tags,
+            &Rows::All,
+            strings(&[r#"{"price": 3.0, "nested": {"a": [1, null]}}"#, ""]),
+        )
+        .unwrap();
+    assert_eq!(
+        array.json_objects(JsonField::Tags, &Rows::All).unwrap(),
+        strings(&[r#"{"nested":{"a":[1,null]},"price":3}"#, ""])
+    );
+    let error = array
+        .set_json_objects(JsonField::Tags, &Rows::List(vec![1]), strings(&["[]"]))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "value 0: expected a JSON object, found a list"
+    );
+}
+
+#[test]
+fn scores_keep_the_last_of_a_name() {
+    use crate::NamedScore;
+    let array = live(&["a"]);
+    let score = |value| NamedScore {
+        value,
+        ..NamedScore::default()
+    };
+    array
+        .set_scores(
+            ScoreField::Scores,
+            &Rows::All,
+            vec![vec![
+                ("a".into(), score(1.0)),
+                ("b".into(), score(2.0)),
+                ("a".into(), score(3.0)),
+            ]],
+        )
+        .unwrap();
+    let scores = array.scores(ScoreField::Scores, &Rows::All).unwrap();
+    let values: Vec<_> = scores[0].iter().map(|(n, s)| (&**n, s.value)).collect();
+    assert_eq!(values, [("b", 2.0), ("a", 3.0)]);
+}
+
+#[test]
+fn lists_are_used_again_when_their_handles_are_gone() {
+    let array = live(&["a"]);
+    for _ in 0..100 {
+        drop(array.select(&Rows::All).unwrap());
+        drop(array.share());
+    }
+    assert_eq!(array.lock().lists.len(), 2);
+    assert_eq!(texts(&array), ["a"]);
+}

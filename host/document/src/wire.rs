@@ -1,0 +1,874 @@
+//! docarray v1's protobuf form of documents, read without copying.
+//!
+//! Written by hand rather than derived, for three things that a derived decoder
+//! does not give: strings and nested objects that stay slices of the frame,
+//! values that are checked while they are read (so that a `Document` is valid
+//! when it exists), and errors that say which document and field they are about.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes};
+use bytestring::ByteString;
+use prost::encoding::{
+    WireType, decode_varint, encode_key, encode_varint, encoded_len_varint, key_len,
+};
+
+use crate::array::{Content, Document, DocumentArray, NamedScore, Scores};
+use crate::ndarray::{Dense, NdArray, NdArrayData, Sparse};
+use crate::{Limits, Struct};
+
+/// What is wrong with the bytes at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Truncated,
+    Varint,
+    Key,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Truncated => "the bytes end in the middle of a value",
+            Fault::Varint => "a number has more than 64 bits",
+            Fault::Key => "a field has no valid tag and wire type",
+        })
+    }
+}
+
+/// One field's value as the wire has it.
+pub(crate) enum Field {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32(u32),
+    Len(Bytes),
+}
+
+/// Reads the fields of one message.
+pub(crate) struct Reader {
+    bytes: Bytes,
+}
+
+impl Reader {
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Reader { bytes }
+    }
+
+    fn varint(&mut self) -> Result<u64, Fault> {
+        decode_varint(&mut self.bytes).map_err(|_| {
+            if self.bytes.len() < 10 {
+                Fault::Truncated
+            } else {
+                Fault::Varint
+            }
+        })
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Field)>, Fault> {
+        if self.bytes.is_empty() {
+            return Ok(None);
+        }
+        let key = self.varint()?;
+        let tag = u32::try_from(key >> 3).map_err(|_| Fault::Key)?;
+        if tag == 0 {
+            return Err(Fault::Key);
+        }
+        let field = match key & 7 {
+            0 => Field::Varint(self.varint()?),
+            1 if self.bytes.len() >= 8 => Field::Fixed64(self.bytes.get_u64_le()),
+            5 if self.bytes.len() >= 4 => Field::Fixed32(self.bytes.get_u32_le()),
+            2 => {
+                let len = usize::try_from(self.varint()?).map_err(|_| Fault::Truncated)?;
+                if len > self.bytes.len() {
+                    return Err(Fault::Truncated);
+                }
+                Field::Len(self.bytes.split_to(len))
+            }
+            1 | 5 => return Err(Fault::Truncated),
+            // Groups were gone from protobuf before docarray began.
+            _ => return Err(Fault::Key),
+        };
+        Ok(Some((tag, field)))
+    }
+}
+
+/// Why bytes are not a `docarray.DocumentArrayProto`, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeError {
+    /// From the innermost place outwards.
+    path: Vec<String>,
+    reason: String,
+}
+
+impl DecodeError {
+    fn new(reason: impl fmt::Display) -> Self {
+        DecodeError {
+            path: Vec::new(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn at(mut self, place: impl fmt::Display) -> Self {
+        self.path.push(place.to_string());
+        self
+    }
+
+    /// The document and field, as in `docs[3].chunks[0].tensor`. Of a place
+    /// nested very deep only both ends are told.
+    pub fn path(&self) -> String {
+        const SHOWN: usize = 8;
+        let mut places: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
+        if places.len() > SHOWN {
+            places.splice(SHOWN / 2..places.len() - SHOWN / 2, ["…"]);
+        }
+        places.join(".")
+    }
+
+    /// What is wrong there.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            f.write_str(&self.reason)
+        } else {
+            write!(f, "{}: {}", self.path(), self.reason)
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl From<Fault> for DecodeError {
+    fn from(fault: Fault) -> Self {
+        DecodeError::new(fault)
+    }
+}
+
+type Result<T, E = DecodeError> = std::result::Result<T, E>;
+
+/// What is left of the [`Limits`] while decoding.
+struct Budget {
+    documents: u64,
+    limits: Limits,
+}
+
+fn bytes(field: Field) -> Result<Bytes> {
+    match field {
+        Field::Len(bytes) => Ok(bytes),
+        _ => Err(DecodeError::new("the field has the wrong wire type")),
+    }
+}
+
+fn string(field: Field) -> Result<ByteString> {
+    ByteString::try_from(bytes(field)?).map_err(|_| DecodeError::new("the string is not UTF-8"))
+}
+
+fn uint32(field: Field) -> Result<u32> {
+    match field {
+        // As protobuf has it: a number too large for the field loses its upper bits.
+        Field::Varint(value) => Ok(value as u32),
+        _ => Err(DecodeError::new("the field has the wrong wire type")),
+    }
+}
+
+fn float(field: Field) -> Result<f32> {
+    match field {
+        Field::Fixed32(bits) => Ok(f32::from_bits(bits)),
+        _ => Err(DecodeError::new("the field has the wrong wire type")),
+    }
+}
+
+fn uint32s(field: Field, out: &mut Vec<u32>) -> Result<()> {
+    match field {
+        Field::Len(mut packed) => {
+            while !packed.is_empty() {
+                out.push(decode_varint(&mut packed).map_err(|_| Fault::Truncated)? as u32);
+            }
+            Ok(())
+        }
+        single => {
+            out.push(uint32(single)?);
+            Ok(())
+        }
+    }
+}
+
+fn floats(field: Field, out: &mut Vec<f32>) -> Result<()> {
+    match field {
+        Field::Len(packed) => {
+            let values = packed.chunks_exact(4);
+            if !values.remainder().is_empty() {
+                return Err(DecodeError::new(
+                    "packed floats whose length is no multiple of 4",
+                ));
+            }
+            out.extend(values.filter_map(|value| Some(f32::from_le_bytes(value.try_into().ok()?))));
+            Ok(())
+        }
+        single => {
+            out.push(float(single)?);
+            Ok(())
+        }
+    }
+}
+
+/// A message field that occurs twice stands for its occurrences merged, which
+/// for the encoded form is one after the other.
+fn merge(slot: &mut Option<Bytes>, more: Bytes) {
+    *slot = Some(match slot.take() {
+        None => more,
+        Some(first) => [first, more].concat().into(),
+    });
+}
+
+fn structure(bytes: Option<Bytes>) -> Result<Option<Struct>> {
+    bytes
+        .map(|bytes| Struct::decode(bytes).map_err(DecodeError::new))
+        .transpose()
+}
+
+fn dense(bytes: Bytes) -> Result<Dense> {
+    let (mut dtype, mut shape, mut buffer) = (ByteString::new(), Vec::new(), Bytes::new());
+    let mut reader = Reader::new(bytes);
+    while let Some((tag, field)) = reader.next()? {
+        match tag {
+            1 => buffer = self::bytes(field).map_err(|e| e.at("buffer"))?,
+            2 => uint32s(field, &mut shape).map_err(|e| e.at("shape"))?,
+            3 => dtype = string(field).map_err(|e| e.at("dtype"))?,
+            _ => {}
+        }
+    }
+    Dense::new(dtype, shape, buffer).map_err(DecodeError::new)
+}
+
+fn sparse(bytes: Bytes) -> Result<Sparse> {
+    let (mut indices, mut values, mut shape) = (None, None, Vec::new());
+    let mut reader = Reader::new(bytes);
+    while let Some((tag, field)) = reader.next()? {
+        match tag {
+            1 => merge(&mut indices, self::bytes(field)?),
+            2 => merge(&mut values, self::bytes(field)?),
+            3 => uint32s(field, &mut shape).map_err(|e| e.at("shape"))?,
+            _ => {}
+        }
+    }
+    Ok(Sparse {
+        indices: dense(indices.unwrap_or_default()).map_err(|e| e.at("indices"))?,
+        values: dense(values.unwrap_or_default()).map_err(|e| e.at("values"))?,
+        shape,
+    })
+}
+
+fn ndarray(bytes: Bytes) -> Result<NdArray> {
+    enum Raw {
+        Dense(Option<Bytes>),
+        Sparse(Option<Bytes>),
+    }
+    let (mut raw, mut cls_name, mut parameters) = (None, ByteString::new(), None);
+    let mut reader = Reader::new(bytes);
+    while let Some((tag, field)) = reader.next()? {
+        match tag {
+            1 => {
+                let mut slot = match raw {
+                    Some(Raw::Dense(slot)) => slot,
+                    _ => None,
+                };
+                merge(&mut slot, self::bytes(field)?);
+                raw = Some(Raw::Dense(slot));
+            }
+            2 => {
+                let mut slot = match raw {
+                    Some(Raw::Sparse(slot)) => slot,
+                    _ => None,
+                };
+                merge(&mut slot, self::bytes(field)?);
+                raw = Some(Raw::Sparse(slot));
+            }
+            3 => cls_name = string(field).map_err(|e| e.at("cls_name"))?,
+            4 => merge(&mut parameters, self::bytes(field)?),
+            _ => {}
+        }
+    }
+    let data = match raw {
+        None => None,
+        Some(Raw::Dense(bytes)) => Some(NdArrayData::Dense(dense(bytes.unwrap_or_default())?)),
+        Some(Raw::Sparse(bytes)) => Some(NdArrayData::Sparse(sparse(bytes.unwrap_or_default())?)),
+    };
+    Ok(NdArray {
+        data,
+        cls_name,
+        parameters: structure(parameters).map_err(|e| e.at("parameters"))?,
+    })
+}
+
+fn named_score(bytes: Bytes) -> Result<NamedScore> {
+    let mut score = NamedScore::default();
+    let mut reader = Reader::new(bytes);
+    while let Some((tag, field)) = reader.next()? {
+        match tag {
+            1 => score.value = float(field)?,
+            2 => score.op_name = string(field)?,
+            3 => score.description = string(field)?,
+            4 => score.ref_id = string(field)?,
+            _ => {}
+        }
+    }
+    Ok(score)
+}
+
+fn score(bytes: Bytes, scores: &mut Scores) -> Result<()> {
+    let (mut name, mut value) = (ByteString::new(), Bytes::new());
+    let mut reader = Reader::new(bytes);
+    while let Some((tag, field)) = reader.next()? {
+        match tag {
+            1 => name = string(field)?,
+            2 => value = self::bytes(field)?,
+            _ => {}
+        }
+    }
+    let value = named_score(value).map_err(|e| e.at(format_args!("{:?}", &*name)))?;
+    // A map: of a repeated key the last counts.
+    match scores.iter_mut().find(|(other, _)| *other == name) {
+        Some((_, slot)) => *slot = value,
+        None => scores.push((name, value)),
+    }
+    Ok(())
+}
+
+/// A oneof's member that a message type holds, until it is known to be the last.
+enum RawContent {
+    Ready(Content),
+    Tensor(Option<Bytes>),
+}
+
+fn document(bytes: Bytes, depth: u32, budget: &mut Budget) -> Result<Document> {
+    if depth > budget.limits.depth {
+        return Err(DecodeError::new(format_args!(
+            "documents are nested deeper than {} levels",
+            budget.limits.depth
+        )));
+    }
+    budget.documents = budget.documents.checked_sub(1).ok_or_else(|| {
+        DecodeError::new(format_args!(
+            "the request holds more than {} documents, chunks and matches included",
+            budget.limits.documents
+        ))
+    })?;
+
+    let mut doc = Document::default();
+    let mut content = RawContent::Ready(Content::None);
+    let (mut embedding, mut tags, mut metadata) = (None, None, None);
+    let (mut chunks, mut matches) = (Vec::new(), Vec::new());
+    let mut reader = Reader::new(bytes);
+    while let Some((tag, field)) = reader.next()? {
+        match tag {
+            1 => doc.id = string(field).map_err(|e| e.at("id"))?,
+            2 => {
+                let blob = self::bytes(field).map_err(|e| e.at("blob"))?;
+                content = RawContent::Ready(Content::Blob(blob));
+            }
+            3 => {
+                let mut slot = match content {
+                    RawContent::Tensor(slot) => slot,
+                    RawContent::Ready(_) => None,
+                };
+                merge(&mut slot, self::bytes(field).map_err(|e| e.at("tensor"))?);
+                content = RawContent::Tensor(slot);
+            }
+            4 => {
+                let text = string(field).map_err(|e| e.at("text"))?;
+                content = RawContent::Ready(Content::Text(text));
+            }
+            5 => doc.granularity = uint32(field).map_err(|e| e.at("granularity"))?,
+            6 => doc.adjacency = uint32(field).map_err(|e| e.at("adjacency"))?,
+            7 => doc.parent_id = string(field).map_err(|e| e.at("parent_id"))?,
+            8 => doc.weight = float(field).map_err(|e| e.at("weight"))?,
+            9 => doc.uri = string(field).map_err(|e| e.at("uri"))?,
+            10 => doc.modality = string(field).map_err(|e| e.at("modality"))?,
+            11 => doc.mime_type = string(field).map_err(|e| e.at("mime_type"))?,
+            12 => doc.offset = float(field).map_err(|e| e.at("offset"))?,
+            13 => floats(field, &mut doc.location).map_err(|e| e.at("location"))?,
+            14 | 15 => {
+                let (list, name) = match tag {
+                    14 => (&mut chunks, "chunks"),
+                    _ => (&mut matches, "matches"),
+                };
+                let nested = self::bytes(field)
+                    .and_then(|bytes| document(bytes, depth + 1, budget))
+                    .map_err(|e| e.at(format_args!("{name}[{}]", list.len())))?;
+                list.push(Arc::new(nested));
+            }
+            16 => merge(
+                &mut embedding,
+                self::bytes(field).map_err(|e| e.at("embedding"))?,
+            ),
+            17 => merge(&mut tags, self::bytes(field).map_err(|e| e.at("tags"))?),
+            18 => self::bytes(field)
+                .and_then(|bytes| score(bytes, &mut doc.scores))
+                .map_err(|e| e.at("scores"))?,
+            19 => self::bytes(field)
+                .and_then(|bytes| score(bytes, &mut doc.evaluations))
+                .map_err(|e| e.at("evaluations"))?,
+            20 => merge(
+                &mut metadata,
+                self::bytes(field).map_err(|e| e.at("_metadata"))?,
+            ),
+            _ => {}
+        }
+    }
+    doc.content = match content {
+        RawContent::Ready(content) => content,
+        RawContent::Tensor(bytes) => {
+            let tensor = ndarray(bytes.unwrap_or_default()).map_err(|e| e.at("tensor"))?;
+            Content::Tensor(Arc::new(tensor))
+        }
+    };
+    doc.embedding = embedding
+        .map(|bytes| ndarray(bytes).map(Arc::new))
+        .transpose()
+        .map_err(|e| e.at("embedding"))?;
+    doc.tags = structure(tags).map_err(|e| e.at("tags"))?;
+    doc.metadata = structure(metadata).map_err(|e| e.at("_metadata"))?;
+    doc.chunks = DocumentArray::from(chunks);
+    doc.matches = DocumentArray::from(matches);
+    Ok(doc)
+}
+
+impl DocumentArray {
+    /// Reads an encoded `docarray.DocumentArrayProto` (docarray v1), whose
+    /// strings, blobs and buffers stay slices of `bytes`.
+    ///
+    /// # Errors
+    /// When it is malformed, holds a string that is not UTF-8 or an array whose
+    /// shape does not fit its bytes, or exceeds `limits`. The error names the
+    /// document and field.
+    pub fn decode_within(bytes: Bytes, limits: Limits) -> Result<Self, DecodeError> {
+        let mut budget = Budget {
+            documents: limits.documents,
+            limits,
+        };
+        let mut docs = Vec::new();
+        let mut reader = Reader::new(bytes);
+        while let Some((tag, field)) = reader.next().map_err(|e| DecodeError::from(e).at("docs"))? {
+            if tag == 1 {
+                let doc = self::bytes(field)
+                    .and_then(|bytes| document(bytes, 1, &mut budget))
+                    .map_err(|e| e.at(format_args!("docs[{}]", docs.len())))?;
+                docs.push(Arc::new(doc));
+            }
+        }
+        Ok(DocumentArray::from(docs))
+    }
+
+    /// [`decode_within`](Self::decode_within) the default [`Limits`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        DocumentArray::decode_within(bytes, Limits::default())
+    }
+
+    /// Bytes that [`encode`](Self::encode) writes.
+    pub fn encoded_len(&self) -> usize {
+        self.iter()
+            .map(|doc| message_len(1, document_len(doc)))
+            .sum()
+    }
+
+    /// Writes a `docarray.DocumentArrayProto`.
+    pub fn encode(&self, out: &mut impl BufMut) {
+        for doc in self.iter() {
+            put_message(1, document_len(doc), out);
+            write_document(doc, out);
+        }
+    }
+}
+
+// --- lengths and writing ---------------------------------------------------
+//
+// As proto3 has it, a scalar of its default value is not written; a message or
+// a oneof's member is written when it is set, be it empty.
+
+fn message_len(tag: u32, len: usize) -> usize {
+    key_len(tag) + encoded_len_varint(len as u64) + len
+}
+
+fn bytes_len(tag: u32, value: &[u8]) -> usize {
+    if value.is_empty() {
+        0
+    } else {
+        message_len(tag, value.len())
+    }
+}
+
+fn uint32_len(tag: u32, value: u32) -> usize {
+    if value == 0 {
+        0
+    } else {
+        key_len(tag) + encoded_len_varint(u64::from(value))
+    }
+}
+
+fn float_len(tag: u32, value: f32) -> usize {
+    if value.to_bits() == 0 {
+        0
+    } else {
+        key_len(tag) + 4
+    }
+}
+
+fn uint32s_len(tag: u32, values: &[u32]) -> usize {
+    if values.is_empty() {
+        0
+    } else {
+        message_len(tag, varints_len(values))
+    }
+}
+
+fn varints_len(values: &[u32]) -> usize {
+    values
+        .iter()
+        .map(|value| encoded_len_varint(u64::from(*value)))
+        .sum()
+}
+
+fn put_message(tag: u32, len: usize, out: &mut impl BufMut) {
+    encode_key(tag, WireType::LengthDelimited, out);
+    encode_varint(len as u64, out);
+}
+
+fn put_set_bytes(tag: u32, value: &[u8], out: &mut impl BufMut) {
+    put_message(tag, value.len(), out);
+    out.put_slice(value);
+}
+
+fn put_bytes(tag: u32, value: &[u8], out: &mut impl BufMut) {
+    if !value.is_empty() {
+        put_set_bytes(tag, value, out);
+    }
+}
+
+fn put_uint32(tag: u32, value: u32, out: &mut impl BufMut) {
+    if value != 0 {
+        encode_key(tag, WireType::Varint, out);
+        encode_varint(u64::from(value), out);
+    }
+}
+
+fn put_float(tag: u32, value: f32, out: &mut impl BufMut) {
+    if value.to_bits() != 0 {
+        encode_key(tag, WireType::ThirtyTwoBit, out);
+        out.put_f32_le(value);
+    }
+}
+
+fn put_uint32s(tag: u32, values: &[u32], out: &mut impl BufMut) {
+    if !values.is_empty() {
+        put_message(tag, varints_len(values), out);
+        for value in values {
+            encode_varint(u64::from(*value), out);
+        }
+    }
+}
+
+fn dense_len(dense: &Dense) -> usize {
+    bytes_len(1, dense.buffer())
+        + uint32s_len(2, dense.shape())
+        + bytes_len(3, dense.dtype().as_bytes())
+}
+
+fn write_dense(dense: &Dense, out: &mut impl BufMut) {
+    put_bytes(1, dense.buffer(), out);
+    put_uint32s(2, dense.shape(), out);
+    put_bytes(3, dense.dtype().as_bytes(), out);
+}
+
+fn sparse_len(sparse: &Sparse) -> usize {
+    message_len(1, dense_len(&sparse.indices))
+        + message_len(2, dense_len(&sparse.values))
+        + uint32s_len(3, &sparse.shape)
+}
+
+fn ndarray_len(array: &NdArray) -> usize {
+    let data = match &array.data {
+        None => 0,
+        Some(NdArrayData::Dense(dense)) => message_len(1, dense_len(dense)),
+        Some(NdArrayData::Sparse(sparse)) => message_len(2, sparse_len(sparse)),
+    };
+    data + bytes_len(3, array.cls_name.as_bytes()) + struct_len(4, array.parameters.as_ref())
+}
+
+fn write_ndarray(array: &NdArray, out: &mut impl BufMut) {
+    match &array.data {
+        None => {}
+        Some(NdArrayData::Dense(dense)) => {
+            put_message(1, dense_len(dense), out);
+            write_dense(dense, out);
+        }
+        Some(NdArrayData::Sparse(sparse)) => {
+            put_message(2, sparse_len(sparse), out);
+            put_message(1, dense_len(&sparse.indices), out);
+            write_dense(&sparse.indices, out);
+            put_message(2, dense_len(&sparse.values), out);
+            write_dense(&sparse.values, out);
+            put_uint32s(3, &sparse.shape, out);
+        }
+    }
+    put_bytes(3, array.cls_name.as_bytes(), out);
+    put_struct(4, array.parameters.as_ref(), out);
+}
+
+fn struct_len(tag: u32, value: Option<&Struct>) -> usize {
+    value.map_or(0, |value| message_len(tag, value.as_bytes().len()))
+}
+
+fn put_struct(tag: u32, value: Option<&Struct>, out: &mut impl BufMut) {
+    if let Some(value) = value {
+        put_set_bytes(tag, value.as_bytes(), out);
+    }
+}
+
+fn named_score_len(score: &NamedScore) -> usize {
+    float_len(1, score.value)
+        + bytes_len(2, score.op_name.as_bytes())
+        + bytes_len(3, score.description.as_bytes())
+        + bytes_len(4, score.ref_id.as_bytes())
+}
+
+fn score_entry_len(name: &str, score: &NamedScore) -> usize {
+    bytes_len(1, name.as_bytes()) + message_len(2, named_score_len(score))
+}
+
+fn scores_len(tag: u32, scores: &Scores) -> usize {
+    scores
+        .iter()
+        .map(|(name, score)| message_len(tag, score_entry_len(name, score)))
+        .sum()
+}
+
+fn put_scores(tag: u32, scores: &Scores, out: &mut impl BufMut) {
+    for (name, score) in scores {
+        put_message(tag, score_entry_len(name, score), out);
+        put_bytes(1, name.as_bytes(), out);
+        put_message(2, named_score_len(score), out);
+        put_float(1, score.value, out);
+        put_bytes(2, score.op_name.as_bytes(), out);
+        put_bytes(3, score.description.as_bytes(), out);
+        put_bytes(4, score.ref_id.as_bytes(), out);
+    }
+}
+
+fn documents_len(tag: u32, docs: &DocumentArray) -> usize {
+    docs.iter()
+        .map(|doc| message_len(tag, document_len(doc)))
+        .sum()
+}
+
+fn put_documents(tag: u32, docs: &DocumentArray, out: &mut impl BufMut) {
+    for doc in docs.iter() {
+        put_message(tag, document_len(doc), out);
+        write_document(doc, out);
+    }
+}
+
+fn document_len(doc: &Document) -> usize {
+    let content = match &doc.content {
+        Content::None => 0,
+        Content::Blob(blob) => message_len(2, blob.len()),
+        Content::Tensor(tensor) => message_len(3, ndarray_len(tensor)),
+        Content::Text(text) => message_len(4, text.len()),
+    };
+    let location = match doc.location.len() {
+        0 => 0,
+        count => message_len(13, count * 4),
+    };
+    content
+        + location
+        + bytes_len(1, doc.id.as_bytes())
+        + uint32_len(5, doc.granularity)
+        + uint32_len(6, doc.adjacency)
+        + bytes_len(7, doc.parent_id.as_bytes())
+        + float_len(8, doc.weight)
+        + bytes_len(9, doc.uri.as_bytes())
+        + bytes_len(10, doc.modality.as_bytes())
+        + bytes_len(11, doc.mime_type.as_bytes())
+        + float_len(12, doc.offset)
+        + documents_len(14, &doc.chunks)
+        + documents_len(15, &doc.matches)
+        + doc
+            .embedding
+            .as_ref()
+            .map_or(0, |array| message_len(16, ndarray_len(array)))
+        + struct_len(17, doc.tags.as_ref())
+        + scores_len(18, &doc.scores)
+        + scores_len(19, &doc.evaluations)
+        + struct_len(20, doc.metadata.as_ref())
+}
+
+fn write_document(doc: &Document, out: &mut impl BufMut) {
+    put_bytes(1, doc.id.as_bytes(), out);
+    match &doc.content {
+        Content::None => {}
+        Content::Blob(blob) => put_set_bytes(2, blob, out),
+        Content::Tensor(tensor) => {
+            put_message(3, ndarray_len(tensor), out);
+            write_ndarray(tensor, out);
+        }
+        Content::Text(text) => put_set_bytes(4, text.as_bytes(), out),
+    }
+    put_uint32(5, doc.granularity, out);
+    put_uint32(6, doc.adjacency, out);
+    put_bytes(7, doc.parent_id.as_bytes(), out);
+    put_float(8, doc.weight, out);
+    put_bytes(9, doc.uri.as_bytes(), out);
+    put_bytes(10, doc.modality.as_bytes(), out);
+    put_bytes(11, doc.mime_type.as_bytes(), out);
+    put_float(12, doc.offset, out);
+    if !doc.location.is_empty() {
+        put_message(13, doc.location.len() * 4, out);
+        for value in &doc.location {
+            out.put_f32_le(*value);
+        }
+    }
+    put_documents(14, &doc.chunks, out);
+    put_documents(15, &doc.matches, out);
+    if let Some(array) = &doc.embedding {
+        put_message(16, ndarray_len(array), out);
+        write_ndarray(array, out);
+    }
+    put_struct(17, doc.tags.as_ref(), out);
+    put_scores(18, &doc.scores, out);
+    put_scores(19, &doc.evaluations, out);
+    put_struct(20, doc.metadata.as_ref(), out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+
+    /// The encoded documents inside the golden messages: field 4 (`data`) of
+    /// the message, field 1 (`docs`) of that.
+    fn golden_docs(message: &'static [u8]) -> Bytes {
+        let mut docs = Bytes::new();
+        let mut reader = Reader::new(Bytes::from_static(message));
+        while let Some((tag, field)) = reader.next().unwrap() {
+            if tag == 4 {
+                let mut data = Reader::new(bytes(field).unwrap());
+                while let Some((tag, field)) = data.next().unwrap() {
+                    if tag == 1 {
+                        docs = bytes(field).unwrap();
+                    }
+                }
+            }
+        }
+        docs
+    }
+
+    fn encode(docs: &DocumentArray) -> Bytes {
+        let mut out = BytesMut::new();
+        docs.encode(&mut out);
+        assert_eq!(out.len(), docs.encoded_len());
+        out.freeze()
+    }
+
+    #[test]
+    fn the_golden_documents_are_written_as_the_python_library_writes_them() {
+        for message in [
+            &include_bytes!("../testdata/golden_request.bin")[..],
+            &include_bytes!("../testdata/golden_response.bin")[..],
+        ] {
+            let wire = golden_docs(message);
+            let docs = DocumentArray::decode(wire.clone()).unwrap();
+            assert_eq!(docs.len(), 1);
+            assert_eq!(docs.total(), 3);
+            assert_eq!(docs.depth(), 2);
+            assert_eq!(encode(&docs), wire);
+        }
+    }
+
+    #[test]
+    fn bytes_are_slices_of_the_frame() {
+        let docs: DocumentArray = [Document {
+            content: Content::Blob(Bytes::from(vec![7; 1000])),
+            ..Document::default()
+        }]
+        .into_iter()
+        .collect();
+        let frame = encode(&docs);
+        let decoded = DocumentArray::decode(frame.clone()).unwrap();
+        let Content::Blob(blob) = &decoded.get(0).unwrap().content else {
+            panic!("a blob went in")
+        };
+        assert!(frame.as_ptr_range().contains(&blob.as_ptr()));
+    }
+
+    #[test]
+    fn errors_name_document_and_field() {
+        fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+            [&[tag << 3 | 2, body.len() as u8], body].concat()
+        }
+        let dense = [message(2, &[2]), message(3, b"<f4")].concat();
+        let chunk = message(14, &message(3, &message(1, &dense)));
+        let wire = message(1, &[message(14, &[]), chunk].concat());
+        let error = DocumentArray::decode(wire.into()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "docs[0].chunks[1].tensor: shape [2] of dtype <f4 needs 8 bytes, but there are 0"
+        );
+    }
+
+    #[test]
+    fn nesting_and_number_are_bounded() {
+        let mut doc = Document::default();
+        for _ in 0..200 {
+            doc = Document {
+                chunks: [doc].into_iter().collect(),
+                ..Document::default()
+            };
+        }
+        let wire = encode(&[doc].into_iter().collect());
+        let error = DocumentArray::decode(wire).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "docs[0].chunks[0].chunks[0].chunks[0].….chunks[0].chunks[0].chunks[0].chunks[0]: \
+             documents are nested deeper than 64 levels"
+        );
+
+        let wire: Vec<u8> = [0x0a, 0].repeat(11);
+        let limits = Limits {
+            documents: 10,
+            depth: 1,
+        };
+        let error = DocumentArray::decode_within(wire.into(), limits).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "docs[10]: the request holds more than 10 documents, chunks and matches included"
+        );
+    }
+
+    #[test]
+    fn a_repeated_message_field_is_merged_and_a_oneof_keeps_the_last() {
+        // tags {a: true} then tags {b: true}
+        let tag = |key: u8| [0x8a, 1, 9, 0x0a, 7, 0x0a, 1, key, 0x12, 2, 0x20, 1];
+        let body: Vec<u8> = [
+            &tag(b'a')[..],
+            &tag(b'b')[..],
+            // text "x", then blob "y"
+            &[0x22, 1, b'x', 0x12, 1, b'y'],
+        ]
+        .concat();
+        let wire = [&[0x0a, body.len() as u8], &body[..]].concat();
+        let docs = DocumentArray::decode(wire.into()).unwrap();
+        let doc = docs.get(0).unwrap();
+        assert_eq!(
+            doc.tags.as_ref().unwrap().to_json(),
+            r#"{"a":true,"b":true}"#
+        );
+        assert_eq!(doc.content, Content::Blob(Bytes::from_static(b"y")));
+    }
+}
