@@ -1,0 +1,143 @@
+//! `wasm-flow build`: from an executor's crate to a component.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::{Format, Result, terminal};
+use crate::executor::Size;
+
+/// The target that gives components.
+pub(super) const TARGET: &str = "wasm32-wasip2";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder with the executor's Cargo.toml.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
+
+/// Why there is no component.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BuildError {
+    #[error("{} has no Cargo.toml; `wasm-flow new` makes an executor's folder", .0.display())]
+    NoCrate(PathBuf),
+    #[error(
+        "{program} cannot be run: {source}; building an executor needs Rust, from https://rustup.rs"
+    )]
+    NoProgram {
+        program: &'static str,
+        source: std::io::Error,
+    },
+    #[error(
+        "the Rust target {TARGET} is not installed, and `rustup target add {TARGET}` failed; \
+         add it in the way that this machine's Rust was installed"
+    )]
+    NoTarget,
+    #[error("{} does not compile; cargo's messages are above", .0.display())]
+    Failed(PathBuf),
+    #[error(
+        "{} compiles, but gives no component; its Cargo.toml needs\n[lib]\n\
+         crate-type = [\"cdylib\", \"rlib\"]",
+        .0.display()
+    )]
+    NoComponent(PathBuf),
+}
+
+pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+    let component = build(&args.folder)?;
+    let size = std::fs::metadata(&component).map_or(0, |file| file.len());
+    match format {
+        Format::Text => terminal::line(&format!("{} ({})", component.display(), Size(size))),
+        Format::Json => terminal::json(&json!({
+            "component": component,
+            "size": size,
+        })),
+    }
+    Ok(())
+}
+
+/// Compiles the crate in `folder` and gives its component's path.
+pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
+    let manifest = folder.join("Cargo.toml");
+    if !manifest.is_file() {
+        return Err(BuildError::NoCrate(folder.to_owned()));
+    }
+    see_to_target(folder)?;
+    terminal::note(&format!(
+        "building {} (cargo build --release --target {TARGET})",
+        folder.display()
+    ));
+    let mut cargo = Command::new("cargo")
+        .args(["build", "--release", "--target", TARGET])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|source| BuildError::NoProgram {
+            program: "cargo",
+            source,
+        })?;
+    let messages = cargo.stdout.take();
+    let manifest = manifest.canonicalize().unwrap_or(manifest);
+    let mut component = None;
+    for message in messages.map(BufReader::new).into_iter().flat_map(BufReader::lines) {
+        let Ok(message) = message else { break };
+        if let Some(path) = component_of(&message, &manifest) {
+            component = Some(path);
+        }
+    }
+    let done = cargo.wait().is_ok_and(|status| status.success());
+    if !done {
+        return Err(BuildError::Failed(folder.to_owned()));
+    }
+    component.ok_or_else(|| BuildError::NoComponent(folder.to_owned()))
+}
+
+/// The component that one of cargo's messages tells of, if it is this crate's.
+fn component_of(message: &str, manifest: &Path) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    if message.get("reason")?.as_str()? != "compiler-artifact"
+        || Path::new(message.get("manifest_path")?.as_str()?) != manifest
+    {
+        return None;
+    }
+    message
+        .get("filenames")?
+        .as_array()?
+        .iter()
+        .filter_map(Value::as_str)
+        .map(PathBuf::from)
+        .find(|file| file.extension().is_some_and(|end| end == "wasm"))
+}
+
+/// Adds the target where it is missing, and says so.
+fn see_to_target(folder: &Path) -> Result<(), BuildError> {
+    let libraries = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .output()
+        .map_err(|source| BuildError::NoProgram {
+            program: "rustc",
+            source,
+        })?;
+    let path = String::from_utf8_lossy(&libraries.stdout);
+    if libraries.status.success() && Path::new(path.trim()).is_dir() {
+        return Ok(());
+    }
+    terminal::note(&format!(
+        "the Rust target {TARGET} is missing: adding it (rustup target add {TARGET})"
+    ));
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .status();
+    match added {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(BuildError::NoTarget),
+    }
+}

@@ -1,0 +1,157 @@
+//! Documents from files and the command line.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde_json::{Map, Value};
+
+use crate::document::{Document, DocumentArray};
+
+/// Where documents come from, as `run --on` and `post` take it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A file of documents: text, one a line, or JSON lines; `-` is standard
+    /// input.
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// How the file is to be read.
+    #[arg(long, value_enum, default_value_t, requires = "input")]
+    input_format: InputFormat,
+    /// A document with this text; may be given several times.
+    #[arg(long, value_name = "TEXT", conflicts_with = "input")]
+    text: Vec<String>,
+    /// Documents in one request.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    request_size: u32,
+    /// Parameters for the executors, as a JSON object.
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    parameters: Option<Map<String, Value>>,
+    /// Only the executors whose name begins with what this regular expression
+    /// matches.
+    #[arg(long, value_name = "REGEX")]
+    target: Option<String>,
+}
+
+/// How a file of documents is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum InputFormat {
+    /// JSON lines where the name ends in .jsonl or .ndjson, else text.
+    #[default]
+    Auto,
+    /// Each line that is not blank is a document's text.
+    Text,
+    /// Each line is a document as a JSON object.
+    Jsonl,
+}
+
+/// Why documents cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InputError {
+    #[error("{file} cannot be read: {source}")]
+    Read {
+        file: String,
+        source: std::io::Error,
+    },
+    #[error("{file}:{line}: {reason}")]
+    Line {
+        file: String,
+        line: usize,
+        reason: String,
+    },
+}
+
+/// A JSON object of the command line.
+pub(super) fn object(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err("not a JSON object, as in {\"top_k\": 3}".to_owned()),
+        Err(error) => Err(format!("not JSON: {error}")),
+    }
+}
+
+impl Args {
+    /// The documents, a request's worth at a time. Without any, one request
+    /// without documents.
+    pub(super) fn requests(&self) -> Result<Vec<DocumentArray>, InputError> {
+        let docs = match &self.input {
+            Some(path) => read(path, self.input_format)?,
+            None => self.text.iter().map(|text| Document::from_text(text.as_str())).collect(),
+        };
+        if docs.is_empty() {
+            return Ok(vec![DocumentArray::new()]);
+        }
+        Ok(docs
+            .chunks(self.request_size as usize)
+            .map(|docs| docs.iter().cloned().collect())
+            .collect())
+    }
+
+    pub(super) fn parameters(&self) -> Map<String, Value> {
+        self.parameters.clone().unwrap_or_default()
+    }
+
+    pub(super) fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+}
+
+fn read(path: &Path, format: InputFormat) -> Result<Vec<Document>, InputError> {
+    let standard = path == Path::new("-");
+    let file = match standard {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    };
+    let mut text = String::new();
+    let read = match standard {
+        true => std::io::stdin().read_to_string(&mut text).map(drop),
+        false => std::fs::read_to_string(path).map(|read| text = read),
+    };
+    read.map_err(|source| InputError::Read {
+        file: file.clone(),
+        source,
+    })?;
+    let jsonl = match format {
+        InputFormat::Auto => path
+            .extension()
+            .is_some_and(|end| end == "jsonl" || end == "ndjson"),
+        InputFormat::Text => false,
+        InputFormat::Jsonl => true,
+    };
+    parse(&text, jsonl).map_err(|(line, reason)| InputError::Line { file, line, reason })
+}
+
+/// The documents, or the line that is none, counted from 1.
+fn parse(text: &str, jsonl: bool) -> Result<Vec<Document>, (usize, String)> {
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(index, line)| {
+            if !jsonl {
+                return Ok(Document::from_text(line));
+            }
+            let value = serde_json::from_str(line).map_err(|error| error.to_string());
+            value
+                .and_then(|value| Document::from_json(&value).map_err(|error| error.to_string()))
+                .map_err(|reason| (index + 1, reason))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_documents_and_bad_ones_are_named() {
+        let docs = parse("a\n\n  b \r\n", false).unwrap();
+        let texts: Vec<_> = docs.iter().map(Document::text).collect();
+        assert_eq!(texts, ["a", "  b "]);
+        let docs = parse("{\"text\": \"a\"}\n\n{\"id\": \"x\"}", true).unwrap();
+        assert_eq!((docs[0].text(), &*docs[1].id), ("a", "x"));
+        let (line, reason) = parse("{}\n{\"txt\": 1}", true).unwrap_err();
+        assert_eq!(line, 2);
+        assert!(reason.starts_with("txt: no such field"), "{reason}");
+        assert_eq!(parse("{", true).unwrap_err().0, 1);
+    }
+}

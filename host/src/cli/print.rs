@@ -1,0 +1,228 @@
+//! Documents and executors for people and for programs.
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::{Format, terminal};
+use crate::document::{Content, Document, DocumentArray};
+use crate::executor::{Bindings, Component, Executor, printable};
+use crate::flow::{FlowConfig, GATEWAY};
+
+/// How documents are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Print {
+    /// Texts, as a tree where documents have chunks or matches; JSON lines with
+    /// `--format json`.
+    #[default]
+    Auto,
+    /// Each document's text, a line each.
+    Text,
+    /// Each document with its chunks and matches below it.
+    Tree,
+    /// What each document has, in columns.
+    Table,
+    /// Each document as a JSON object, a line each.
+    Jsonl,
+}
+
+/// A table in the program's style.
+pub(super) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header.iter().copied());
+    table
+}
+
+impl Print {
+    /// Prints documents to standard output.
+    pub(super) fn documents(self, docs: &DocumentArray, format: Format) {
+        let nested = docs.depth() > 1;
+        match (self, format) {
+            (Print::Auto, Format::Json) | (Print::Jsonl, _) => {
+                docs.iter().for_each(|doc| terminal::json(&doc.to_json()));
+            }
+            (Print::Auto, _) if nested => tree(docs, 0),
+            (Print::Tree, _) => tree(docs, 0),
+            (Print::Auto | Print::Text, _) => {
+                docs.iter().for_each(|doc| terminal::line(&one_line(doc)));
+            }
+            (Print::Table, _) => documents_table(docs),
+        }
+    }
+}
+
+/// A document in one line: its text, or what it holds instead.
+fn one_line(doc: &Document) -> String {
+    match &doc.content {
+        Content::Text(text) => printable(&text.replace('\n', " ")),
+        Content::Blob(blob) => format!("({} bytes)", blob.len()),
+        Content::Tensor(tensor) => match tensor.dense() {
+            Some(dense) => format!("(tensor {} {:?})", dense.dtype(), dense.shape()),
+            None => "(sparse tensor)".to_owned(),
+        },
+        Content::None => match doc.uri.is_empty() {
+            true => format!("(document {})", printable(&doc.id)),
+            false => printable(&doc.uri),
+        },
+    }
+}
+
+fn tree(docs: &DocumentArray, depth: usize) {
+    for doc in docs.iter() {
+        branch(doc, depth, "");
+    }
+}
+
+fn branch(doc: &Document, depth: usize, mark: &str) {
+    let indent = "  ".repeat(depth);
+    let scores: String = match mark {
+        "≈ " => doc
+            .scores
+            .iter()
+            .map(|(name, score)| format!("  ({} {:.3})", printable(name), score.value))
+            .collect(),
+        _ => String::new(),
+    };
+    terminal::line(&format!("{indent}{mark}{}{scores}", one_line(doc)));
+    for chunk in doc.chunks.iter() {
+        branch(chunk, depth + 1, "· ");
+    }
+    for found in doc.matches.iter() {
+        branch(found, depth + 1, "≈ ");
+    }
+}
+
+fn documents_table(docs: &DocumentArray) {
+    let mut table = table(&["id", "content", "chunks", "matches", "embedding", "tags"]);
+    for doc in docs.iter() {
+        let embedding = doc.embedding.as_ref().map_or_else(String::new, |array| {
+            match array.dense() {
+                Some(dense) => format!("{} {:?}", dense.dtype(), dense.shape()),
+                None => "sparse".to_owned(),
+            }
+        });
+        let tags = doc.tags.as_ref().map_or_else(String::new, |tags| tags.to_json());
+        let count = |docs: &DocumentArray| match docs.len() {
+            0 => String::new(),
+            len => len.to_string(),
+        };
+        let short = |text: String, most: usize| match text.chars().count() > most {
+            true => text.chars().take(most).chain(['…']).collect(),
+            false => text,
+        };
+        table.add_row([
+            short(printable(&doc.id), 8),
+            short(one_line(doc), 60),
+            count(&doc.chunks),
+            count(&doc.matches),
+            embedding,
+            short(printable(&tags), 40),
+        ]);
+    }
+    terminal::line(&table.to_string());
+}
+
+/// What a flow serves.
+pub(super) struct Executors(Vec<Row>);
+
+struct Row {
+    name: String,
+    class: String,
+    endpoints: Vec<(String, String)>,
+    needs: Vec<String>,
+    replicas: u32,
+}
+
+fn endpoints(bindings: &Bindings) -> Vec<(String, String)> {
+    bindings
+        .iter()
+        .map(|(endpoint, method)| (endpoint.to_owned(), method.to_owned()))
+        .collect()
+}
+
+impl Executors {
+    pub(super) fn of_config(config: &FlowConfig, components: &[Component]) -> Self {
+        let nodes = config.graph.nodes();
+        let rows = config.executors.iter().zip(components).zip(nodes);
+        Executors(
+            rows.map(|((entry, component), node)| {
+                let bindings =
+                    Bindings::new(component.description(), &entry.config.uses_requests)
+                        .unwrap_or_default();
+                let mut needs: Vec<_> = node
+                    .predecessors
+                    .iter()
+                    .filter_map(|index| nodes.get(*index))
+                    .map(|node| node.name.to_string())
+                    .collect();
+                if node.from_gateway {
+                    needs.insert(0, GATEWAY.to_owned());
+                }
+                Row {
+                    name: entry.config.name.clone(),
+                    class: component.description().name.clone(),
+                    endpoints: endpoints(&bindings),
+                    needs,
+                    replicas: entry.config.replicas.get(),
+                }
+            })
+            .collect(),
+        )
+    }
+
+    pub(super) fn of_executor(executor: &Executor) -> Self {
+        Executors(vec![Row {
+            name: executor.name().to_owned(),
+            class: executor.description().name.clone(),
+            endpoints: endpoints(executor.bindings()),
+            needs: vec![GATEWAY.to_owned()],
+            replicas: executor.config().replicas.get(),
+        }])
+    }
+
+    pub(super) fn table(&self) -> String {
+        let mut table = table(&["executor", "type", "endpoints", "needs", "replicas"]);
+        for row in &self.0 {
+            let endpoints = match row.endpoints.is_empty() {
+                true => "(none: requests pass)".to_owned(),
+                false => row
+                    .endpoints
+                    .iter()
+                    .map(|(endpoint, method)| format!("{endpoint} → {method}"))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            };
+            table.add_row([
+                row.name.as_str(),
+                &row.class,
+                &endpoints,
+                &row.needs.join(", "),
+                &row.replicas.to_string(),
+            ]);
+        }
+        table.to_string()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        self.0
+            .iter()
+            .map(|row| {
+                let endpoints: serde_json::Map<_, _> = row
+                    .endpoints
+                    .iter()
+                    .map(|(endpoint, method)| (endpoint.clone(), Value::from(method.as_str())))
+                    .collect();
+                json!({
+                    "name": row.name,
+                    "type": row.class,
+                    "endpoints": endpoints,
+                    "needs": row.needs,
+                    "replicas": row.replicas,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! `wasm-flow serve`: one executor alone, answering like a flow of one.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::terminal::Lines;
+use super::{Format, Result, launch, print, run, shutdown};
+use crate::executor::{Executor, ExecutorConfig, Limits, Runtime, RuntimeConfig};
+use crate::flow::{Flow, GatewayConfig, Graph, Stage, Uses, parse_duration, parse_size};
+use crate::gateway::Gateway;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A component, or an executor's folder, which is built first.
+    component: PathBuf,
+    /// The executor's name, in routes, results and output.
+    #[arg(long, default_value = "executor")]
+    name: String,
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port to listen on; 0 takes any free one.
+    #[arg(long, default_value_t = 54321)]
+    port: u16,
+    /// What the executor is constructed with, as a JSON object.
+    #[arg(long, value_name = "JSON", value_parser = super::input::object)]
+    uses_with: Option<Map<String, Value>>,
+    /// Overrides of its metas, as a JSON object.
+    #[arg(long, value_name = "JSON", value_parser = super::input::object)]
+    uses_metas: Option<Map<String, Value>>,
+    /// An endpoint and the method it is to go to; may be given several times.
+    #[arg(long, value_name = "ENDPOINT=METHOD", value_parser = binding)]
+    uses_request: Vec<(String, String)>,
+    /// How many instances share the requests.
+    #[arg(long, default_value = "1")]
+    replicas: NonZeroU32,
+    /// The wall-clock bound of a call: 500ms, 10s, 2m.
+    #[arg(long, value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// The bound on memory: 64MiB, 1GiB.
+    #[arg(long, value_parser = parse_size)]
+    memory: Option<u64>,
+}
+
+fn binding(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(endpoint, method)| (endpoint.to_owned(), method.to_owned()))
+        .ok_or_else(|| "write /endpoint=method".to_owned())
+}
+
+pub(super) async fn run(args: Args, format: Format) -> Result<()> {
+    let runtime = Runtime::new(RuntimeConfig::default())?;
+    let uses = match args.component.is_dir() {
+        true => Uses::Folder(args.component.clone()),
+        false => Uses::Wasm(args.component.clone()),
+    };
+    let component = launch::one(&runtime, &uses).await?;
+    let defaults = ExecutorConfig::new(args.name.clone());
+    let config = ExecutorConfig {
+        uses_with: args.uses_with.unwrap_or_default(),
+        uses_metas: args.uses_metas.unwrap_or_default(),
+        uses_requests: args.uses_request.into_iter().collect::<BTreeMap<_, _>>(),
+        replicas: args.replicas,
+        timeout: args.timeout.unwrap_or(defaults.timeout),
+        limits: Limits {
+            memory: args
+                .memory
+                .unwrap_or(defaults.limits.memory)
+                .min(Limits::MAX_MEMORY),
+            ..defaults.limits
+        },
+        ..defaults
+    };
+    let output = Arc::new(Lines {
+        format,
+        aside: false,
+    });
+    let executor = Executor::start(&runtime, &component, config, output).await?;
+    let graph = Graph::new([(args.name.clone(), vec![None])])?;
+    let stage: Arc<dyn Stage> = Arc::new(executor.clone());
+    let flow = Flow::new(args.name, graph, vec![stage])?;
+    let gateway = GatewayConfig {
+        host: args.host,
+        port: args.port,
+        ..GatewayConfig::default()
+    };
+    let gateway = match Gateway::bind(&gateway, flow.clone()).await {
+        Ok(gateway) => gateway,
+        Err(error) => {
+            flow.stop().await;
+            return Err(error.into());
+        }
+    };
+    let executors = print::Executors::of_executor(&executor);
+    run::announce(&gateway, flow.name(), &executors, format);
+    gateway.serve(shutdown::requested()).await?;
+    flow.stop().await;
+    Ok(())
+}

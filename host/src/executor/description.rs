@@ -1,0 +1,212 @@
+//! What an executor says of itself, and how endpoints find its methods.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// The endpoint whose method stands in for every endpoint that nothing else
+/// binds.
+pub const DEFAULT_ENDPOINT: &str = "/default";
+
+/// What an executor says of itself. Checked: names are unique, of printable
+/// characters, and not longer than they need to be.
+#[derive(Debug, Clone, Serialize)]
+pub struct Description {
+    /// The executor's type; not its name in a flow.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// For people.
+    pub documentation: String,
+    /// What it can be called with.
+    pub methods: Vec<Method>,
+    /// A JSON schema of `uses_with`, where known.
+    pub config_schema: Option<serde_json::Value>,
+    /// What built it.
+    pub sdk: String,
+}
+
+/// A method of an executor.
+#[derive(Debug, Clone, Serialize)]
+pub struct Method {
+    /// Its name.
+    pub name: String,
+    /// The endpoints that it is bound to by itself.
+    pub endpoints: Vec<String>,
+    /// How its calls share an instance.
+    pub concurrency: Concurrency,
+    /// For people.
+    pub documentation: String,
+    /// A JSON schema of `parameters`, where known.
+    pub parameters_schema: Option<serde_json::Value>,
+}
+
+/// How calls of a method share an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Concurrency {
+    /// Many at once, interleaved where they await.
+    Concurrent,
+    /// One, with no other call of the instance in flight.
+    Exclusive,
+}
+
+/// The method that an endpoint is bound to.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub(crate) method: Arc<str>,
+    pub(crate) concurrency: Concurrency,
+}
+
+impl Route {
+    /// The method's name.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+}
+
+/// Why `uses_requests` does not fit an executor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`uses_requests` binds `{endpoint}` to `{method}`, which is no method of {class}; it has {}",
+    methods.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+)]
+pub struct BindingError {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The method that does not exist.
+    pub method: String,
+    /// The executor's type.
+    pub class: String,
+    /// The methods that do.
+    pub methods: Vec<String>,
+}
+
+/// Endpoint to method.
+#[derive(Debug, Clone, Default)]
+pub struct Bindings(BTreeMap<String, Route>);
+
+impl Bindings {
+    /// The executor's own bindings, and `uses_requests` over them: as in Jina, a
+    /// method bound there loses the endpoints of its own.
+    ///
+    /// # Errors
+    /// When `uses_requests` names a method that does not exist.
+    pub fn new(
+        description: &Description,
+        uses_requests: &BTreeMap<String, String>,
+    ) -> Result<Self, BindingError> {
+        let mut bindings = BTreeMap::new();
+        for method in &description.methods {
+            if !uses_requests.values().any(|name| *name == method.name) {
+                for endpoint in &method.endpoints {
+                    bindings.insert(endpoint.clone(), method.route());
+                }
+            }
+        }
+        for (endpoint, name) in uses_requests {
+            let method = description
+                .methods
+                .iter()
+                .find(|method| method.name == *name)
+                .ok_or_else(|| BindingError {
+                    endpoint: endpoint.clone(),
+                    method: name.clone(),
+                    class: description.name.clone(),
+                    methods: description.methods.iter().map(|m| m.name.clone()).collect(),
+                })?;
+            bindings.insert(endpoint.clone(), method.route());
+        }
+        Ok(Bindings(bindings))
+    }
+
+    /// The method for an endpoint: exactly that, or the default one.
+    pub fn route(&self, endpoint: &str) -> Option<&Route> {
+        self.0.get(endpoint).or_else(|| self.0.get(DEFAULT_ENDPOINT))
+    }
+
+    /// Endpoints with their methods, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(endpoint, route)| (endpoint.as_str(), route.method()))
+    }
+}
+
+impl Method {
+    fn route(&self) -> Route {
+        Route {
+            method: self.name.as_str().into(),
+            concurrency: self.concurrency,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description() -> Description {
+        let method = |name: &str, endpoints: &[&str]| Method {
+            name: name.to_owned(),
+            endpoints: endpoints.iter().map(|e| (*e).to_owned()).collect(),
+            concurrency: Concurrency::Concurrent,
+            documentation: String::new(),
+            parameters_schema: None,
+        };
+        Description {
+            name: "E".to_owned(),
+            version: String::new(),
+            documentation: String::new(),
+            methods: vec![
+                method("foo", &["/index", "/search"]),
+                method("bar", &["/default"]),
+                method("baz", &[]),
+            ],
+            config_schema: None,
+            sdk: String::new(),
+        }
+    }
+
+    fn route(uses_requests: &[(&str, &str)], endpoint: &str) -> Option<String> {
+        let uses_requests = uses_requests
+            .iter()
+            .map(|(e, m)| ((*e).to_owned(), (*m).to_owned()))
+            .collect();
+        let bindings = Bindings::new(&description(), &uses_requests).unwrap();
+        Some(bindings.route(endpoint)?.method().to_owned())
+    }
+
+    #[test]
+    fn endpoints_are_matched_exactly_and_fall_back_to_the_default() {
+        for (endpoint, method) in [
+            ("/index", "foo"),
+            ("/search", "foo"),
+            ("/Index", "bar"),
+            ("/index/", "bar"),
+            ("index", "bar"),
+            ("/default", "bar"),
+            ("", "bar"),
+        ] {
+            assert_eq!(route(&[], endpoint).unwrap(), method, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn rebinding_takes_the_old_endpoints_away() {
+        assert_eq!(route(&[("/x", "foo")], "/x").unwrap(), "foo");
+        assert_eq!(route(&[("/x", "foo")], "/index").unwrap(), "bar");
+        assert_eq!(route(&[("/x", "baz")], "/x").unwrap(), "baz");
+        assert_eq!(route(&[("/x", "bar")], "/anything"), None);
+        let error = Bindings::new(
+            &description(),
+            &BTreeMap::from([("/x".to_owned(), "fo".to_owned())]),
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`uses_requests` binds `/x` to `fo`, which is no method of E; it has `foo`, `bar`, `baz`"
+        );
+    }
+}

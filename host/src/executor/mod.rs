@@ -1,0 +1,262 @@
+//! Executors: WebAssembly components that change documents in a sandbox.
+//!
+//! The rest of the program knows an [`Executor`]: what it is
+//! ([`description`](Executor::description)), which method an endpoint goes to
+//! ([`route`](Executor::route)), [`handle`](Executor::handle) and
+//! [`stop`](Executor::stop). That it is WebAssembly shows nowhere else.
+//!
+//! From the outside in: an executor has replicas (`pool`), a replica keeps one
+//! instance alive and queues calls for it, an instance (`wasm::instance`) is a
+//! task that owns a store and has many calls in flight.
+//!
+//! A call is a transaction. The guest works on a copy of the documents that
+//! shares what is not written, and the copy counts only when the method returned
+//! without error. After an error, a trap or a timeout the caller still has what
+//! it sent.
+//!
+//! What is bounded here: linear memory, table elements, handles, wall-clock time
+//! of a call (by the caller's own clock, outside the guest's store), calls in
+//! flight, the size of what a guest prints in one line or says of itself, the
+//! size of its file. Not yet bounded: bytes of documents that a guest makes, how
+//! much it prints in all, and the time to compile it.
+
+mod call;
+mod config;
+mod description;
+mod output;
+mod pool;
+mod wasm;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+pub use call::{Call, CallError, CallErrorKind, Part, Reply};
+pub(crate) use call::Size;
+pub use config::{
+    Access, Allow, DirGrant, ExecutorConfig, HttpOrigin, Isolation, Limits, OriginError,
+};
+pub use description::{
+    BindingError, Bindings, Concurrency, DEFAULT_ENDPOINT, Description, Method, Route,
+};
+pub use output::{Discard, Output, OutputSink, Stream};
+pub(crate) use output::printable;
+pub use wasm::{
+    Component, GrantError, LoadError, Runtime, RuntimeConfig, RuntimeError, StartFailure, Trap,
+};
+
+use crate::document::DocumentArray;
+use pool::Pool;
+use wasm::Setup;
+
+/// Why an executor could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("executor `{executor}` ({class}) cannot be started: {reason}")]
+pub struct StartError {
+    executor: String,
+    class: String,
+    reason: StartReason,
+}
+
+/// What kept an executor from starting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartReason {
+    /// `uses_requests` does not fit it.
+    #[error(transparent)]
+    Binding(BindingError),
+    /// It did not come up.
+    #[error(transparent)]
+    Instance(StartFailure),
+}
+
+impl StartError {
+    /// The executor's name in the flow.
+    pub fn executor(&self) -> &str {
+        &self.executor
+    }
+
+    /// What kept it from starting.
+    pub fn reason(&self) -> &StartReason {
+        &self.reason
+    }
+}
+
+/// Why [`Executor::load`] has no executor to give.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The engine could not be set up.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The file is no executor.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The executor did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// A running executor. Cheap to clone.
+#[derive(Clone)]
+pub struct Executor {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Arc<ExecutorConfig>,
+    component: Component,
+    bindings: Bindings,
+    pool: Pool,
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Executor {
+    /// Starts the replicas of an executor.
+    ///
+    /// # Errors
+    /// When `uses_requests` does not fit it, a folder that it is granted cannot
+    /// be opened, or it does not start: an argument is missing or misspelt, it
+    /// traps, or it takes longer than its timeout.
+    pub async fn start(
+        runtime: &Runtime,
+        component: &Component,
+        config: ExecutorConfig,
+        output: OutputSink,
+    ) -> Result<Executor, StartError> {
+        let config = Arc::new(config);
+        let failed = |reason| StartError {
+            executor: config.name.clone(),
+            class: component.description().name.clone(),
+            reason,
+        };
+        let bindings = Bindings::new(component.description(), &config.uses_requests)
+            .map_err(|error| failed(StartReason::Binding(error)))?;
+        let setups = (0..config.replicas.get())
+            .map(|replica| {
+                Setup::new(
+                    runtime.clone(),
+                    component.clone(),
+                    config.clone(),
+                    &bindings,
+                    replica,
+                    output.clone(),
+                )
+            })
+            .collect();
+        let pool = Pool::start(setups, &config)
+            .await
+            .map_err(|failure| failed(StartReason::Instance(failure)))?;
+        Ok(Executor {
+            inner: Arc::new(Inner {
+                config,
+                component: component.clone(),
+                bindings,
+                pool,
+            }),
+        })
+    }
+
+    /// Loads a `.wasm` file and starts it alone: no configuration, no grant, its
+    /// output passed over. The engine is one for the process.
+    ///
+    /// # Errors
+    /// When the file is no executor, or it does not start without configuration.
+    pub async fn load(path: impl AsRef<Path>) -> Result<Executor, Error> {
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        let runtime = match RUNTIME.get() {
+            Some(runtime) => runtime,
+            None => {
+                let runtime = Runtime::new(RuntimeConfig::default())?;
+                RUNTIME.get_or_init(|| runtime)
+            }
+        };
+        let component = runtime.load(path).await?;
+        let config = ExecutorConfig::new("executor");
+        Ok(Executor::start(runtime, &component, config, Arc::new(Discard)).await?)
+    }
+
+    /// Its name in the flow.
+    pub fn name(&self) -> &str {
+        &self.inner.config.name
+    }
+
+    /// How it is run.
+    pub fn config(&self) -> &ExecutorConfig {
+        &self.inner.config
+    }
+
+    /// What it says of itself.
+    pub fn description(&self) -> &Description {
+        self.inner.component.description()
+    }
+
+    /// Endpoint to method, as it is run.
+    pub fn bindings(&self) -> &Bindings {
+        &self.inner.bindings
+    }
+
+    /// The method for an endpoint: exactly that, or the default one. None: the
+    /// executor has no part in the request.
+    pub fn route(&self, endpoint: &str) -> Option<Route> {
+        self.inner.bindings.route(endpoint).cloned()
+    }
+
+    /// Calls a method. Calls wait their turn where the method is exclusive, or
+    /// where as many are in flight as `limits.concurrency` allows.
+    ///
+    /// Dropping the future gives the call up. The guest is not told and goes on;
+    /// its timeout is kept.
+    ///
+    /// # Errors
+    /// See [`CallErrorKind`]. `call.docs` are unchanged.
+    pub async fn handle(&self, route: &Route, call: &Call) -> Result<Reply, CallError> {
+        let Inner {
+            config,
+            component,
+            pool,
+            ..
+        } = &*self.inner;
+        pool.call(route, call)
+            .await
+            .map_err(|failure| failure.at(config, &component.description().name, route, call))
+    }
+
+    /// Sends documents to an endpoint and gives what comes back. An endpoint
+    /// that is not bound gives the documents unchanged.
+    ///
+    /// # Errors
+    /// See [`CallErrorKind`].
+    pub async fn post(&self, endpoint: &str, docs: DocumentArray) -> Result<DocumentArray, CallError> {
+        let Some(route) = self.route(endpoint) else {
+            return Ok(docs);
+        };
+        let parts = match docs.is_empty() {
+            true => Vec::new(),
+            false => vec![Part {
+                executor: "gateway".into(),
+                docs: docs.clone(),
+            }],
+        };
+        let call = Call {
+            request_id: crate::document::random_id().to_string().into(),
+            endpoint: endpoint.into(),
+            parameters: Arc::default(),
+            docs,
+            parts,
+        };
+        Ok(self.handle(&route, &call).await?.docs)
+    }
+
+    /// Ends it after the calls in flight. Later calls fail with
+    /// [`CallErrorKind::Stopped`].
+    pub async fn stop(&self) {
+        self.inner.pool.stop().await;
+    }
+}

@@ -1,0 +1,28 @@
+//! Generated from `wit/`.
+
+use super::store::Ctx;
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "bare",
+    imports: {
+        "wasm-flow:executor/timers.after": store | trappable,
+        "wasm-flow:executor/diagnostics.report-panic": store | trappable,
+        default: trappable,
+    },
+    exports: { default: async | store },
+    with: {
+        "wasm-flow:executor/documents.document-array": crate::document::LiveArray,
+        "wasm-flow:executor/requests.request": super::requests::RequestState,
+    },
+});
+
+pub(super) use exports::wasm_flow::executor::executor as guest;
+pub(super) use wasm_flow::executor::{diagnostics, documents, requests, timers};
+
+/// Gives the generated code access to the store's data.
+pub(super) struct HasCtx;
+
+impl wasmtime::component::HasData for HasCtx {
+    type Data<'a> = &'a mut Ctx;
+}

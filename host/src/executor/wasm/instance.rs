@@ -1,0 +1,694 @@
+//! One instance: a store, the task that owns it, and many calls in flight.
+//!
+//! While a guest computes or blocks, its store does nothing else, and nothing
+//! inside [`Store::run_concurrent`] is polled. So whatever must not wait for a
+//! guest lives outside: callers keep their own time, queues are theirs, and an
+//! instance that does not answer is ended by aborting its task, which takes
+//! effect at the guest's next epoch or when it next waits for the host.
+//!
+//! There is no way to end one call of a store. A call that overruns retires the
+//! whole instance: it takes no more calls, those in flight go on as long as
+//! somebody waits for them, and another instance takes its place.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use serde_json::{Map, Value, json};
+use tokio::sync::{Notify, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit};
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::Accessor;
+use wasmtime::{AsContextMut as _, Store, UpdateDeadline};
+
+use super::super::call::{Call, CallErrorKind};
+use super::super::config::{ExecutorConfig, HttpOrigin};
+use super::super::description::{Bindings, Concurrency};
+use super::super::output::{LineStream, OutputSink, Stream};
+use super::bindings::guest;
+use super::grants::{self, HttpGrants};
+use super::load::{Component, chain};
+use super::requests::{RequestState, bounded};
+use super::runtime::Runtime;
+use super::store::{CallId, Ctx};
+use crate::document::{DocumentArray, LiveArray};
+
+/// How long a retired instance may take to show that it still answers.
+const ANSWER_WITHIN: Duration = Duration::from_millis(100);
+
+/// How long `stop` may take.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Lines of a guest's traceback that are passed on.
+const MAX_TRACE: usize = 64;
+
+/// All that is needed to make a replica's instances.
+pub(crate) struct Setup {
+    runtime: Runtime,
+    component: Component,
+    /// `encode/rep-0`
+    name: Arc<str>,
+    config: Arc<ExecutorConfig>,
+    origins: Arc<[HttpOrigin]>,
+    output: OutputSink,
+    configuration: guest::Configuration,
+}
+
+impl Setup {
+    pub(crate) fn new(
+        runtime: Runtime,
+        component: Component,
+        config: Arc<ExecutorConfig>,
+        bindings: &Bindings,
+        replica: u32,
+        output: OutputSink,
+    ) -> Self {
+        let name: Arc<str> = format!("{}/rep-{replica}", config.name).into();
+        let description = component.description();
+        let mut metas = Map::new();
+        metas.insert("name".to_owned(), description.name.clone().into());
+        metas.insert("description".to_owned(), description.documentation.clone().into());
+        let workspace = config.workspace.as_ref().map(|path| path.display().to_string());
+        metas.insert("workspace".to_owned(), workspace.into());
+        for (key, value) in &config.uses_metas {
+            metas.insert(key.clone(), value.clone());
+        }
+        let runtime_args = json!({
+            "name": &*name,
+            "executor": config.name,
+            "replica": replica,
+            "replicas": config.replicas,
+        });
+        let configuration = guest::Configuration {
+            uses_with: Value::Object(config.uses_with.clone()).to_string(),
+            metas: Value::Object(metas).to_string(),
+            requests: bindings
+                .iter()
+                .map(|(endpoint, method)| (endpoint.to_owned(), method.to_owned()))
+                .collect(),
+            runtime_args: runtime_args.to_string(),
+        };
+        Setup {
+            origins: config.allow.http.as_slice().into(),
+            runtime,
+            component,
+            name,
+            config,
+            output,
+            configuration,
+        }
+    }
+}
+
+/// Why an instance could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartFailure {
+    /// A grant cannot be given.
+    #[error(transparent)]
+    Grant(grants::GrantError),
+    /// The executor refused: what it was constructed with is wrong, or the like.
+    #[error("{name}: {message}")]
+    Failed {
+        /// The kind of error.
+        name: String,
+        /// What went wrong.
+        message: String,
+        /// Its causes.
+        trace: Vec<String>,
+    },
+    /// It trapped.
+    #[error("{0}")]
+    Trapped(Trap),
+    /// It took longer than `timeout`.
+    #[error("it did not start within its `timeout` of {0:?}")]
+    TimedOut(Duration),
+}
+
+/// What ended an instance that did not end by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trap {
+    pub(crate) kind: CallErrorKind,
+    /// The call at fault, where that is known.
+    pub(crate) call: Option<CallId>,
+    pub(crate) trace: Vec<String>,
+}
+
+impl std::fmt::Display for Trap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.kind {
+            CallErrorKind::Panicked { .. } => write!(f, "it panicked: {}", self.kind),
+            kind => write!(f, "{kind}"),
+        }
+    }
+}
+
+/// How an instance ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It was stopped, or retired with nobody left waiting.
+    Stopped,
+    Trapped(Trap),
+}
+
+/// Why a job has no outcome.
+#[derive(Debug)]
+pub(crate) enum JobError {
+    /// The method returned an error.
+    Failed {
+        name: String,
+        message: String,
+        trace: Vec<String>,
+    },
+    BadReply(String),
+    /// The instance was retired before the method was entered.
+    NotEntered,
+}
+
+/// What a method made of a request.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) docs: DocumentArray,
+    pub(crate) results: Option<Map<String, Value>>,
+}
+
+/// What a call holds while the guest has it, also when nobody waits for it any
+/// more: its right to run beside, or instead of, others.
+pub(crate) enum Gate {
+    /// Beside other concurrent calls.
+    Shared { _guard: OwnedRwLockReadGuard<()> },
+    /// Alone.
+    Alone { _guard: OwnedRwLockWriteGuard<()> },
+}
+
+/// A call on its way to the guest.
+pub(crate) struct Job {
+    id: CallId,
+    method: Arc<str>,
+    request: RequestState,
+    docs: LiveArray,
+    reply: oneshot::Sender<Result<Outcome, JobError>>,
+    _gate: Gate,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// A running instance.
+pub(crate) struct Instance {
+    jobs: mpsc::UnboundedSender<Job>,
+    gate: Arc<RwLock<()>>,
+    next_call: AtomicU64,
+    shared: Arc<Shared>,
+    ended: watch::Receiver<Option<Arc<End>>>,
+    task: AbortHandle,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Takes no more calls.
+    retired: CancellationToken,
+    reason: OnceLock<String>,
+    /// Moves on whenever the instance's task looks at `poke`.
+    heartbeat: AtomicU64,
+    poke: Notify,
+    /// Callers that wait for a call in flight.
+    waiting: AtomicUsize,
+}
+
+impl Instance {
+    /// Makes an instance and starts the executor in it.
+    pub(crate) async fn start(setup: Arc<Setup>) -> Result<Arc<Instance>, StartFailure> {
+        let (jobs, inbox) = mpsc::unbounded_channel();
+        let (started, start) = oneshot::channel();
+        let (end, ended) = watch::channel(None);
+        let shared = Arc::new(Shared::default());
+        let limit = setup.config.timeout;
+        let task = tokio::spawn({
+            let shared = shared.clone();
+            async move {
+                let result = run(&setup, inbox, started, &shared).await;
+                shared.retired.cancel();
+                end.send_replace(Some(Arc::new(result)));
+            }
+        });
+        let task = AbortOnDrop(task.abort_handle());
+        match tokio::time::timeout(limit, start).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(failure))) => return Err(failure),
+            // The task sends before it ends, so it was aborted.
+            Ok(Err(_)) | Err(_) => return Err(StartFailure::TimedOut(limit)),
+        }
+        Ok(Arc::new(Instance {
+            jobs,
+            gate: Arc::default(),
+            next_call: AtomicU64::new(0),
+            shared,
+            ended,
+            task: task.keep(),
+        }))
+    }
+
+    /// Whether it takes calls.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.shared.retired.is_cancelled()
+    }
+
+    /// Waits for the right to call, or gives none when the instance is retired.
+    pub(crate) async fn gate(&self, concurrency: Concurrency) -> Option<Gate> {
+        let gate = self.gate.clone();
+        let pass = async {
+            match concurrency {
+                Concurrency::Concurrent => Gate::Shared {
+                    _guard: gate.read_owned().await,
+                },
+                Concurrency::Exclusive => Gate::Alone {
+                    _guard: gate.write_owned().await,
+                },
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shared.retired.cancelled() => None,
+            pass = pass => Some(pass),
+        }
+    }
+
+    /// Sends a call on its way. Its clock starts now.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        method: Arc<str>,
+        call: &Call,
+        limit: Duration,
+        gate: Gate,
+        slot: OwnedSemaphorePermit,
+    ) -> Pending {
+        let deadline = Instant::now().checked_add(limit);
+        let docs = LiveArray::new(call.docs.clone(), crate::document::Limits::default());
+        let parts = match call.parts.as_slice() {
+            [part] => vec![(part.executor.clone(), docs.share())],
+            parts => parts
+                .iter()
+                .map(|part| {
+                    let docs = LiveArray::new(part.docs.clone(), crate::document::Limits::default());
+                    (part.executor.clone(), docs)
+                })
+                .collect(),
+        };
+        let (reply, receiver) = oneshot::channel();
+        let id = self.next_call.fetch_add(1, Ordering::Relaxed);
+        let job = Job {
+            id,
+            method,
+            request: RequestState {
+                id: call.request_id.clone(),
+                endpoint: call.endpoint.clone(),
+                parameters: call.parameters.clone(),
+                docs: docs.share(),
+                parts,
+                deadline,
+            },
+            docs,
+            reply,
+            _gate: gate,
+            _slot: slot,
+        };
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        let pending = Pending {
+            id,
+            instance: self.clone(),
+            receiver: Some(receiver),
+            deadline: deadline.map(tokio::time::Instant::from_std),
+        };
+        if let Err(mpsc::error::SendError(job)) = self.jobs.send(job) {
+            drop(job.reply.send(Err(JobError::NotEntered)));
+        }
+        pending
+    }
+
+    /// Takes no more calls, and ends when nobody waits for those in flight; at
+    /// once when it does not answer.
+    pub(crate) fn retire(self: &Arc<Self>, reason: impl FnOnce() -> String) {
+        self.shared.reason.get_or_init(reason);
+        self.shared.retired.cancel();
+        let before = self.shared.heartbeat.load(Ordering::Relaxed);
+        self.shared.poke.notify_one();
+        let instance = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(ANSWER_WITHIN).await;
+            if instance.shared.heartbeat.load(Ordering::Relaxed) == before {
+                instance.task.abort();
+            }
+        });
+    }
+
+    /// Ends it after the calls in flight.
+    pub(crate) async fn stop(&self) {
+        self.shared.retired.cancel();
+        let mut ended = self.ended.clone();
+        // An error means that it was aborted: ended, too.
+        drop(ended.wait_for(Option::is_some).await);
+    }
+
+    /// How it ended, or none when it was aborted.
+    async fn end(&self) -> Option<Arc<End>> {
+        let mut ended = self.ended.clone();
+        let end = ended.wait_for(Option::is_some).await.ok()?;
+        end.clone()
+    }
+
+    fn reason(&self) -> String {
+        self.shared
+            .reason
+            .get()
+            .cloned()
+            .unwrap_or_else(|| "it was stopped".to_owned())
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Callers hold the instance while they wait, so nobody does.
+        self.shared.retired.cancel();
+    }
+}
+
+/// Ends the task when the one who waits for its start goes away.
+struct AbortOnDrop(AbortHandle);
+
+impl AbortOnDrop {
+    fn keep(self) -> AbortHandle {
+        let handle = self.0.clone();
+        std::mem::forget(self);
+        handle
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A call in flight, as its caller sees it. Given up when dropped; its timeout
+/// is kept all the same, for the guest goes on.
+pub(crate) struct Pending {
+    id: CallId,
+    instance: Arc<Instance>,
+    receiver: Option<oneshot::Receiver<Result<Outcome, JobError>>>,
+    deadline: Option<tokio::time::Instant>,
+}
+
+/// What came of a call.
+pub(crate) enum Finish {
+    Reply(Result<Outcome, JobError>),
+    TimedOut,
+    /// The instance ended, by this call's fault or another's.
+    Trapped { trap: Trap, mine: bool },
+    /// The instance was ended because of another call.
+    Aborted(String),
+}
+
+impl Pending {
+    /// Waits for the reply, the end of the instance, or the deadline.
+    pub(crate) async fn finish(mut self) -> Finish {
+        let Some(receiver) = self.receiver.as_mut() else {
+            return Finish::Aborted(self.instance.reason());
+        };
+        let reply = match self.deadline {
+            Some(deadline) => match tokio::time::timeout_at(deadline, receiver).await {
+                Ok(reply) => reply,
+                Err(_) => {
+                    self.receiver = None;
+                    return Finish::TimedOut;
+                }
+            },
+            None => receiver.await,
+        };
+        self.receiver = None;
+        if let Ok(reply) = reply {
+            return Finish::Reply(reply);
+        }
+        match self.instance.end().await.as_deref() {
+            Some(End::Trapped(trap)) => Finish::Trapped {
+                mine: trap.call == Some(self.id),
+                trap: trap.clone(),
+            },
+            Some(End::Stopped) | None => Finish::Aborted(self.instance.reason()),
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.instance.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.instance.shared.poke.notify_one();
+        let (Some(receiver), Some(deadline)) = (self.receiver.take(), self.deadline) else {
+            return;
+        };
+        let instance = self.instance.clone();
+        tokio::spawn(async move {
+            if tokio::time::timeout_at(deadline, receiver).await.is_err() {
+                instance.retire(|| "a call whose client had gone overran its timeout".to_owned());
+            }
+        });
+    }
+}
+
+/// Holds a store to its bounds: memory and tables by its limiter, its thread by
+/// yielding at every epoch, where an aborted task also ends.
+pub(super) fn arm(store: &mut Store<Ctx>) {
+    store.limiter(|ctx| &mut ctx.bounds);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|_| {
+        // tokio's own yield lets the scheduler look at its timers and sockets.
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    });
+}
+
+async fn run(
+    setup: &Setup,
+    inbox: mpsc::UnboundedReceiver<Job>,
+    started: oneshot::Sender<Result<(), StartFailure>>,
+    shared: &Shared,
+) -> End {
+    let stream = |stream| LineStream::new(setup.name.clone(), stream, setup.output.clone());
+    let (stdout, stderr) = (stream(Stream::Stdout), stream(Stream::Stderr));
+    let wasi = match grants::wasi(&setup.config.allow, &stdout, &stderr) {
+        Ok(wasi) => wasi,
+        Err(error) => {
+            drop(started.send(Err(StartFailure::Grant(error))));
+            return End::Stopped;
+        }
+    };
+    let http = HttpGrants {
+        origins: setup.origins.clone(),
+    };
+    let ctx = Ctx::new(wasi, http, setup.config.limits.memory);
+    let mut store = Store::new(setup.runtime.engine(), ctx);
+    arm(&mut store);
+
+    let mut started = Some(started);
+    match live(setup, &mut store, inbox, &mut started, shared).await {
+        Ok(()) => End::Stopped,
+        Err(error) => {
+            let trap = post_mortem(&mut store, &error, &stderr);
+            if let Some(started) = started {
+                drop(started.send(Err(StartFailure::Trapped(trap.clone()))));
+            }
+            End::Trapped(trap)
+        }
+    }
+}
+
+/// The instance's life. An error is a trap: the store is gone.
+async fn live(
+    setup: &Setup,
+    store: &mut Store<Ctx>,
+    inbox: mpsc::UnboundedReceiver<Job>,
+    started: &mut Option<oneshot::Sender<Result<(), StartFailure>>>,
+    shared: &Shared,
+) -> wasmtime::Result<()> {
+    let bindings = setup.component.pre().instantiate_async(&mut *store).await?;
+    let guest = bindings.wasm_flow_executor_executor();
+    let configuration = setup.configuration.clone();
+    store
+        .run_concurrent(async |accessor| {
+            let outcome = guest.call_start(accessor, configuration).await?;
+            if let Some(started) = started.take() {
+                let outcome = outcome.map_err(|failure| StartFailure::Failed {
+                    name: bounded(&failure.name),
+                    message: bounded(&failure.message),
+                    trace: trace(failure.trace),
+                });
+                let failed = outcome.is_err();
+                if started.send(outcome).is_err() || failed {
+                    return Ok(());
+                }
+            }
+            if serve(accessor, guest, inbox, shared).await? {
+                let stop = guest.call_stop(accessor);
+                if let Ok(stopped) = tokio::time::timeout(STOP_WITHIN, stop).await {
+                    stopped?;
+                }
+            }
+            Ok(())
+        })
+        .await?
+}
+
+/// Calls the guest for each job until the instance is retired. Says whether all
+/// calls came back.
+async fn serve(
+    accessor: &Accessor<Ctx>,
+    guest: &guest::Guest,
+    mut inbox: mpsc::UnboundedReceiver<Job>,
+    shared: &Shared,
+) -> wasmtime::Result<bool> {
+    let mut calls = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.poke.notified() => {
+                shared.heartbeat.fetch_add(1, Ordering::Relaxed);
+            }
+            () = shared.retired.cancelled(), if !inbox.is_closed() => {
+                inbox.close();
+                while let Ok(job) = inbox.try_recv() {
+                    drop(job.reply.send(Err(JobError::NotEntered)));
+                }
+            }
+            Some(done) = calls.next() => done?,
+            job = inbox.recv(), if !inbox.is_closed() => match job {
+                Some(job) => calls.push(call(accessor, guest, job)),
+                None => inbox.close(),
+            },
+        }
+        if inbox.is_closed() {
+            if calls.is_empty() {
+                return Ok(true);
+            }
+            if shared.waiting.load(Ordering::Relaxed) == 0 {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmtime::Result<()> {
+    let Job {
+        id,
+        method,
+        request,
+        docs,
+        reply,
+        _gate,
+        _slot,
+    } = job;
+    let handle = guest.func_handle();
+    let call = accessor.with(|mut access| {
+        let request = access.get().table.push(request)?;
+        let mut store = access.as_context_mut();
+        let call = handle.start_call_concurrent(&mut store, (method.to_string(), request))?;
+        store.data_mut().tasks.insert(call.task(), id);
+        wasmtime::error::Ok(call)
+    })?;
+    let task = call.task();
+    let (outcome,) = handle.finish_call_concurrent(accessor, call).await?;
+    let outcome = accessor.with(|mut access| {
+        let ctx = access.get();
+        ctx.tasks.remove(&task);
+        wasmtime::error::Ok(match outcome {
+            Err(failure) => Err(JobError::Failed {
+                name: bounded(&failure.name),
+                message: bounded(&failure.message),
+                trace: trace(failure.trace),
+            }),
+            Ok(guest::Outcome::Docs) => Ok((None, None)),
+            Ok(guest::Outcome::Results(json)) => Ok((None, Some(json))),
+            Ok(guest::Outcome::Replaced(array)) => Ok((Some(ctx.table.delete(array)?), None)),
+        })
+    })?;
+    let outcome = outcome.and_then(|(replaced, json)| {
+        let results = json.as_deref().map(results).transpose()?;
+        let docs = replaced.as_ref().unwrap_or(&docs).snapshot();
+        Ok(Outcome { docs, results })
+    });
+    // Nobody waits where the caller's time was up.
+    drop(reply.send(outcome));
+    Ok(())
+}
+
+fn results(json: &str) -> Result<Map<String, Value>, JobError> {
+    match serde_json::from_str(json) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(JobError::BadReply(
+            "its results are JSON, but not an object".to_owned(),
+        )),
+        Err(error) => Err(JobError::BadReply(format!("its results are no JSON: {error}"))),
+    }
+}
+
+fn trace(lines: Vec<String>) -> Vec<String> {
+    lines.iter().take(MAX_TRACE).map(|line| bounded(line)).collect()
+}
+
+/// What there is to tell of a trap.
+fn post_mortem(store: &mut Store<Ctx>, error: &wasmtime::Error, stderr: &LineStream) -> Trap {
+    // The task that ran last, where the store still knows.
+    let task = store
+        .as_context_mut()
+        .async_call_stack()
+        .ok()
+        .and_then(|stack| stack.last());
+    let ctx = store.data_mut();
+    let panic = ctx.panic.take();
+    let in_flight: BTreeMap<_, _> = ctx.tasks.iter().map(|(task, call)| (*call, *task)).collect();
+    let only = match in_flight.len() {
+        1 => in_flight.keys().next().copied(),
+        _ => None,
+    };
+    let call = panic
+        .as_ref()
+        .and_then(|panic| panic.call)
+        .or_else(|| task.and_then(|task| ctx.tasks.get(&task).copied()))
+        .or(only);
+    let kind = match (panic, ctx.bounds.memory_denied) {
+        (Some(panic), _) => CallErrorKind::Panicked {
+            message: panic.message,
+            location: panic.location,
+        },
+        // A guest that cannot go on without the memory aborts.
+        (None, Some(wanted)) => CallErrorKind::OutOfMemory {
+            wanted,
+            limit: ctx.bounds.memory_limit(),
+        },
+        (None, None) => CallErrorKind::Trapped {
+            reason: reason(error),
+        },
+    };
+    let mut trace = Vec::new();
+    if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
+        let frames = backtrace.to_string();
+        trace.extend(frames.lines().take(MAX_TRACE).map(|line| bounded(line.trim_end())));
+    }
+    trace.extend(stderr.tail().into_iter().map(|line| format!("stderr: {line}")));
+    Trap { kind, call, trace }
+}
+
+fn reason(error: &wasmtime::Error) -> String {
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return format!(
+            "it called exit({}); a method returns an error instead",
+            exit.0
+        );
+    }
+    if let Some(trap) = error.downcast_ref::<wasmtime::Trap>() {
+        return bounded(&trap.to_string());
+    }
+    bounded(&chain(error))
+}

@@ -1,0 +1,508 @@
+//! From a file to a component that is known to be an executor.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::{AsContextMut as _, Store};
+
+use super::super::config::Allow;
+use super::super::description::{Concurrency, Description, Method};
+use super::super::output::{Discard, LineStream, Stream, printable};
+use super::bindings::{BarePre, guest};
+use super::grants::{self, HttpGrants};
+use super::instance;
+use super::runtime::Runtime;
+use super::store::Ctx;
+
+/// A larger file is not even read. A Python executor with its interpreter has
+/// 20 MB.
+const MAX_FILE: u64 = 256 << 20;
+
+/// What `describe` may use: it only has to give constants.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+const DESCRIBE_MEMORY: u64 = 1 << 30;
+
+/// Bounds on what a description may hold.
+const MAX_METHODS: usize = 256;
+const MAX_ENDPOINTS: usize = 1024;
+const MAX_NAME: usize = 128;
+const MAX_PROSE: usize = 64 * 1024;
+
+/// The interface that makes a component an executor.
+const EXECUTOR: &str = "wasm-flow:executor/executor";
+
+/// What the host provides, with the versions: a minor release of the same
+/// line is taken for another.
+const PROVIDED: [(&str, &[&str]); 11] = [
+    ("wasm-flow:executor/documents", &["0.1"]),
+    ("wasm-flow:executor/requests", &["0.1"]),
+    ("wasm-flow:executor/diagnostics", &["0.1"]),
+    ("wasm-flow:executor/timers", &["0.1"]),
+    ("wasi:cli/", &["0.2", "0.3"]),
+    ("wasi:clocks/", &["0.2", "0.3"]),
+    ("wasi:filesystem/", &["0.2", "0.3"]),
+    ("wasi:io/", &["0.2"]),
+    ("wasi:random/", &["0.2", "0.3"]),
+    ("wasi:sockets/", &["0.2", "0.3"]),
+    ("wasi:http/", &["0.2", "0.3"]),
+];
+
+/// Why a file cannot be loaded as an executor.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LoadError {
+    path: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Read(std::io::Error),
+    TooLarge(u64),
+    NotWasm(&'static str),
+    CoreModule,
+    Invalid(String),
+    World(Mismatch),
+    Link(String),
+    Describe(String),
+    Description(String),
+}
+
+/// How a component differs from the world that the host runs.
+#[derive(Debug, Default)]
+struct Mismatch {
+    missing_imports: Vec<String>,
+    exports_executor: bool,
+    other_executor: Option<String>,
+    exports: Vec<String>,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.kind {
+            Kind::Read(error) => write!(f, "{path} cannot be read: {error}"),
+            Kind::TooLarge(size) => write!(
+                f,
+                "{path} is {size} bytes large; a component of more than {MAX_FILE} is not loaded"
+            ),
+            Kind::NotWasm(found) => write!(
+                f,
+                "{path} is no WebAssembly component: it {found}; \
+                 `wasm-flow build` makes one of an executor's folder"
+            ),
+            Kind::CoreModule => write!(
+                f,
+                "{path} is a core WebAssembly module, not a component; build it for \
+                 wasm32-wasip2 (`wasm-flow build`, or `cargo build --target wasm32-wasip2`); with \
+                 `cargo component build`, the crate needs `.cargo/config.toml` with \
+                 [target.wasm32-wasip1] linker = \"wasm-component-ld\""
+            ),
+            Kind::Invalid(reason) => write!(f, "{path} is no valid component: {reason}"),
+            Kind::World(mismatch) => write!(f, "{path} is no executor: {mismatch}"),
+            Kind::Link(reason) => write!(
+                f,
+                "{path} does not fit this host: {reason}; it was built against another version \
+                 of an interface: build it again with the wasm-flow-sdk of this release"
+            ),
+            Kind::Describe(reason) => write!(f, "{path} does not describe itself: {reason}"),
+            Kind::Description(reason) => {
+                write!(f, "{path} describes itself in a way that is not usable: {reason}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, names: &[String]| {
+            names.iter().try_for_each(|name| write!(f, "\n    {name}"))
+        };
+        match (&self.other_executor, self.exports_executor) {
+            (Some(other), _) => write!(
+                f,
+                "it exports {other}, and this host runs {EXECUTOR}@0.1; \
+                 build it again with the wasm-flow-sdk of this release"
+            )?,
+            (None, false) => {
+                write!(f, "it does not export {EXECUTOR}@0.1")?;
+                if self.exports.is_empty() {
+                    write!(f, ", nor anything else")?;
+                } else {
+                    write!(f, "; it exports")?;
+                    list(f, &self.exports)?;
+                }
+                write!(
+                    f,
+                    "\n  an executor is a struct with `#[executor] impl` of wasm-flow-sdk; \
+                     `wasm-flow new` makes one"
+                )?;
+            }
+            (None, true) => write!(f, "it imports what this host does not provide")?,
+        }
+        if !self.missing_imports.is_empty() {
+            write!(f, "\n  it imports, and this host does not provide")?;
+            list(f, &self.missing_imports)?;
+            write!(
+                f,
+                "\n  this host provides wasm-flow:executor@0.1 and WASI 0.2 and 0.3 \
+                 (cli, clocks, filesystem, http, io, random, sockets)"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A compiled executor. Cheap to clone.
+#[derive(Clone)]
+pub struct Component {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pre: BarePre<Ctx>,
+    description: Description,
+    imports: Vec<String>,
+    size: u64,
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component")
+            .field("description", &self.inner.description)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Component {
+    /// What the executor says of itself.
+    pub fn description(&self) -> &Description {
+        &self.inner.description
+    }
+
+    /// The interfaces that it imports.
+    pub fn imports(&self) -> &[String] {
+        &self.inner.imports
+    }
+
+    /// Bytes of its file.
+    pub fn size(&self) -> u64 {
+        self.inner.size
+    }
+
+    pub(super) fn pre(&self) -> &BarePre<Ctx> {
+        &self.inner.pre
+    }
+}
+
+impl Runtime {
+    /// Reads a component, checks that it is an executor, compiles it and asks
+    /// it what it is. Compiling takes from a moment to some seconds; it is not
+    /// done on the calling task's thread.
+    ///
+    /// # Errors
+    /// When the file is anything else than an executor for this host.
+    pub async fn load(&self, path: impl AsRef<Path>) -> Result<Component, LoadError> {
+        let path = path.as_ref();
+        self.load_inner(path).await.map_err(|kind| LoadError {
+            path: path.to_owned(),
+            kind,
+        })
+    }
+
+    async fn load_inner(&self, path: &Path) -> Result<Component, Kind> {
+        let size = tokio::fs::metadata(path).await.map_err(Kind::Read)?.len();
+        if size > MAX_FILE {
+            return Err(Kind::TooLarge(size));
+        }
+        let bytes = tokio::fs::read(path).await.map_err(Kind::Read)?;
+        check_header(&bytes)?;
+        let engine = self.engine().clone();
+        let compile = move || wasmtime::component::Component::from_binary(&engine, &bytes);
+        let component = tokio::task::spawn_blocking(compile)
+            .await
+            .map_err(|error| Kind::Invalid(error.to_string()))?
+            .map_err(|error| Kind::Invalid(chain(&error)))?;
+
+        let imports = self.check_world(&component)?;
+        let link = |error: wasmtime::Error| Kind::Link(chain(&error));
+        let pre = self.linker().instantiate_pre(&component).map_err(link)?;
+        let pre = BarePre::new(pre).map_err(link)?;
+        let described = describe(self, &pre).await.map_err(Kind::Describe)?;
+        Ok(Component {
+            inner: Arc::new(Inner {
+                description: check_description(described).map_err(Kind::Description)?,
+                pre,
+                imports,
+                size,
+            }),
+        })
+    }
+
+    /// All that is missing at once; linking would report the first only.
+    fn check_world(&self, component: &wasmtime::component::Component) -> Result<Vec<String>, Kind> {
+        let ty = component.component_type();
+        let mut mismatch = Mismatch::default();
+        let mut imports = Vec::new();
+        for (name, _) in ty.imports(self.engine()) {
+            if !provided(name) {
+                mismatch.missing_imports.push(printable(name));
+            }
+            imports.push(name.to_owned());
+        }
+        for (name, item) in ty.exports(self.engine()) {
+            let interface = matches!(item.ty, ComponentItem::ComponentInstance(_));
+            match name.strip_prefix(EXECUTOR) {
+                Some(version) if interface && version.starts_with("@0.1.") => {
+                    mismatch.exports_executor = true;
+                }
+                Some(_) => mismatch.other_executor = Some(printable(name)),
+                None => {}
+            }
+            mismatch.exports.push(printable(name));
+        }
+        if mismatch.exports_executor && mismatch.missing_imports.is_empty() {
+            return Ok(imports);
+        }
+        if mismatch.exports_executor {
+            mismatch.other_executor = None;
+        }
+        Err(Kind::World(mismatch))
+    }
+}
+
+fn provided(import: &str) -> bool {
+    let Some((name, version)) = import.split_once('@') else {
+        return false;
+    };
+    PROVIDED.iter().any(|(prefix, versions)| {
+        let named = match prefix.strip_suffix('/') {
+            Some(_) => name.starts_with(prefix),
+            None => name == *prefix,
+        };
+        let line = |known: &str| {
+            version
+                .strip_prefix(known)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        named && versions.iter().any(|known| line(known))
+    })
+}
+
+fn check_header(bytes: &[u8]) -> Result<(), Kind> {
+    match bytes {
+        [] => Err(Kind::NotWasm("is empty")),
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(Kind::CoreModule),
+        [0, b'a', b's', b'm', ..] => Err(Kind::NotWasm(
+            "begins as WebAssembly does, but is of an unknown version, or cut short",
+        )),
+        [0x7f, b'E', b'L', b'F', ..] => Err(Kind::NotWasm(
+            "is an ELF file, a program or library for this machine or code compiled ahead of time",
+        )),
+        _ => Err(Kind::NotWasm("does not begin with WebAssembly's header")),
+    }
+}
+
+/// An error with its causes in one line.
+pub(super) fn chain(error: &wasmtime::Error) -> String {
+    let mut seen = HashSet::new();
+    error
+        .chain()
+        .map(ToString::to_string)
+        .filter(|cause| seen.insert(cause.clone()))
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Description, String> {
+    let stderr = LineStream::new("describe".into(), Stream::Stderr, Arc::new(Discard));
+    let nothing = Allow::default();
+    let wasi = grants::wasi(&nothing, &stderr, &stderr).map_err(|error| error.to_string())?;
+    let http = HttpGrants {
+        origins: Arc::new([]),
+    };
+    let mut store = Store::new(
+        runtime.engine(),
+        Ctx::new(wasi, http, DESCRIBE_MEMORY),
+    );
+    instance::arm(&mut store);
+    let pre = pre.clone();
+    // On a task of its own, which ends at the next epoch when it is aborted.
+    let task = tokio::spawn(async move {
+        let result = async {
+            let bindings = pre.instantiate_async(&mut store).await?;
+            let guest = bindings.wasm_flow_executor_executor();
+            store
+                .run_concurrent(async |accessor| guest.call_describe(accessor).await)
+                .await?
+        }
+        .await;
+        result.map_err(|error: wasmtime::Error| {
+            match store.as_context_mut().data_mut().panic.take() {
+                Some(panic) => format!("it panicked: {} ({})", panic.message, panic.location),
+                None => match stderr.tail().last() {
+                    Some(line) => format!("{}; its last words: {line}", chain(&error)),
+                    None => chain(&error),
+                },
+            }
+        })
+    });
+    let abort = task.abort_handle();
+    match tokio::time::timeout(DESCRIBE_TIMEOUT, task).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => {
+            abort.abort();
+            Err(format!("`describe` took longer than {DESCRIBE_TIMEOUT:?}"))
+        }
+    }
+}
+
+/// The guest's word on itself, held to what a person and a log can bear.
+fn check_description(raw: guest::Description) -> Result<Description, String> {
+    if raw.methods.len() > MAX_METHODS {
+        return Err(format!(
+            "it has {} methods; at most {MAX_METHODS} are allowed",
+            raw.methods.len()
+        ));
+    }
+    let (mut names, mut endpoints) = (HashSet::new(), HashSet::new());
+    let mut methods = Vec::with_capacity(raw.methods.len());
+    for method in raw.methods {
+        let name = checked_name("the method", method.name)?;
+        if !names.insert(name.clone()) {
+            return Err(format!("the method `{name}` is there twice"));
+        }
+        for endpoint in &method.endpoints {
+            let endpoint = checked_name("the endpoint", endpoint.clone())?;
+            if !endpoints.insert(endpoint.clone()) {
+                return Err(format!("the endpoint `{endpoint}` is bound twice"));
+            }
+            if endpoints.len() > MAX_ENDPOINTS {
+                return Err(format!("it binds more than {MAX_ENDPOINTS} endpoints"));
+            }
+        }
+        methods.push(Method {
+            name,
+            endpoints: method.endpoints,
+            concurrency: match method.concurrency {
+                guest::Concurrency::Concurrent => Concurrency::Concurrent,
+                guest::Concurrency::Exclusive => Concurrency::Exclusive,
+            },
+            documentation: prose(&method.documentation),
+            parameters_schema: schema(&method.parameters_schema)?,
+        });
+    }
+    Ok(Description {
+        name: checked_name("the executor", raw.name)?,
+        version: prose(&raw.version),
+        documentation: prose(&raw.documentation),
+        methods,
+        config_schema: schema(&raw.config_schema)?,
+        sdk: prose(&raw.sdk),
+    })
+}
+
+fn checked_name(what: &str, name: String) -> Result<String, String> {
+    if name.is_empty() {
+        return Err(format!("{what} has an empty name"));
+    }
+    if name.len() > MAX_NAME || printable(&name) != name {
+        let shown: String = printable(&name).chars().take(32).collect();
+        return Err(format!(
+            "{what} `{shown}` has a name longer than {MAX_NAME} bytes, or with control characters"
+        ));
+    }
+    Ok(name)
+}
+
+fn prose(text: &str) -> String {
+    text.lines()
+        .map(printable)
+        .scan(0, |length, line| {
+            *length += line.len() + 1;
+            (*length <= MAX_PROSE).then_some(line)
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn schema(text: &str) -> Result<Option<serde_json::Value>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.len() > MAX_PROSE {
+        return Err(format!("a schema is longer than {MAX_PROSE} bytes"));
+    }
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|error| format!("a schema is no JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_a_line_are_taken_for_each_other() {
+        for (import, expected) in [
+            ("wasi:cli/environment@0.2.0", true),
+            ("wasi:cli/environment@0.2.99", true),
+            ("wasi:http/client@0.3.1", true),
+            ("wasi:io/poll@0.3.0", false),
+            ("wasi:cli/environment@0.20.0", false),
+            ("wasi:nn/graph@0.2.0", false),
+            ("wasm-flow:executor/documents@0.1.7", true),
+            ("wasm-flow:executor/documents-more@0.1.0", false),
+            ("wasm-flow:executor/documents@0.2.0", false),
+            ("something", false),
+        ] {
+            assert_eq!(provided(import), expected, "{import}");
+        }
+    }
+
+    #[test]
+    fn descriptions_are_held_to_bounds() {
+        let raw = |methods: Vec<(&str, Vec<&str>)>| guest::Description {
+            name: "E".to_owned(),
+            version: String::new(),
+            documentation: "a\u{1b}[2J\nb".to_owned(),
+            methods: methods
+                .into_iter()
+                .map(|(name, endpoints)| guest::Method {
+                    name: name.to_owned(),
+                    endpoints: endpoints.into_iter().map(str::to_owned).collect(),
+                    concurrency: guest::Concurrency::Exclusive,
+                    documentation: String::new(),
+                    parameters_schema: String::new(),
+                })
+                .collect(),
+            config_schema: String::new(),
+            sdk: String::new(),
+        };
+        let ok = check_description(raw(vec![("a", vec!["/x"]), ("b", vec![])])).unwrap();
+        assert_eq!(ok.documentation, "a\u{fffd}[2J\nb");
+        for (methods, message) in [
+            (vec![("a", vec![]), ("a", vec![])], "the method `a` is there twice"),
+            (
+                vec![("a", vec!["/x"]), ("b", vec!["/x"])],
+                "the endpoint `/x` is bound twice",
+            ),
+            (vec![("", vec![])], "the method has an empty name"),
+        ] {
+            assert_eq!(check_description(raw(methods)).unwrap_err(), message);
+        }
+        let long = "x".repeat(MAX_NAME + 1);
+        assert!(check_description(raw(vec![("a", vec![&long])])).is_err());
+        assert!(check_description(raw(vec![("a\u{7}", vec![])])).is_err());
+        let many = (0..=MAX_METHODS).map(|_| ("a", vec![])).collect();
+        assert!(check_description(raw(many)).unwrap_err().contains("257 methods"));
+    }
+}

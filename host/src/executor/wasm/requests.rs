@@ -1,0 +1,131 @@
+//! The host's side of the WIT interfaces `requests`, `diagnostics` and `timers`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+use wasmtime::AsContextMut;
+use wasmtime::component::{Access, FutureReader, Resource};
+
+use super::bindings::{HasCtx, diagnostics, requests, timers};
+use super::store::{Ctx, Panic};
+use crate::document::LiveArray;
+
+/// Text that a guest reports about itself is cut here.
+const MAX_TEXT: usize = 16 * 1024;
+
+/// What a WIT `request` stands for.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct RequestState {
+    pub(super) id: Arc<str>,
+    pub(super) endpoint: Arc<str>,
+    pub(super) parameters: Arc<Map<String, Value>>,
+    pub(super) docs: LiveArray,
+    pub(super) parts: Vec<(Arc<str>, LiveArray)>,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl requests::Host for Ctx {}
+
+impl requests::HostRequest for Ctx {
+    fn id(&mut self, this: Resource<RequestState>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.id.to_string())
+    }
+
+    fn endpoint(&mut self, this: Resource<RequestState>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.endpoint.to_string())
+    }
+
+    fn docs(&mut self, this: Resource<RequestState>) -> wasmtime::Result<Resource<LiveArray>> {
+        let docs = self.table.get(&this)?.docs.share();
+        Ok(self.table.push(docs)?)
+    }
+
+    fn docs_matrix(&mut self, this: Resource<RequestState>) -> wasmtime::Result<Vec<requests::Part>> {
+        let parts: Vec<_> = self
+            .table
+            .get(&this)?
+            .parts
+            .iter()
+            .map(|(executor, docs)| (executor.to_string(), docs.share()))
+            .collect();
+        parts
+            .into_iter()
+            .map(|(executor, docs)| {
+                Ok(requests::Part {
+                    executor,
+                    docs: self.table.push(docs)?,
+                })
+            })
+            .collect()
+    }
+
+    fn parameters(&mut self, this: Resource<RequestState>) -> wasmtime::Result<String> {
+        Ok(serde_json::to_string(&*self.table.get(&this)?.parameters)?)
+    }
+
+    fn time_left(&mut self, this: Resource<RequestState>) -> wasmtime::Result<Option<u64>> {
+        let deadline = self.table.get(&this)?.deadline;
+        Ok(deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
+        }))
+    }
+
+    fn drop(&mut self, this: Resource<RequestState>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+/// At most [`MAX_TEXT`] bytes of what a guest says, and nothing that a terminal
+/// would act on.
+pub(super) fn bounded(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = text.get(..end).unwrap_or_default();
+    kept.split('\n')
+        .map(super::super::output::printable)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+impl diagnostics::Host for Ctx {}
+
+impl<T> diagnostics::HostWithStore<T> for HasCtx {
+    fn report_panic(
+        mut host: Access<'_, T, Self>,
+        panic: diagnostics::Panic,
+    ) -> wasmtime::Result<()> {
+        // The oldest task of the stack is the call that the host made.
+        let task = host
+            .as_context_mut()
+            .async_call_stack()
+            .ok()
+            .and_then(|stack| stack.last());
+        let ctx = host.get();
+        ctx.panic = Some(Panic {
+            message: bounded(&panic.message),
+            location: bounded(&panic.location),
+            call: task.and_then(|task| ctx.tasks.get(&task).copied()),
+        });
+        Ok(())
+    }
+}
+
+impl timers::Host for Ctx {}
+
+impl<T> timers::HostWithStore<T> for HasCtx {
+    fn after(
+        mut host: Access<'_, T, Self>,
+        nanoseconds: u64,
+    ) -> wasmtime::Result<FutureReader<u32>> {
+        let sleep = tokio::time::sleep(Duration::from_nanos(nanoseconds));
+        FutureReader::new(host.as_context_mut(), async move {
+            sleep.await;
+            Ok::<u32, wasmtime::Error>(0)
+        })
+    }
+}

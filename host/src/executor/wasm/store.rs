@@ -1,0 +1,137 @@
+//! What an instance's store holds, and the bounds on it.
+
+use std::collections::HashMap;
+
+use wasmtime::ResourceLimiter;
+use wasmtime::component::{GuestTaskId, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::grants::HttpGrants;
+use crate::document::Limits as DocumentLimits;
+
+/// Handles that a guest may hold at once, of every kind.
+const MAX_HANDLES: usize = 64 * 1024;
+
+/// Elements of all tables of an instance.
+const MAX_TABLE_ELEMENTS: usize = 1 << 20;
+
+/// An instance's call, counted from 0.
+pub(super) type CallId = u64;
+
+/// A store's data.
+pub(super) struct Ctx {
+    pub(super) table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    http_grants: HttpGrants,
+    pub(super) bounds: Bounds,
+    pub(super) document_limits: DocumentLimits,
+    /// The calls in flight by the guest's task, to tell which one trapped.
+    pub(super) tasks: HashMap<GuestTaskId, CallId>,
+    /// What the guest reported just before it trapped.
+    pub(super) panic: Option<Panic>,
+}
+
+/// A panic as the guest's SDK reports it.
+#[derive(Debug, Clone)]
+pub(super) struct Panic {
+    pub(super) message: String,
+    pub(super) location: String,
+    pub(super) call: Option<CallId>,
+}
+
+impl Ctx {
+    pub(super) fn new(wasi: WasiCtx, http_grants: HttpGrants, memory: u64) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        Ctx {
+            table,
+            wasi,
+            http: WasiHttpCtx::new(),
+            http_grants,
+            bounds: Bounds {
+                memory,
+                memory_used: 0,
+                memory_denied: None,
+                table_elements: 0,
+            },
+            document_limits: DocumentLimits::default(),
+            tasks: HashMap::new(),
+            panic: None,
+        }
+    }
+}
+
+impl WasiView for Ctx {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Ctx {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.http_grants,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+/// Bounds on what an instance may grow to, over all its memories and tables.
+pub(super) struct Bounds {
+    memory: u64,
+    memory_used: u64,
+    /// What the last refused growth would have come to. A refusal is no trap:
+    /// a guest that can do with less goes on.
+    pub(super) memory_denied: Option<u64>,
+    table_elements: usize,
+}
+
+impl Bounds {
+    /// Bytes that the instance may have.
+    pub(super) fn memory_limit(&self) -> u64 {
+        self.memory
+    }
+}
+
+impl ResourceLimiter for Bounds {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let added = desired.saturating_sub(current) as u64;
+        let wanted = self.memory_used.saturating_add(added);
+        if wanted > self.memory {
+            self.memory_denied = Some(wanted);
+            return Ok(false);
+        }
+        // One that the memory's own type forbids will not come about.
+        if maximum.is_none_or(|maximum| desired <= maximum) {
+            self.memory_used = wanted;
+        }
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let wanted = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
+        if wanted > MAX_TABLE_ELEMENTS {
+            return Ok(false);
+        }
+        self.table_elements = wanted;
+        Ok(true)
+    }
+}

@@ -1,0 +1,168 @@
+//! What is wrong with a `flow.toml`, and how it is shown.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// One thing that is wrong with a file, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    title: String,
+    label: String,
+    span: Range<usize>,
+    context: Vec<(Range<usize>, String)>,
+    help: Option<String>,
+}
+
+impl Problem {
+    /// A problem at a range of bytes of the file.
+    pub(crate) fn new(span: Range<usize>, title: impl Into<String>) -> Problem {
+        Problem {
+            title: title.into(),
+            label: String::new(),
+            span,
+            context: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// A few words under the place itself.
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Problem {
+        self.label = label.into();
+        self
+    }
+
+    /// Another place of the file that has to do with it.
+    pub(crate) fn context(mut self, span: Range<usize>, label: impl Into<String>) -> Problem {
+        self.context.push((span, label.into()));
+        self
+    }
+
+    /// What is allowed, or what to do.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Problem {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// What is wrong, in one line.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What is allowed, or what to do.
+    pub fn help_text(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+}
+
+/// All that is wrong with one file. Its `Display` shows each problem as
+/// `file:line:column` with the line itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    file: String,
+    source: String,
+    problems: Vec<Problem>,
+}
+
+impl Report {
+    /// Problems are shown in the order of their places.
+    pub(crate) fn new(file: String, source: String, mut problems: Vec<Problem>) -> Report {
+        for problem in &mut problems {
+            clamp(&mut problem.span, &source);
+            for (span, _) in &mut problem.context {
+                clamp(span, &source);
+            }
+        }
+        problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+        Report {
+            file,
+            source,
+            problems,
+        }
+    }
+
+    /// The file, as it was named.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The problems, first in the file first.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Where a problem of this report is: line and column, both from 1, the
+    /// column in characters.
+    pub fn position(&self, problem: &Problem) -> (usize, usize) {
+        let before = self.source.get(..problem.span.start).unwrap_or("");
+        let line = before.matches('\n').count() + 1;
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before.get(start..).unwrap_or("").chars().count() + 1;
+        (line, column)
+    }
+
+    /// The report as text, with colours if asked for.
+    pub fn render(&self, colours: bool) -> String {
+        let renderer = if colours {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let mut shown: Vec<String> = self
+            .problems
+            .iter()
+            .map(|problem| renderer.render(&[self.group(problem)]))
+            .collect();
+        if self.problems.len() > 1 {
+            shown.push(format!("{} problems in {}", self.problems.len(), self.file));
+        }
+        shown.join("\n\n")
+    }
+
+    fn group<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
+        let mut primary = AnnotationKind::Primary.span(problem.span.clone());
+        if !problem.label.is_empty() {
+            primary = primary.label(problem.label.as_str());
+        }
+        let contexts = problem.context.iter().map(|(span, label)| {
+            AnnotationKind::Context
+                .span(span.clone())
+                .label(label.as_str())
+        });
+        let group = Level::ERROR.primary_title(problem.title.as_str()).element(
+            Snippet::source(self.source.as_str())
+                .path(self.file.as_str())
+                .annotation(primary)
+                .annotations(contexts),
+        );
+        match &problem.help {
+            Some(help) => group.element(Level::HELP.message(help.as_str())),
+            None => group,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Report {}
+
+/// Keeps a span inside the file and on the first line it covers, so that a
+/// multi-line table is not printed whole.
+fn clamp(span: &mut Range<usize>, source: &str) {
+    let mut start = span.start.min(source.len());
+    while !source.is_char_boundary(start) {
+        start -= 1;
+    }
+    let rest = source.get(start..).unwrap_or("");
+    let line_end = start + rest.find('\n').unwrap_or(rest.len());
+    let mut end = span.end.clamp(start, line_end);
+    while !source.is_char_boundary(end) {
+        end -= 1;
+    }
+    *span = start..end;
+}

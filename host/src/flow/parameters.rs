@@ -1,0 +1,159 @@
+//! What each executor sees of a request's `parameters`.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+/// Where results are kept for the client. Executors do not see it.
+pub const RESULTS: &str = "__results__";
+
+/// Stands between an executor's name and a key that is meant for it alone.
+const SEPARATOR: &str = "__";
+
+/// A request's parameters, sorted by who is to see them.
+///
+/// `exec__key` gives `key` to the executor `exec` only, over a plain `key`; the
+/// object under a plain key that is an executor's name is merged over that
+/// executor's parameters, and stays visible to all. A key that begins or ends
+/// with `__` is a plain one.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters {
+    /// What executors see that nothing in the request is addressed to: nearly
+    /// always all of them, so it is shared and not copied.
+    shared: Arc<Map<String, Value>>,
+    /// Executor, key, value.
+    addressed: Vec<(String, String, Value)>,
+    results: Map<String, Value>,
+}
+
+impl From<Map<String, Value>> for Parameters {
+    fn from(mut map: Map<String, Value>) -> Self {
+        let results = match map.remove(RESULTS) {
+            Some(Value::Object(results)) => results,
+            _ => Map::new(),
+        };
+        let mut addressed = Vec::new();
+        if map.keys().any(|key| split(key).is_some()) {
+            let (mine, others): (Vec<_>, Vec<_>) =
+                map.into_iter().partition(|(key, _)| split(key).is_some());
+            addressed = mine
+                .into_iter()
+                .filter_map(|(key, value)| {
+                    let (executor, key) = split(&key)?;
+                    Some((executor.to_owned(), key.to_owned(), value))
+                })
+                .collect();
+            map = others.into_iter().collect();
+        }
+        Parameters {
+            shared: Arc::new(map),
+            addressed,
+            results,
+        }
+    }
+}
+
+impl Parameters {
+    /// What the executor of this name sees.
+    pub fn for_executor(&self, name: &str) -> Arc<Map<String, Value>> {
+        let object = match self.shared.get(name) {
+            Some(Value::Object(object)) if !object.is_empty() => Some(object),
+            _ => None,
+        };
+        let mut addressed = self
+            .addressed
+            .iter()
+            .filter(|(executor, _, _)| executor == name)
+            .peekable();
+        if object.is_none() && addressed.peek().is_none() {
+            return Arc::clone(&self.shared);
+        }
+        let mut map = Map::clone(&self.shared);
+        for (_, key, value) in addressed {
+            map.insert(key.clone(), value.clone());
+        }
+        for (key, value) in object.into_iter().flatten() {
+            map.insert(key.clone(), value.clone());
+        }
+        Arc::new(map)
+    }
+
+    /// What the client itself sent under `__results__`: results are added to
+    /// it.
+    pub fn results(&self) -> &Map<String, Value> {
+        &self.results
+    }
+}
+
+/// Splits `exec__key`.
+///
+/// Unlike Jina, which never finds an executor whose name holds `__`, the last
+/// separator counts, and what stands before it is the name.
+fn split(key: &str) -> Option<(&str, &str)> {
+    if key.starts_with(SEPARATOR) || key.ends_with(SEPARATOR) {
+        return None;
+    }
+    // Separators do not overlap and are counted from the left, as Python's
+    // `split` does: `a___b` is `a` and `_b`.
+    let (at, _) = key.match_indices(SEPARATOR).last()?;
+    Some((key.get(..at)?, key.get(at + SEPARATOR.len()..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn seen(parameters: Value, executor: &str) -> Value {
+        let Value::Object(map) = parameters else {
+            panic!("an object")
+        };
+        Value::Object(Map::clone(&Parameters::from(map).for_executor(executor)))
+    }
+
+    #[test]
+    fn addressed_to_one() {
+        let all = json!({"top": 1, "a__top": 2, "b__other": 3, "nobody__x": 4});
+        assert_eq!(seen(all.clone(), "a"), json!({"top": 2}));
+        assert_eq!(seen(all.clone(), "b"), json!({"top": 1, "other": 3}));
+        assert_eq!(seen(all, "c"), json!({"top": 1}));
+    }
+
+    #[test]
+    fn as_an_object() {
+        let all = json!({"top": 1, "a": {"top": 5, "y": 2}, "a__top": 3, "b": 7});
+        assert_eq!(
+            seen(all.clone(), "a"),
+            json!({"top": 5, "y": 2, "a": {"top": 5, "y": 2}, "b": 7})
+        );
+        assert_eq!(
+            seen(all, "b"),
+            json!({"top": 1, "a": {"top": 5, "y": 2}, "b": 7})
+        );
+    }
+
+    #[test]
+    fn plain_keys_with_separators() {
+        let all = json!({"__x": 1, "y__": 2, "__z__": 3, "__": 4});
+        assert_eq!(seen(all.clone(), "a"), all);
+    }
+
+    #[test]
+    fn names_with_separators() {
+        assert_eq!(seen(json!({"my__exec__k": 1}), "my__exec"), json!({"k": 1}));
+        assert_eq!(seen(json!({"a___b": 1}), "a"), json!({"_b": 1}));
+    }
+
+    #[test]
+    fn results_are_hidden() {
+        let Value::Object(map) = json!({"__results__": {"x/rep-0": {}}, "k": 1}) else {
+            panic!("an object")
+        };
+        let parameters = Parameters::from(map);
+        assert_eq!(
+            Value::Object(Map::clone(&parameters.for_executor("x"))),
+            json!({"k": 1})
+        );
+        assert!(parameters.results().contains_key("x/rep-0"));
+    }
+}

@@ -1,0 +1,199 @@
+//! One frame in, one answer out: the protocol's side of a request.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use prost_types::Timestamp;
+
+use super::frame::{Answer, Data, FrameError, Incoming, with_results};
+use super::proto::status_proto::{ExceptionProto, StatusCode};
+use super::proto::{HeaderProto, RouteProto, StatusProto};
+use crate::document::{DocumentArray, Struct, random_id};
+use crate::flow::{Failure, Flow, GATEWAY, Hop, Parameters, Request};
+
+/// Said to a request that names no endpoint. It is served, and nearly always a
+/// mistake.
+const NO_ENDPOINT: &str =
+    "the request names no endpoint (header.exec_endpoint); only default handlers can have run";
+
+/// Takes a frame through the flow.
+///
+/// A frame whose header can be read is always answered. One where that fails is
+/// the caller's to refuse: there is no request id to answer to.
+pub(super) async fn answer(flow: &Flow, frame: Bytes) -> Result<Answer, FrameError> {
+    let start = SystemTime::now();
+    let (mut header, decoded) = match Incoming::decode(frame) {
+        Ok(incoming) => (incoming.header.clone(), request(incoming)),
+        Err(mut error) => match error.header.take() {
+            // Bytes that merely begin like a header name no request.
+            Some(header) if !header.request_id.is_empty() => {
+                (*header, Err(Unreadable::new(&error)))
+            }
+            _ => return Err(error),
+        },
+    };
+    if header.request_id.is_empty() {
+        header.request_id = random_id().to_string();
+    }
+    Ok(match decoded {
+        Ok((mut request, parameters)) => {
+            request.id = Arc::from(header.request_id.as_str());
+            served(flow, start, header, request, parameters).await
+        }
+        Err(unreadable) => Answer {
+            header: answered(header, Some(&unreadable.failure)),
+            parameters: unreadable.parameters,
+            routes: vec![gateway_route(start)],
+            docs: Some(DocumentArray::new()),
+        },
+    })
+}
+
+/// A request that has an id and cannot be served.
+struct Unreadable {
+    /// The parameters, if those are whole.
+    parameters: Option<Bytes>,
+    failure: Box<Failure>,
+}
+
+impl Unreadable {
+    fn new(reason: impl Display) -> Unreadable {
+        Unreadable {
+            parameters: None,
+            failure: Box::new(Failure::of_flow(
+                "BadRequest",
+                format!("the request cannot be read: {reason}"),
+            )),
+        }
+    }
+}
+
+/// What the flow is asked, and the parameters as they came.
+fn request(incoming: Incoming) -> Result<(Request, Option<Bytes>), Unreadable> {
+    let raw = incoming.parameters;
+    let parameters = match &raw {
+        Some(bytes) => Struct::decode(bytes.clone())
+            .map(|parameters| Parameters::from(parameters.to_map()))
+            .map_err(|error| Unreadable::new(format_args!("parameters: {error}")))?,
+        None => Parameters::default(),
+    };
+    let docs = match incoming.data {
+        Data::None => Ok(DocumentArray::new()),
+        Data::Docs(bytes) => DocumentArray::decode(bytes).map_err(Unreadable::new),
+        Data::Pickle => Err(Unreadable::new(
+            "data.docs_bytes holds a Python pickle, which is never opened because that can run \
+             code; send the documents as data.docs",
+        )),
+    };
+    let docs = docs.map_err(|unreadable| Unreadable {
+        parameters: raw.clone(),
+        ..unreadable
+    })?;
+    let header = incoming.header;
+    let request = Request {
+        id: Arc::default(),
+        endpoint: Arc::from(header.exec_endpoint.unwrap_or_default()),
+        target: header.target_executor.unwrap_or_default(),
+        parameters,
+        docs,
+    };
+    Ok((request, raw))
+}
+
+async fn served(
+    flow: &Flow,
+    start: SystemTime,
+    header: HeaderProto,
+    request: Request,
+    mut parameters: Option<Bytes>,
+) -> Answer {
+    let earlier = request.parameters.results().clone();
+    let mut response = flow.call(request).await;
+    if !response.results.is_empty() {
+        let mut results = earlier;
+        results.append(&mut response.results);
+        match with_results(parameters.clone(), results) {
+            Ok(merged) => parameters = Some(merged),
+            Err(error) => {
+                let failure = Failure::of_flow(
+                    "BadResults",
+                    format!("what an executor returned for __results__ cannot be sent: {error}"),
+                );
+                response.failure.get_or_insert(Arc::new(failure));
+            }
+        }
+    }
+    let mut routes = Vec::with_capacity(response.hops.len() + 1);
+    routes.push(gateway_route(start));
+    routes.extend(response.hops.iter().map(route));
+    Answer {
+        header: answered(header, response.failure.as_deref()),
+        parameters,
+        routes,
+        docs: Some(response.docs),
+    }
+}
+
+/// The header of an answer: the request's, and how it went.
+fn answered(request: HeaderProto, failure: Option<&Failure>) -> HeaderProto {
+    let status = match failure {
+        Some(failure) => Some(status(failure)),
+        None if request.exec_endpoint.as_deref().unwrap_or("").is_empty() => Some(StatusProto {
+            code: StatusCode::Success.into(),
+            description: NO_ENDPOINT.to_owned(),
+            exception: None,
+        }),
+        None => None,
+    };
+    HeaderProto {
+        status,
+        // Emptied as Jina's gateway does, for gateways behind this one.
+        target_executor: Some(String::new()),
+        ..request
+    }
+}
+
+/// A failure in Jina's form.
+pub(super) fn status(failure: &Failure) -> StatusProto {
+    StatusProto {
+        code: StatusCode::Error.into(),
+        description: failure.description.clone(),
+        exception: Some(ExceptionProto {
+            name: failure.name.clone(),
+            args: failure.args.clone(),
+            stacks: failure.stacks.clone(),
+            executor: failure.executor.clone(),
+        }),
+    }
+}
+
+/// The first route of an answer, which clients count on: this gateway's.
+fn gateway_route(start: SystemTime) -> RouteProto {
+    RouteProto {
+        executor: GATEWAY.to_owned(),
+        start_time: Some(Timestamp::from(start)),
+        end_time: Some(next_millisecond(SystemTime::now())),
+        status: None,
+    }
+}
+
+/// Jina's `Client.profiling` counts in whole milliseconds and divides by this
+/// route's: one that is over within the same millisecond breaks it.
+fn next_millisecond(time: SystemTime) -> Timestamp {
+    const MILLISECOND: i32 = 1_000_000;
+    let mut time = Timestamp::from(time);
+    time.nanos += MILLISECOND - time.nanos % MILLISECOND;
+    time.normalize();
+    time
+}
+
+fn route(hop: &Hop) -> RouteProto {
+    RouteProto {
+        executor: hop.executor.to_string(),
+        start_time: Some(Timestamp::from(hop.start)),
+        end_time: hop.end.map(Timestamp::from),
+        status: hop.failure.as_deref().map(status),
+    }
+}

@@ -1,0 +1,282 @@
+//! One `JinaRPC/Call`: a stream of frames in, a stream of answers out.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures::stream::{FuturesOrdered, FuturesUnordered, Stream};
+use tokio::task::{JoinError, JoinHandle};
+use tonic::{Code, Status, Streaming};
+
+use super::answer::answer;
+use super::drain::Active;
+use super::frame::{Answer, FrameError};
+use crate::executor::Size;
+use crate::flow::Flow;
+
+/// How a stream is to be served.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CallOptions {
+    /// How many of its requests may be in flight.
+    pub(super) prefetch: usize,
+    /// Whether answers come in the order of the requests.
+    pub(super) in_order: bool,
+    /// The largest message, in bytes: named when one is too large.
+    pub(super) max_message: usize,
+}
+
+/// The answers to a stream of frames.
+///
+/// Every request runs in a task of its own. Nothing is read while `prefetch`
+/// requests are in flight or wait to be taken by the client, which is how a
+/// slow client or flow holds a fast sender back. Dropping this drops them all.
+pub(super) struct CallStream {
+    flow: Flow,
+    options: CallOptions,
+    /// `None` once there is nothing more to read.
+    input: Option<Streaming<Bytes>>,
+    running: Running,
+    /// How many messages were read.
+    read: u64,
+    /// How many more may be read; bounded once the gateway is being stopped.
+    left: u64,
+    /// What the stream ends with, once the requests in flight are answered.
+    end: Option<Status>,
+    active: Active,
+}
+
+enum Running {
+    Ordered(FuturesOrdered<Task>),
+    Unordered(FuturesUnordered<Task>),
+}
+
+impl Running {
+    fn len(&self) -> usize {
+        match self {
+            Running::Ordered(tasks) => tasks.len(),
+            Running::Unordered(tasks) => tasks.len(),
+        }
+    }
+
+    fn push(&mut self, task: Task) {
+        match self {
+            Running::Ordered(tasks) => tasks.push_back(task),
+            Running::Unordered(tasks) => tasks.push(task),
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Answer, Status>>> {
+        match self {
+            Running::Ordered(tasks) => Pin::new(tasks).poll_next(cx),
+            Running::Unordered(tasks) => Pin::new(tasks).poll_next(cx),
+        }
+    }
+}
+
+/// A request in a task of its own, which is given up when this is dropped.
+struct Task {
+    handle: JoinHandle<Result<Answer, FrameError>>,
+    /// Which message of the stream it is, from 1.
+    number: u64,
+}
+
+impl Future for Task {
+    type Output = Result<Answer, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let number = self.number;
+        Poll::Ready(match ready!(Pin::new(&mut self.handle).poll(cx)) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(Status::invalid_argument(short(&format!(
+                "message {number} of this call is {error}"
+            )))),
+            Err(error) => Err(lost(number, &error)),
+        })
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+fn lost(number: u64, error: &JoinError) -> Status {
+    Status::internal(format!(
+        "the gateway lost message {number} of this call: {error}"
+    ))
+}
+
+impl CallStream {
+    pub(super) fn new(
+        flow: Flow,
+        input: Streaming<Bytes>,
+        options: CallOptions,
+        active: Active,
+    ) -> CallStream {
+        CallStream {
+            flow,
+            input: Some(input),
+            running: if options.in_order {
+                Running::Ordered(FuturesOrdered::new())
+            } else {
+                Running::Unordered(FuturesUnordered::new())
+            },
+            options,
+            read: 0,
+            left: u64::MAX,
+            end: None,
+            active,
+        }
+    }
+
+    /// Starts requests until there is no room or none to be had.
+    fn take_in(&mut self, cx: &mut Context<'_>) {
+        let stopping = self.active.poll_stopping(cx).is_ready();
+        if stopping && self.left == u64::MAX {
+            // What has arrived is served, but not more than fits at once: a
+            // client that keeps sending would keep the gateway from stopping.
+            self.left =
+                (self.options.prefetch - self.running.len().min(self.options.prefetch)) as u64;
+        }
+        while self.running.len() < self.options.prefetch {
+            let Some(input) = &mut self.input else {
+                return;
+            };
+            let next = match self.left {
+                0 => Poll::Pending,
+                _ => Pin::new(input).poll_next(cx),
+            };
+            match next {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.read += 1;
+                    self.left -= 1;
+                    let flow = self.flow.clone();
+                    self.running.push(Task {
+                        handle: tokio::spawn(async move { answer(&flow, frame).await }),
+                        number: self.read,
+                    });
+                }
+                Poll::Ready(Some(Err(status))) => {
+                    self.stop_reading(read_error(status, self.read + 1, self.options.max_message));
+                }
+                Poll::Ready(None) => self.input = None,
+                Poll::Pending if stopping => {
+                    self.stop_reading(Status::unavailable(format!(
+                        "the gateway is being stopped; the messages of this call after the first {} were not read",
+                        self.read
+                    )));
+                }
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Reads no more, and ends with this once the rest is answered.
+    fn stop_reading(&mut self, status: Status) {
+        self.input = None;
+        self.end.get_or_insert(status);
+    }
+}
+
+impl Stream for CallStream {
+    type Item = Result<Answer, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            this.take_in(cx);
+            match this.running.poll_next(cx) {
+                Poll::Ready(Some(Ok(answer))) => return Poll::Ready(Some(Ok(answer))),
+                Poll::Ready(Some(Err(status))) => this.stop_reading(status),
+                Poll::Ready(None) if this.input.is_none() => {
+                    return Poll::Ready(this.end.take().map(Err));
+                }
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// Says what is wrong with a message that did not get through gRPC's framing.
+pub(super) fn read_error(status: Status, number: u64, max_message: usize) -> Status {
+    // tonic's codes for a message over the limit, by its length prefix and
+    // while it is decompressed.
+    if matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted) {
+        return Status::resource_exhausted(short(&format!(
+            "message {number} of this call is larger than {}, the most that this gateway takes; \
+             send fewer documents a request (request_size), or raise `max_message` under \
+             [gateway] in flow.toml ({})",
+            Size(max_message as u64),
+            status.message()
+        )));
+    }
+    Status::new(
+        status.code(),
+        short(&format!(
+            "message {number} of this call cannot be read: {}",
+            status.message()
+        )),
+    )
+}
+
+/// Statuses travel in a header, and clients refuse headers over 8 KiB; after
+/// percent-encoding a byte may take three.
+pub(super) fn short(text: &str) -> String {
+    const MOST: usize = 2000;
+    if text.len() <= MOST {
+        return text.to_owned();
+    }
+    let mut end = MOST;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", text.get(..end).unwrap_or(""))
+}
+
+/// What a stream's metadata asks for.
+pub(super) fn options(
+    metadata: &tonic::metadata::MetadataMap,
+    prefetch: usize,
+    max_message: usize,
+) -> Result<CallOptions, Status> {
+    let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
+    let prefetch = match text("__prefetch__") {
+        None => prefetch,
+        Some(wanted) => match wanted.trim().parse::<usize>() {
+            Ok(wanted) if wanted > 0 => wanted.min(MOST_PREFETCH),
+            _ => {
+                return Err(Status::invalid_argument(short(&format!(
+                    "the metadata `__prefetch__` is `{wanted}`; expected the number of requests \
+                     that may be in flight, 1 or more"
+                ))));
+            }
+        },
+    };
+    Ok(CallOptions {
+        prefetch,
+        in_order: text("__results_in_order__")
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
+        max_message,
+    })
+}
+
+/// The most requests in flight that a client may ask for.
+const MOST_PREFETCH: usize = 1_000_000;
+
+/// Gives the flow to a unary call, which is a stream of one message.
+pub(super) async fn single(
+    flow: &Flow,
+    mut input: Streaming<Bytes>,
+    max_message: usize,
+) -> Result<Answer, Status> {
+    let frame = input
+        .message()
+        .await
+        .map_err(|status| read_error(status, 1, max_message))?
+        .ok_or_else(|| Status::invalid_argument("the call holds no message"))?;
+    answer(flow, frame).await.map_err(|error| {
+        Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
+    })
+}

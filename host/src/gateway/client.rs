@@ -1,0 +1,389 @@
+//! A client for Jina's protocol, as `wasm-flow post` and the benchmark use it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, Stream, StreamExt};
+use prost::Message;
+use serde_json::{Map, Value};
+use tonic::client::Grpc;
+use tonic::codec::CompressionEncoding;
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use super::frame::{Answer, Data, Incoming, RawCodec};
+use super::proto::status_proto::StatusCode;
+use super::proto::{HeaderProto, RouteProto, StatusProto};
+use crate::document::{DocumentArray, Struct, random_id};
+
+/// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    channel: Channel,
+    address: String,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Default)]
+pub struct PostRequest {
+    /// The endpoint: `/index`.
+    pub endpoint: String,
+    /// A regular expression for the executors that are meant.
+    pub target: Option<String>,
+    /// Parameters for the executors; empty is the same as none.
+    pub parameters: Map<String, Value>,
+    /// The documents.
+    pub docs: DocumentArray,
+}
+
+/// What comes back.
+#[derive(Debug, Clone)]
+pub struct PostResponse {
+    /// The id that the request was given.
+    pub request_id: String,
+    /// The documents.
+    pub docs: DocumentArray,
+    /// The request's parameters, with what executors returned under
+    /// `__results__`.
+    pub parameters: Map<String, Value>,
+    /// The executors that the request came to, `gateway` first.
+    pub routes: Vec<String>,
+    /// Why it failed, if it did.
+    pub failure: Option<PostFailure>,
+    /// What the gateway has to say about a request that it served.
+    pub notice: Option<String>,
+}
+
+/// A request that failed in the flow. The others of its stream are not
+/// concerned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{description}")]
+pub struct PostFailure {
+    /// What failed, where and why.
+    pub description: String,
+    /// The kind of error.
+    pub name: String,
+    /// The executor's type.
+    pub executor: String,
+    /// Its traceback.
+    pub stacks: Vec<String>,
+}
+
+/// How a stream of requests is to be served.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PostOptions {
+    /// How many requests may be in flight; `None` leaves it to the gateway.
+    pub prefetch: Option<usize>,
+    /// Whether answers are to come in the order of the requests.
+    pub in_order: bool,
+    /// Whether messages are compressed, both ways.
+    pub compress: bool,
+}
+
+/// Why a call failed as a whole.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The address is none.
+    #[error("`{address}` is not a gateway's address: write grpc://host:port")]
+    Address {
+        /// What was given.
+        address: String,
+    },
+    /// Nobody answers there.
+    #[error(
+        "cannot reach {address}: {reason}; is `wasm-flow run` or `wasm-flow serve` running there?"
+    )]
+    Connect {
+        /// `host:port`.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The gateway ended the call.
+    #[error("{address} ended the call: {message} (gRPC status {code})")]
+    Call {
+        /// `host:port`.
+        address: String,
+        /// gRPC's name of the status: `UNAVAILABLE`.
+        code: &'static str,
+        /// What it said.
+        message: String,
+    },
+    /// What came back is not what the protocol says.
+    #[error("{address} sent what is not an answer: {reason}")]
+    Answer {
+        /// `host:port`.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The parameters cannot be sent.
+    #[error("these parameters cannot be sent: {0}")]
+    Parameters(#[from] crate::document::StructError),
+}
+
+impl Client {
+    /// Connects to `grpc://host:port`, or `host:port`.
+    ///
+    /// # Errors
+    /// When that is no address, or nobody answers there within 10 s.
+    pub async fn connect(address: &str) -> Result<Client, ClientError> {
+        let wrong = || ClientError::Address {
+            address: address.to_owned(),
+        };
+        let authority = address.strip_prefix("grpc://").unwrap_or(address);
+        let authority = authority.trim_end_matches('/');
+        let parsed: http::uri::Authority = authority.parse().map_err(|_| wrong())?;
+        if parsed.port().is_none() || authority.contains('@') {
+            return Err(wrong());
+        }
+        let endpoint = Endpoint::from_shared(format!("http://{authority}"))
+            .map_err(|_| wrong())?
+            .connect_timeout(Duration::from_secs(10))
+            .tcp_nodelay(true)
+            .initial_stream_window_size(super::STREAM_WINDOW)
+            .initial_connection_window_size(super::CONNECTION_WINDOW);
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|error| ClientError::Connect {
+                address: authority.to_owned(),
+                reason: root_cause(&error),
+            })?;
+        Ok(Client {
+            channel,
+            address: authority.to_owned(),
+        })
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Sends requests in one stream (`JinaRPC/Call`) and gives the answers as
+    /// they come. An error ends the stream.
+    ///
+    /// # Errors
+    /// When the call cannot be started.
+    pub async fn call(
+        &self,
+        requests: impl Stream<Item = PostRequest> + Send + 'static,
+        options: PostOptions,
+    ) -> Result<BoxStream<'static, Result<PostResponse, ClientError>>, ClientError> {
+        // A request that cannot be encoded ends the sending side: what was sent
+        // before is answered, and the reason is the last item.
+        let (refused, mut refusal) = tokio::sync::oneshot::channel();
+        // HTTP/2 keeps a call open while either side of it is held: dropping the
+        // answers ends the requests too, and with that the call.
+        let (held, dropped) = tokio::sync::oneshot::channel::<()>();
+        let messages = requests
+            .take_until(dropped)
+            .scan(Some(refused), |refused, request| {
+                let message = message(request).map_err(|error| {
+                    if let Some(refused) = refused.take() {
+                        // Nobody listens once the answers were dropped.
+                        let _ = refused.send(error);
+                    }
+                });
+                std::future::ready(message.ok())
+            });
+        let mut request = tonic::Request::new(messages);
+        let metadata = request.metadata_mut();
+        if let Some(prefetch) = options.prefetch {
+            metadata.insert("__prefetch__", MetadataValue::from(prefetch));
+        }
+        if options.in_order {
+            metadata.insert("__results_in_order__", MetadataValue::from_static("true"));
+        }
+        let mut grpc = self.grpc(options.compress).await?;
+        let path = http::uri::PathAndQuery::from_static("/jina.JinaRPC/Call");
+        let answers = grpc
+            .streaming(request, path, RawCodec)
+            .await
+            .map_err(|status| self.ended(&status))?
+            .into_inner();
+        let client = self.clone();
+        let answers = answers.map(move |frame| {
+            let _ = &held;
+            match frame {
+                Ok(frame) => client.response(frame),
+                Err(status) => Err(client.ended(&status)),
+            }
+        });
+        let refusal = futures::stream::once(async move { refusal.try_recv().ok() })
+            .filter_map(|error| async { error.map(|error| Err(ClientError::Parameters(error))) });
+        Ok(answers.chain(refusal).boxed())
+    }
+
+    /// Sends one request (`process_single_data`).
+    ///
+    /// # Errors
+    /// When the call fails as a whole. A failure in the flow is part of the
+    /// answer.
+    pub async fn post(&self, request: PostRequest) -> Result<PostResponse, ClientError> {
+        let mut grpc = self.grpc(false).await?;
+        let path = http::uri::PathAndQuery::from_static(
+            "/jina.JinaSingleDataRequestRPC/process_single_data",
+        );
+        let frame = grpc
+            .unary(tonic::Request::new(message(request)?), path, RawCodec)
+            .await
+            .map_err(|status| self.ended(&status))?
+            .into_inner();
+        self.response(frame)
+    }
+
+    /// Asks whether a request gets through the flow (`dry_run`).
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn dry_run(&self) -> Result<Option<PostFailure>, ClientError> {
+        let mut grpc = self.grpc(false).await?;
+        let path = http::uri::PathAndQuery::from_static("/jina.JinaGatewayDryRunRPC/dry_run");
+        let codec = tonic_prost::ProstCodec::<(), StatusProto>::default();
+        let status = grpc
+            .unary(tonic::Request::new(()), path, codec)
+            .await
+            .map_err(|status| self.ended(&status))?
+            .into_inner();
+        Ok(failure(status))
+    }
+
+    async fn grpc(&self, compress: bool) -> Result<Grpc<Channel>, ClientError> {
+        let mut grpc = Grpc::new(self.channel.clone())
+            // The caller asked for these documents: there is no bound to keep.
+            .max_decoding_message_size(usize::MAX)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Deflate);
+        if compress {
+            grpc = grpc.send_compressed(CompressionEncoding::Gzip);
+        }
+        grpc.ready().await.map_err(|error| ClientError::Connect {
+            address: self.address.clone(),
+            reason: root_cause(&error),
+        })?;
+        Ok(grpc)
+    }
+
+    fn ended(&self, status: &Status) -> ClientError {
+        ClientError::Call {
+            address: self.address.clone(),
+            code: code_name(status.code()),
+            message: match status.message() {
+                "" => root_cause(status),
+                message => message.to_owned(),
+            },
+        }
+    }
+
+    fn response(&self, frame: Bytes) -> Result<PostResponse, ClientError> {
+        let wrong = |reason: String| ClientError::Answer {
+            address: self.address.clone(),
+            reason,
+        };
+        let incoming = Incoming::decode(frame).map_err(|error| wrong(error.to_string()))?;
+        let parameters = match incoming.parameters {
+            Some(bytes) => Struct::decode(bytes)
+                .map_err(|error| wrong(format!("parameters: {error}")))?
+                .to_map(),
+            None => Map::new(),
+        };
+        let docs = match incoming.data {
+            Data::None => DocumentArray::new(),
+            Data::Docs(bytes) => {
+                DocumentArray::decode(bytes).map_err(|error| wrong(error.to_string()))?
+            }
+            Data::Pickle => {
+                return Err(wrong("its documents are a Python pickle".to_owned()));
+            }
+        };
+        let routes = incoming
+            .routes
+            .into_iter()
+            .map(|route| {
+                RouteProto::decode(route)
+                    .map(|route| route.executor)
+                    .map_err(|error| wrong(format!("routes: {error}")))
+            })
+            .collect::<Result<_, _>>()?;
+        let status = incoming.header.status.unwrap_or_default();
+        let notice = (status.code == i32::from(StatusCode::Success)
+            && !status.description.is_empty())
+        .then(|| status.description.clone());
+        Ok(PostResponse {
+            request_id: incoming.header.request_id,
+            docs,
+            parameters,
+            routes,
+            failure: failure(status),
+            notice,
+        })
+    }
+}
+
+fn message(request: PostRequest) -> Result<Answer, crate::document::StructError> {
+    let parameters = if request.parameters.is_empty() {
+        None
+    } else {
+        Some(Struct::from_map(&request.parameters)?.as_bytes().clone())
+    };
+    Ok(Answer {
+        header: HeaderProto {
+            request_id: random_id().to_string(),
+            exec_endpoint: Some(request.endpoint),
+            target_executor: request.target,
+            ..HeaderProto::default()
+        },
+        parameters,
+        routes: Vec::new(),
+        docs: Some(request.docs),
+    })
+}
+
+fn failure(status: StatusProto) -> Option<PostFailure> {
+    if status.code == i32::from(StatusCode::Success) {
+        return None;
+    }
+    let exception = status.exception.unwrap_or_default();
+    Some(PostFailure {
+        description: status.description,
+        name: exception.name,
+        executor: exception.executor,
+        stacks: exception.stacks,
+    })
+}
+
+/// The innermost of an error's causes: the outer ones say "transport error".
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// gRPC's own names.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
