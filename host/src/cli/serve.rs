@@ -25,7 +25,7 @@ pub(super) struct Args {
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
     /// The port to listen on; 0 takes any free one.
-    #[arg(long, default_value_t = 54321)]
+    #[arg(long, default_value_t = 12345)]
     port: u16,
     /// What the executor is constructed with, as a JSON object.
     #[arg(long, value_name = "JSON", value_parser = super::input::object)]

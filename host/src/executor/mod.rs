@@ -54,7 +54,7 @@ use wasm::Setup;
 pub struct StartError {
     executor: String,
     class: String,
-    reason: StartReason,
+    reason: Box<StartReason>,
 }
 
 /// What kept an executor from starting.
@@ -134,7 +134,7 @@ impl Executor {
         let failed = |reason| StartError {
             executor: config.name.clone(),
             class: component.description().name.clone(),
-            reason,
+            reason: Box::new(reason),
         };
         let bindings = Bindings::new(component.description(), &config.uses_requests)
             .map_err(|error| failed(StartReason::Binding(error)))?;

@@ -212,7 +212,9 @@ impl Replica {
                 Err(CallErrorKind::TimedOut { limit }.into())
             }
             Finish::Trapped { trap, mine } => {
-                self.traps.fetch_add(1, Ordering::Relaxed);
+                if instance.first_to_tell() {
+                    self.traps.fetch_add(1, Ordering::Relaxed);
+                }
                 Err(Failure {
                     kind: match mine {
                         true => trap.kind,

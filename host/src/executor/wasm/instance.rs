@@ -11,7 +11,7 @@
 //! somebody waits for them, and another instance takes its place.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -190,9 +190,33 @@ pub(crate) struct Job {
     method: Arc<str>,
     request: RequestState,
     docs: LiveArray,
-    reply: oneshot::Sender<Result<Outcome, JobError>>,
+    reply: ReplyTo,
     _gate: Gate,
     _slot: OwnedSemaphorePermit,
+}
+
+/// Where a call's outcome goes. A call that is dropped before the guest has it,
+/// whatever became of the instance, can go to another one.
+struct ReplyTo {
+    sender: Option<oneshot::Sender<Result<Outcome, JobError>>>,
+    entered: bool,
+}
+
+impl ReplyTo {
+    fn send(mut self, outcome: Result<Outcome, JobError>) {
+        if let Some(sender) = self.sender.take() {
+            // Nobody waits where the caller's time was up.
+            drop(sender.send(outcome));
+        }
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        if let (false, Some(sender)) = (self.entered, self.sender.take()) {
+            drop(sender.send(Err(JobError::NotEntered)));
+        }
+    }
 }
 
 /// A running instance.
@@ -215,6 +239,8 @@ struct Shared {
     poke: Notify,
     /// Callers that wait for a call in flight.
     waiting: AtomicUsize,
+    /// Whether its trap was counted: many calls may learn of one.
+    counted: AtomicBool,
 }
 
 impl Instance {
@@ -310,7 +336,10 @@ impl Instance {
                 deadline,
             },
             docs,
-            reply,
+            reply: ReplyTo {
+                sender: Some(reply),
+                entered: false,
+            },
             _gate: gate,
             _slot: slot,
         };
@@ -321,9 +350,8 @@ impl Instance {
             receiver: Some(receiver),
             deadline: deadline.map(tokio::time::Instant::from_std),
         };
-        if let Err(mpsc::error::SendError(job)) = self.jobs.send(job) {
-            drop(job.reply.send(Err(JobError::NotEntered)));
-        }
+        // A job that cannot be sent is dropped, which answers it.
+        drop(self.jobs.send(job));
         pending
     }
 
@@ -341,6 +369,11 @@ impl Instance {
                 instance.task.abort();
             }
         });
+    }
+
+    /// Says once that it trapped, however many calls it had in flight.
+    pub(crate) fn first_to_tell(&self) -> bool {
+        !self.shared.counted.swap(true, Ordering::Relaxed)
     }
 
     /// Ends it after the calls in flight.
@@ -559,7 +592,7 @@ async fn serve(
             () = shared.retired.cancelled(), if !inbox.is_closed() => {
                 inbox.close();
                 while let Ok(job) = inbox.try_recv() {
-                    drop(job.reply.send(Err(JobError::NotEntered)));
+                    drop(job);
                 }
             }
             Some(done) = calls.next() => done?,
@@ -585,10 +618,11 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         method,
         request,
         docs,
-        reply,
+        mut reply,
         _gate,
         _slot,
     } = job;
+    reply.entered = true;
     let handle = guest.func_handle();
     let call = accessor.with(|mut access| {
         let request = access.get().table.push(request)?;
@@ -618,8 +652,7 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         let docs = replaced.as_ref().unwrap_or(&docs).snapshot();
         Ok(Outcome { docs, results })
     });
-    // Nobody waits where the caller's time was up.
-    drop(reply.send(outcome));
+    reply.send(outcome);
     Ok(())
 }
 
