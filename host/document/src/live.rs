@@ -400,8 +400,14 @@ impl Arena {
         Ok(nodes.into_iter().map(|node| self.resolve(node)).collect())
     }
 
-    /// Makes nodes of documents that are to go into `list`.
-    fn admit(&mut self, list: ListId, mut docs: Vec<Arc<Document>>) -> Result<Vec<NodeId>> {
+    /// Makes nodes of documents that are to go into `list`. Those in `kept` are
+    /// its own already.
+    fn admit(
+        &mut self,
+        list: ListId,
+        mut docs: Vec<Arc<Document>>,
+        kept: &HashSet<*const Document>,
+    ) -> Result<Vec<NodeId>> {
         let owner = self.lists[list].owner;
         let level = owner.map_or(1, |(node, _)| self.nodes[node].level + 1);
         let added = docs
@@ -426,7 +432,9 @@ impl Arena {
         if let Some((node, field)) = owner {
             let parent = self.nodes[node].doc.clone();
             for doc in &mut docs {
-                adopt(&parent, field, doc);
+                if !kept.contains(&Arc::as_ptr(doc)) {
+                    adopt(&parent, field, doc);
+                }
             }
         }
         self.total = total;
@@ -647,7 +655,8 @@ impl LiveArray {
             .collect())
     }
 
-    /// Makes copies of all of `source` the row's chunks or matches.
+    /// Makes copies of all of `source` the row's chunks or matches. Those that
+    /// were not there before are marked as docarray marks them.
     ///
     /// # Errors
     /// When the row does not exist, or a limit is hit.
@@ -656,7 +665,10 @@ impl LiveArray {
         let mut arena = self.lock();
         let node = Arena::pick(&arena.lists, self.list, &Rows::List(vec![row]))?[0];
         let list = arena.nested(node, field);
-        let nodes = arena.admit(list, docs)?;
+        // Alive for as long as the addresses count.
+        let before = arena.resolve_rows(list, &Rows::All)?;
+        let kept = before.iter().map(Arc::as_ptr).collect();
+        let nodes = arena.admit(list, docs, &kept)?;
         arena.lists[list].nodes = nodes;
         Ok(())
     }
@@ -712,7 +724,7 @@ impl LiveArray {
                 "documents were to be put before row {at}, but the array has {len}"
             )));
         }
-        let nodes = arena.admit(self.list, docs)?;
+        let nodes = arena.admit(self.list, docs, &HashSet::new())?;
         arena.lists[self.list].nodes.splice(at..at, nodes);
         Ok(())
     }

@@ -173,6 +173,30 @@ fn nested_lists_are_shared_and_marked_as_docarray_marks_them() {
 }
 
 #[test]
+fn set_nested_marks_newcomers_only() {
+    let array = live(&["a"]);
+    let chunks = array.nested(Chunks, 0).unwrap();
+    chunks.append_new(1).unwrap();
+    chunks
+        .set_strings(StringField::ParentId, &Rows::All, strings(&["other"]))
+        .unwrap();
+    let more = live(&["new"]);
+    let all = live(&[]);
+    all.extend(&chunks, &Rows::All).unwrap();
+    all.extend(&more, &Rows::All).unwrap();
+    array.set_nested(Chunks, 0, &all).unwrap();
+    let id = array.strings(StringField::Id, &Rows::All).unwrap();
+    assert_eq!(
+        chunks.strings(StringField::ParentId, &Rows::All).unwrap(),
+        ["other".into(), id[0].clone()]
+    );
+    assert_eq!(
+        chunks.integers(IntegerField::Granularity, &Rows::All).unwrap(),
+        [1, 1]
+    );
+}
+
+#[test]
 fn copies_are_copies() {
     let array = live(&["a"]);
     array.extend(&array, &Rows::All).unwrap();

@@ -704,13 +704,50 @@ fn post_mortem(store: &mut Store<Ctx>, error: &wasmtime::Error, stderr: &LineStr
             reason: reason(error),
         },
     };
-    let mut trace = Vec::new();
-    if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
-        let frames = backtrace.to_string();
-        trace.extend(frames.lines().take(MAX_TRACE).map(|line| bounded(line.trim_end())));
-    }
+    let mut trace = frames(error);
     trace.extend(stderr.tail().into_iter().map(|line| format!("stderr: {line}")));
     Trap { kind, call, trace }
+}
+
+/// The guest's stack, innermost first. A function that calls itself is shown
+/// once, with a count.
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else {
+        return Vec::new();
+    };
+    let names = backtrace.frames().iter().map(|frame| match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {}", frame.func_index()),
+    });
+    let mut runs: Vec<(String, usize)> = Vec::new();
+    for name in names {
+        match runs.last_mut() {
+            Some((last, count)) if *last == name => *count += 1,
+            _ => runs.push((name, 1)),
+        }
+    }
+    runs.into_iter()
+        .take(MAX_TRACE)
+        .map(|(name, count)| match count {
+            1 => format!("at {}", bounded(&name)),
+            count => format!("at {} ({count} times)", bounded(&name)),
+        })
+        .collect()
+}
+
+/// Frames of one function on top of each other that are taken for a recursion
+/// without end. The engine keeps no more than a few hundred.
+const RECURSION: usize = 16;
+
+/// Whether the innermost function called itself again and again.
+fn recursion(error: &wasmtime::Error) -> bool {
+    error
+        .downcast_ref::<wasmtime::WasmBacktrace>()
+        .is_some_and(|backtrace| {
+            let mut calls = backtrace.frames().iter().map(wasmtime::FrameInfo::func_index);
+            let innermost = calls.next();
+            calls.take(RECURSION).filter(|call| Some(*call) == innermost).count() == RECURSION
+        })
 }
 
 fn reason(error: &wasmtime::Error) -> String {
@@ -721,7 +758,13 @@ fn reason(error: &wasmtime::Error) -> String {
         );
     }
     if let Some(trap) = error.downcast_ref::<wasmtime::Trap>() {
-        return bounded(&trap.to_string());
+        let trap = bounded(&trap.to_string());
+        // Rust's own stack lies in linear memory, and running off its end shows
+        // as an access out of bounds.
+        return match recursion(error) {
+            true => format!("{trap}, in a recursion that seems to have no end"),
+            false => trap,
+        };
     }
     bounded(&chain(error))
 }
