@@ -1,0 +1,410 @@
+//! `#[executor]`.
+
+use std::collections::HashMap;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, Ident, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Type};
+
+use crate::signature::{self, DEFAULT, Errors, On, Receiver, Role};
+
+pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    if !attributes.is_empty() {
+        errors.at(
+            &attributes,
+            "`#[executor]` takes nothing: the name is the type's, and endpoints are bound by \
+             `#[requests]`",
+        );
+    }
+    let mut block = match syn::parse2::<Item>(item.clone()) {
+        Ok(Item::Impl(block)) => block,
+        Ok(_) => {
+            let error = syn::Error::new(
+                proc_macro2::Span::call_site(),
+                "`#[executor]` stands on the `impl` block that has the handlers, not on this item",
+            )
+            .into_compile_error();
+            return quote!(#error #item);
+        }
+        Err(error) => {
+            let error = error.into_compile_error();
+            return quote!(#error #item);
+        }
+    };
+    let name = check_block(&block, &mut errors);
+    let parts = Parts::read(&mut block, &mut errors);
+    // The author's code stays, whatever is wrong, so that there are no errors of
+    // things that are missing.
+    if !errors.is_empty() {
+        let errors = errors.into_compile_error();
+        return quote!(#errors #block);
+    }
+    let implementation = parts.implementation(&block, &name);
+    let ty = &block.self_ty;
+    quote! {
+        #block
+        #implementation
+        #[cfg(target_family = "wasm")]
+        ::wasm_flow_sdk::__component!(#ty);
+        // Elsewhere nothing calls it, and it is not dead code all the same.
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn() = ::wasm_flow_sdk::__private::handler::used::<#ty>;
+    }
+}
+
+/// Checks the block and gives the type's name.
+fn check_block(block: &ItemImpl, errors: &mut Errors) -> String {
+    if let Some((path, _)) = &block.trait_ {
+        errors.at(
+            path,
+            "`#[executor]` stands on an `impl` block of the type itself, not of a trait",
+        );
+    }
+    if !block.generics.params.is_empty() {
+        errors.at(
+            &block.generics,
+            "an executor is one type: it cannot be generic",
+        );
+    }
+    match &*block.self_ty {
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .map(|segment| segment.ident.unraw().to_string())
+            .unwrap_or_default(),
+        other => {
+            errors.at(other, "an executor is a `struct` or an `enum`");
+            String::new()
+        }
+    }
+}
+
+/// What a block has.
+#[derive(Default)]
+struct Parts {
+    handlers: Vec<HandlerMethod>,
+    constructor: Option<ConstructorMethod>,
+    stop: Option<StopMethod>,
+}
+
+struct HandlerMethod {
+    method: ImplItemFn,
+    cfgs: Vec<Attribute>,
+    endpoints: Vec<LitStr>,
+    handler: signature::Handler,
+}
+
+struct ConstructorMethod {
+    method: ImplItemFn,
+    constructor: signature::Constructor,
+}
+
+struct StopMethod {
+    method: ImplItemFn,
+}
+
+impl Parts {
+    fn read(block: &mut ItemImpl, errors: &mut Errors) -> Parts {
+        let mut parts = Parts::default();
+        // Endpoint to the method that has it. Methods that are compiled
+        // conditionally may stand in for each other.
+        let mut bound: HashMap<String, Ident> = HashMap::new();
+        for item in &mut block.items {
+            let ImplItem::Fn(method) = item else {
+                continue;
+            };
+            let role = signature::role(method, errors);
+            let cfgs = signature::cfgs(&method.attrs);
+            match role {
+                Role::Plain => {}
+                Role::Constructor => {
+                    let constructor = signature::constructor(method, errors);
+                    if let Some(cfg) = cfgs.first() {
+                        errors.at(
+                            cfg,
+                            "`new` is always there: put what depends on a `cfg` inside of it",
+                        );
+                    }
+                    parts.constructor = Some(ConstructorMethod {
+                        method: method.clone(),
+                        constructor,
+                    });
+                }
+                Role::Stop { attribute } => {
+                    signature::stop(&attribute, method, errors);
+                    if let Some(first) = &parts.stop {
+                        errors.at(
+                            &attribute,
+                            format!(
+                                "an executor has one `#[stop]` method, and `{}` is it",
+                                first.method.sig.ident
+                            ),
+                        );
+                    }
+                    parts.stop = Some(StopMethod {
+                        method: method.clone(),
+                    });
+                }
+                Role::Handler { attribute } => {
+                    let handler = signature::handler(method, errors);
+                    let endpoints = match signature::endpoints(&attribute) {
+                        Ok(On::Default(span)) => vec![LitStr::new(DEFAULT, span)],
+                        Ok(On::Endpoints(endpoints)) => endpoints,
+                        Err(error) => {
+                            errors.add(error);
+                            Vec::new()
+                        }
+                    };
+                    if cfgs.is_empty() {
+                        bind(&mut bound, &endpoints, &method.sig.ident, errors);
+                    }
+                    parts.handlers.push(HandlerMethod {
+                        method: method.clone(),
+                        cfgs,
+                        endpoints,
+                        handler,
+                    });
+                }
+            }
+        }
+        parts
+    }
+
+    fn implementation(&self, block: &ItemImpl, name: &str) -> TokenStream {
+        let ty = &block.self_ty;
+        let documentation = signature::documentation(&block.attrs);
+        let config_schema = self.config_schema();
+        let create = self.create(ty, name);
+        let descriptions = self.handlers.iter().map(HandlerMethod::description);
+        let arms = self.handlers.iter().map(|handler| handler.arm(ty));
+        let stop = self.stop();
+        quote! {
+            #[automatically_derived]
+            #[allow(clippy::all, reason = "generated by #[executor]")]
+            impl ::wasm_flow_sdk::Executor for #ty {
+                fn describe() -> ::wasm_flow_sdk::__private::handler::Description {
+                    #[allow(unused_imports)]
+                    use ::wasm_flow_sdk::__private::schema::{Known as _, Unknown as _};
+                    #[allow(unused_mut)]
+                    let mut methods = ::std::vec::Vec::new();
+                    #(#descriptions)*
+                    ::wasm_flow_sdk::__private::handler::Description {
+                        name: #name,
+                        version: ::core::env!("CARGO_PKG_VERSION"),
+                        documentation: #documentation,
+                        methods,
+                        config_schema: #config_schema,
+                    }
+                }
+
+                async fn create(
+                    setup: &::wasm_flow_sdk::Setup,
+                ) -> ::wasm_flow_sdk::Result<Self> {
+                    #create
+                }
+
+                #[allow(unused_variables, unreachable_patterns)]
+                async fn call(
+                    running: &::wasm_flow_sdk::__private::handler::Running<Self>,
+                    method: &str,
+                    call: &mut ::wasm_flow_sdk::__private::handler::Call,
+                ) -> ::wasm_flow_sdk::Result<::wasm_flow_sdk::__private::handler::Returned> {
+                    match method {
+                        #(#arms)*
+                        _ => ::core::result::Result::Err(
+                            ::wasm_flow_sdk::__private::handler::unknown_method::<Self>(method)
+                        ),
+                    }
+                }
+
+                async fn stop(&mut self) {
+                    #stop
+                }
+            }
+        }
+    }
+
+    fn config_schema(&self) -> TokenStream {
+        let types = self
+            .constructor
+            .iter()
+            .flat_map(|constructor| &constructor.constructor.arguments)
+            .map(|argument| &argument.ty);
+        quote! {
+            ::wasm_flow_sdk::__private::schema::Schema::of_config(|schema| {
+                #(
+                    if (&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW).write(schema) {
+                        return true;
+                    }
+                )*
+                false
+            })
+        }
+    }
+
+    fn create(&self, ty: &Type, name: &str) -> TokenStream {
+        let handler = quote!(::wasm_flow_sdk::__private::handler);
+        let Some(ConstructorMethod {
+            method,
+            constructor,
+        }) = &self.constructor
+        else {
+            return quote_spanned! {ty.span()=>
+                ::wasm_flow_sdk::__private::handler::made_by_default_without_new::<#ty>(#name, setup)
+            };
+        };
+        let arguments = constructor.arguments.iter().map(|argument| {
+            let ty = &argument.ty;
+            quote_spanned! {ty.span()=>
+                <#ty as ::wasm_flow_sdk::ConstructorArgument<'_>>::from_setup(#name, setup)?
+            }
+        });
+        let check = (!constructor.configured).then(|| quote!(#handler::no_config(#name, setup)?;));
+        let wait = method.sig.asyncness.map(|_| quote!(.await));
+        let returned = signature::returned(method);
+        let into = quote_spanned! {returned.span()=>
+            <#returned as ::wasm_flow_sdk::ConstructorReturn<Self>>::into_executor
+        };
+        quote! {
+            #check
+            #into(Self::new(#(#arguments),*) #wait)
+        }
+    }
+
+    fn stop(&self) -> TokenStream {
+        let Some(StopMethod { method }) = &self.stop else {
+            return TokenStream::new();
+        };
+        let cfgs = signature::cfgs(&method.attrs);
+        let name = &method.sig.ident;
+        let wait = method.sig.asyncness.map(|_| quote!(.await));
+        let returned = signature::returned(method);
+        let report = quote_spanned! {returned.span()=>
+            <#returned as ::wasm_flow_sdk::StopReturn>::report
+        };
+        quote! {
+            #(#cfgs)*
+            #report(Self::#name(self) #wait);
+        }
+    }
+}
+
+/// Notes what is bound to what, and says what is bound twice.
+fn bind(
+    bound: &mut HashMap<String, Ident>,
+    endpoints: &[LitStr],
+    method: &Ident,
+    errors: &mut Errors,
+) {
+    for endpoint in endpoints {
+        let name = endpoint.value();
+        let Some(first) = bound.get(&name) else {
+            bound.insert(name, method.clone());
+            continue;
+        };
+        let message = if name == DEFAULT {
+            format!(
+                "`{first}` is the default already: one method answers the endpoints that nothing \
+                 else is bound to. Bind this one with `on`, as in `#[requests(on = \"/index\")]`"
+            )
+        } else if first == method {
+            format!("`{name}` is there twice")
+        } else {
+            format!("`{name}` is bound to `{first}` already: an endpoint calls one method")
+        };
+        errors.add(syn::Error::new(endpoint.span(), message));
+    }
+}
+
+impl HandlerMethod {
+    fn name(&self) -> String {
+        self.method.sig.ident.unraw().to_string()
+    }
+
+    fn description(&self) -> TokenStream {
+        let cfgs = &self.cfgs;
+        let name = self.name();
+        let endpoints = &self.endpoints;
+        let concurrent =
+            self.method.sig.asyncness.is_some() && self.handler.receiver == Receiver::Shared;
+        let documentation = signature::documentation(&self.method.attrs);
+        let types = self.handler.arguments.iter().map(|argument| &argument.ty);
+        quote! {
+            #(#cfgs)*
+            methods.push(::wasm_flow_sdk::__private::handler::Method {
+                name: #name,
+                endpoints: &[#(#endpoints),*],
+                concurrent: #concurrent,
+                documentation: #documentation,
+                parameters_schema: ::wasm_flow_sdk::__private::schema::Schema::of_parameters(
+                    |schema| {
+                        #(
+                            if (&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW)
+                                .write(schema)
+                            {
+                                return true;
+                            }
+                        )*
+                        false
+                    }
+                ),
+            });
+        }
+    }
+
+    fn arm(&self, executor: &Type) -> TokenStream {
+        let cfgs = &self.cfgs;
+        let name = self.name();
+        let ident = &self.method.sig.ident;
+        let wait = self.method.sig.asyncness.map(|_| quote!(.await));
+        let arguments: Vec<_> = self
+            .handler
+            .arguments
+            .iter()
+            .enumerate()
+            .map(|(index, argument)| {
+                let ty = &argument.ty;
+                // Everything about an argument points at its type.
+                let held = format_ident!("held_{index}", span = ty.span());
+                let argument = quote_spanned! {ty.span()=>
+                    <#ty as ::wasm_flow_sdk::Argument<'_>>
+                };
+                (held, argument)
+            })
+            .collect();
+        let take = arguments.iter().map(|(held, argument)| {
+            quote_spanned!(held.span()=> let mut #held = #argument::take(call)?;)
+        });
+        let lend = arguments
+            .iter()
+            .map(|(held, argument)| quote_spanned!(held.span()=> #argument::lend(&mut #held)));
+        let give_back = arguments.iter().map(
+            |(held, argument)| quote_spanned!(held.span()=> #argument::give_back(#held, call);),
+        );
+        let returned = signature::returned(&self.method);
+        let into_returned = quote_spanned! {returned.span()=>
+            <#returned as ::wasm_flow_sdk::HandlerReturn>::into_returned
+        };
+        let (binding, borrow, this) = match self.handler.receiver {
+            Receiver::Shared => (quote!(this), quote!(shared), quote!(&*this)),
+            Receiver::Exclusive => (quote!(mut this), quote!(exclusive), quote!(&mut *this)),
+        };
+        quote! {
+            #(#cfgs)*
+            #name => {
+                #(#take)*
+                let returned = {
+                    let #binding = running.#borrow(method)?;
+                    <#executor>::#ident(#this, #(#lend),*) #wait
+                };
+                let returned = #into_returned(returned)?;
+                #(#give_back)*
+                ::core::result::Result::Ok(returned)
+            }
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! Reading the attributes and signatures of an executor's methods.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, Error, Expr, ExprLit, FnArg, Ident, ImplItemFn, Lit, LitStr, Meta, Pat,
+    ReceiverKind, Result, ReturnType, Safety, Token, Type, bracketed,
+};
+
+/// What `#[requests]` without `on` is bound to.
+pub(crate) const DEFAULT: &str = "/default";
+
+const USAGE: &str = "write `#[requests]` for every endpoint that nothing else is bound to, \
+                     `#[requests(on = \"/index\")]` for one, or \
+                     `#[requests(on = [\"/index\", \"/search\"])]` for several";
+
+/// Several errors as one.
+#[derive(Default)]
+pub(crate) struct Errors(Option<Error>);
+
+impl Errors {
+    pub(crate) fn add(&mut self, error: Error) {
+        match &mut self.0 {
+            Some(errors) => errors.combine(error),
+            None => self.0 = Some(error),
+        }
+    }
+
+    pub(crate) fn at(&mut self, tokens: &impl ToTokens, message: impl std::fmt::Display) {
+        self.add(Error::new_spanned(tokens, message));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn into_compile_error(self) -> TokenStream {
+        self.0.map(Error::into_compile_error).unwrap_or_default()
+    }
+}
+
+/// A method's role, by the attributes that it has.
+pub(crate) enum Role {
+    Handler { attribute: Attribute },
+    Stop { attribute: Attribute },
+    Constructor,
+    Plain,
+}
+
+/// Takes our attributes off a method.
+pub(crate) fn role(method: &mut ImplItemFn, errors: &mut Errors) -> Role {
+    let mut found: Option<Role> = None;
+    let mut rest = Vec::new();
+    for attribute in std::mem::take(&mut method.attrs) {
+        let name = attribute
+            .path()
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string());
+        let role = match name.as_deref() {
+            Some("requests") => Role::Handler { attribute },
+            Some("stop") => Role::Stop { attribute },
+            _ => {
+                rest.push(attribute);
+                continue;
+            }
+        };
+        if found.is_some() {
+            let (Role::Handler { attribute } | Role::Stop { attribute }) = &role else {
+                continue;
+            };
+            errors.at(
+                attribute,
+                "a method has one `#[requests]` or one `#[stop]`; name several endpoints as in \
+                 `#[requests(on = [\"/index\", \"/search\"])]`",
+            );
+            continue;
+        }
+        found = Some(role);
+    }
+    method.attrs = rest;
+    match found {
+        Some(role) => role,
+        None if method.sig.ident == "new" => Role::Constructor,
+        None => Role::Plain,
+    }
+}
+
+/// The endpoints of `#[requests(..)]`; for `#[requests]` none is named, and the
+/// span is the attribute's.
+pub(crate) enum On {
+    Default(Span),
+    Endpoints(Vec<LitStr>),
+}
+
+pub(crate) fn endpoints(attribute: &Attribute) -> Result<On> {
+    match &attribute.meta {
+        Meta::Path(path) => Ok(On::Default(path.span())),
+        Meta::NameValue(meta) => Err(Error::new_spanned(meta, USAGE)),
+        Meta::List(list) if list.tokens.is_empty() => Ok(On::Default(list.path.span())),
+        Meta::List(list) => parse_on.parse2(list.tokens.clone()).map(On::Endpoints),
+    }
+}
+
+fn parse_on(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
+    if input.peek(LitStr) || input.peek(syn::token::Bracket) {
+        return Err(input.error(USAGE));
+    }
+    let mut endpoints = None;
+    while !input.is_empty() {
+        let key: Ident = input.call(syn::ext::IdentExt::parse_any)?;
+        if key != "on" {
+            return Err(Error::new(
+                key.span(),
+                format!("unknown key `{key}`: `#[requests]` takes `on` only; {USAGE}"),
+            ));
+        }
+        if endpoints.is_some() {
+            return Err(Error::new(
+                key.span(),
+                "`on` is there twice; name several endpoints as in \
+                 `on = [\"/index\", \"/search\"]`",
+            ));
+        }
+        if !input.peek(Token![=]) {
+            return Err(Error::new(key.span(), USAGE));
+        }
+        input.parse::<Token![=]>()?;
+        endpoints = Some(input.call(parse_endpoints)?);
+        if input.is_empty() {
+            break;
+        }
+        input.parse::<Token![,]>()?;
+    }
+    Ok(endpoints.unwrap_or_default())
+}
+
+fn parse_endpoints(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
+    let endpoints = if input.peek(syn::token::Bracket) {
+        let content;
+        bracketed!(content in input);
+        Punctuated::<Endpoint, Token![,]>::parse_terminated(&content)?
+            .into_iter()
+            .map(|endpoint| endpoint.0)
+            .collect()
+    } else {
+        vec![input.parse::<Endpoint>()?.0]
+    };
+    Ok(endpoints)
+}
+
+struct Endpoint(LitStr);
+
+impl Parse for Endpoint {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let expression: Expr = input.parse()?;
+        let Expr::Lit(ExprLit {
+            lit: Lit::Str(endpoint),
+            ..
+        }) = expression
+        else {
+            return Err(Error::new_spanned(
+                expression,
+                "an endpoint is a string literal, as in `on = \"/index\"`",
+            ));
+        };
+        if endpoint.value().is_empty() {
+            return Err(Error::new_spanned(
+                endpoint,
+                "an endpoint is not empty; for every endpoint that nothing else is bound to, \
+                 write `#[requests]`",
+            ));
+        }
+        Ok(Endpoint(endpoint))
+    }
+}
+
+/// `///` and `#[doc = ".."]`, as one text.
+pub(crate) fn documentation(attributes: &[Attribute]) -> String {
+    let mut text = String::new();
+    for attribute in attributes {
+        let Meta::NameValue(meta) = &attribute.meta else {
+            continue;
+        };
+        let Expr::Lit(ExprLit {
+            lit: Lit::Str(line),
+            ..
+        }) = &meta.value
+        else {
+            continue;
+        };
+        if !meta.path.is_ident("doc") {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let line = line.value();
+        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+    }
+    text.trim().to_owned()
+}
+
+/// `#[cfg(..)]` of a method, to put on what is made of it.
+pub(crate) fn cfgs(attributes: &[Attribute]) -> Vec<Attribute> {
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"))
+        .cloned()
+        .collect()
+}
+
+/// Checks what no method of ours may be.
+fn check_plain_function(what: &str, method: &ImplItemFn, errors: &mut Errors) {
+    let signature = &method.sig;
+    let generics = &signature.generics;
+    if !generics.params.is_empty() {
+        let lifetimes_only = generics.lifetimes().count() == generics.params.len();
+        let why = if lifetimes_only {
+            "has no lifetimes of its own: leave them out"
+        } else {
+            "cannot be generic: nothing would say which types it is called with"
+        };
+        errors.at(generics, format!("{what} {why}"));
+    }
+    if let Safety::Unsafe(unsafety) = &signature.safety {
+        errors.at(unsafety, format!("{what} cannot be unsafe"));
+    }
+    if let Some(abi) = &signature.abi {
+        errors.at(abi, format!("{what} is an ordinary Rust function"));
+    }
+    if let Some(variadic) = &signature.variadic {
+        errors.at(
+            variadic,
+            format!("{what} takes a fixed number of arguments"),
+        );
+    }
+}
+
+/// How a method has `self`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Receiver {
+    Shared,
+    Exclusive,
+}
+
+fn receiver(what: &str, method: &ImplItemFn, errors: &mut Errors) -> Receiver {
+    let Some(FnArg::Receiver(receiver)) = method.sig.inputs.first() else {
+        errors.at(
+            &method.sig.ident,
+            format!("{what} takes `&self` or `&mut self` first"),
+        );
+        return Receiver::Shared;
+    };
+    let reference = match &receiver.kind {
+        ReceiverKind::Reference(_, _, mutability) => Some(mutability.is_some()),
+        // `self: &Self`.
+        ReceiverKind::Typed(_, ty) => match &**ty {
+            Type::Reference(reference) if matches!(&*reference.elem, Type::Path(path) if path.path.is_ident("Self")) => {
+                Some(reference.mutability.is_some())
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    match reference {
+        Some(true) => Receiver::Exclusive,
+        Some(false) => Receiver::Shared,
+        None => {
+            errors.at(
+                receiver,
+                format!(
+                    "{what} takes `&self` or `&mut self`: the executor stays for the next request"
+                ),
+            );
+            Receiver::Shared
+        }
+    }
+}
+
+/// An argument, by its type.
+pub(crate) struct Argument {
+    pub(crate) ty: Type,
+    by_value_and_mut: bool,
+    pattern: Span,
+}
+
+fn arguments(method: &ImplItemFn) -> Vec<Argument> {
+    method
+        .sig
+        .inputs
+        .iter()
+        .filter_map(|argument| match argument {
+            FnArg::Receiver(_) => None,
+            FnArg::Typed(argument) => Some(Argument {
+                ty: (*argument.ty).clone(),
+                by_value_and_mut: matches!(&*argument.pat, Pat::Ident(pattern)
+                    if pattern.mutability.is_some()),
+                pattern: argument.pat.span(),
+            }),
+        })
+        .collect()
+}
+
+/// The last name of a type's path, references aside: `DocumentArray` of
+/// `&mut wasm_flow_sdk::DocumentArray`.
+fn name_of(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Reference(reference) => name_of(&reference.elem),
+        Type::Paren(inner) => name_of(&inner.elem),
+        Type::Group(inner) => name_of(&inner.elem),
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string()),
+        _ => None,
+    }
+}
+
+fn is_reference(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(_) => true,
+        Type::Paren(inner) => is_reference(&inner.elem),
+        Type::Group(inner) => is_reference(&inner.elem),
+        _ => false,
+    }
+}
+
+/// The returned type's tokens, `()` where there is none.
+pub(crate) fn returned(method: &ImplItemFn) -> Type {
+    match &method.sig.output {
+        ReturnType::Default => syn::parse_quote!(()),
+        ReturnType::Type(_, ty) => (**ty).clone(),
+    }
+}
+
+/// Whether a type is written with `impl`, which has no name to ask of.
+fn check_named(what: &str, ty: &Type, errors: &mut Errors) {
+    if matches!(ty, Type::ImplTrait(_)) {
+        errors.at(ty, format!("{what} has a type with a name, not `impl ..`"));
+    }
+}
+
+/// Checks that an argument is of a type that there is.
+///
+/// Types are known by their names here, so that the error is one, names the type
+/// that was meant, and marks all of it. That it really is the SDK's type is left
+/// to the compiler.
+fn check_argument(ty: &Type) -> Result<()> {
+    let name = name_of(ty);
+    let exclusive = matches!(ty, Type::Reference(reference) if reference.mutability.is_some());
+    let hint = match (ty, name.as_deref()) {
+        (_, Some("DocumentArray")) => return Ok(()),
+        (_, Some(name @ ("Parameters" | "DocsMatrix" | "Context"))) if exclusive => {
+            format!("changes of it go nowhere: take `&{name}`, or `{name}` to have it")
+        }
+        (_, Some("Parameters" | "DocsMatrix" | "Context")) => return Ok(()),
+        (_, Some("Setup")) => "take `&Context`, and of that `setup()`".to_owned(),
+        (_, Some("Document" | "Vec")) | (Type::Slice(_) | Type::Array(_), _) => {
+            "for the documents, take `&mut DocumentArray`, which is a `Vec` of them".to_owned()
+        }
+        (Type::Reference(reference), None) if matches!(&*reference.elem, Type::Slice(_)) => {
+            "for the documents, take `&mut DocumentArray`, which is a `Vec` of them".to_owned()
+        }
+        (_, Some("Map" | "HashMap" | "BTreeMap" | "Json" | "Value")) => {
+            "for the parameters, take `&Parameters`, which is a map of JSON values".to_owned()
+        }
+        (Type::Path(path), Some(name))
+            if name.starts_with(|letter: char| letter.is_lowercase())
+                || matches!(name, "String" | "Option") =>
+        {
+            let ty = path.to_token_stream().to_string().replace(' ', "");
+            format!(
+                "for one of the parameters, take `&Parameters`, and of that `get::<{ty}>(\"..\")`"
+            )
+        }
+        (Type::Path(path), Some(_)) => {
+            let ty = path.to_token_stream().to_string().replace(' ', "");
+            format!("to read the parameters as one, take `Parameters<{ty}>`")
+        }
+        _ => "a request has nothing of this type".to_owned(),
+    };
+    Err(Error::new_spanned(
+        ty,
+        format!(
+            "not an argument of a handler: {hint}\n\n\
+             a handler takes, in any order and each at most once:\n\
+             - `&mut DocumentArray`, `&DocumentArray` or `DocumentArray`: the request's documents\n\
+             - `&Parameters` or `Parameters`: the request's parameters as a JSON map\n\
+             - `&Parameters<T>` or `Parameters<T>`: the same, read as a `T: Deserialize`\n\
+             - `&DocsMatrix` or `DocsMatrix`: the documents by predecessor\n\
+             - `&Context` or `Context`: the request's id, endpoint and time left"
+        ),
+    ))
+}
+
+/// A method that requests are bound to.
+pub(crate) struct Handler {
+    pub(crate) receiver: Receiver,
+    pub(crate) arguments: Vec<Argument>,
+}
+
+pub(crate) fn handler(method: &ImplItemFn, errors: &mut Errors) -> Handler {
+    let what = "a handler";
+    check_plain_function(what, method, errors);
+    let receiver = receiver(what, method, errors);
+    let arguments = arguments(method);
+    let mut seen: Vec<String> = Vec::new();
+    for argument in &arguments {
+        if let Err(error) = check_argument(&argument.ty) {
+            errors.add(error);
+            continue;
+        }
+        let Some(name) = name_of(&argument.ty) else {
+            continue;
+        };
+        if seen.contains(&name) {
+            errors.at(
+                &argument.ty,
+                format!("the handler has `{name}` already: each argument is there at most once"),
+            );
+        }
+        seen.push(name);
+    }
+    let returned = returned(method);
+    check_named("what a handler returns", &returned, errors);
+    // Changes of documents that are neither lent nor returned go nowhere.
+    for argument in &arguments {
+        let taken = argument.by_value_and_mut
+            && !is_reference(&argument.ty)
+            && name_of(&argument.ty).as_deref() == Some("DocumentArray");
+        if taken
+            && !returned
+                .to_token_stream()
+                .to_string()
+                .contains("DocumentArray")
+        {
+            errors.add(Error::new(
+                argument.pattern,
+                "changes of these documents would be lost: take `&mut DocumentArray`, or return \
+                 the `DocumentArray`",
+            ));
+        }
+    }
+    Handler {
+        receiver,
+        arguments,
+    }
+}
+
+/// A `#[stop]` method.
+pub(crate) fn stop(attribute: &Attribute, method: &ImplItemFn, errors: &mut Errors) -> Receiver {
+    let what = "a `#[stop]` method";
+    if !matches!(attribute.meta, Meta::Path(_)) {
+        errors.at(attribute, "`#[stop]` takes nothing");
+    }
+    check_plain_function(what, method, errors);
+    for argument in arguments(method) {
+        errors.at(
+            &argument.ty,
+            "a `#[stop]` method takes nothing but `&self` or `&mut self`",
+        );
+    }
+    check_named("what a `#[stop]` method returns", &returned(method), errors);
+    receiver(what, method, errors)
+}
+
+/// `new`.
+pub(crate) struct Constructor {
+    pub(crate) arguments: Vec<Argument>,
+    /// Whether one of them is the configuration.
+    pub(crate) configured: bool,
+}
+
+pub(crate) fn constructor(method: &ImplItemFn, errors: &mut Errors) -> Constructor {
+    let what = "`new`";
+    check_plain_function(what, method, errors);
+    if let Some(receiver) = method.sig.receiver() {
+        errors.at(
+            receiver,
+            "`new` makes the executor and takes no `self`; call a method that does something else \
+             by another name",
+        );
+    }
+    check_named("what `new` returns", &returned(method), errors);
+    let arguments = arguments(method);
+    let mut configured = false;
+    let mut has_setup = false;
+    for argument in &arguments {
+        check_named("an argument of `new`", &argument.ty, errors);
+        let is_setup = name_of(&argument.ty).as_deref() == Some("Setup");
+        let seen = if is_setup {
+            &mut has_setup
+        } else {
+            if is_reference(&argument.ty) {
+                errors.at(
+                    &argument.ty,
+                    "`new` takes its configuration by value; by reference it takes `&Setup` only",
+                );
+            }
+            &mut configured
+        };
+        if *seen {
+            errors.at(
+                &argument.ty,
+                "`new` takes at most two arguments, in any order: the configuration, one type that \
+                 is read from all of `uses_with`, and a `Setup`",
+            );
+        }
+        *seen = true;
+    }
+    Constructor {
+        arguments,
+        configured,
+    }
+}

@@ -1,0 +1,398 @@
+//! A list of documents: a `Vec` of rows, and their columns.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use serde_json::{Map, Value};
+
+use crate::raw::NestedField;
+use crate::tensor::{self, Element, Matrix};
+use crate::{Document, Error, Result};
+
+/// A list of documents.
+///
+/// It derefs to `Vec<Document>`, and so is one: `docs[0]`, `docs.iter_mut()`,
+/// `docs.push(..)`, `docs.retain(..)`, `docs.sort_by(..)`, `docs.drain(..)` and
+/// all the rest. Beside that it has columns, and ways down to chunks and
+/// matches.
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+///
+/// let mut docs = DocumentArray::from_texts(["b", "a", "c"]);
+/// for doc in docs.iter_mut() {
+///     doc.set_text(doc.text().to_uppercase());
+/// }
+/// docs.sort_by(|one, two| one.text().cmp(two.text()));
+/// docs.retain(|doc| doc.text() != "C");
+/// docs.push(Document::new("D"));
+/// assert_eq!(docs.texts().collect::<Vec<_>>(), ["A", "B", "D"]);
+/// ```
+///
+/// Which documents a request holds changes, like their fields, when the handler
+/// returns.
+#[derive(Clone, Default)]
+pub struct DocumentArray {
+    docs: Vec<Document>,
+}
+
+impl DocumentArray {
+    /// An empty array.
+    pub fn new() -> Self {
+        DocumentArray::default()
+    }
+
+    /// An array of `count` documents in which nothing is set.
+    pub fn empty(count: usize) -> Self {
+        (0..count).map(|_| Document::default()).collect()
+    }
+
+    /// An array of documents with these texts.
+    pub fn from_texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
+        texts.into_iter().map(Document::new).collect()
+    }
+
+    /// The documents as a `Vec`.
+    pub fn into_vec(self) -> Vec<Document> {
+        self.docs
+    }
+
+    /// The first document with this id.
+    pub fn by_id(&self, id: &str) -> Option<&Document> {
+        self.docs.iter().find(|doc| doc.id() == id)
+    }
+
+    /// The first document with this id, to change.
+    pub fn by_id_mut(&mut self, id: &str) -> Option<&mut Document> {
+        self.docs.iter_mut().find(|doc| doc.id() == id)
+    }
+
+    /// All documents in the executor's own memory: see
+    /// [`Document::into_owned`].
+    #[must_use]
+    pub fn into_owned(self) -> Self {
+        self.docs.into_iter().map(Document::into_owned).collect()
+    }
+
+    // `Vec`'s own methods, where an argument is likely to ask for the length:
+    // `docs.truncate(docs.len() - 1)` does not borrow through `DerefMut`.
+
+    /// Keeps the first `len` documents.
+    pub fn truncate(&mut self, len: usize) {
+        self.docs.truncate(len);
+    }
+
+    /// Swaps two documents.
+    ///
+    /// # Panics
+    /// When one does not exist, as `Vec::swap` does.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        self.docs.swap(a, b);
+    }
+
+    /// Puts a document before the one at `index`.
+    ///
+    /// # Panics
+    /// When `index` is larger than the length, as `Vec::insert` does.
+    pub fn insert(&mut self, index: usize, doc: Document) {
+        self.docs.insert(index, doc);
+    }
+
+    /// Takes the document at `index` out.
+    ///
+    /// # Panics
+    /// When it does not exist, as `Vec::remove` does.
+    pub fn remove(&mut self, index: usize) -> Document {
+        self.docs.remove(index)
+    }
+
+    // --- columns ------------------------------------------------------------
+
+    /// Every document's id.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
+        self.docs.iter().map(Document::id)
+    }
+
+    /// Every document's text, `""` where it has none.
+    pub fn texts(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
+        self.docs.iter().map(Document::text)
+    }
+
+    /// Every document's uri, `""` where it has none.
+    pub fn uris(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
+        self.docs.iter().map(Document::uri)
+    }
+
+    /// Every document's blob, empty where it has none.
+    pub fn blobs(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator {
+        self.docs.iter().map(Document::blob)
+    }
+
+    /// Every document's tags.
+    pub fn tags(&self) -> impl ExactSizeIterator<Item = &Map<String, Value>> + DoubleEndedIterator {
+        self.docs.iter().map(Document::tags)
+    }
+
+    /// Sets every document's text.
+    ///
+    /// # Errors
+    /// When there are not as many texts as documents. None is set then.
+    pub fn set_texts<T: Into<String>>(&mut self, texts: impl IntoIterator<Item = T>) -> Result<()> {
+        let texts: Vec<T> = texts.into_iter().collect();
+        self.same_length("texts", texts.len())?;
+        for (doc, text) in self.docs.iter_mut().zip(texts) {
+            doc.set_text(text);
+        }
+        Ok(())
+    }
+
+    /// The embeddings as one matrix of `f32`, a row for each document. None
+    /// where a document has no embedding, one of another length or of another
+    /// dtype, and where there is no document.
+    ///
+    /// No copy is made of the embeddings of a request that arrived alike.
+    ///
+    /// ```
+    /// use wasm_flow_sdk::prelude::*;
+    /// # fn main() -> Result<()> {
+    /// let mut docs = DocumentArray::empty(2);
+    /// docs.set_embeddings(3, vec![1f32, 2., 3., 4., 5., 6.])?;
+    /// let matrix = docs.embeddings().context("no embeddings")?;
+    /// assert_eq!((matrix.rows(), matrix.columns()), (2, 3));
+    /// assert_eq!(matrix.row(1), [4., 5., 6.]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn embeddings(&self) -> Option<Matrix<'_>> {
+        self.embeddings_as()
+    }
+
+    /// The embeddings as one matrix of another type than `f32`.
+    pub fn embeddings_as<T: Element>(&self) -> Option<Matrix<'_, T>> {
+        let first: &[T] = self.docs.first()?.embedding_as()?;
+        let columns = first.len();
+        let mut arrays = Vec::with_capacity(self.docs.len());
+        for doc in &self.docs {
+            let array = doc.embedding()?;
+            if array.as_slice::<T>().ok()?.len() != columns {
+                return None;
+            }
+            arrays.push(array);
+        }
+        let values = match tensor::contiguous(arrays.iter().copied()) {
+            Some(values) => Cow::Borrowed(values),
+            None => {
+                let mut values = Vec::with_capacity(columns.saturating_mul(arrays.len()));
+                for array in &arrays {
+                    values.extend_from_slice(array.as_slice().ok()?);
+                }
+                Cow::Owned(values)
+            }
+        };
+        Some(Matrix {
+            rows: self.docs.len(),
+            columns,
+            values,
+        })
+    }
+
+    /// Sets every document's embedding: `columns` numbers each, document after
+    /// document.
+    ///
+    /// # Errors
+    /// When there are not `columns` numbers for each document. None is set then.
+    pub fn set_embeddings<T: Element>(&mut self, columns: usize, values: Vec<T>) -> Result<()> {
+        if Some(values.len()) != columns.checked_mul(self.docs.len()) {
+            return Err(Error::named(
+                "TensorError",
+                format_args!(
+                    "{} numbers are not {columns} for each of {} documents",
+                    values.len(),
+                    self.docs.len()
+                ),
+            ));
+        }
+        let rows = tensor::from_rows(columns, self.docs.len(), values);
+        for (doc, embedding) in self.docs.iter_mut().zip(rows) {
+            doc.set_embedding(embedding);
+        }
+        Ok(())
+    }
+
+    fn same_length(&self, what: &str, count: usize) -> Result<()> {
+        if count != self.docs.len() {
+            return Err(Error::msg(format_args!(
+                "{count} {what} were given for {} documents",
+                self.docs.len()
+            )));
+        }
+        Ok(())
+    }
+
+    // --- chunks and matches -------------------------------------------------
+
+    /// The documents at a path below this array, in docarray's spelling: `"@r"`
+    /// these documents, `"@c"` their chunks, `"@m"` their matches, `"@cm"` the
+    /// matches of their chunks, and so on. `"@r,c"` is one after the other.
+    ///
+    /// A field of them is fetched for all chunks of all documents at once.
+    ///
+    /// ```
+    /// use wasm_flow_sdk::prelude::*;
+    /// # fn main() -> Result<()> {
+    /// let docs: DocumentArray = [
+    ///     Document::new("ab").with_chunks(["a", "b"]),
+    ///     Document::new("c").with_chunks(["c"]),
+    /// ].into();
+    /// let chunks: Vec<&str> = docs.traverse("@c")?.iter().map(|doc| doc.text()).collect();
+    /// assert_eq!(chunks, ["a", "b", "c"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the path is none.
+    pub fn traverse(&self, path: &str) -> Result<Vec<&Document>> {
+        let mut found = Vec::new();
+        for steps in parse_path(path)? {
+            let mut level: Vec<&Document> = self.docs.iter().collect();
+            for field in steps {
+                level = level
+                    .into_iter()
+                    .flat_map(|doc| doc.nested(field).iter())
+                    .collect();
+            }
+            found.append(&mut level);
+        }
+        Ok(found)
+    }
+
+    /// The documents at a path below this array, to change. One path only: with
+    /// `"@r,c"` a chunk could be changed through its document as well.
+    ///
+    /// # Errors
+    /// When the path is none, or more than one.
+    pub fn traverse_mut(&mut self, path: &str) -> Result<Vec<&mut Document>> {
+        let mut paths = parse_path(path)?;
+        let (Some(steps), true) = (paths.pop(), paths.is_empty()) else {
+            return Err(Error::msg(format_args!(
+                "`{path}` is more than one path: change the documents of one after those of the other"
+            )));
+        };
+        let mut level: Vec<&mut Document> = self.docs.iter_mut().collect();
+        for field in steps {
+            level = level
+                .into_iter()
+                .flat_map(|doc| doc.nested_mut(field).iter_mut())
+                .collect();
+        }
+        Ok(level)
+    }
+}
+
+fn parse_path(path: &str) -> Result<Vec<Vec<NestedField>>> {
+    let paths = path.strip_prefix('@').unwrap_or(path);
+    paths
+        .split(',')
+        .map(|one| {
+            let one = one.trim();
+            let steps = one.strip_prefix('r').unwrap_or(one);
+            let steps = steps
+                .chars()
+                .map(|step| match step {
+                    'c' => Some(NestedField::Chunks),
+                    'm' => Some(NestedField::Matches),
+                    _ => None,
+                })
+                .collect::<Option<Vec<_>>>();
+            match steps {
+                Some(steps) if !one.is_empty() => Ok(steps),
+                _ => Err(Error::msg(format_args!(
+                    "`{path}` is no path to documents: a path is `@r` for the documents \
+                     themselves, or any number of `c` (chunks) and `m` (matches), as in `@c` or \
+                     `@cm`"
+                ))),
+            }
+        })
+        .collect()
+}
+
+impl Deref for DocumentArray {
+    type Target = Vec<Document>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.docs
+    }
+}
+
+impl DerefMut for DocumentArray {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.docs
+    }
+}
+
+impl<D: Into<Document>> FromIterator<D> for DocumentArray {
+    fn from_iter<I: IntoIterator<Item = D>>(docs: I) -> Self {
+        DocumentArray {
+            docs: docs.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl<D: Into<Document>> Extend<D> for DocumentArray {
+    fn extend<I: IntoIterator<Item = D>>(&mut self, docs: I) {
+        self.docs.extend(docs.into_iter().map(Into::into));
+    }
+}
+
+impl<D: Into<Document>> From<Vec<D>> for DocumentArray {
+    fn from(docs: Vec<D>) -> Self {
+        docs.into_iter().collect()
+    }
+}
+
+impl<D: Into<Document>, const N: usize> From<[D; N]> for DocumentArray {
+    fn from(docs: [D; N]) -> Self {
+        docs.into_iter().collect()
+    }
+}
+
+impl From<Document> for DocumentArray {
+    fn from(doc: Document) -> Self {
+        DocumentArray { docs: vec![doc] }
+    }
+}
+
+impl IntoIterator for DocumentArray {
+    type Item = Document;
+    type IntoIter = std::vec::IntoIter<Document>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.docs.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a DocumentArray {
+    type Item = &'a Document;
+    type IntoIter = std::slice::Iter<'a, Document>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.docs.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a mut DocumentArray {
+    type Item = &'a mut Document;
+    type IntoIter = std::slice::IterMut<'a, Document>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.docs.iter_mut()
+    }
+}
+
+impl fmt::Debug for DocumentArray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.docs).finish()
+    }
+}

@@ -1,0 +1,832 @@
+//! A document: a row of the host's, what the executor changed of it, or both.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a field's number is the index in an array of as many"
+)]
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use crate::raw::{
+    self, FloatField, IntegerField, JsonField, NdarrayField, NestedField, ScoreField, StringField,
+};
+use crate::source::{Scores, Source};
+use crate::tensor::Element;
+use crate::{DocumentArray, NdArray};
+
+/// Which kind of content a document has: at most one of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// No content.
+    None,
+    /// [`Document::text`].
+    Text,
+    /// [`Document::blob`].
+    Blob,
+    /// [`Document::tensor`].
+    Tensor,
+}
+
+/// A score, with where it comes from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NamedScore {
+    /// The score.
+    pub value: f32,
+    /// The operation that gave it.
+    pub op_name: String,
+    /// For a person.
+    pub description: String,
+    /// The id of the document that it was scored against.
+    pub ref_id: String,
+}
+
+impl NamedScore {
+    /// A score of which only the value is known.
+    pub fn new(value: f32) -> Self {
+        NamedScore {
+            value,
+            ..NamedScore::default()
+        }
+    }
+}
+
+impl From<f32> for NamedScore {
+    fn from(value: f32) -> Self {
+        NamedScore::new(value)
+    }
+}
+
+impl From<raw::NamedScore> for NamedScore {
+    fn from(score: raw::NamedScore) -> Self {
+        NamedScore {
+            value: score.value,
+            op_name: score.op_name,
+            description: score.description,
+            ref_id: score.ref_id,
+        }
+    }
+}
+
+impl From<NamedScore> for raw::NamedScore {
+    fn from(score: NamedScore) -> Self {
+        raw::NamedScore {
+            value: score.value,
+            op_name: score.op_name,
+            description: score.description,
+            ref_id: score.ref_id,
+        }
+    }
+}
+
+/// A document: docarray v1's `Document`.
+///
+/// Getters borrow. The first one that reads a field of a request's document
+/// fetches that field of all documents beside it, with one call; what nobody
+/// reads never enters the executor's memory. Setters change this document
+/// only, and the request's when the handler returns.
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+///
+/// let mut doc = Document::new("hello").with_tag("lang", "en");
+/// doc.set_text(doc.text().to_uppercase());
+/// doc.set_embedding([0.5f32, 0.25]);
+/// doc.chunks_mut().push(Document::new("HE"));
+/// assert_eq!(doc.text(), "HELLO");
+/// assert_eq!(doc.tag("lang"), Some(&json!("en")));
+/// assert_eq!(doc.embedding_as::<f32>(), Some(&[0.5, 0.25][..]));
+/// ```
+///
+/// # A document that outlives its request
+///
+/// A document may be moved or cloned into the executor's own state. It goes on
+/// reading what it held when it was taken, and so keeps the host's copy of all
+/// documents of that request alive, which counts against what the host lets the
+/// executor hold. [`into_owned`](Document::into_owned) makes it independent: it
+/// copies this one document into the executor's memory.
+#[derive(Clone, Default)]
+pub struct Document {
+    source: Option<Rc<Source>>,
+    row: u32,
+    local: OnceCell<Box<Local>>,
+}
+
+/// What a document has of its own.
+#[derive(Clone, Default)]
+pub(crate) struct Local {
+    pub(crate) content: Option<Held>,
+    pub(crate) embedding: Option<Option<NdArray>>,
+    pub(crate) objects: [Option<Map<String, Value>>; 2],
+    pub(crate) nested: [OnceCell<DocumentArray>; 2],
+    /// Made when somebody asks for it, of a document that is new.
+    pub(crate) id: OnceCell<String>,
+    /// By `StringField`, of which `id` and `text` are above.
+    pub(crate) strings: [Option<String>; 6],
+    pub(crate) integers: [Option<u32>; 2],
+    pub(crate) floats: [Option<f32>; 2],
+    pub(crate) location: Option<Vec<f32>>,
+    pub(crate) scores: [Option<Scores>; 2],
+}
+
+/// A content that was set.
+#[derive(Clone)]
+pub(crate) enum Held {
+    None,
+    Text(String),
+    Blob(Vec<u8>),
+    Tensor(NdArray),
+}
+
+static NO_OBJECT: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+static NO_SCORES: Scores = Scores::new();
+
+impl Document {
+    /// A document with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Document::default().with_text(text)
+    }
+
+    pub(crate) fn from_row(source: Rc<Source>, row: u32) -> Self {
+        Document {
+            source: Some(source),
+            row,
+            local: OnceCell::new(),
+        }
+    }
+
+    /// Where the document is from, if it is from the host.
+    pub(crate) fn origin(&self) -> Option<(&Rc<Source>, u32)> {
+        self.source.as_ref().map(|source| (source, self.row))
+    }
+
+    pub(crate) fn is_row_of(&self, source: &Rc<Source>, row: u32) -> bool {
+        self.row == row
+            && self
+                .source
+                .as_ref()
+                .is_some_and(|own| Rc::ptr_eq(own, source))
+    }
+
+    pub(crate) fn local(&self) -> Option<&Local> {
+        self.local.get().map(Box::as_ref)
+    }
+
+    pub(crate) fn into_local(self) -> Option<Box<Local>> {
+        self.local.into_inner()
+    }
+
+    pub(crate) fn local_mut(&mut self) -> &mut Local {
+        // `OnceCell::get_mut_or_init` is not stable.
+        if self.local.get().is_none() {
+            self.local = OnceCell::from(Box::<Local>::default());
+        }
+        match self.local.get_mut() {
+            Some(local) => local,
+            None => unreachable!("it was just set"),
+        }
+    }
+
+    /// `self.local`, made when it is not there.
+    fn local_cell(&self) -> &Local {
+        self.local.get_or_init(Box::default)
+    }
+
+    // --- strings ------------------------------------------------------------
+
+    /// The document's id: 32 hexadecimal digits where nobody chose another.
+    pub fn id(&self) -> &str {
+        if let Some(id) = self.local().and_then(|local| local.id.get()) {
+            return id;
+        }
+        match &self.source {
+            Some(source) => source.string(StringField::Id, self.row),
+            None => self.local_cell().id.get_or_init(random_id),
+        }
+    }
+
+    /// Sets the id. Empty is no id: the document gets a random one.
+    pub fn set_id(&mut self, id: impl Into<String>) {
+        let id = id.into();
+        let id = if id.is_empty() { random_id() } else { id };
+        self.local_mut().id = OnceCell::from(id);
+    }
+
+    fn string(&self, field: StringField) -> &str {
+        if let Some(own) = self
+            .local()
+            .and_then(|local| local.strings[field as usize].as_deref())
+        {
+            return own;
+        }
+        match &self.source {
+            Some(source) => source.string(field, self.row),
+            None => "",
+        }
+    }
+
+    fn set_string(&mut self, field: StringField, value: String) {
+        self.local_mut().strings[field as usize] = Some(value);
+    }
+
+    /// The text, or `""` where the content is none or of another kind.
+    pub fn text(&self) -> &str {
+        match self.local().and_then(|local| local.content.as_ref()) {
+            Some(Held::Text(text)) => text,
+            Some(_) => "",
+            None => match &self.source {
+                Some(source) => source.string(StringField::Text, self.row),
+                None => "",
+            },
+        }
+    }
+
+    /// Makes this text the content: a blob or a tensor that was there is gone.
+    pub fn set_text(&mut self, text: impl Into<String>) {
+        self.local_mut().content = Some(Held::Text(text.into()));
+    }
+
+    /// The id of the document whose chunk this is, or `""`.
+    ///
+    /// A document put into another's chunks gets it when the handler returns.
+    pub fn parent_id(&self) -> &str {
+        self.string(StringField::ParentId)
+    }
+
+    /// Sets the id of the document whose chunk this is.
+    pub fn set_parent_id(&mut self, id: impl Into<String>) {
+        self.set_string(StringField::ParentId, id.into());
+    }
+
+    /// Where the content comes from, or `""`.
+    pub fn uri(&self) -> &str {
+        self.string(StringField::Uri)
+    }
+
+    /// Sets where the content comes from.
+    pub fn set_uri(&mut self, uri: impl Into<String>) {
+        self.set_string(StringField::Uri, uri.into());
+    }
+
+    /// The content's media type, or `""`.
+    pub fn mime_type(&self) -> &str {
+        self.string(StringField::MimeType)
+    }
+
+    /// Sets the content's media type.
+    pub fn set_mime_type(&mut self, mime_type: impl Into<String>) {
+        self.set_string(StringField::MimeType, mime_type.into());
+    }
+
+    /// `text`, `image`, ..., or `""`.
+    pub fn modality(&self) -> &str {
+        self.string(StringField::Modality)
+    }
+
+    /// Sets the modality.
+    pub fn set_modality(&mut self, modality: impl Into<String>) {
+        self.set_string(StringField::Modality, modality.into());
+    }
+
+    // --- content ------------------------------------------------------------
+
+    /// Which kind of content the document has.
+    pub fn content(&self) -> Content {
+        match self.local().and_then(|local| local.content.as_ref()) {
+            Some(Held::None) => Content::None,
+            Some(Held::Text(_)) => Content::Text,
+            Some(Held::Blob(_)) => Content::Blob,
+            Some(Held::Tensor(_)) => Content::Tensor,
+            None => match self.source.as_ref().map(|source| source.content(self.row)) {
+                None | Some(raw::Content::None) => Content::None,
+                Some(raw::Content::Text) => Content::Text,
+                Some(raw::Content::Blob) => Content::Blob,
+                Some(raw::Content::Tensor) => Content::Tensor,
+            },
+        }
+    }
+
+    /// Removes the text, the blob or the tensor.
+    pub fn clear_content(&mut self) {
+        self.local_mut().content = Some(Held::None);
+    }
+
+    /// The blob, empty where the content is none or of another kind.
+    pub fn blob(&self) -> &[u8] {
+        match self.local().and_then(|local| local.content.as_ref()) {
+            Some(Held::Blob(blob)) => blob,
+            Some(_) => &[],
+            None => match &self.source {
+                Some(source) => source.blob(self.row),
+                None => &[],
+            },
+        }
+    }
+
+    /// Makes these bytes the content: a text or a tensor that was there is gone.
+    pub fn set_blob(&mut self, blob: impl Into<Vec<u8>>) {
+        self.local_mut().content = Some(Held::Blob(blob.into()));
+    }
+
+    /// The tensor, or none where the content is none or of another kind.
+    pub fn tensor(&self) -> Option<&NdArray> {
+        match self.local().and_then(|local| local.content.as_ref()) {
+            Some(Held::Tensor(tensor)) => Some(tensor),
+            Some(_) => None,
+            None => self.source.as_ref()?.array(NdarrayField::Tensor, self.row),
+        }
+    }
+
+    /// Makes this tensor the content: a text or a blob that was there is gone.
+    pub fn set_tensor(&mut self, tensor: impl Into<NdArray>) {
+        self.local_mut().content = Some(Held::Tensor(tensor.into()));
+    }
+
+    /// The vector that stands for the document.
+    pub fn embedding(&self) -> Option<&NdArray> {
+        match self.local().and_then(|local| local.embedding.as_ref()) {
+            Some(own) => own.as_ref(),
+            None => self
+                .source
+                .as_ref()?
+                .array(NdarrayField::Embedding, self.row),
+        }
+    }
+
+    /// The embedding's numbers, without a copy. None where there is no
+    /// embedding and where it is of another dtype;
+    /// [`NdArray::to_vec`] converts that.
+    pub fn embedding_as<T: Element>(&self) -> Option<&[T]> {
+        self.embedding()?.as_slice().ok()
+    }
+
+    /// Sets the embedding: a `Vec`, a slice or an array of numbers, or an
+    /// [`NdArray`].
+    pub fn set_embedding(&mut self, embedding: impl Into<NdArray>) {
+        self.local_mut().embedding = Some(Some(embedding.into()));
+    }
+
+    /// Removes the embedding.
+    pub fn clear_embedding(&mut self) {
+        self.local_mut().embedding = Some(None);
+    }
+
+    // --- JSON ---------------------------------------------------------------
+
+    fn object(&self, field: JsonField) -> &Map<String, Value> {
+        if let Some(own) = self
+            .local()
+            .and_then(|local| local.objects[field as usize].as_ref())
+        {
+            return own;
+        }
+        match &self.source {
+            Some(source) => source.object(field, self.row),
+            None => &NO_OBJECT,
+        }
+    }
+
+    fn object_mut(&mut self, field: JsonField) -> &mut Map<String, Value> {
+        let own = self
+            .local()
+            .is_some_and(|local| local.objects[field as usize].is_some());
+        let read = if own {
+            Map::new()
+        } else {
+            self.object(field).clone()
+        };
+        self.local_mut().objects[field as usize].get_or_insert(read)
+    }
+
+    /// Anything else that is known of the document. A whole number is one
+    /// (`3`, not `3.0`), as long as 53 bits hold it.
+    pub fn tags(&self) -> &Map<String, Value> {
+        self.object(JsonField::Tags)
+    }
+
+    /// The tags, to change.
+    pub fn tags_mut(&mut self) -> &mut Map<String, Value> {
+        self.object_mut(JsonField::Tags)
+    }
+
+    /// Replaces all tags.
+    pub fn set_tags(&mut self, tags: Map<String, Value>) {
+        self.local_mut().objects[JsonField::Tags as usize] = Some(tags);
+    }
+
+    /// One tag.
+    pub fn tag(&self, key: &str) -> Option<&Value> {
+        self.tags().get(key)
+    }
+
+    /// Sets one tag.
+    pub fn set_tag(&mut self, key: impl Into<String>, value: impl Into<Value>) {
+        self.tags_mut().insert(key.into(), value.into());
+    }
+
+    /// docarray's own notes on the document.
+    pub fn metadata(&self) -> &Map<String, Value> {
+        self.object(JsonField::Metadata)
+    }
+
+    /// The notes, to change.
+    pub fn metadata_mut(&mut self) -> &mut Map<String, Value> {
+        self.object_mut(JsonField::Metadata)
+    }
+
+    // --- numbers ------------------------------------------------------------
+
+    fn integer(&self, field: IntegerField) -> u32 {
+        match self
+            .local()
+            .and_then(|local| local.integers[field as usize])
+        {
+            Some(own) => own,
+            None => self
+                .source
+                .as_ref()
+                .map_or(0, |source| source.integer(field, self.row)),
+        }
+    }
+
+    fn float(&self, field: FloatField) -> f32 {
+        match self.local().and_then(|local| local.floats[field as usize]) {
+            Some(own) => own,
+            None => self
+                .source
+                .as_ref()
+                .map_or(0.0, |source| source.float(field, self.row)),
+        }
+    }
+
+    /// How many `chunks` lists are above this document.
+    ///
+    /// A document put into another's chunks gets it when the handler returns.
+    pub fn granularity(&self) -> u32 {
+        self.integer(IntegerField::Granularity)
+    }
+
+    /// Sets the granularity.
+    pub fn set_granularity(&mut self, granularity: u32) {
+        self.local_mut().integers[IntegerField::Granularity as usize] = Some(granularity);
+    }
+
+    /// How many `matches` lists are above this document.
+    ///
+    /// A document put into another's matches gets it when the handler returns.
+    pub fn adjacency(&self) -> u32 {
+        self.integer(IntegerField::Adjacency)
+    }
+
+    /// Sets the adjacency.
+    pub fn set_adjacency(&mut self, adjacency: u32) {
+        self.local_mut().integers[IntegerField::Adjacency as usize] = Some(adjacency);
+    }
+
+    /// The weight of this document among its siblings; 0 where unset.
+    pub fn weight(&self) -> f32 {
+        self.float(FloatField::Weight)
+    }
+
+    /// Sets the weight.
+    pub fn set_weight(&mut self, weight: f32) {
+        self.local_mut().floats[FloatField::Weight as usize] = Some(weight);
+    }
+
+    /// Where a chunk lies in its parent, in whatever unit that has; 0 where
+    /// unset.
+    pub fn offset(&self) -> f32 {
+        self.float(FloatField::Offset)
+    }
+
+    /// Sets the offset.
+    pub fn set_offset(&mut self, offset: f32) {
+        self.local_mut().floats[FloatField::Offset as usize] = Some(offset);
+    }
+
+    /// Where a chunk lies in its parent, in more dimensions.
+    pub fn location(&self) -> &[f32] {
+        if let Some(own) = self.local().and_then(|local| local.location.as_ref()) {
+            return own;
+        }
+        match &self.source {
+            Some(source) => source.location(self.row),
+            None => &[],
+        }
+    }
+
+    /// Sets the location.
+    pub fn set_location(&mut self, location: impl Into<Vec<f32>>) {
+        self.local_mut().location = Some(location.into());
+    }
+
+    // --- scores -------------------------------------------------------------
+
+    fn all_scores(&self, field: ScoreField) -> &Scores {
+        if let Some(own) = self
+            .local()
+            .and_then(|local| local.scores[field as usize].as_ref())
+        {
+            return own;
+        }
+        match &self.source {
+            Some(source) => source.scores(field, self.row),
+            None => &NO_SCORES,
+        }
+    }
+
+    fn all_scores_mut(&mut self, field: ScoreField) -> &mut Scores {
+        let own = self
+            .local()
+            .is_some_and(|local| local.scores[field as usize].is_some());
+        let read = if own {
+            Scores::new()
+        } else {
+            self.all_scores(field).clone()
+        };
+        self.local_mut().scores[field as usize].get_or_insert(read)
+    }
+
+    /// The scores by name.
+    pub fn scores(&self) -> &Scores {
+        self.all_scores(ScoreField::Scores)
+    }
+
+    /// The scores, to change.
+    pub fn scores_mut(&mut self) -> &mut Scores {
+        self.all_scores_mut(ScoreField::Scores)
+    }
+
+    /// Sets one score: an `f32`, or a [`NamedScore`].
+    pub fn set_score(&mut self, name: impl Into<String>, score: impl Into<NamedScore>) {
+        self.scores_mut().insert(name.into(), score.into());
+    }
+
+    /// The evaluations by name.
+    pub fn evaluations(&self) -> &Scores {
+        self.all_scores(ScoreField::Evaluations)
+    }
+
+    /// The evaluations, to change.
+    pub fn evaluations_mut(&mut self) -> &mut Scores {
+        self.all_scores_mut(ScoreField::Evaluations)
+    }
+
+    // --- nested documents ---------------------------------------------------
+
+    pub(crate) fn nested(&self, field: NestedField) -> &DocumentArray {
+        self.local_cell().nested[field as usize].get_or_init(|| match &self.source {
+            Some(source) => {
+                let nested = source.nested(field);
+                nested.source.slice(nested.range(self.row)).into()
+            }
+            None => DocumentArray::new(),
+        })
+    }
+
+    pub(crate) fn nested_mut(&mut self, field: NestedField) -> &mut DocumentArray {
+        self.nested(field);
+        match self.local_mut().nested[field as usize].get_mut() {
+            Some(documents) => documents,
+            None => unreachable!("it was just read"),
+        }
+    }
+
+    /// The chunks or matches, if anybody asked for them. They are unasked then.
+    pub(crate) fn take_nested(&mut self, field: NestedField) -> Option<DocumentArray> {
+        self.local.get_mut()?.nested[field as usize].take()
+    }
+
+    fn set_nested(&mut self, field: NestedField, documents: DocumentArray) {
+        self.local_mut().nested[field as usize] = OnceCell::from(documents);
+    }
+
+    /// The parts of the document.
+    pub fn chunks(&self) -> &DocumentArray {
+        self.nested(NestedField::Chunks)
+    }
+
+    /// The parts of the document, to change.
+    pub fn chunks_mut(&mut self) -> &mut DocumentArray {
+        self.nested_mut(NestedField::Chunks)
+    }
+
+    /// Replaces the parts of the document.
+    pub fn set_chunks(&mut self, chunks: impl Into<DocumentArray>) {
+        self.set_nested(NestedField::Chunks, chunks.into());
+    }
+
+    /// The documents that this one matched.
+    pub fn matches(&self) -> &DocumentArray {
+        self.nested(NestedField::Matches)
+    }
+
+    /// The documents that this one matched, to change.
+    pub fn matches_mut(&mut self) -> &mut DocumentArray {
+        self.nested_mut(NestedField::Matches)
+    }
+
+    /// Replaces the documents that this one matched.
+    pub fn set_matches(&mut self, matches: impl Into<DocumentArray>) {
+        self.set_nested(NestedField::Matches, matches.into());
+    }
+
+    // --- builders -----------------------------------------------------------
+
+    /// This document with an id.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.set_id(id);
+        self
+    }
+
+    /// This document with a text.
+    #[must_use]
+    pub fn with_text(mut self, text: impl Into<String>) -> Self {
+        self.set_text(text);
+        self
+    }
+
+    /// This document with a blob.
+    #[must_use]
+    pub fn with_blob(mut self, blob: impl Into<Vec<u8>>) -> Self {
+        self.set_blob(blob);
+        self
+    }
+
+    /// This document with a tensor.
+    #[must_use]
+    pub fn with_tensor(mut self, tensor: impl Into<NdArray>) -> Self {
+        self.set_tensor(tensor);
+        self
+    }
+
+    /// This document with an embedding.
+    #[must_use]
+    pub fn with_embedding(mut self, embedding: impl Into<NdArray>) -> Self {
+        self.set_embedding(embedding);
+        self
+    }
+
+    /// This document with a uri.
+    #[must_use]
+    pub fn with_uri(mut self, uri: impl Into<String>) -> Self {
+        self.set_uri(uri);
+        self
+    }
+
+    /// This document with a media type.
+    #[must_use]
+    pub fn with_mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.set_mime_type(mime_type);
+        self
+    }
+
+    /// This document with one more tag.
+    #[must_use]
+    pub fn with_tag(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.set_tag(key, value);
+        self
+    }
+
+    /// This document with these chunks.
+    #[must_use]
+    pub fn with_chunks(mut self, chunks: impl Into<DocumentArray>) -> Self {
+        self.set_chunks(chunks);
+        self
+    }
+
+    /// This document with these matches.
+    #[must_use]
+    pub fn with_matches(mut self, matches: impl Into<DocumentArray>) -> Self {
+        self.set_matches(matches);
+        self
+    }
+
+    /// This document with everything that it has in the executor's own memory,
+    /// chunks and matches of every depth included: it no longer keeps anything
+    /// of the request alive.
+    #[must_use]
+    pub fn into_owned(mut self) -> Self {
+        let Some(source) = self.source.clone() else {
+            for field in [NestedField::Chunks, NestedField::Matches] {
+                self.own_nested(field);
+            }
+            return self;
+        };
+        let row = self.row;
+        let id = self.id().to_owned();
+        let content = match self.content() {
+            Content::None => Held::None,
+            Content::Text => Held::Text(self.text().to_owned()),
+            Content::Blob => Held::Blob(self.blob().to_vec()),
+            Content::Tensor => self
+                .tensor()
+                .map_or(Held::None, |tensor| Held::Tensor(tensor.detached())),
+        };
+        let embedding = self.embedding().map(NdArray::detached);
+        let local = self.local_mut();
+        local.id = OnceCell::from(id);
+        local.content = Some(content);
+        local.embedding = Some(embedding);
+        for field in [
+            StringField::ParentId,
+            StringField::Uri,
+            StringField::MimeType,
+            StringField::Modality,
+        ] {
+            local.strings[field as usize]
+                .get_or_insert_with(|| source.string(field, row).to_owned());
+        }
+        for field in [JsonField::Tags, JsonField::Metadata] {
+            local.objects[field as usize].get_or_insert_with(|| source.object(field, row).clone());
+        }
+        for field in [IntegerField::Granularity, IntegerField::Adjacency] {
+            local.integers[field as usize].get_or_insert_with(|| source.integer(field, row));
+        }
+        for field in [FloatField::Weight, FloatField::Offset] {
+            local.floats[field as usize].get_or_insert_with(|| source.float(field, row));
+        }
+        local
+            .location
+            .get_or_insert_with(|| source.location(row).to_vec());
+        for field in [ScoreField::Scores, ScoreField::Evaluations] {
+            local.scores[field as usize].get_or_insert_with(|| source.scores(field, row).clone());
+        }
+        for field in [NestedField::Chunks, NestedField::Matches] {
+            self.nested(field);
+            self.own_nested(field);
+        }
+        self.source = None;
+        self
+    }
+
+    fn own_nested(&mut self, field: NestedField) {
+        let nested = self
+            .local
+            .get_mut()
+            .and_then(|local| local.nested[field as usize].get_mut());
+        if let Some(documents) = nested {
+            let owned: Vec<Document> = std::mem::take(documents)
+                .into_iter()
+                .map(Document::into_owned)
+                .collect();
+            *documents = owned.into();
+        }
+    }
+}
+
+impl From<&str> for Document {
+    fn from(text: &str) -> Self {
+        Document::new(text)
+    }
+}
+
+impl From<String> for Document {
+    fn from(text: String) -> Self {
+        Document::new(text)
+    }
+}
+
+/// The id, what it was made of, and how many chunks and matches it has.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Document");
+        out.field("id", &self.id());
+        match self.content() {
+            Content::None => {}
+            Content::Text => {
+                out.field("text", &self.text());
+            }
+            Content::Blob => {
+                out.field("blob", &format_args!("{} bytes", self.blob().len()));
+            }
+            Content::Tensor => {
+                out.field("tensor", &self.tensor());
+            }
+        }
+        if !self.tags().is_empty() {
+            out.field("tags", self.tags());
+        }
+        for (name, nested) in [("chunks", self.chunks()), ("matches", self.matches())] {
+            if !nested.is_empty() {
+                out.field(name, &nested.len());
+            }
+        }
+        out.finish_non_exhaustive()
+    }
+}
+
+/// 32 hexadecimal digits, as docarray's ids are.
+///
+/// Unique and not secret: the standard library keys its hash maps from the
+/// system's random source, and two of them make 128 bits.
+fn random_id() -> String {
+    let half = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", half(), half())
+}

@@ -1,0 +1,246 @@
+//! What an executor fails with.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// An executor's `Result`: [`Error`] unless another error type is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, with what the client is told of it.
+///
+/// `?` makes one of every [`std::error::Error`]. The client sees, in Jina's
+/// form, the error's [`name`](Error::name) (its type: `ParseIntError`), its
+/// [`message`](Error::message) and the messages of its sources.
+///
+/// Like `anyhow::Error`, this type does not itself implement
+/// [`std::error::Error`]; that is what lets `?` convert all others.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    name: String,
+    message: String,
+    trace: Vec<String>,
+    source: Option<Box<dyn StdError + 'static>>,
+}
+
+impl Error {
+    /// An error with this message, named `Error`.
+    ///
+    /// [`bail!`](crate::bail) and [`ensure!`](crate::ensure) are shorter.
+    pub fn msg(message: impl fmt::Display) -> Self {
+        Error::named("Error", message)
+    }
+
+    /// An error with this message and a name of its own, as a client that tells
+    /// errors apart by name may want: `Error::named("ValueError", "...")`.
+    pub fn named(name: impl Into<String>, message: impl fmt::Display) -> Self {
+        Error(Box::new(Inner {
+            name: name.into(),
+            message: message.to_string(),
+            trace: Vec::new(),
+            source: None,
+        }))
+    }
+
+    /// Wraps an error: its type's name, its message, its sources.
+    pub fn new<E: StdError + 'static>(error: E) -> Self {
+        let mut trace = Vec::new();
+        let mut source = error.source();
+        while let Some(error) = source {
+            trace.push(error.to_string());
+            source = error.source();
+        }
+        Error(Box::new(Inner {
+            name: short_name(std::any::type_name::<E>()).to_owned(),
+            message: error.to_string(),
+            trace,
+            source: Some(Box::new(error)),
+        }))
+    }
+
+    /// Says what was being done: the message becomes `context: message`.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.0.message = format!("{context}: {}", self.0.message);
+        self
+    }
+
+    /// The kind of error: the type's name without its path, or what
+    /// [`Error::named`] was given.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What went wrong, for a person.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The messages of what caused it, outermost first.
+    pub fn trace(&self) -> &[String] {
+        &self.0.trace
+    }
+
+    /// The wrapped error, if it is an `E`.
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.source.as_deref()?.downcast_ref()
+    }
+
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn into_parts(self) -> (String, String, Vec<String>) {
+        let Inner {
+            name,
+            message,
+            trace,
+            ..
+        } = *self.0;
+        (name, message, trace)
+    }
+}
+
+/// `core::num::error::ParseIntError` to `ParseIntError`. Of a generic type,
+/// the outer name: `a::Wrapped<b::Inner>` to `Wrapped`.
+fn short_name(full: &str) -> &str {
+    let outer = full.split('<').next().unwrap_or(full);
+    outer.rsplit("::").next().unwrap_or(outer)
+}
+
+impl<E: StdError + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        Error::new(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.name, self.0.message)?;
+        for cause in &self.0.trace {
+            write!(f, "\n    caused by: {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+/// `.context("what was being done")` on a `Result`, and on an `Option` that
+/// ought to be `Some`.
+pub trait ErrorContext<T> {
+    /// Puts `context` in front of the error's message.
+    ///
+    /// # Errors
+    /// When the value is an error, or none.
+    fn context(self, context: impl fmt::Display) -> Result<T>;
+
+    /// The same, with the context made only when it is needed.
+    ///
+    /// # Errors
+    /// When the value is an error, or none.
+    fn with_context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> ErrorContext<T> for std::result::Result<T, E> {
+    fn context(self, context: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.into().context(context))
+    }
+
+    fn with_context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T> {
+        self.map_err(|error| error.into().context(context()))
+    }
+}
+
+impl<T> ErrorContext<T> for Option<T> {
+    fn context(self, context: impl fmt::Display) -> Result<T> {
+        self.ok_or_else(|| Error::msg(context))
+    }
+
+    fn with_context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T> {
+        self.ok_or_else(|| Error::msg(context()))
+    }
+}
+
+/// Returns an [`Error`](crate::Error) with a formatted message:
+/// `bail!("{n} is too many")`.
+#[macro_export]
+macro_rules! bail {
+    ($($message:tt)+) => {
+        return ::core::result::Result::Err($crate::Error::msg(::core::format_args!($($message)+)))
+    };
+}
+
+/// Returns an [`Error`](crate::Error) unless the condition holds:
+/// `ensure!(n < 10, "{n} is too many")`.
+#[macro_export]
+macro_rules! ensure {
+    ($condition:expr $(,)?) => {
+        if !$condition {
+            $crate::bail!("{} does not hold", ::core::stringify!($condition));
+        }
+    };
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            $crate::bail!($($message)+);
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("no number")
+        }
+    }
+
+    impl StdError for Outer {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn the_type_names_the_error() {
+        let error = Error::from("x".parse::<u32>().unwrap_err());
+        assert_eq!(error.name(), "ParseIntError");
+        assert_eq!(error.message(), "invalid digit found in string");
+        assert!(error.trace().is_empty());
+        assert!(error.downcast_ref::<std::num::ParseIntError>().is_some());
+        assert_eq!(short_name("a::Wrapped<b::Inner>"), "Wrapped");
+    }
+
+    #[test]
+    fn sources_are_the_trace_and_context_goes_in_front() {
+        let result: Result<(), _> = Err(Outer("x".parse::<u32>().unwrap_err()));
+        let error = result.context("reading top_k").unwrap_err();
+        assert_eq!(error.name(), "Outer");
+        assert_eq!(error.message(), "reading top_k: no number");
+        assert_eq!(error.trace(), ["invalid digit found in string"]);
+        assert_eq!(
+            format!("{error:?}"),
+            "Outer: reading top_k: no number\n    caused by: invalid digit found in string"
+        );
+    }
+
+    #[test]
+    fn macros_return() {
+        fn check(n: u32) -> Result<u32> {
+            ensure!(n < 10, "{n} is too many");
+            ensure!(n != 5);
+            Ok(n)
+        }
+        assert_eq!(check(3).unwrap(), 3);
+        assert_eq!(check(11).unwrap_err().message(), "11 is too many");
+        assert_eq!(check(5).unwrap_err().message(), "n != 5 does not hold");
+        let none: Option<u32> = None;
+        assert_eq!(none.context("no value").unwrap_err().message(), "no value");
+    }
+}

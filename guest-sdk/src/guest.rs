@@ -1,0 +1,205 @@
+//! An executor as a component: what the host calls.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Once;
+
+use serde_json::{Map, Value};
+
+use crate::bindings::exports::wasm_flow::executor::executor as wit;
+use crate::bindings::wasm_flow::executor::{diagnostics, requests};
+use crate::handler::{self, Executor, Outcome, Running};
+use crate::{Error, Result, Setup, config, raw};
+
+/// The executor of a component, once it was started.
+pub struct Slot<E>(RefCell<Option<Rc<Running<E>>>>);
+
+impl<E> Slot<E> {
+    /// No executor yet.
+    pub const fn new() -> Self {
+        Slot(RefCell::new(None))
+    }
+}
+
+impl<E> Default for Slot<E> {
+    fn default() -> Self {
+        Slot::new()
+    }
+}
+
+type Local<E> = std::thread::LocalKey<Slot<E>>;
+
+/// `describe`.
+pub fn describe<E: Executor>() -> wit::Description {
+    report_panics();
+    let handler::Description {
+        name,
+        version,
+        documentation,
+        methods,
+        config_schema,
+    } = E::describe();
+    wit::Description {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        documentation: documentation.to_owned(),
+        methods: methods
+            .into_iter()
+            .map(|method| wit::Method {
+                name: method.name.to_owned(),
+                endpoints: method.endpoints.iter().map(|on| (*on).to_owned()).collect(),
+                concurrency: if method.concurrent {
+                    wit::Concurrency::Concurrent
+                } else {
+                    wit::Concurrency::Exclusive
+                },
+                documentation: method.documentation.to_owned(),
+                parameters_schema: method.parameters_schema,
+            })
+            .collect(),
+        config_schema,
+        sdk: concat!("wasm-flow-sdk ", env!("CARGO_PKG_VERSION"), " (Rust)").to_owned(),
+    }
+}
+
+/// `start`.
+///
+/// # Errors
+/// When the configuration does not fit, or `new` fails.
+pub async fn start<E: Executor>(
+    slot: &'static Local<E>,
+    configuration: wit::Configuration,
+) -> Result<(), wit::Failure> {
+    report_panics();
+    let start = async {
+        let running = Running::start(setup(configuration)?).await?;
+        slot.with(|slot| slot.0.replace(Some(Rc::new(running))));
+        Ok(())
+    };
+    start.await.map_err(failure)
+}
+
+fn setup(configuration: wit::Configuration) -> Result<Setup> {
+    let object = |name: &str, text: &str| -> Result<Map<String, Value>> {
+        config::parse_object(text).map_err(|error| Error::new(error).context(name))
+    };
+    let requests: BTreeMap<String, String> = configuration.requests.into_iter().collect();
+    Ok(Setup::new(
+        object("uses_with", &configuration.uses_with)?,
+        object("metas", &configuration.metas)?,
+        requests,
+        object("runtime_args", &configuration.runtime_args)?,
+    ))
+}
+
+/// `handle`.
+///
+/// # Errors
+/// When the handler fails, or its arguments cannot be read.
+pub async fn handle<E: Executor>(
+    slot: &'static Local<E>,
+    method: String,
+    request: requests::Request,
+) -> Result<wit::Outcome, wit::Failure> {
+    let running = slot.with(|slot| slot.0.borrow().clone());
+    let Some(running) = running else {
+        return Err(failure(Error::named(
+            "NotStarted",
+            format_args!("the host called `{method}` of an executor that was not started"),
+        )));
+    };
+    let outcome = running
+        .handle(&method, raw::Request::new(request))
+        .await
+        .map_err(failure)?;
+    Ok(match outcome {
+        Outcome::Docs => wit::Outcome::Docs,
+        Outcome::Replaced(docs) => wit::Outcome::Replaced(docs.into_handle()),
+        Outcome::Results(results) => wit::Outcome::Results(Value::Object(results).to_string()),
+    })
+}
+
+/// `stop`: what `#[stop]` stands on, then the executor is dropped.
+pub async fn stop<E: Executor>(slot: &'static Local<E>) {
+    let running = slot.with(|slot| slot.0.take());
+    if let Some(running) = running
+        && let Err(error) = running.stop().await
+    {
+        eprintln!("the executor was not stopped: {error}");
+    }
+}
+
+fn failure(error: Error) -> wit::Failure {
+    let (name, message, trace) = error.into_parts();
+    wit::Failure {
+        name,
+        message,
+        trace,
+    }
+}
+
+/// Tells the host of a panic before it traps: of the trap itself the client
+/// would learn no more than `unreachable`.
+fn report_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let message = info
+                .payload_as_str()
+                .unwrap_or("a panic whose payload is no text");
+            diagnostics::report_panic(&diagnostics::Panic {
+                message: message.to_owned(),
+                location: info.location().map(ToString::to_string).unwrap_or_default(),
+            });
+            print(info);
+        }));
+    });
+}
+
+/// Makes an executor the component's export.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __component {
+    ($executor:ty) => {
+        const _: () = {
+            use $crate::__private::{
+                bindings::exports::wasm_flow::executor::executor as wit, guest,
+            };
+
+            ::std::thread_local! {
+                static SLOT: guest::Slot<$executor> = const { guest::Slot::new() };
+            }
+
+            struct Component;
+
+            impl wit::Guest for Component {
+                fn describe() -> wit::Description {
+                    guest::describe::<$executor>()
+                }
+
+                async fn start(
+                    configuration: wit::Configuration,
+                ) -> ::core::result::Result<(), wit::Failure> {
+                    guest::start(&SLOT, configuration).await
+                }
+
+                async fn handle(
+                    method: ::std::string::String,
+                    request: wit::Request,
+                ) -> ::core::result::Result<wit::Outcome, wit::Failure> {
+                    guest::handle(&SLOT, method, request).await
+                }
+
+                async fn stop() {
+                    guest::stop(&SLOT).await
+                }
+            }
+
+            $crate::__private::bindings::export_bare!(
+                Component with_types_in $crate::__private::bindings
+            );
+        };
+    };
+}

@@ -1,0 +1,35 @@
+//! Documents as the host gives them: handles and columns.
+//!
+//! In a component this is the WIT interface. On a native target the host's own
+//! document model takes its place, so that rows, columns and writing back are
+//! the same code in both, and are tested without a host.
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(target_family = "wasm")]
+mod wasm;
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native::*;
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm::*;
+
+/// Rows named by a slice, a span where they follow each other.
+pub(crate) fn rows(list: &[u32], len: u32) -> Rows {
+    let count = list.len() as u32;
+    match list.first() {
+        Some(start)
+            if list
+                .iter()
+                .zip(list.iter().skip(1))
+                .all(|(row, next)| row.checked_add(1) == Some(*next)) =>
+        {
+            if count == len {
+                Rows::All
+            } else {
+                span(*start, count)
+            }
+        }
+        _ => Rows::List(list.to_vec()),
+    }
+}

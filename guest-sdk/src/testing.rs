@@ -1,0 +1,324 @@
+//! Running executors in tests, without a host.
+//!
+//! An executor is a plain object, and its handlers are plain functions:
+//!
+//! ```
+//! use wasm_flow_sdk::prelude::*;
+//! use wasm_flow_sdk::testing::block_on;
+//!
+//! #[derive(Default)]
+//! struct Shout;
+//!
+//! #[executor]
+//! impl Shout {
+//!     #[requests]
+//!     async fn shout(&self, docs: &mut DocumentArray) {
+//!         for doc in docs.iter_mut() {
+//!             doc.set_text(doc.text().to_uppercase());
+//!         }
+//!     }
+//! }
+//!
+//! let mut docs = DocumentArray::from_texts(["hello"]);
+//! block_on(Shout.shout(&mut docs));
+//! assert_eq!(docs[0].text(), "HELLO");
+//! ```
+//!
+//! [`TestExecutor`] goes the whole way that a call takes in a component: it
+//! makes the executor from `uses_with`, finds the handler by its endpoint, lends
+//! it a request's documents, and writes back what it changed. What it has no
+//! part in is what only the host does: `parameters` that are meant for another
+//! executor, time limits, and keeping exclusive handlers apart.
+//!
+//! Not there in a component.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use crate::handler::{Outcome, Running};
+use crate::raw::Rows;
+use crate::source::Source;
+use crate::{DocumentArray, Error, Executor, Json, Result, Setup, commit, config, raw};
+
+/// What `#[requests]` without `on` is bound to.
+const DEFAULT: &str = "/default";
+
+/// Runs a future to its end on this thread.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::park();
+    }
+}
+
+/// An executor that was started, to send requests to.
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+/// use wasm_flow_sdk::testing::TestExecutor;
+///
+/// #[derive(Deserialize)]
+/// struct Config { greeting: String }
+///
+/// struct Greeter { config: Config }
+///
+/// #[executor]
+/// impl Greeter {
+///     fn new(config: Config) -> Self {
+///         Greeter { config }
+///     }
+///
+///     #[requests(on = "/index")]
+///     fn greet(&self, docs: &mut DocumentArray) -> Json {
+///         for doc in docs.iter_mut() {
+///             doc.set_text(format!("{} {}", self.config.greeting, doc.text()));
+///         }
+///         json!({ "greeted": docs.len() })
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let greeter = TestExecutor::<Greeter>::start(json!({ "greeting": "hello" }))?;
+/// let reply = greeter.post("/index", ["world"])?;
+/// assert_eq!(reply.docs[0].text(), "hello world");
+/// assert_eq!(reply.results, Some(json!({ "greeted": 1 })));
+///
+/// let error = TestExecutor::<Greeter>::start(json!({ "greting": "hello" })).err().unwrap();
+/// assert!(error.message().contains("did you mean `greeting`?"));
+/// # Ok(())
+/// # }
+/// ```
+pub struct TestExecutor<E: Executor> {
+    running: Running<E>,
+    routes: BTreeMap<String, String>,
+}
+
+impl<E: Executor> TestExecutor<E> {
+    /// Starts an executor with this `uses_with`, as replica 0 of an executor
+    /// that is called like its type.
+    ///
+    /// # Errors
+    /// When the configuration does not fit, or `new` fails.
+    pub fn start(uses_with: Json) -> Result<Self> {
+        let uses_with = match uses_with {
+            Value::Object(map) => map,
+            Value::Null => Map::new(),
+            other => {
+                return Err(Error::msg(format_args!(
+                    "`uses_with` is a JSON object, not {}",
+                    config::kind_of(&other)
+                )));
+            }
+        };
+        let name = E::describe().name;
+        let object = |json| match json {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        };
+        TestExecutor::start_with(Setup::new(
+            uses_with,
+            object(serde_json::json!({ "name": name, "description": "", "workspace": "" })),
+            routes::<E>(),
+            object(
+                serde_json::json!({ "name": format!("{name}/rep-0"), "replica": 0, "replicas": 1 }),
+            ),
+        ))
+    }
+
+    /// Starts an executor with a setup. [`Setup::requests`] says which endpoint
+    /// calls which handler.
+    ///
+    /// # Errors
+    /// When the configuration does not fit, or `new` fails.
+    pub fn start_with(setup: Setup) -> Result<Self> {
+        let routes = setup.requests().clone();
+        let running = block_on(Running::start(setup))?;
+        Ok(TestExecutor { running, routes })
+    }
+
+    /// An executor that was made by hand.
+    pub fn of(executor: E) -> Self {
+        TestExecutor {
+            running: Running::new(executor, Setup::default()),
+            routes: routes::<E>(),
+        }
+    }
+
+    /// Sends documents to an endpoint and waits for the reply.
+    ///
+    /// # Errors
+    /// When the handler fails. An endpoint that nothing is bound to lets the
+    /// documents pass, as in a flow.
+    pub fn post(&self, endpoint: &str, docs: impl Into<DocumentArray>) -> Result<Reply> {
+        block_on(self.send(Post::new(endpoint).docs(docs)))
+    }
+
+    /// Sends a request. Several can be under way at once:
+    /// `join!(executor.send(..), executor.send(..))`.
+    ///
+    /// # Errors
+    /// When the handler fails.
+    pub async fn send(&self, post: Post) -> Result<Reply> {
+        let docs = commit::build(post.docs.into_vec())?;
+        let method = match post.method {
+            Some(method) => Some(method),
+            None => self
+                .routes
+                .get(&post.endpoint)
+                .or_else(|| self.routes.get(DEFAULT))
+                .cloned(),
+        };
+        let Some(method) = method else {
+            return Ok(Reply {
+                docs: Source::new(docs).documents().into(),
+                results: None,
+            });
+        };
+        let parts = if post.parts.is_empty() && docs.length() > 0 {
+            vec![("gateway".to_owned(), Rc::new(docs.select(&Rows::All)?))]
+        } else {
+            post.parts
+                .into_iter()
+                .map(|(executor, docs)| Ok((executor, Rc::new(commit::build(docs.into_vec())?))))
+                .collect::<Result<_>>()?
+        };
+        let request = raw::Request {
+            id: post.request_id,
+            endpoint: post.endpoint,
+            docs: docs.share(),
+            parts,
+            parameters: post.parameters.to_string(),
+            deadline: post.time_left.map(|left| Instant::now() + left),
+        };
+        let (docs, results) = match self.running.handle(&method, request).await? {
+            Outcome::Docs => (docs, None),
+            Outcome::Replaced(docs) => (docs, None),
+            Outcome::Results(results) => (docs, Some(Value::Object(results))),
+        };
+        Ok(Reply {
+            docs: Source::new(docs).documents().into(),
+            results,
+        })
+    }
+
+    /// Stops the executor as the host does, and gives it back.
+    ///
+    /// # Errors
+    /// When a call is under way.
+    pub fn stop(self) -> Result<E> {
+        block_on(self.running.stop())?;
+        Ok(self.running.into_inner())
+    }
+}
+
+fn routes<E: Executor>() -> BTreeMap<String, String> {
+    E::describe()
+        .methods
+        .iter()
+        .flat_map(|method| {
+            method
+                .endpoints
+                .iter()
+                .map(|endpoint| ((*endpoint).to_owned(), method.name.to_owned()))
+        })
+        .collect()
+}
+
+/// A request for [`TestExecutor::send`].
+#[derive(Debug, Clone)]
+pub struct Post {
+    endpoint: String,
+    method: Option<String>,
+    request_id: String,
+    docs: DocumentArray,
+    parts: Vec<(String, DocumentArray)>,
+    parameters: Json,
+    time_left: Option<Duration>,
+}
+
+impl Post {
+    /// A request to this endpoint, without documents and parameters.
+    pub fn new(endpoint: impl Into<String>) -> Self {
+        Post {
+            endpoint: endpoint.into(),
+            method: None,
+            request_id: "test".to_owned(),
+            docs: DocumentArray::new(),
+            parts: Vec::new(),
+            parameters: Value::Object(Map::new()),
+            time_left: None,
+        }
+    }
+
+    /// The documents.
+    #[must_use]
+    pub fn docs(mut self, docs: impl Into<DocumentArray>) -> Self {
+        self.docs = docs.into();
+        self
+    }
+
+    /// The parameters, a JSON object.
+    #[must_use]
+    pub fn parameters(mut self, parameters: Json) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// The id that handlers see in their context.
+    #[must_use]
+    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = id.into();
+        self
+    }
+
+    /// One more part of the documents by predecessor. Without any, they are one
+    /// part, from `gateway`.
+    #[must_use]
+    pub fn part(mut self, executor: impl Into<String>, docs: impl Into<DocumentArray>) -> Self {
+        self.parts.push((executor.into(), docs.into()));
+        self
+    }
+
+    /// How long the host would wait, as handlers see it in their context.
+    #[must_use]
+    pub fn time_left(mut self, time_left: Duration) -> Self {
+        self.time_left = Some(time_left);
+        self
+    }
+
+    /// The handler to call, whatever the endpoint is bound to: what
+    /// `uses_requests` does.
+    #[must_use]
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.method = Some(method.into());
+        self
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The documents that go on.
+    pub docs: DocumentArray,
+    /// What the client gets under `parameters["__results__"]`.
+    pub results: Option<Json>,
+}

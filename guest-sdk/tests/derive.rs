@@ -1,0 +1,181 @@
+//! `Deserialize` and `Serialize` without a dependency on serde, and the schemas
+//! that come with them.
+
+use std::collections::HashMap;
+
+use wasm_flow_sdk::prelude::*;
+use wasm_flow_sdk::serde_json::{from_value, to_value};
+
+mod theirs {
+    /// Read by serde, and not by our derive.
+    #[derive(Debug, PartialEq, Clone, Default)]
+    pub(crate) struct Foreign(pub(crate) u8);
+
+    impl<'de> wasm_flow_sdk::serde::Deserialize<'de> for Foreign {
+        fn deserialize<D: wasm_flow_sdk::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Self, D::Error> {
+            u8::deserialize(deserializer).map(Foreign)
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize, Debug, PartialEq, Clone)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Many {
+    /// How many.
+    the_count: u32,
+    #[serde(rename = "other", alias = "another")]
+    renamed: String,
+    #[serde(default = "seven")]
+    number: i64,
+    #[serde(skip)]
+    skipped: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    children: Vec<Self>,
+    map: HashMap<String, Vec<f32>>,
+    next: Option<Box<Many>>,
+}
+
+fn seven() -> i64 {
+    7
+}
+
+#[derive(Deserialize, Serialize, Debug, PartialEq)]
+struct Borrowed<'a, T> {
+    #[serde(borrow)]
+    text: &'a str,
+    value: T,
+}
+
+#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[serde(tag = "kind")]
+enum Tagged {
+    One { value: u32 },
+    Two,
+}
+
+#[derive(Deserialize, Serialize, Debug, PartialEq)]
+struct Newtype(u32);
+
+#[derive(Deserialize, Debug, PartialEq, Default)]
+#[serde(default)]
+struct Defaults {
+    foreign: theirs::Foreign,
+    r#type: Option<String>,
+    pair: (u8, u8),
+}
+
+#[test]
+fn values_go_there_and_back() {
+    let value = json!({
+        "theCount": 3,
+        "another": "x",
+        "map": { "k": [1.5] },
+        "children": [{ "theCount": 1, "other": "y", "map": {} }],
+        "next": null,
+    });
+    let many: Many = from_value(value).unwrap();
+    assert_eq!(many.the_count, 3);
+    assert_eq!(many.renamed, "x");
+    assert_eq!(many.number, 7);
+    assert_eq!(many.children[0].renamed, "y");
+    let again: Many = from_value(to_value(&many).unwrap()).unwrap();
+    assert_eq!(again, many);
+    assert!(
+        to_value(&many).unwrap()["children"][0]
+            .get("children")
+            .is_none()
+    );
+
+    let text = r#"{ "text": "borrowed", "value": [1] }"#;
+    let borrowed: Borrowed<'_, Vec<u8>> = wasm_flow_sdk::serde_json::from_str(text).unwrap();
+    assert_eq!(
+        borrowed,
+        Borrowed {
+            text: "borrowed",
+            value: vec![1]
+        }
+    );
+
+    for tagged in [Tagged::One { value: 1 }, Tagged::Two] {
+        let value = to_value(&tagged).unwrap();
+        assert_eq!(from_value::<Tagged>(value).unwrap(), tagged);
+    }
+    assert_eq!(to_value(Newtype(3)).unwrap(), json!(3));
+    assert_eq!(
+        from_value::<Defaults>(json!({ "type": "x" }))
+            .unwrap()
+            .r#type
+            .unwrap(),
+        "x"
+    );
+}
+
+#[test]
+fn errors_name_the_type_and_the_field() {
+    let message = |value| from_value::<Many>(value).unwrap_err().to_string();
+    assert_eq!(message(json!({})), "missing field `theCount`");
+    assert_eq!(
+        message(json!({ "theCount": 1, "x": 1 })),
+        "unknown field `x`, expected one of `theCount`, `another`, `other`, `number`, `children`, \
+         `map`, `next`"
+    );
+    assert_eq!(
+        message(json!(3)),
+        "invalid type: integer `3`, expected struct Many"
+    );
+}
+
+/// A schema as `describe` has it.
+macro_rules! config_schema {
+    ($config:ty) => {{
+        struct Probe;
+
+        #[executor]
+        impl Probe {
+            fn new(_config: $config) -> Self {
+                Probe
+            }
+        }
+
+        use wasm_flow_sdk::Executor;
+        Probe::describe().config_schema
+    }};
+}
+
+#[test]
+fn schemas() {
+    let json = |text: &str| wasm_flow_sdk::serde_json::from_str::<Json>(text).unwrap();
+    assert_eq!(
+        json(&config_schema!(Defaults)),
+        json!({
+            "type": "object",
+            "properties": {
+                "foreign": {},
+                "type": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
+                "pair": {},
+            },
+            "additionalProperties": false,
+        })
+    );
+    assert_eq!(
+        json(&config_schema!(Newtype)),
+        json!({ "type": "integer", "minimum": 0 })
+    );
+    // Not known.
+    assert_eq!(config_schema!(Tagged), "");
+    assert_eq!(config_schema!(theirs::Foreign), "");
+    assert_eq!(config_schema!(Map), "");
+    // A type that holds itself ends somewhere.
+    let many = json(&config_schema!(Many));
+    assert_eq!(many["required"], json!(["theCount", "other", "map"]));
+    assert_eq!(many["properties"]["theCount"]["description"], "How many.");
+    assert_eq!(
+        many["properties"]["children"]["items"]["properties"]["map"],
+        json!({
+            "type": "object",
+            "additionalProperties": { "type": "array", "items": { "type": "number" } },
+        })
+    );
+}

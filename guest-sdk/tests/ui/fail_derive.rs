@@ -1,0 +1,25 @@
+#![allow(unused)]
+
+use wasm_flow_sdk::prelude::*;
+
+struct NotRead;
+
+#[derive(Deserialize)]
+struct Field {
+    fine: u32,
+    wrong: NotRead,
+}
+
+#[derive(Deserialize)]
+struct Attribute {
+    #[serde(defualt)]
+    field: u32,
+}
+
+#[derive(Serialize)]
+#[serde(remote = "Field")]
+struct Remote {
+    fine: u32,
+}
+
+fn main() {}

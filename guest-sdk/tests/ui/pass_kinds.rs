@@ -1,0 +1,90 @@
+#![deny(warnings)]
+#![forbid(unsafe_code)]
+
+// Nothing but the SDK is there, and nothing is imported but its macros.
+struct Executor;
+
+#[wasm_flow_sdk::executor]
+impl Executor {
+    async fn new(
+        setup: wasm_flow_sdk::Setup,
+        config: wasm_flow_sdk::Map,
+    ) -> wasm_flow_sdk::Result<Self> {
+        let _ = (setup, config);
+        Ok(Executor)
+    }
+
+    #[wasm_flow_sdk::requests(on = ["/a", "/b"],)]
+    pub async fn a(
+        &self,
+        docs: &mut wasm_flow_sdk::DocumentArray,
+        _: &wasm_flow_sdk::Context,
+        wasm_flow_sdk::Parameters(map): wasm_flow_sdk::Parameters,
+    ) -> Result<wasm_flow_sdk::Json, std::num::ParseIntError> {
+        docs.clear();
+        Ok(map.into())
+    }
+
+    #[wasm_flow_sdk::requests()]
+    pub fn b(&mut self, matrix: &wasm_flow_sdk::DocsMatrix) -> () {
+        let _ = matrix;
+    }
+
+    #[wasm_flow_sdk::requests(on = [])]
+    pub(crate) fn c(self: &Self, docs: wasm_flow_sdk::DocumentArray) -> wasm_flow_sdk::DocumentArray {
+        docs
+    }
+
+    #[wasm_flow_sdk::stop]
+    pub async fn end(&mut self) -> Result<(), std::fmt::Error> {
+        Ok(())
+    }
+
+    pub const LIMIT: u32 = 1;
+
+    pub fn plain<T>(value: T) -> T {
+        value
+    }
+}
+
+// Names of the standard library and of the SDK may be the author's.
+#[allow(non_camel_case_types, dead_code)]
+mod shadows {
+    pub struct Result;
+    pub struct Option;
+    pub struct String;
+    pub struct Vec;
+    pub struct Ok;
+    pub struct Default;
+    pub struct Future;
+
+    pub struct Shadowing;
+
+    #[wasm_flow_sdk::executor]
+    impl Shadowing {
+        fn new() -> Self {
+            Shadowing
+        }
+
+        #[wasm_flow_sdk::requests]
+        async fn call(&self, docs: &mut wasm_flow_sdk::DocumentArray) {
+            docs.truncate(1);
+        }
+    }
+
+    #[derive(wasm_flow_sdk::Deserialize, wasm_flow_sdk::Serialize)]
+    pub struct Config {
+        pub field: u32,
+        pub list: std::vec::Vec<std::option::Option<u8>>,
+    }
+}
+
+fn main() {
+    let executor = wasm_flow_sdk::testing::TestExecutor::<Executor>::start(
+        wasm_flow_sdk::json!({ "any": 1 }),
+    )
+    .unwrap();
+    assert!(executor.post("/a", ["x"]).unwrap().docs.is_empty());
+    assert_eq!(executor.post("/c", ["x"]).unwrap().docs.len(), 1);
+    assert_eq!(Executor::plain(Executor::LIMIT), 1);
+}
