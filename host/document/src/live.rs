@@ -271,6 +271,9 @@ type ListId = usize;
 #[derive(Debug)]
 struct Node {
     doc: Arc<Document>,
+    /// The document that this one is a copy of, where it was put in from
+    /// another array.
+    copy_of: Option<Arc<Document>>,
     /// 1 for a document of an array that is nobody's chunks or matches.
     level: u32,
     /// The lists that stand for the document's own chunks and matches, once
@@ -347,6 +350,7 @@ impl Arena {
     fn node(&mut self, doc: Arc<Document>, level: u32) -> NodeId {
         self.nodes.push(Node {
             doc,
+            copy_of: None,
             level,
             nested: [None, None],
         });
@@ -400,13 +404,13 @@ impl Arena {
         Ok(nodes.into_iter().map(|node| self.resolve(node)).collect())
     }
 
-    /// Makes nodes of documents that are to go into `list`. Those in `kept` are
-    /// its own already.
+    /// Makes nodes of documents that are to go into `list`. Those that are to
+    /// be marked as newcomers are told by `is_new`, which gets their place.
     fn admit(
         &mut self,
         list: ListId,
         mut docs: Vec<Arc<Document>>,
-        kept: &HashSet<*const Document>,
+        is_new: impl Fn(usize) -> bool,
     ) -> Result<Vec<NodeId>> {
         let owner = self.lists[list].owner;
         let level = owner.map_or(1, |(node, _)| self.nodes[node].level + 1);
@@ -431,10 +435,12 @@ impl Arena {
         }
         if let Some((node, field)) = owner {
             let parent = self.nodes[node].doc.clone();
-            for doc in &mut docs {
-                if !kept.contains(&Arc::as_ptr(doc)) {
-                    adopt(&parent, field, doc);
-                }
+            for (_, doc) in docs
+                .iter_mut()
+                .enumerate()
+                .filter(|(index, _)| is_new(*index))
+            {
+                adopt(&parent, field, doc);
             }
         }
         self.total = total;
@@ -661,14 +667,31 @@ impl LiveArray {
     /// # Errors
     /// When the row does not exist, or a limit is hit.
     pub fn set_nested(&self, field: NestedField, row: u32, source: &LiveArray) -> Result<()> {
-        let docs = source.lock().resolve_rows(source.list, &Rows::All)?;
+        let (docs, copies) = {
+            let mut arena = source.lock();
+            let docs = arena.resolve_rows(source.list, &Rows::All)?;
+            let nodes = &arena.lists[source.list].nodes;
+            let copies: Vec<_> = nodes
+                .iter()
+                .map(|node| arena.nodes[*node].copy_of.clone())
+                .collect();
+            (docs, copies)
+        };
         let mut arena = self.lock();
         let node = Arena::pick(&arena.lists, self.list, &Rows::List(vec![row]))?[0];
         let list = arena.nested(node, field);
-        // Alive for as long as the addresses count.
+        // Held while their addresses are compared.
         let before = arena.resolve_rows(list, &Rows::All)?;
-        let kept = before.iter().map(Arc::as_ptr).collect();
-        let nodes = arena.admit(list, docs, &kept)?;
+        let before_at: HashSet<_> = before.iter().map(Arc::as_ptr).collect();
+        let is_new: Vec<_> = docs
+            .iter()
+            .zip(&copies)
+            .map(|(doc, copy_of)| {
+                let was_there = |doc: &Arc<Document>| before_at.contains(&Arc::as_ptr(doc));
+                !was_there(doc) && !copy_of.as_ref().is_some_and(was_there)
+            })
+            .collect();
+        let nodes = arena.admit(list, docs, |index| is_new[index])?;
         arena.lists[list].nodes = nodes;
         Ok(())
     }
@@ -694,7 +717,7 @@ impl LiveArray {
                 })
             })
             .collect();
-        self.put(None, docs)
+        self.put(None, docs, false)
     }
 
     /// Appends copies of the rows of `source`.
@@ -703,7 +726,7 @@ impl LiveArray {
     /// When a row does not exist, or a limit is hit.
     pub fn extend(&self, source: &LiveArray, rows: &Rows) -> Result<()> {
         let docs = source.lock().resolve_rows(source.list, rows)?;
-        self.put(None, docs)
+        self.put(None, docs, true)
     }
 
     /// Puts copies of the rows of `source` before row `at`.
@@ -712,10 +735,10 @@ impl LiveArray {
     /// When a row does not exist, or a limit is hit.
     pub fn insert(&self, at: u32, source: &LiveArray, rows: &Rows) -> Result<()> {
         let docs = source.lock().resolve_rows(source.list, rows)?;
-        self.put(Some(at), docs)
+        self.put(Some(at), docs, true)
     }
 
-    fn put(&self, at: Option<u32>, docs: Vec<Arc<Document>>) -> Result<()> {
+    fn put(&self, at: Option<u32>, docs: Vec<Arc<Document>>, copied: bool) -> Result<()> {
         let mut arena = self.lock();
         let len = arena.lists[self.list].nodes.len();
         let at = at.map_or(len, |at| at as usize);
@@ -724,7 +747,11 @@ impl LiveArray {
                 "documents were to be put before row {at}, but the array has {len}"
             )));
         }
-        let nodes = arena.admit(self.list, docs, &HashSet::new())?;
+        let copies = if copied { docs.clone() } else { Vec::new() };
+        let nodes = arena.admit(self.list, docs, |_| true)?;
+        for (node, copy_of) in nodes.iter().zip(copies) {
+            arena.nodes[*node].copy_of = Some(copy_of);
+        }
         arena.lists[self.list].nodes.splice(at..at, nodes);
         Ok(())
     }

@@ -70,7 +70,7 @@ pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
         "building {} (cargo build --release --target {TARGET})",
         folder.display()
     ));
-    let mut cargo = Command::new("cargo")
+    let mut cargo = tool("cargo")
         .args(["build", "--release", "--target", TARGET])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(folder)
@@ -83,7 +83,11 @@ pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
     let messages = cargo.stdout.take();
     let manifest = manifest.canonicalize().unwrap_or(manifest);
     let mut component = None;
-    for message in messages.map(BufReader::new).into_iter().flat_map(BufReader::lines) {
+    for message in messages
+        .map(BufReader::new)
+        .into_iter()
+        .flat_map(BufReader::lines)
+    {
         let Ok(message) = message else { break };
         if let Some(path) = component_of(&message, &manifest) {
             component = Some(path);
@@ -94,6 +98,24 @@ pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
         return Err(BuildError::Failed(folder.to_owned()));
     }
     component.ok_or_else(|| BuildError::NoComponent(folder.to_owned()))
+}
+
+/// A program of the Rust toolchain, without what a cargo that this program was
+/// started from has told it: build scripts watch some of those variables, and
+/// would have their crates compiled anew each time.
+fn tool(name: &str) -> Command {
+    let mut command = Command::new(name);
+    for (variable, _) in std::env::vars_os() {
+        let inherited = variable.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_MANIFEST_")
+                || name.starts_with("CARGO_PKG_")
+                || name == "OUT_DIR"
+        });
+        if inherited {
+            command.env_remove(variable);
+        }
+    }
+    command
 }
 
 /// The component that one of cargo's messages tells of, if it is this crate's.
@@ -115,7 +137,7 @@ fn component_of(message: &str, manifest: &Path) -> Option<PathBuf> {
 
 /// Adds the target where it is missing, and says so.
 fn see_to_target(folder: &Path) -> Result<(), BuildError> {
-    let libraries = Command::new("rustc")
+    let libraries = tool("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(folder)
         .stderr(Stdio::null())
@@ -131,7 +153,7 @@ fn see_to_target(folder: &Path) -> Result<(), BuildError> {
     terminal::note(&format!(
         "the Rust target {TARGET} is missing: adding it (rustup target add {TARGET})"
     ));
-    let added = Command::new("rustup")
+    let added = tool("rustup")
         .args(["target", "add", TARGET])
         .current_dir(folder)
         .stdout(Stdio::null())

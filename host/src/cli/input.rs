@@ -76,7 +76,11 @@ impl Args {
     pub(super) fn requests(&self) -> Result<Vec<DocumentArray>, InputError> {
         let docs = match &self.input {
             Some(path) => read(path, self.input_format)?,
-            None => self.text.iter().map(|text| Document::from_text(text.as_str())).collect(),
+            None => self
+                .text
+                .iter()
+                .map(|text| Document::from_text(text.as_str()))
+                .collect(),
         };
         if docs.is_empty() {
             return Ok(vec![DocumentArray::new()]);

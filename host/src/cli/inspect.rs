@@ -38,7 +38,11 @@ fn text(component: &Component) -> String {
     for line in description.documentation.lines() {
         text += &format!("  {line}\n");
     }
-    text += &format!("  {}, built with {}\n\n", Size(component.size()), description.sdk);
+    text += &format!(
+        "  {}, built with {}\n\n",
+        Size(component.size()),
+        description.sdk
+    );
 
     let mut table = print::table(&["endpoint", "method", "calls", ""]);
     for method in &description.methods {

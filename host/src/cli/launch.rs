@@ -33,8 +33,7 @@ pub(super) async fn load(path: &Path) -> Result<Loaded> {
         match component {
             Ok(component) => {
                 known.insert(key, component.clone());
-                let bindings =
-                    Bindings::new(component.description(), &entry.config.uses_requests);
+                let bindings = Bindings::new(component.description(), &entry.config.uses_requests);
                 if let Err(error) = bindings {
                     problems.push(LateProblem {
                         place: Place::UsesRequests(index),
@@ -76,19 +75,24 @@ pub(super) async fn one(runtime: &Runtime, uses: &Uses) -> Result<Component> {
 impl Loaded {
     /// Starts the executors.
     pub(super) async fn start(&self, output: OutputSink) -> Result<Started> {
-        let started = start(&self.runtime, &self.config, &self.components, Arc::clone(&output));
+        let started = start(
+            &self.runtime,
+            &self.config,
+            &self.components,
+            Arc::clone(&output),
+        );
         started.await.map_err(|error| match error {
             FlowStartError::Executors(errors) => {
                 Error::Problems(Box::new(self.config.report(errors.problems())))
             }
             // Components come one for each executor.
-            FlowStartError::Count(count) => Error::Problems(Box::new(self.config.report([
-                LateProblem {
+            FlowStartError::Count(count) => {
+                Error::Problems(Box::new(self.config.report([LateProblem {
                     place: Place::Executor(0),
                     title: count.to_string(),
                     help: None,
-                },
-            ]))),
+                }])))
+            }
         })
     }
 }

@@ -98,13 +98,17 @@ fn branch(doc: &Document, depth: usize, mark: &str) {
 fn documents_table(docs: &DocumentArray) {
     let mut table = table(&["id", "content", "chunks", "matches", "embedding", "tags"]);
     for doc in docs.iter() {
-        let embedding = doc.embedding.as_ref().map_or_else(String::new, |array| {
-            match array.dense() {
-                Some(dense) => format!("{} {:?}", dense.dtype(), dense.shape()),
-                None => "sparse".to_owned(),
-            }
-        });
-        let tags = doc.tags.as_ref().map_or_else(String::new, |tags| tags.to_json());
+        let embedding =
+            doc.embedding
+                .as_ref()
+                .map_or_else(String::new, |array| match array.dense() {
+                    Some(dense) => format!("{} {:?}", dense.dtype(), dense.shape()),
+                    None => "sparse".to_owned(),
+                });
+        let tags = doc
+            .tags
+            .as_ref()
+            .map_or_else(String::new, |tags| tags.to_json());
         let count = |docs: &DocumentArray| match docs.len() {
             0 => String::new(),
             len => len.to_string(),
@@ -149,9 +153,8 @@ impl Executors {
         let rows = config.executors.iter().zip(components).zip(nodes);
         Executors(
             rows.map(|((entry, component), node)| {
-                let bindings =
-                    Bindings::new(component.description(), &entry.config.uses_requests)
-                        .unwrap_or_default();
+                let bindings = Bindings::new(component.description(), &entry.config.uses_requests)
+                    .unwrap_or_default();
                 let mut needs: Vec<_> = node
                     .predecessors
                     .iter()

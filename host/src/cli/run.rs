@@ -47,7 +47,14 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         aside: true,
     };
     let Started { flow, .. } = loaded.start(Arc::new(output)).await?;
-    let batch = batch(&flow, endpoint, requests, &args, loaded.config.gateway.prefetch, format);
+    let batch = batch(
+        &flow,
+        endpoint,
+        requests,
+        &args,
+        loaded.config.gateway.prefetch,
+        format,
+    );
     let result = tokio::select! {
         result = batch => result,
         () = shutdown::requested() => Ok(()),

@@ -203,8 +203,12 @@ impl HttpOrigin {
 /// Whether a path has a `.` or `..` segment, percent-encoded ones included.
 fn has_dots(path: &str) -> bool {
     let path = path.to_ascii_lowercase().replace("%2e", ".");
-    path.contains("%2f") || path.contains("%5c") || path.contains('\\')
-        || path.split('/').any(|segment| segment == "." || segment == "..")
+    path.contains("%2f")
+        || path.contains("%5c")
+        || path.contains('\\')
+        || path
+            .split('/')
+            .any(|segment| segment == "." || segment == "..")
 }
 
 impl fmt::Display for HttpOrigin {
@@ -250,7 +254,14 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_is_refused() {
-        for text in ["a.example", "ftp://a", "https://*.a", "https://a?x", "", "https://u@a"] {
+        for text in [
+            "a.example",
+            "ftp://a",
+            "https://*.a",
+            "https://a?x",
+            "",
+            "https://u@a",
+        ] {
             assert!(HttpOrigin::parse(text).is_err(), "{text}");
         }
         let origin = HttpOrigin::parse("https://a.example:8443/v1/").unwrap();

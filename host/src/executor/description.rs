@@ -123,7 +123,9 @@ impl Bindings {
 
     /// The method for an endpoint: exactly that, or the default one.
     pub fn route(&self, endpoint: &str) -> Option<&Route> {
-        self.0.get(endpoint).or_else(|| self.0.get(DEFAULT_ENDPOINT))
+        self.0
+            .get(endpoint)
+            .or_else(|| self.0.get(DEFAULT_ENDPOINT))
     }
 
     /// Endpoints with their methods, in order.

@@ -30,16 +30,16 @@ mod wasm;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-pub use call::{Call, CallError, CallErrorKind, Part, Reply};
 pub(crate) use call::Size;
+pub use call::{Call, CallError, CallErrorKind, Part, Reply};
 pub use config::{
     Access, Allow, DirGrant, ExecutorConfig, HttpOrigin, Isolation, Limits, OriginError,
 };
 pub use description::{
     BindingError, Bindings, Concurrency, DEFAULT_ENDPOINT, Description, Method, Route,
 };
-pub use output::{Discard, Output, OutputSink, Stream};
 pub(crate) use output::printable;
+pub use output::{Discard, Output, OutputSink, Stream};
 pub use wasm::{
     Component, GrantError, LoadError, Runtime, RuntimeConfig, RuntimeError, StartFailure, Trap,
 };
@@ -233,7 +233,11 @@ impl Executor {
     ///
     /// # Errors
     /// See [`CallErrorKind`].
-    pub async fn post(&self, endpoint: &str, docs: DocumentArray) -> Result<DocumentArray, CallError> {
+    pub async fn post(
+        &self,
+        endpoint: &str,
+        docs: DocumentArray,
+    ) -> Result<DocumentArray, CallError> {
         let Some(route) = self.route(endpoint) else {
             return Ok(docs);
         };

@@ -85,7 +85,10 @@ impl LineStream {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, mut bytes: &[u8]) {
@@ -108,7 +111,9 @@ impl LineStream {
 
     fn emit(&self, state: &mut State, line: &[u8]) {
         let line = printable(&String::from_utf8_lossy(line));
-        self.shared.sink.line(&self.shared.executor, self.shared.stream, &line);
+        self.shared
+            .sink
+            .line(&self.shared.executor, self.shared.stream, &line);
         if self.shared.stream == Stream::Stderr {
             if state.tail.len() == TAIL_LINES {
                 state.tail.pop_front();

@@ -25,7 +25,10 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Starts one instance of every replica.
-    pub(super) async fn start(setups: Vec<Setup>, config: &ExecutorConfig) -> Result<Self, StartFailure> {
+    pub(super) async fn start(
+        setups: Vec<Setup>,
+        config: &ExecutorConfig,
+    ) -> Result<Self, StartFailure> {
         let replicas: Vec<_> = setups
             .into_iter()
             .enumerate()
@@ -72,7 +75,13 @@ impl From<CallErrorKind> for Failure {
 }
 
 impl Failure {
-    pub(super) fn at(self, config: &ExecutorConfig, class: &str, route: &Route, call: &Call) -> CallError {
+    pub(super) fn at(
+        self,
+        config: &ExecutorConfig,
+        class: &str,
+        route: &Route,
+        call: &Call,
+    ) -> CallError {
         CallError {
             executor: config.name.clone(),
             class: class.to_owned(),
@@ -117,7 +126,10 @@ impl Replica {
 
     fn open(&self) -> Option<Arc<Instance>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|instance| instance.is_open()).cloned()
+        current
+            .as_ref()
+            .filter(|instance| instance.is_open())
+            .cloned()
     }
 
     /// The instance that takes calls; a new one where the last has ended.

@@ -39,8 +39,8 @@ pub(super) struct CallStream {
     running: Running,
     /// How many messages were read.
     read: u64,
-    /// How many more may be read; bounded once the gateway is being stopped.
-    left: u64,
+    /// How many more may be read, once the gateway is being stopped.
+    left: Option<u64>,
     /// What the stream ends with, once the requests in flight are answered.
     end: Option<Status>,
     active: Active,
@@ -125,7 +125,7 @@ impl CallStream {
             },
             options,
             read: 0,
-            left: u64::MAX,
+            left: None,
             end: None,
             active,
         }
@@ -134,24 +134,23 @@ impl CallStream {
     /// Starts requests until there is no room or none to be had.
     fn take_in(&mut self, cx: &mut Context<'_>) {
         let stopping = self.active.poll_stopping(cx).is_ready();
-        if stopping && self.left == u64::MAX {
+        if stopping && self.left.is_none() {
             // What has arrived is served, but not more than fits at once: a
             // client that keeps sending would keep the gateway from stopping.
-            self.left =
-                (self.options.prefetch - self.running.len().min(self.options.prefetch)) as u64;
+            let room = self.options.prefetch.saturating_sub(self.running.len());
+            self.left = Some(room as u64);
         }
         while self.running.len() < self.options.prefetch {
             let Some(input) = &mut self.input else {
                 return;
             };
-            let next = match self.left {
-                0 => Poll::Pending,
-                _ => Pin::new(input).poll_next(cx),
-            };
-            match next {
+            match Pin::new(input).poll_next(cx) {
+                Poll::Ready(Some(Ok(_))) if self.left == Some(0) => {
+                    self.stop_reading(self.stopped());
+                }
                 Poll::Ready(Some(Ok(frame))) => {
                     self.read += 1;
-                    self.left -= 1;
+                    self.left = self.left.map(|left| left.saturating_sub(1));
                     let flow = self.flow.clone();
                     self.running.push(Task {
                         handle: tokio::spawn(async move { answer(&flow, frame).await }),
@@ -162,15 +161,22 @@ impl CallStream {
                     self.stop_reading(read_error(status, self.read + 1, self.options.max_message));
                 }
                 Poll::Ready(None) => self.input = None,
-                Poll::Pending if stopping => {
-                    self.stop_reading(Status::unavailable(format!(
-                        "the gateway is being stopped; the messages of this call after the first {} were not read",
-                        self.read
-                    )));
+                // While requests are in flight the client's own end may still
+                // come, and then nothing of its stream was left out.
+                Poll::Pending if stopping && self.running.len() == 0 => {
+                    self.stop_reading(self.stopped());
                 }
                 Poll::Pending => return,
             }
         }
+    }
+
+    /// What a stream ends with that its client keeps open beyond the stop.
+    fn stopped(&self) -> Status {
+        Status::unavailable(format!(
+            "the gateway is being stopped; the messages of this call after the first {} were not read",
+            self.read
+        ))
     }
 
     /// Reads no more, and ends with this once the rest is answered.

@@ -184,6 +184,9 @@ fn set_nested_marks_newcomers_only() {
     let all = live(&[]);
     all.extend(&chunks, &Rows::All).unwrap();
     all.extend(&more, &Rows::All).unwrap();
+    // A copy that was changed is still the same chunk.
+    all.set_strings(StringField::Uri, &Rows::List(vec![0]), strings(&["u"]))
+        .unwrap();
     array.set_nested(Chunks, 0, &all).unwrap();
     let id = array.strings(StringField::Id, &Rows::All).unwrap();
     assert_eq!(
@@ -191,7 +194,9 @@ fn set_nested_marks_newcomers_only() {
         ["other".into(), id[0].clone()]
     );
     assert_eq!(
-        chunks.integers(IntegerField::Granularity, &Rows::All).unwrap(),
+        chunks
+            .integers(IntegerField::Granularity, &Rows::All)
+            .unwrap(),
         [1, 1]
     );
 }

@@ -207,7 +207,9 @@ impl Ctx {
         get: impl FnOnce(&LiveArray) -> Result<T, LiveError>,
         out: impl FnOnce(T) -> U,
     ) -> Answer<U> {
-        Ok(get(self.table.get(this)?).map(out).map_err(wit::Error::from))
+        Ok(get(self.table.get(this)?)
+            .map(out)
+            .map_err(wit::Error::from))
     }
 
     /// A new handle to what `get` gives.
@@ -268,7 +270,11 @@ impl wit::HostDocumentArray for Ctx {
         field: wit::NestedField,
         rows: wit::Rows,
     ) -> Answer<Vec<u32>> {
-        self.read(&this, |array| array.nested_lengths(field.into(), &rows.into()), same)
+        self.read(
+            &this,
+            |array| array.nested_lengths(field.into(), &rows.into()),
+            same,
+        )
     }
 
     fn set_nested(
@@ -278,7 +284,9 @@ impl wit::HostDocumentArray for Ctx {
         row: u32,
         source: Array,
     ) -> Answer<()> {
-        self.join(&this, &source, |this, source| this.set_nested(field.into(), row, source))
+        self.join(&this, &source, |this, source| {
+            this.set_nested(field.into(), row, source)
+        })
     }
 
     fn append_new(&mut self, this: Array, count: u32) -> Answer<()> {
@@ -286,19 +294,32 @@ impl wit::HostDocumentArray for Ctx {
     }
 
     fn extend(&mut self, this: Array, source: Array, rows: wit::Rows) -> Answer<()> {
-        self.join(&this, &source, |this, source| this.extend(source, &rows.into()))
+        self.join(&this, &source, |this, source| {
+            this.extend(source, &rows.into())
+        })
     }
 
     fn insert(&mut self, this: Array, at: u32, source: Array, rows: wit::Rows) -> Answer<()> {
-        self.join(&this, &source, |this, source| this.insert(at, source, &rows.into()))
+        self.join(&this, &source, |this, source| {
+            this.insert(at, source, &rows.into())
+        })
     }
 
     fn arrange(&mut self, this: Array, order: Vec<u32>) -> Answer<()> {
         self.read(&this, |array| array.arrange(&order), same)
     }
 
-    fn strings(&mut self, this: Array, field: wit::StringField, rows: wit::Rows) -> Answer<Vec<String>> {
-        self.read(&this, |array| array.strings(field.into(), &rows.into()), texts)
+    fn strings(
+        &mut self,
+        this: Array,
+        field: wit::StringField,
+        rows: wit::Rows,
+    ) -> Answer<Vec<String>> {
+        self.read(
+            &this,
+            |array| array.strings(field.into(), &rows.into()),
+            texts,
+        )
     }
 
     fn set_strings(
@@ -309,7 +330,11 @@ impl wit::HostDocumentArray for Ctx {
         values: Vec<String>,
     ) -> Answer<()> {
         let values = byte_strings(values);
-        self.read(&this, |array| array.set_strings(field.into(), &rows.into(), values), same)
+        self.read(
+            &this,
+            |array| array.set_strings(field.into(), &rows.into(), values),
+            same,
+        )
     }
 
     fn packed_strings(
@@ -345,7 +370,11 @@ impl wit::HostDocumentArray for Ctx {
         field: wit::JsonField,
         rows: wit::Rows,
     ) -> Answer<Vec<String>> {
-        self.read(&this, |array| array.json_objects(field.into(), &rows.into()), texts)
+        self.read(
+            &this,
+            |array| array.json_objects(field.into(), &rows.into()),
+            texts,
+        )
     }
 
     fn set_json_objects(
@@ -390,8 +419,17 @@ impl wit::HostDocumentArray for Ctx {
         )
     }
 
-    fn integers(&mut self, this: Array, field: wit::IntegerField, rows: wit::Rows) -> Answer<Vec<u32>> {
-        self.read(&this, |array| array.integers(field.into(), &rows.into()), same)
+    fn integers(
+        &mut self,
+        this: Array,
+        field: wit::IntegerField,
+        rows: wit::Rows,
+    ) -> Answer<Vec<u32>> {
+        self.read(
+            &this,
+            |array| array.integers(field.into(), &rows.into()),
+            same,
+        )
     }
 
     fn set_integers(
@@ -401,11 +439,19 @@ impl wit::HostDocumentArray for Ctx {
         rows: wit::Rows,
         values: Vec<u32>,
     ) -> Answer<()> {
-        self.read(&this, |array| array.set_integers(field.into(), &rows.into(), &values), same)
+        self.read(
+            &this,
+            |array| array.set_integers(field.into(), &rows.into(), &values),
+            same,
+        )
     }
 
     fn floats(&mut self, this: Array, field: wit::FloatField, rows: wit::Rows) -> Answer<Vec<f32>> {
-        self.read(&this, |array| array.floats(field.into(), &rows.into()), same)
+        self.read(
+            &this,
+            |array| array.floats(field.into(), &rows.into()),
+            same,
+        )
     }
 
     fn set_floats(
@@ -415,7 +461,11 @@ impl wit::HostDocumentArray for Ctx {
         rows: wit::Rows,
         values: Vec<f32>,
     ) -> Answer<()> {
-        self.read(&this, |array| array.set_floats(field.into(), &rows.into(), &values), same)
+        self.read(
+            &this,
+            |array| array.set_floats(field.into(), &rows.into(), &values),
+            same,
+        )
     }
 
     fn locations(&mut self, this: Array, rows: wit::Rows) -> Answer<Vec<Vec<f32>>> {
@@ -423,7 +473,11 @@ impl wit::HostDocumentArray for Ctx {
     }
 
     fn set_locations(&mut self, this: Array, rows: wit::Rows, values: Vec<Vec<f32>>) -> Answer<()> {
-        self.read(&this, |array| array.set_locations(&rows.into(), values), same)
+        self.read(
+            &this,
+            |array| array.set_locations(&rows.into(), values),
+            same,
+        )
     }
 
     fn contents(&mut self, this: Array, rows: wit::Rows) -> Answer<Vec<wit::Content>> {
@@ -556,11 +610,19 @@ impl wit::HostDocumentArray for Ctx {
         values: Vec<Vec<(String, wit::NamedScore)>>,
     ) -> Answer<()> {
         let values = values.into_iter().map(scores_in).collect();
-        self.read(&this, |array| array.set_scores(field.into(), &rows.into(), values), same)
+        self.read(
+            &this,
+            |array| array.set_scores(field.into(), &rows.into(), values),
+            same,
+        )
     }
 
     fn clear(&mut self, this: Array, flags: wit::Fields, rows: wit::Rows) -> Answer<()> {
-        self.read(&this, |array| array.clear(fields(flags), &rows.into()), same)
+        self.read(
+            &this,
+            |array| array.clear(fields(flags), &rows.into()),
+            same,
+        )
     }
 
     fn drop(&mut self, this: Array) -> wasmtime::Result<()> {

@@ -79,13 +79,16 @@ impl WasiHttpHooks for HttpGrants {
                 >,
             > + Send,
     > {
-        if !self.origins.iter().any(|origin| origin.covers(request.uri())) {
+        if !self
+            .origins
+            .iter()
+            .any(|origin| origin.covers(request.uri()))
+        {
             return Box::new(async { Err(HttpError::HttpRequestDenied) });
         }
         Box::new(async move {
             use http_body_util::BodyExt as _;
-            let (response, io) =
-                wasmtime_wasi_http::default_send_request(request, options).await?;
+            let (response, io) = wasmtime_wasi_http::default_send_request(request, options).await?;
             Ok((
                 response.map(|body| body.boxed_unsync()),
                 Box::new(io) as Box<dyn Future<Output = _> + Send>,

@@ -71,8 +71,14 @@ impl Setup {
         let description = component.description();
         let mut metas = Map::new();
         metas.insert("name".to_owned(), description.name.clone().into());
-        metas.insert("description".to_owned(), description.documentation.clone().into());
-        let workspace = config.workspace.as_ref().map(|path| path.display().to_string());
+        metas.insert(
+            "description".to_owned(),
+            description.documentation.clone().into(),
+        );
+        let workspace = config
+            .workspace
+            .as_ref()
+            .map(|path| path.display().to_string());
         metas.insert("workspace".to_owned(), workspace.into());
         for (key, value) in &config.uses_metas {
             metas.insert(key.clone(), value.clone());
@@ -317,7 +323,8 @@ impl Instance {
             parts => parts
                 .iter()
                 .map(|part| {
-                    let docs = LiveArray::new(part.docs.clone(), crate::document::Limits::default());
+                    let docs =
+                        LiveArray::new(part.docs.clone(), crate::document::Limits::default());
                     (part.executor.clone(), docs)
                 })
                 .collect(),
@@ -438,7 +445,10 @@ pub(crate) enum Finish {
     Reply(Result<Outcome, JobError>),
     TimedOut,
     /// The instance ended, by this call's fault or another's.
-    Trapped { trap: Trap, mine: bool },
+    Trapped {
+        trap: Trap,
+        mine: bool,
+    },
     /// The instance was ended because of another call.
     Aborted(String),
 }
@@ -662,12 +672,18 @@ fn results(json: &str) -> Result<Map<String, Value>, JobError> {
         Ok(_) => Err(JobError::BadReply(
             "its results are JSON, but not an object".to_owned(),
         )),
-        Err(error) => Err(JobError::BadReply(format!("its results are no JSON: {error}"))),
+        Err(error) => Err(JobError::BadReply(format!(
+            "its results are no JSON: {error}"
+        ))),
     }
 }
 
 fn trace(lines: Vec<String>) -> Vec<String> {
-    lines.iter().take(MAX_TRACE).map(|line| bounded(line)).collect()
+    lines
+        .iter()
+        .take(MAX_TRACE)
+        .map(|line| bounded(line))
+        .collect()
 }
 
 /// What there is to tell of a trap.
@@ -680,7 +696,11 @@ fn post_mortem(store: &mut Store<Ctx>, error: &wasmtime::Error, stderr: &LineStr
         .and_then(|stack| stack.last());
     let ctx = store.data_mut();
     let panic = ctx.panic.take();
-    let in_flight: BTreeMap<_, _> = ctx.tasks.iter().map(|(task, call)| (*call, *task)).collect();
+    let in_flight: BTreeMap<_, _> = ctx
+        .tasks
+        .iter()
+        .map(|(task, call)| (*call, *task))
+        .collect();
     let only = match in_flight.len() {
         1 => in_flight.keys().next().copied(),
         _ => None,
@@ -705,7 +725,12 @@ fn post_mortem(store: &mut Store<Ctx>, error: &wasmtime::Error, stderr: &LineStr
         },
     };
     let mut trace = frames(error);
-    trace.extend(stderr.tail().into_iter().map(|line| format!("stderr: {line}")));
+    trace.extend(
+        stderr
+            .tail()
+            .into_iter()
+            .map(|line| format!("stderr: {line}")),
+    );
     Trap { kind, call, trace }
 }
 
@@ -715,10 +740,13 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() else {
         return Vec::new();
     };
-    let names = backtrace.frames().iter().map(|frame| match frame.func_name() {
-        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
-        None => format!("function {}", frame.func_index()),
-    });
+    let names = backtrace
+        .frames()
+        .iter()
+        .map(|frame| match frame.func_name() {
+            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+            None => format!("function {}", frame.func_index()),
+        });
     let mut runs: Vec<(String, usize)> = Vec::new();
     for name in names {
         match runs.last_mut() {
@@ -744,9 +772,16 @@ fn recursion(error: &wasmtime::Error) -> bool {
     error
         .downcast_ref::<wasmtime::WasmBacktrace>()
         .is_some_and(|backtrace| {
-            let mut calls = backtrace.frames().iter().map(wasmtime::FrameInfo::func_index);
+            let mut calls = backtrace
+                .frames()
+                .iter()
+                .map(wasmtime::FrameInfo::func_index);
             let innermost = calls.next();
-            calls.take(RECURSION).filter(|call| Some(*call) == innermost).count() == RECURSION
+            calls
+                .take(RECURSION)
+                .filter(|call| Some(*call) == innermost)
+                .count()
+                == RECURSION
         })
 }
 

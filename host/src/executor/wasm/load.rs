@@ -111,7 +111,10 @@ impl fmt::Display for LoadError {
             ),
             Kind::Describe(reason) => write!(f, "{path} does not describe itself: {reason}"),
             Kind::Description(reason) => {
-                write!(f, "{path} describes itself in a way that is not usable: {reason}")
+                write!(
+                    f,
+                    "{path} describes itself in a way that is not usable: {reason}"
+                )
             }
         }
     }
@@ -328,10 +331,7 @@ async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Descri
     let http = HttpGrants {
         origins: Arc::new([]),
     };
-    let mut store = Store::new(
-        runtime.engine(),
-        Ctx::new(wasi, http, DESCRIBE_MEMORY),
-    );
+    let mut store = Store::new(runtime.engine(), Ctx::new(wasi, http, DESCRIBE_MEMORY));
     instance::arm(&mut store);
     let pre = pre.clone();
     // On a task of its own, which ends at the next epoch when it is aborted.
@@ -490,7 +490,10 @@ mod tests {
         let ok = check_description(raw(vec![("a", vec!["/x"]), ("b", vec![])])).unwrap();
         assert_eq!(ok.documentation, "a\u{fffd}[2J\nb");
         for (methods, message) in [
-            (vec![("a", vec![]), ("a", vec![])], "the method `a` is there twice"),
+            (
+                vec![("a", vec![]), ("a", vec![])],
+                "the method `a` is there twice",
+            ),
             (
                 vec![("a", vec!["/x"]), ("b", vec!["/x"])],
                 "the endpoint `/x` is bound twice",
@@ -503,6 +506,10 @@ mod tests {
         assert!(check_description(raw(vec![("a", vec![&long])])).is_err());
         assert!(check_description(raw(vec![("a\u{7}", vec![])])).is_err());
         let many = (0..=MAX_METHODS).map(|_| ("a", vec![])).collect();
-        assert!(check_description(raw(many)).unwrap_err().contains("257 methods"));
+        assert!(
+            check_description(raw(many))
+                .unwrap_err()
+                .contains("257 methods")
+        );
     }
 }

@@ -10,8 +10,8 @@ mod requests;
 mod runtime;
 mod store;
 
-pub use instance::{StartFailure, Trap};
-pub(super) use instance::{Finish, Instance, JobError, Setup};
 pub use grants::GrantError;
+pub(super) use instance::{Finish, Instance, JobError, Setup};
+pub use instance::{StartFailure, Trap};
 pub use load::{Component, LoadError};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};

@@ -41,7 +41,10 @@ impl requests::HostRequest for Ctx {
         Ok(self.table.push(docs)?)
     }
 
-    fn docs_matrix(&mut self, this: Resource<RequestState>) -> wasmtime::Result<Vec<requests::Part>> {
+    fn docs_matrix(
+        &mut self,
+        this: Resource<RequestState>,
+    ) -> wasmtime::Result<Vec<requests::Part>> {
         let parts: Vec<_> = self
             .table
             .get(&this)?

@@ -1,0 +1,47 @@
+//! The program itself, as far as it goes without an executor. The rest is in
+//! the workspace's `tests`, which find the program that cargo builds for this.
+
+#![expect(clippy::expect_used, reason = "a test")]
+
+use std::process::{Command, Output};
+
+fn wasm_flow(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_wasm-flow"))
+        .args(args)
+        .output()
+        .expect("the program starts")
+}
+
+#[test]
+fn says_its_version() {
+    let output = wasm_flow(&["--version"]);
+    assert!(output.status.success());
+    let version = concat!("wasm-flow ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), version);
+}
+
+#[test]
+fn bad_usage_is_status_2() {
+    for args in [
+        &[][..],
+        &["rnu"],
+        &["post", "--text", "a"],
+        &["new", "a", "b"],
+    ] {
+        let output = wasm_flow(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_failure_is_status_1_and_says_what_failed() {
+    let output = wasm_flow(&["run", "no-such-flow.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        message.contains("cannot read no-such-flow.toml"),
+        "{message}"
+    );
+}
