@@ -1,0 +1,549 @@
+//! The command line as a user types it.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use wasm_flow_tests::server::write_flow;
+use wasm_flow_tests::setup;
+use wasm_flow_tests::{Finished, Server, guest, repository, wasm_flow};
+
+/// A folder with a flow of one probe, and a file of three lines.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_flow(
+        folder.path(),
+        "[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n",
+    );
+    fs::write(folder.path().join("texts.txt"), "one\ntwo\nthree\n").unwrap();
+    folder
+}
+
+#[test]
+fn help_and_version() {
+    let help = Finished::successfully(&mut wasm_flow(["--help"]));
+    for command in ["new", "build", "inspect", "check", "run", "serve", "post"] {
+        assert!(help.stdout.contains(command), "{help}");
+        let own = Finished::successfully(&mut wasm_flow([command, "--help"]));
+        assert!(own.stdout.contains("Usage: wasm-flow"), "{own}");
+    }
+    let version = Finished::successfully(&mut wasm_flow(["--version"]));
+    assert_eq!(version.stdout.trim(), "wasm-flow 0.1.0");
+}
+
+#[test]
+fn bad_usage_is_exit_status_2() {
+    for arguments in [
+        vec![],
+        vec!["fly"],
+        vec!["run", "flow.toml", "--port", "many"],
+        vec!["run", "flow.toml", "--prot", "1"],
+        vec!["--format", "xml", "inspect", "x.wasm"],
+        vec!["post", "--parameters"],
+    ] {
+        let finished = Finished::of(&mut wasm_flow(arguments.clone()));
+        assert_eq!(finished.status, Some(2), "{arguments:?}\n{finished}");
+        assert!(!finished.stderr.is_empty(), "{arguments:?}");
+    }
+    let finished = Finished::of(&mut wasm_flow(["run", "flow.toml", "--prot", "1"]));
+    finished.complains_of(&["--prot", "--port"]);
+}
+
+#[test]
+fn what_fails_is_exit_status_1() {
+    for arguments in [
+        ["inspect", "nowhere.wasm"],
+        ["check", "nowhere.toml"],
+        ["serve", "nowhere.wasm"],
+        ["build", "nowhere"],
+    ] {
+        let finished = Finished::of(&mut wasm_flow(arguments));
+        assert_eq!(finished.status, Some(1), "{arguments:?}\n{finished}");
+        finished.complains_of(&["nowhere"]);
+    }
+}
+
+#[test]
+fn a_new_executor_does_not_overwrite() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("taken")).unwrap();
+    fs::write(folder.path().join("taken/precious"), "").unwrap();
+    let finished = Finished::of(wasm_flow(["new", "taken"]).current_dir(folder.path()));
+    assert_eq!(finished.status, Some(1), "{finished}");
+    finished.complains_of(&["taken"]);
+    assert!(folder.path().join("taken/precious").exists());
+    assert_eq!(
+        fs::read_dir(folder.path().join("taken")).unwrap().count(),
+        1
+    );
+
+    let finished = Finished::of(wasm_flow(["new", "no name"]).current_dir(folder.path()));
+    assert_ne!(finished.status, Some(0), "{finished}");
+    finished.complains_of(&["no name"]);
+}
+
+#[test]
+fn build_reports_what_does_not_compile() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("broken");
+    Finished::successfully(
+        wasm_flow(["new", "broken"])
+            .arg("--sdk")
+            .arg(repository().join("guest-sdk"))
+            .current_dir(folder.path()),
+    );
+    fs::write(made.join("src/lib.rs"), "fn broken( {}").unwrap();
+    let finished = Finished::of(
+        wasm_flow(["build"])
+            .current_dir(&made)
+            .env("CARGO_TARGET_DIR", setup::work_folder().join("new")),
+    );
+    assert_eq!(finished.status, Some(1), "{finished}");
+    finished.complains_of(&["src/lib.rs:1", "error"]);
+}
+
+#[test]
+fn inspect_shows_what_an_executor_is() {
+    let file = guest("probe");
+    let shown = Finished::successfully(wasm_flow(["inspect"]).arg(&file));
+    for part in [
+        "Probe",
+        "/trace",
+        "rewrite",
+        "/default",
+        "0.1.0",
+        "Reports what it saw",
+    ] {
+        assert!(shown.stdout.contains(part), "`{part}`\n{shown}");
+    }
+    let json = Finished::successfully(wasm_flow(["inspect", "--format", "json"]).arg(&file));
+    let json: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let description = &json["description"];
+    assert_eq!(description["name"], "Probe");
+    assert!(json["size"].as_u64().is_some_and(|size| size > 0), "{json}");
+    assert!(
+        json["imports"]
+            .as_array()
+            .is_some_and(|imports| imports.contains(&"wasm-flow:executor/documents@0.1.0".into())),
+        "{json}"
+    );
+    let trace = description["methods"]
+        .as_array()
+        .and_then(|methods| methods.iter().find(|method| method["name"] == "trace"))
+        .unwrap();
+    assert_eq!(trace["endpoints"], json!(["/trace"]));
+    assert_eq!(trace["concurrency"], "concurrent");
+
+    // The schemas that the SDK makes of the configuration's and parameters' types.
+    let embed = Finished::successfully(
+        wasm_flow(["inspect", "--format", "json"]).arg(setup::example("embed")),
+    );
+    let embed: Value = serde_json::from_str(&embed.stdout).expect("JSON");
+    let dimension = &embed["description"]["config_schema"]["properties"]["dimension"];
+    assert_eq!(
+        dimension["description"], "How many numbers an embedding has.",
+        "{embed}"
+    );
+}
+
+#[test]
+fn run_as_a_batch() {
+    let folder = folder();
+    let run = |arguments: &[&str]| {
+        Finished::successfully(
+            wasm_flow(["run", "flow.toml", "--on", "/trace"])
+                .args(arguments)
+                .current_dir(folder.path()),
+        )
+    };
+    let texts = run(&["--input", "texts.txt", "--print", "text"]);
+    assert_eq!(
+        texts.stdout,
+        "one>probe/rep-0\ntwo>probe/rep-0\nthree>probe/rep-0\n"
+    );
+
+    let lines = run(&[
+        "--input",
+        "texts.txt",
+        "--print",
+        "jsonl",
+        "--request-size",
+        "1",
+    ]);
+    let documents: Vec<Value> = lines
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON line"))
+        .collect();
+    assert_eq!(documents.len(), 3, "{lines}");
+    assert_eq!(
+        documents[1]["text"], "two>probe/rep-0",
+        "in the file's order"
+    );
+
+    let table = run(&["--input", "texts.txt", "--print", "table"]);
+    assert!(table.stdout.contains("two>probe/rep-0"), "{table}");
+
+    // What comes out goes in again.
+    fs::write(folder.path().join("again.jsonl"), &lines.stdout).unwrap();
+    let again = run(&["--input", "again.jsonl", "--print", "text"]);
+    assert_eq!(
+        again.stdout.lines().next(),
+        Some("one>probe/rep-0>probe/rep-0")
+    );
+
+    // Fields and nested documents in JSON lines.
+    fs::write(
+        folder.path().join("rich.jsonl"),
+        "{\"id\": \"a\", \"text\": \"t\", \"tags\": {\"n\": 1}, \"chunks\": [{\"text\": \"c\"}]}\n",
+    )
+    .unwrap();
+    let rich = run(&["--input", "rich.jsonl", "--print", "jsonl"]);
+    let document: Value = serde_json::from_str(rich.stdout.trim()).expect("a JSON line");
+    assert_eq!(
+        (&document["id"], &document["tags"]),
+        (&json!("a"), &json!({ "n": 1 }))
+    );
+    assert_eq!(document["chunks"][0]["text"], "c");
+}
+
+#[test]
+fn batch_results_and_parameters() {
+    let folder = folder();
+    let run = Finished::successfully(
+        wasm_flow([
+            "run",
+            "flow.toml",
+            "--on",
+            "/parameters",
+            "--input",
+            "texts.txt",
+            "--parameters",
+            "{\"n\": 1, \"probe__m\": 2}",
+            "--format",
+            "json",
+        ])
+        .current_dir(folder.path()),
+    );
+    assert!(run.stdout.lines().count() >= 3, "{run}");
+    let nobody = Finished::successfully(
+        wasm_flow([
+            "run",
+            "flow.toml",
+            "--on",
+            "/trace",
+            "--input",
+            "texts.txt",
+            "--target",
+            "nobody",
+            "--print",
+            "text",
+        ])
+        .current_dir(folder.path()),
+    );
+    assert_eq!(nobody.stdout, "one\ntwo\nthree\n");
+}
+
+#[test]
+fn a_batch_that_fails_says_so() {
+    let folder = folder();
+    write_flow(
+        folder.path(),
+        "[[executors]]\nname = \"bad\"\nuses = \"{hostile}\"\n",
+    );
+    let failed = Finished::of(
+        wasm_flow(["run", "flow.toml", "--on", "/panic", "--input", "texts.txt"])
+            .current_dir(folder.path()),
+    );
+    assert_eq!(failed.status, Some(1), "{failed}");
+    failed.complains_of(&["bad", "/panic", "deliberate panic"]);
+
+    let missing = Finished::of(
+        wasm_flow(["run", "flow.toml", "--on", "/ok", "--input", "nowhere.txt"])
+            .current_dir(folder.path()),
+    );
+    assert_eq!(missing.status, Some(1), "{missing}");
+    missing.complains_of(&["nowhere.txt"]);
+
+    fs::write(
+        folder.path().join("bad.jsonl"),
+        "{\"text\": \"good\"}\n{\"text\": }\n",
+    )
+    .unwrap();
+    let bad = Finished::of(
+        wasm_flow(["run", "flow.toml", "--on", "/ok", "--input", "bad.jsonl"])
+            .current_dir(folder.path()),
+    );
+    assert_eq!(bad.status, Some(1), "{bad}");
+    bad.complains_of(&["bad.jsonl:2"]);
+
+    let parameters = Finished::of(
+        wasm_flow([
+            "run",
+            "flow.toml",
+            "--on",
+            "/ok",
+            "--input",
+            "texts.txt",
+            "--parameters",
+            "{n: 1}",
+        ])
+        .current_dir(folder.path()),
+    );
+    assert_ne!(parameters.status, Some(0), "{parameters}");
+    parameters.complains_of(&["parameters"]);
+}
+
+#[test]
+fn run_serves_with_a_table_and_names_before_output() {
+    let folder = folder();
+    let mut command = wasm_flow(["run", "flow.toml", "--port", "0"]);
+    command.current_dir(folder.path());
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The table names protocol and address; the port in it is the one to call.
+    let (sender, lines) = std::sync::mpsc::channel();
+    for stream in [
+        Box::new(child.stdout.take().unwrap()) as Box<dyn std::io::Read + Send>,
+        Box::new(child.stderr.take().unwrap()),
+    ] {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            use std::io::BufRead;
+            for line in std::io::BufReader::new(stream)
+                .lines()
+                .map_while(Result::ok)
+            {
+                let _ = sender.send(line);
+            }
+        });
+    }
+    drop(sender);
+    let mut shown = String::new();
+    let port = loop {
+        let line = lines
+            .recv_timeout(Duration::from_secs(60))
+            .unwrap_or_else(|_| panic!("no address was shown:\n{shown}"));
+        shown += &format!("{line}\n");
+        let port = line.split("127.0.0.1:").nth(1).map(|rest| {
+            rest.chars()
+                .take_while(char::is_ascii_digit)
+                .collect::<String>()
+        });
+        if let Some(port) = port.and_then(|port| port.parse::<u16>().ok()) {
+            break port;
+        }
+    };
+    let posted = Finished::successfully(
+        wasm_flow([
+            "post",
+            &format!("grpc://127.0.0.1:{port}"),
+            "--on",
+            "/print",
+            "--text",
+            "x",
+            "--print",
+            "text",
+        ])
+        .current_dir(folder.path()),
+    );
+    assert_eq!(posted.stdout, "x\n");
+    while !shown.contains("to stdout") || !shown.contains("to stderr") {
+        let line = lines
+            .recv_timeout(Duration::from_secs(20))
+            .unwrap_or_else(|_| panic!("the executor's output was not shown:\n{shown}"));
+        shown += &format!("{line}\n");
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(shown.contains("GRPC"), "{shown}");
+    for text in ["to stdout", "to stderr"] {
+        let line = shown.lines().find(|line| line.contains(text)).unwrap();
+        assert!(line.starts_with("probe") && line.contains(" | "), "{line}");
+    }
+}
+
+#[test]
+fn post_sends_and_prints() {
+    let server = Server::run("[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n");
+    let address = format!("grpc://127.0.0.1:{}", server.port());
+    let folder = folder();
+    let post = |arguments: &[&str]| {
+        Finished::of(
+            wasm_flow(["post", &address, "--on", "/trace"])
+                .args(arguments)
+                .current_dir(folder.path()),
+        )
+    };
+    let texts = post(&["--text", "a", "--text", "b", "--print", "text"]);
+    assert_eq!(
+        (texts.status, texts.stdout.as_str()),
+        (Some(0), "a>probe/rep-0\nb>probe/rep-0\n"),
+        "{texts}"
+    );
+
+    let file = post(&[
+        "--input",
+        "texts.txt",
+        "--request-size",
+        "1",
+        "--in-order",
+        "--print",
+        "jsonl",
+    ]);
+    let got: Vec<Value> = file
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(got.len(), 3, "{file}");
+    assert_eq!(got[0]["text"], "one>probe/rep-0");
+
+    let table = post(&["--text", "a", "--print", "table"]);
+    assert!(table.stdout.contains("a>probe/rep-0"), "{table}");
+
+    let elsewhere = Finished::of(&mut wasm_flow([
+        "post",
+        "grpc://127.0.0.1:1",
+        "--on",
+        "/x",
+        "--text",
+        "a",
+    ]));
+    assert_eq!(elsewhere.status, Some(1), "{elsewhere}");
+    elsewhere.complains_of(&["127.0.0.1:1"]);
+}
+
+#[test]
+fn post_reports_a_failing_executor() {
+    let server = Server::run("[[executors]]\nname = \"bad\"\nuses = \"{hostile}\"\n");
+    let address = format!("grpc://127.0.0.1:{}", server.port());
+    let failed = Finished::of(&mut wasm_flow([
+        "post", &address, "--on", "/error", "--text", "a",
+    ]));
+    assert_eq!(failed.status, Some(1), "{failed}");
+    failed.complains_of(&["bad", "invalid digit"]);
+}
+
+#[test]
+fn serve_takes_a_file_a_name_and_a_configuration() {
+    let file = guest("probe");
+    let server = Server::serve([
+        file.to_str().unwrap(),
+        "--port",
+        "0",
+        "--name",
+        "mine",
+        "--uses-with",
+        "{\"k\": [1, 2]}",
+    ]);
+    let seen = server.python(
+        "
+        (response,) = responses('/anything', texts('t'))
+        (result,) = response.parameters['__results__'].values()
+        answer([result['executor'], result['config'], [route.executor for route in response.routes]])
+        ",
+    );
+    assert_eq!(
+        seen,
+        json!(["mine/rep-0", { "k": [1.0, 2.0] }, ["gateway", "mine"]])
+    );
+}
+
+/// Ctrl-C and SIGTERM: what is in flight is finished and answered, new requests
+/// are not taken, and the exit status is 0.
+#[test]
+fn signals_drain_and_stop() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut server = Server::run("[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n");
+        let (in_flight, late) = std::thread::scope(|scope| {
+            let server = &server;
+            let in_flight = scope.spawn(|| {
+                server.python(
+                    "
+                    answer(sorted(response.parameters['__results__']['probe/rep-0']['most'] for response in
+                                  responses('/gauge', texts('a', 'b'), request_size=1, parameters={'seconds': 6})))
+                    ",
+                )
+            });
+            assert_eq!(server.printed_lines(2), ["waiting", "waiting"]);
+            server.signal(signal);
+            let late =
+                server.python("answer(failed(lambda: client().post('/trace', texts('late'))))");
+            let in_flight = in_flight
+                .join()
+                .expect("the requests in flight were answered");
+            (in_flight, late)
+        });
+        assert_eq!(in_flight, json!([2.0, 2.0]), "{signal:?}");
+        assert_eq!(late["class"], "ConnectionError", "{signal:?}: {late}");
+        let ended = server.ended();
+        assert_eq!(ended.status, Some(0), "{signal:?}\n{ended}");
+    }
+}
+
+/// Who cannot wait says so once more.
+#[test]
+fn a_second_signal_stops_at_once() {
+    let mut server = Server::run("[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n");
+    let lost = std::thread::scope(|scope| {
+        let shared = &server;
+        let waiting = scope.spawn(|| {
+            shared.python("answer(failed(lambda: client().post('/gauge', texts('a'), parameters={'seconds': 50})))")
+        });
+        shared.printed_lines(1);
+        shared.signal(Signal::INT);
+        shared.wait_for_stderr("once more");
+        shared.signal(Signal::INT);
+        waiting.join().expect("the client was not left waiting")
+    });
+    assert_ne!(lost, Value::Null, "the request was given up");
+    assert_ne!(server.ended().status, Some(0));
+}
+
+/// On a terminal the progress is a bar; elsewhere there is one line at the end.
+#[test]
+fn progress_is_a_bar_on_a_terminal() {
+    let folder = folder();
+    let python = wasm_flow_tests::python::Python::run(
+        0,
+        &format!(
+            "
+            import pty
+            shown = b''
+            def read(terminal):
+                global shown
+                data = os.read(terminal, 4096)
+                shown += data
+                return data
+            os.chdir({folder:?})
+            status = pty.spawn([{binary:?}, 'run', 'flow.toml', '--on', '/wait', '--text', '700', '--text', '700', '--request-size', '1'], read)
+            answer([status, shown.decode()])
+            ",
+            folder = folder.path().display().to_string(),
+            binary = setup::binary().display().to_string(),
+        ),
+    );
+    assert_eq!(python.answer[0], 0, "{}", python.answer);
+    let shown = python.answer[1].as_str().unwrap();
+    for part in ["0 of 2 steps", "━", "DONE 2 steps done in"] {
+        assert!(shown.contains(part), "`{part}` is not in {shown}");
+    }
+}
+
+#[test]
+fn a_server_without_work_stops_at_once() {
+    let mut server = Server::run("[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n");
+    assert!(server.runs());
+    server.signal(Signal::INT);
+    let ended = server.ended();
+    assert_eq!(ended.status, Some(0), "{ended}");
+    assert!(
+        std::net::TcpStream::connect(("127.0.0.1", server.port())).is_err(),
+        "the port is free"
+    );
+}

@@ -1,0 +1,233 @@
+//! Nothing is granted that flow.toml does not grant, and what it grants works.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use wasm_flow_tests::Server;
+use wasm_flow_tests::http::Web;
+
+fn flow(allow: &str) -> Server {
+    Server::run_with(
+        &format!("[[executors]]\nname = \"guest\"\nuses = \"{{hostile}}\"\n{allow}"),
+        |command| {
+            command
+                .env("WASM_FLOW_TEST_SECRET", "secret")
+                .env("WASM_FLOW_TEST_GRANTED", "granted");
+        },
+    )
+}
+
+/// Calls an endpoint; what it gave back, or how it failed.
+fn call(flow: &Server, endpoint: &str, parameters: &Value) -> Value {
+    flow.python(&format!(
+        "
+        (response,) = responses('{endpoint}', texts('t'), parameters=json.loads({}))
+        answer({{
+            'result': response.parameters.get('__results__', {{}}).get('guest/rep-0'),
+            'error': response.header.status.description,
+            'code': response.header.status.code,
+        }})
+        ",
+        // A JSON string is a Python string too.
+        json!(parameters.to_string())
+    ))
+}
+
+#[test]
+fn nothing_is_granted_by_default() {
+    let web = Web::start();
+    let flow = flow("");
+    let environment = call(&flow, "/environment", &json!({}));
+    let seen = &environment["result"];
+    assert_eq!(seen["variables"], json!({}), "no variables");
+    assert_eq!(seen["root"], json!([]), "no files");
+    assert!(
+        !seen["arguments"].to_string().contains("flow.toml"),
+        "no arguments of the host: {seen}"
+    );
+
+    for path in [
+        "/etc/passwd",
+        "flow.toml",
+        "/",
+        "../../../etc/passwd",
+        "/proc/self/environ",
+    ] {
+        let read = call(&flow, "/read", &json!({ "path": path }));
+        assert_eq!(read["code"], 1, "{path}: {read}");
+        assert!(
+            read["error"]
+                .as_str()
+                .is_some_and(|text| text.contains("cannot read")),
+            "{read}"
+        );
+    }
+    let written = call(&flow, "/write", &json!({ "path": "new" }));
+    assert_eq!(written["code"], 1, "{written}");
+    assert!(!flow.folder().join("new").exists());
+
+    let got = call(&flow, "/http", &json!({ "url": web.origin() }));
+    assert_eq!(got["code"], 1, "{got}");
+    let error = got["error"].as_str().unwrap();
+    assert!(
+        error.contains("allow") && error.contains(&web.origin()),
+        "it says what to grant: {error}"
+    );
+
+    let connected = call(&flow, "/connect", &json!({ "address": web.address() }));
+    assert_eq!(connected["code"], 1, "{connected}");
+}
+
+#[test]
+fn named_variables_are_seen_and_no_others() {
+    let flow =
+        flow("[executors.allow]\nenv = [\"WASM_FLOW_TEST_GRANTED\", \"WASM_FLOW_TEST_UNSET\"]\n");
+    let environment = call(&flow, "/environment", &json!({}));
+    assert_eq!(
+        environment["result"]["variables"],
+        json!({ "WASM_FLOW_TEST_GRANTED": "granted" })
+    );
+}
+
+#[test]
+fn folders_are_seen_under_their_names() {
+    let data = tempfile::tempdir().unwrap();
+    let work = tempfile::tempdir().unwrap();
+    fs::write(data.path().join("words.txt"), "some words").unwrap();
+    fs::write(work.path().join("old.txt"), "old").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/passwd", data.path().join("way-out")).unwrap();
+    let flow = flow(&format!(
+        "[executors.allow]\ndirs = [{{ host = \"{}\", guest = \"/data\", access = \"read\" }}, {{ host = \"{}\", guest = \"/share\", access = \"write\" }}]\n",
+        data.path().display(),
+        work.path().display(),
+    ));
+    let read = |path: &str| call(&flow, "/read", &json!({ "path": path }));
+    let write = |path: &str| call(&flow, "/write", &json!({ "path": path }));
+
+    assert_eq!(
+        read("/data/words.txt")["result"],
+        json!({ "text": "some words" })
+    );
+    assert_eq!(read("/share/old.txt")["result"], json!({ "text": "old" }));
+    for path in [
+        "/data/../etc/passwd",
+        "/data/way-out",
+        "/etc/passwd",
+        "/data/../share/../etc/passwd",
+    ] {
+        assert_eq!(read(path)["code"], 1, "{path}");
+    }
+    assert_eq!(write("/data/new.txt")["code"], 1, "read is not write");
+    assert!(!data.path().join("new.txt").exists());
+    assert_eq!(write("/data/words.txt")["code"], 1);
+    assert_eq!(
+        fs::read_to_string(data.path().join("words.txt")).unwrap(),
+        "some words"
+    );
+    assert_eq!(write("/share/new.txt")["code"], 0);
+    assert_eq!(
+        fs::read_to_string(work.path().join("new.txt")).unwrap(),
+        "written by a guest"
+    );
+}
+
+#[test]
+fn a_folder_beside_flow_toml_is_meant_relative_to_it() {
+    let data = tempfile::tempdir().unwrap();
+    fs::create_dir(data.path().join("texts")).unwrap();
+    fs::write(data.path().join("texts/one.txt"), "one").unwrap();
+    fs::write(
+        data.path().join("flow.toml"),
+        format!(
+            "[[executors]]\nname = \"guest\"\nuses = \"{}\"\n[executors.allow]\ndirs = [{{ host = \"texts\", guest = \"/texts\" }}]\n",
+            wasm_flow_tests::guest("hostile").display()
+        ),
+    )
+    .unwrap();
+    let finished = wasm_flow_tests::Finished::successfully(
+        wasm_flow_tests::wasm_flow(["run"])
+            .arg(data.path().join("flow.toml"))
+            .args([
+                "--on",
+                "/read",
+                "--text",
+                "t",
+                "--parameters",
+                "{\"path\": \"/texts/one.txt\"}",
+            ])
+            .current_dir(std::env::temp_dir()),
+    );
+    assert_eq!(finished.status, Some(0), "{finished}");
+}
+
+#[test]
+fn http_reaches_what_is_granted() {
+    let web = Web::start();
+    let other = Web::start();
+    let flow = flow(&format!(
+        "[executors.allow]\nhttp = [\"{}/v1\"]\n",
+        web.origin()
+    ));
+    let get = |url: String| call(&flow, "/http", &json!({ "url": url }));
+
+    let got = get(format!("{}/v1/things?n=1", web.origin()));
+    assert_eq!(
+        got["result"],
+        json!({ "status": 200.0, "body": "you asked for /v1/things?n=1" }),
+        "{got}"
+    );
+    let posted = call(
+        &flow,
+        "/http_post",
+        &json!({ "url": format!("{}/v1/echo", web.origin()), "body": { "list": [1, "x"] } }),
+    );
+    assert_eq!(posted["result"], json!({ "list": [1.0, "x"] }), "{posted}");
+
+    for url in [
+        format!("{}/v2", web.origin()),
+        format!("{}/v1/../v2", web.origin()),
+        format!("{}/v1", other.origin()),
+        web.origin().replace("127.0.0.1", "localhost"),
+        web.origin().replace("http:", "https:"),
+    ] {
+        let refused = get(url.clone());
+        assert_eq!(refused["code"], 1, "{url}: {refused}");
+        let error = refused["error"].as_str().unwrap();
+        assert!(error.contains("allow"), "{url}: {error}");
+    }
+    // HTTP is not sockets.
+    let connected = call(&flow, "/connect", &json!({ "address": web.address() }));
+    assert_eq!(connected["code"], 1, "{connected}");
+}
+
+/// What one executor may do, another one of the same flow may not.
+#[test]
+fn grants_are_one_executors_own() {
+    let flow = Server::run_with(
+        r#"
+        [[executors]]
+        name = "trusted"
+        uses = "{hostile}"
+        [executors.allow]
+        env = ["WASM_FLOW_TEST_SECRET"]
+
+        [[executors]]
+        name = "other"
+        uses = "{hostile}"
+        "#,
+        |command| {
+            command.env("WASM_FLOW_TEST_SECRET", "secret");
+        },
+    );
+    let seen = flow.python(
+        "
+        seen = results('/environment', texts('t'))
+        answer({name: result['variables'] for name, result in seen.items()})
+        ",
+    );
+    assert_eq!(
+        seen,
+        json!({ "trusted/rep-0": { "WASM_FLOW_TEST_SECRET": "secret" }, "other/rep-0": {} })
+    );
+}

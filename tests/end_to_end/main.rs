@@ -1,0 +1,22 @@
+//! The program as its users meet it: the real binary, real components, the real
+//! Jina client. What is measured with a clock is in `timed`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failing test is what this is for"
+)]
+
+mod bad_input;
+mod cli;
+mod examples;
+mod flow_file;
+mod golden;
+mod grants;
+mod hostile;
+mod protocol;
+mod routing;
+mod seeds;
+mod toolchains;

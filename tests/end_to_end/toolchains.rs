@@ -1,0 +1,156 @@
+//! Both ways to build an executor give one that runs: `cargo build --target
+//! wasm32-wasip2` and `cargo component build`, for every example and for what
+//! `wasm-flow new` makes.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use wasm_flow::executor::{Discard, Executor, ExecutorConfig, Runtime, RuntimeConfig};
+use wasm_flow_tests::setup::{self, EXAMPLES};
+use wasm_flow_tests::{Finished, repository, wasm_flow};
+
+use crate::examples::{texts, texts_of};
+
+/// What to call an example with, and the texts it gives back for `hello`.
+fn expected(example: &str) -> (&'static str, Value, &'static [&'static str]) {
+    match example {
+        "embed" | "some-coroutines" | "split" | "clean" => ("/index", json!({}), &["hello"]),
+        "dedupe" => ("/index", json!({ "threshold": 0.9 }), &["hello"]),
+        "async-encode" | "blocking-encode" => ("/index", json!({}), &["HELLO"]),
+        "my-executor" => ("/info", json!({ "foo": "x", "bar": 1 }), &["hello"]),
+        "request-executor" | "default-binding" | "no-binding" => ("/search", json!({}), &["hello"]),
+        "only-binding" => ("/only", json!({}), &["changed"]),
+        "arguments" => ("/docs", json!({}), &["HELLO"]),
+        "returns" => ("/da", json!({}), &["new1", "new2"]),
+        "process-documents" => (
+            "/change_in_place",
+            json!({}),
+            &["I changed the executor in place"],
+        ),
+        "print-documents" => ("/", json!({}), &["hello"]),
+        "outside-flow" => ("/", json!({}), &["hello world"]),
+        "serve" => ("/foo", json!({}), &["executed MyExec"]),
+        "async-outside-flow" => ("/", json!({}), &["hello"]),
+        other => panic!("`{other}` has no expectation yet"),
+    }
+}
+
+async fn runs(runtime: &Runtime, example: &str, file: &Path) {
+    let (endpoint, uses_with, texts_back) = expected(example);
+    let component = runtime
+        .load(file)
+        .await
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let config = ExecutorConfig {
+        uses_with: uses_with.as_object().cloned().unwrap_or_default(),
+        ..ExecutorConfig::new(example)
+    };
+    let executor = Executor::start(runtime, &component, config, Arc::new(Discard))
+        .await
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let docs = executor
+        .post(endpoint, texts(["hello"]))
+        .await
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert_eq!(texts_of(&docs), texts_back, "{}", file.display());
+    executor.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_built_for_wasip2_runs() {
+    let runtime = Runtime::new(RuntimeConfig::default()).expect("a runtime");
+    for name in EXAMPLES {
+        runs(&runtime, name, &setup::example(name)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_built_with_cargo_component_runs() {
+    setup::build_with_cargo_component();
+    let runtime = Runtime::new(RuntimeConfig::default()).expect("a runtime");
+    for name in EXAMPLES {
+        runs(&runtime, name, &setup::component("wasm32-wasip1", name)).await;
+    }
+}
+
+/// A new executor, outside of this repository: its own tests, both builds, and
+/// a run of each.
+#[test]
+fn what_new_makes_builds_both_ways_and_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("greeter");
+    Finished::successfully(
+        wasm_flow(["new", "greeter"])
+            .arg("--sdk")
+            .arg(repository().join("guest-sdk"))
+            .current_dir(folder.path()),
+    );
+    for file in [
+        "Cargo.toml",
+        "src/lib.rs",
+        "flow.toml",
+        "README.md",
+        ".gitignore",
+        ".cargo/config.toml",
+    ] {
+        assert!(made.join(file).is_file(), "{file} was not made");
+    }
+
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = setup::cargo();
+        cargo.args(arguments).current_dir(&made);
+        // Kept for the next time: the SDK takes longest.
+        cargo.env("CARGO_TARGET_DIR", setup::work_folder().join("new"));
+        cargo
+    };
+    let described = |file: &Path| {
+        let inspected =
+            Finished::successfully(wasm_flow(["inspect", "--format", "json"]).arg(file));
+        let mut seen: Value = serde_json::from_str(&inspected.stdout).expect("JSON");
+        seen["description"].take()
+    };
+    setup::wasm_targets();
+    Finished::successfully(&mut cargo(&["test", "--release"]));
+    Finished::successfully(&mut cargo(&[
+        "build",
+        "--release",
+        "--target",
+        "wasm32-wasip2",
+    ]));
+    setup::cargo_component();
+    Finished::successfully(&mut cargo(&["component", "build", "--release"]));
+    let p2 = setup::work_folder().join("new/wasm32-wasip2/release/greeter.wasm");
+    let p1 = setup::work_folder().join("new/wasm32-wasip1/release/greeter.wasm");
+    assert_eq!(described(&p2)["name"], "Greeter");
+    assert_eq!(described(&p2), described(&p1));
+
+    // Its flow.toml, as it is, and with the other build in its place.
+    let own = fs::read_to_string(made.join("flow.toml")).unwrap();
+    let with = |file: &Path| own.replace("uses = \".\"", &format!("uses = \"{}\"", file.display()));
+    for (name, flow) in [
+        ("p2.toml", with(&p2)),
+        ("p1.toml", with(&p1)),
+        ("flow.toml", own.clone()),
+    ] {
+        fs::write(made.join(name), flow).unwrap();
+        let run = Finished::successfully(
+            wasm_flow([
+                "run", name, "--on", "/hello", "--text", "world", "--print", "text",
+            ])
+            .current_dir(&made)
+            .env("CARGO_TARGET_DIR", setup::work_folder().join("new")),
+        );
+        assert_eq!(run.stdout, "hello world\n", "{name}\n{run}");
+    }
+    assert_ne!(with(&p1), own, "the .wasm files were run too");
+
+    // `build` says where the component is.
+    let built = Finished::successfully(
+        wasm_flow(["build"])
+            .current_dir(&made)
+            .env("CARGO_TARGET_DIR", setup::work_folder().join("new")),
+    );
+    assert!(built.stdout.contains("greeter.wasm"), "{built}");
+}

@@ -1,0 +1,202 @@
+//! An executor that misbehaves, in a different way at every endpoint. Each one
+//! changes the documents first: nothing of that may reach the client.
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::{fs, process, thread};
+
+use wasm_flow_sdk::http;
+use wasm_flow_sdk::prelude::*;
+use wasm_flow_sdk::time::{Duration, Instant, sleep};
+
+#[derive(Deserialize)]
+struct Config {
+    /// What to do instead of starting: `panic`, `error` or `spin`.
+    #[serde(default)]
+    at_start: String,
+}
+
+struct Hostile {
+    calls: Cell<u32>,
+}
+
+#[derive(Deserialize)]
+struct Path {
+    path: String,
+}
+
+#[executor]
+impl Hostile {
+    fn new(config: Config) -> Result<Self> {
+        match config.at_start.as_str() {
+            "panic" => panic!("panicked while starting"),
+            "error" => bail!("refused to start"),
+            "spin" => spin(),
+            _ => {}
+        }
+        Ok(Hostile {
+            calls: Cell::new(0),
+        })
+    }
+
+    /// Behaves: counts the calls that this instance has answered.
+    #[requests(on = "/ok")]
+    async fn ok(&self, docs: &mut DocumentArray) -> Json {
+        self.calls.set(self.calls.get() + 1);
+        for doc in docs.iter_mut() {
+            doc.set_text("ok");
+        }
+        json!({ "calls": self.calls.get() })
+    }
+
+    #[requests(on = "/panic")]
+    async fn panic(&self, docs: &mut DocumentArray) {
+        spoil(docs);
+        panic!("deliberate panic");
+    }
+
+    #[requests(on = "/error")]
+    async fn error(&self, docs: &mut DocumentArray) -> Result<()> {
+        spoil(docs);
+        let n: u32 = "not a number".parse()?;
+        bail!("parsed {n} from what is not a number")
+    }
+
+    #[requests(on = "/spin")]
+    async fn spin(&self, docs: &mut DocumentArray) {
+        spoil(docs);
+        spin();
+    }
+
+    /// Calls the host all the time.
+    #[requests(on = "/spin_in_host_calls")]
+    async fn spin_in_host_calls(&self, docs: &mut DocumentArray) {
+        spoil(docs);
+        loop {
+            black_box(Instant::now());
+        }
+    }
+
+    #[requests(on = "/allocate")]
+    async fn allocate(&self, docs: &mut DocumentArray) {
+        spoil(docs);
+        let mut kept = Vec::new();
+        loop {
+            kept.push(black_box(vec![1u8; 1 << 20]));
+        }
+    }
+
+    /// Blocks the whole instance, for `seconds`.
+    #[requests(on = "/block")]
+    fn block(&self, docs: &mut DocumentArray, parameters: &Parameters) -> Result<()> {
+        spoil(docs);
+        thread::sleep(Duration::from_secs_f64(parameters.require("seconds")?));
+        Ok(())
+    }
+
+    /// Waits as it should, for `seconds`.
+    #[requests(on = "/sleep")]
+    async fn sleep(&self, docs: &mut DocumentArray, parameters: &Parameters) -> Result<()> {
+        spoil(docs);
+        sleep(Duration::from_secs_f64(parameters.require("seconds")?)).await;
+        Ok(())
+    }
+
+    #[requests(on = "/exit")]
+    async fn exit(&self, docs: &mut DocumentArray) {
+        spoil(docs);
+        process::exit(0);
+    }
+
+    #[requests(on = "/overflow")]
+    async fn overflow(&self, docs: &mut DocumentArray) -> Json {
+        spoil(docs);
+        json!({ "depth": deeper(black_box(1)) })
+    }
+
+    /// The environment, the arguments and the folders that it sees.
+    #[requests(on = "/environment")]
+    async fn environment(&self) -> Json {
+        let variables: Map = std::env::vars()
+            .map(|(name, value)| (name, value.into()))
+            .collect();
+        let arguments: Vec<String> = std::env::args().collect();
+        let root: Vec<String> = fs::read_dir("/")
+            .map(|entries| {
+                entries
+                    .flatten()
+                    .map(|entry| entry.path().display().to_string())
+                    .collect()
+            })
+            .unwrap_or_default();
+        json!({ "variables": variables, "arguments": arguments, "root": root })
+    }
+
+    #[requests(on = "/read")]
+    async fn read(&self, parameters: Parameters<Path>) -> Result<Json> {
+        let text = fs::read_to_string(&parameters.path)
+            .context(format!("cannot read {}", parameters.path))?;
+        Ok(json!({ "text": text }))
+    }
+
+    #[requests(on = "/write")]
+    async fn write(&self, parameters: Parameters<Path>) -> Result<()> {
+        fs::write(&parameters.path, "written by a guest")
+            .context(format!("cannot write {}", parameters.path))?;
+        Ok(())
+    }
+
+    /// Gets `url`.
+    #[requests(on = "/http")]
+    async fn http(&self, parameters: &Parameters) -> Result<Json> {
+        let url: String = parameters.require("url")?;
+        let response = http::get(&url).await?.error_for_status()?;
+        Ok(json!({ "status": response.status(), "body": response.text()? }))
+    }
+
+    /// Posts `body` as JSON to `url`, and gives back the answer's JSON.
+    #[requests(on = "/http_post")]
+    async fn http_post(&self, parameters: &Parameters) -> Result<Json> {
+        let url: String = parameters.require("url")?;
+        let body: Json = parameters.require("body")?;
+        let response = http::Request::post(&url)
+            .header("x-probe", "yes")
+            .json(&body)?
+            .timeout(Duration::from_secs(5))
+            .send()
+            .await?
+            .error_for_status()?;
+        Ok(response.json()?)
+    }
+
+    /// Opens a connection the other way: the standard library's sockets.
+    #[requests(on = "/connect")]
+    async fn connect(&self, parameters: &Parameters) -> Result<()> {
+        let address: String = parameters.require("address")?;
+        std::net::TcpStream::connect(&address).context(format!("cannot connect to {address}"))?;
+        Ok(())
+    }
+}
+
+/// A change that a failing call must take with it.
+fn spoil(docs: &mut DocumentArray) {
+    for doc in docs.iter_mut() {
+        doc.set_text("spoiled");
+    }
+    docs.push(Document::new("spoiled"));
+}
+
+fn spin() -> ! {
+    loop {
+        black_box(0);
+    }
+}
+
+fn deeper(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    if frame[0] == 0 {
+        0
+    } else {
+        deeper(depth + 1) + frame[63]
+    }
+}

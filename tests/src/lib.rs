@@ -1,0 +1,23 @@
+//! What the end-to-end tests stand on.
+//!
+//! The tests drive the real binary over loopback with the real `jina.Client`.
+//! [`setup`] makes what they need and is not there yet (the wasm targets, the
+//! binary, the guests, a Python environment), [`Server`] runs the binary,
+//! [`python`] the client, [`cli`] the command line as a user types it.
+
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a failing test is what this crate is for"
+)]
+
+pub mod cli;
+pub mod http;
+pub mod python;
+pub mod server;
+pub mod setup;
+
+pub use cli::{Finished, wasm_flow};
+pub use server::Server;
+pub use setup::{example, guest, repository};
