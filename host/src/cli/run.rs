@@ -57,7 +57,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     );
     let result = tokio::select! {
         result = batch => result,
-        () = shutdown::requested() => Ok(()),
+        () = shutdown::listen().requested() => Ok(()),
     };
     flow.stop().await;
     result
@@ -97,8 +97,10 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
         }
     };
     let executors = print::Executors::of_config(&loaded.config, &loaded.components);
+    // Before a supervisor learns that it may send one.
+    let signals = shutdown::listen();
     announce(&gateway, flow.name(), &executors, format);
-    gateway.serve(shutdown::requested()).await?;
+    gateway.serve(signals.requested()).await?;
     flow.stop().await;
     Ok(())
 }

@@ -97,8 +97,10 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         }
     };
     let executors = print::Executors::of_executor(&executor);
+    // Before a supervisor learns that it may send one.
+    let signals = shutdown::listen();
     run::announce(&gateway, flow.name(), &executors, format);
-    gateway.serve(shutdown::requested()).await?;
+    gateway.serve(signals.requested()).await?;
     flow.stop().await;
     Ok(())
 }

@@ -5,21 +5,27 @@ use std::task::Poll;
 
 use super::terminal;
 
-/// Done at the first signal. A second one ends the process at once.
-pub(super) async fn requested() {
-    // Listened to from here on, so that a second signal that comes right after
-    // the first is not missed.
-    let mut signals = Signals::new();
-    signals.next().await;
-    terminal::note("stopping after the requests in flight; once more to stop at once");
-    tokio::spawn(async move {
-        signals.next().await;
-        std::process::exit(1);
-    });
+/// Listens from now on: a signal that comes before it is waited for is not
+/// missed, and does not end the process.
+pub(super) fn listen() -> Signals {
+    Signals::new()
 }
 
+impl Signals {
+    /// Done at the first signal. A second one ends the process at once.
+    pub(super) async fn requested(mut self) {
+        self.next().await;
+        terminal::note("stopping after the requests in flight; once more to stop at once");
+        tokio::spawn(async move {
+            self.next().await;
+            std::process::exit(1);
+        });
+    }
+}
+
+/// Ctrl-C and SIGTERM, listened to.
 #[cfg(unix)]
-struct Signals(Vec<tokio::signal::unix::Signal>);
+pub(super) struct Signals(Vec<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]
 impl Signals {
@@ -47,8 +53,9 @@ impl Signals {
     }
 }
 
+/// Ctrl-C, listened to.
 #[cfg(not(unix))]
-struct Signals;
+pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
