@@ -185,6 +185,22 @@ fn requests_with_parts_missing() {
     }
 }
 
+/// Documents as a Python pickle, which the real gateway opens and this one
+/// does not.
+#[test]
+fn documents_as_a_pickle() {
+    let seen = answers_to(
+        "
+        made = request('/trace')
+        made.data.docs_bytes = texts('t').to_bytes()
+        answer(both(made))
+        ",
+    );
+    for way in [0, 1] {
+        complains(&seen[way], &["docs_bytes", "pickle", "data.docs"]);
+    }
+}
+
 #[test]
 fn documents_nested_200_deep() {
     let seen = answers_to(
