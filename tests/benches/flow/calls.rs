@@ -206,18 +206,6 @@ pub(crate) fn run(executor: &Path, options: &Options) {
             cases.push(Case::new(
                 what,
                 documents,
-                "one thread, 64 at once",
-                |count| alone.at_once(endpoint, docs, count),
-            ));
-            cases.push(Case::new(
-                what,
-                documents,
-                "all threads, one by one",
-                |count| spread.one_by_one(endpoint, docs, count),
-            ));
-            cases.push(Case::new(
-                what,
-                documents,
                 "all threads, 64 at once",
                 |count| spread.at_once(endpoint, docs, count),
             ));

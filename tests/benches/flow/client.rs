@@ -15,9 +15,8 @@ use tonic::{Request, Status, Streaming};
 
 use crate::native::{CONNECTION_WINDOW, STREAM_WINDOW};
 
-/// Connections to a server, and requests in flight on each.
+/// Connections to a server.
 pub(crate) const CONNECTIONS: usize = 8;
-pub(crate) const IN_FLIGHT: usize = 8;
 
 /// Connections to one server.
 pub(crate) struct Client {
@@ -56,14 +55,14 @@ impl Client {
         call.receive().await
     }
 
-    /// All connections, each with some requests in flight, for so long.
-    pub(crate) async fn load(&self, frame: &Bytes, time: Duration) -> Load {
+    /// All connections, each with so many requests in flight, for so long.
+    pub(crate) async fn load(&self, frame: &Bytes, in_flight: usize, time: Duration) -> Load {
         let start = Instant::now();
         let tasks = self.channels.iter().map(|channel| {
             let (channel, frame) = (channel.clone(), frame.clone());
             tokio::spawn(async move {
                 let mut call = Call::open(&channel).await;
-                for _ in 0..IN_FLIGHT {
+                for _ in 0..in_flight {
                     call.send(&frame);
                 }
                 let mut answers = 0;
@@ -72,7 +71,7 @@ impl Client {
                     call.send(&frame);
                     answers += 1;
                 }
-                for _ in 0..IN_FLIGHT {
+                for _ in 0..in_flight {
                     call.receive().await;
                     answers += 1;
                 }

@@ -46,7 +46,7 @@ options, after `--`:
 struct Options {
     /// How often every server gets its turn.
     rounds: u32,
-    /// A turn under load.
+    /// A turn under either load.
     load: Duration,
     /// A turn with one request at a time.
     single: Duration,
@@ -63,10 +63,10 @@ impl Options {
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
         let mut options = Options {
             rounds: 7,
-            load: Duration::from_millis(450),
-            single: Duration::from_millis(150),
-            call_rounds: 15,
-            call: Duration::from_millis(40),
+            load: Duration::from_millis(300),
+            single: Duration::from_millis(120),
+            call_rounds: 11,
+            call: Duration::from_millis(30),
             only: None,
             workloads: Workload::ALL.to_vec(),
             served: true,
@@ -79,10 +79,10 @@ impl Options {
                 "--bench" => {}
                 "--quick" => {
                     options.rounds = 2;
-                    options.load = Duration::from_millis(180);
-                    options.single = Duration::from_millis(60);
+                    options.load = Duration::from_millis(100);
+                    options.single = Duration::from_millis(40);
                     options.call_rounds = 4;
-                    options.call = Duration::from_millis(20);
+                    options.call = Duration::from_millis(10);
                 }
                 "--only" => options.only = Some(arguments.next().ok_or("--only what?")?),
                 "--workload" => {

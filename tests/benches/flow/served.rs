@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::Options;
-use crate::client::{CONNECTIONS, Client, IN_FLIGHT};
+use crate::client::{CONNECTIONS, Client};
 use crate::native::jina::DataRequestProto;
 use crate::native::uppercase;
 use crate::server::Server;
@@ -16,6 +16,10 @@ use crate::workload::Workload;
 
 /// The lengths of the flows.
 const LENGTHS: [u32; 3] = [1, 3, 10];
+
+/// Requests in flight on each connection, where it does not wait for the answer
+/// to one before it sends the next.
+const PIPELINED: usize = 8;
 
 /// What the executor binds, and what it does not.
 const BOUND: &str = "/rows";
@@ -68,10 +72,14 @@ struct Running {
 /// What was measured of a row, a value a round.
 #[derive(Default)]
 struct Measured {
-    per_second: Vec<f64>,
+    /// Requests a second.
+    waiting: Vec<f64>,
+    pipelined: Vec<f64>,
+    /// Microseconds of the server's processor time a request, in both.
+    waiting_used: Vec<f64>,
+    pipelined_used: Vec<f64>,
+    /// Milliseconds.
     latency: Vec<f64>,
-    /// Microseconds of processor time a request.
-    used: Vec<f64>,
 }
 
 /// Runs the servers and prints the table.
@@ -112,7 +120,7 @@ async fn measure(executor: &Path, options: &Options) {
         servers.len() * options.workloads.len(),
         f64::from(options.rounds)
             * (servers.len() * options.workloads.len()) as f64
-            * (options.load + options.single).as_secs_f64(),
+            * (options.load * 2 + options.single).as_secs_f64(),
     );
     let start = Instant::now();
     let mut measured: Vec<Vec<Measured>> = options
@@ -125,7 +133,7 @@ async fn measure(executor: &Path, options: &Options) {
             check(*row, running, workload).await;
             // Not counted: memory is touched and code is compiled for the first time.
             let frame = workload.frame(row.endpoint());
-            running.client.load(&frame, options.single).await;
+            running.client.load(&frame, PIPELINED, options.single).await;
         }
     }
     for round in 0..options.rounds {
@@ -147,14 +155,22 @@ async fn measure(executor: &Path, options: &Options) {
 
 async fn turn(running: &Running, frame: &Bytes, options: &Options, measured: &mut Measured) {
     let Running { server, client } = running;
-    let before = server.used();
-    let load = client.load(frame, options.load).await;
-    let after = server.used();
-    let requests = load.requests as f64;
-    measured.per_second.push(requests / load.time.as_secs_f64());
-    if let (Some(before), Some(after)) = (before, after) {
-        let used = after.saturating_sub(before);
-        measured.used.push(used.as_secs_f64() * 1e6 / requests);
+    for (in_flight, per_second, used) in [
+        (1, &mut measured.waiting, &mut measured.waiting_used),
+        (
+            PIPELINED,
+            &mut measured.pipelined,
+            &mut measured.pipelined_used,
+        ),
+    ] {
+        let before = server.used();
+        let load = client.load(frame, in_flight, options.load).await;
+        let after = server.used();
+        let requests = load.requests as f64;
+        per_second.push(requests / load.time.as_secs_f64());
+        if let (Some(before), Some(after)) = (before, after) {
+            used.push(after.saturating_sub(before).as_secs_f64() * 1e6 / requests);
+        }
     }
     let latencies = client.single(frame, options.single).await;
     measured.latency.push(median(latencies).unwrap_or(f64::NAN));
@@ -185,50 +201,70 @@ fn print(rows: &[Row], workloads: &[Workload], measured: &[Vec<Measured>]) {
             let found = rows.iter().zip(measured).find(|(row, _)| **row == wanted);
             found.map(|(_, measured)| measured)
         };
-        let shown = |value: Option<f64>, digits: usize| match value {
+        let shown = |values: &[f64], digits: usize| match median(values.to_vec()) {
             Some(value) => format!("{value:.digits$}"),
             None => "-".to_owned(),
         };
         for (&row, one) in rows.iter().zip(measured) {
             let ratio = |to: Row, get: fn(&Measured) -> &Vec<f64>| match of(to) {
                 Some(to) if row != Row::Native(1) => Ratios::new(get(one), get(to)).shown(),
-                _ => "1".to_owned(),
+                _ => String::new(),
             };
-            lines.push(vec![
+            let mut line = vec![
                 row.name(),
                 workload.documents.to_string(),
                 workload.embedding_name(),
-                shown(median(one.per_second.clone()), 0),
-                ratio(Row::Native(1), |measured| &measured.per_second),
-                match row {
-                    Row::Flow(2..) => ratio(row.same_work(), |measured| &measured.per_second),
+            ];
+            let loads: [fn(&Measured) -> &Vec<f64>; 2] =
+                [|measured| &measured.waiting, |measured| &measured.pipelined];
+            for get in loads {
+                line.push(shown(get(one), 0));
+                line.push(ratio(Row::Native(1), get));
+                line.push(match row {
+                    Row::Flow(2..) => ratio(row.same_work(), get),
                     _ => String::new(),
-                },
-                shown(median(one.latency.clone()), 3),
-                shown(median(one.used.clone()), 1),
-                ratio(Row::Native(1), |measured| &measured.used),
-            ]);
+                });
+            }
+            line.push(shown(&one.latency, 3));
+            line.push(shown(&one.waiting_used, 1));
+            line.push(shown(&one.pipelined_used, 1));
+            lines.push(line);
         }
     }
     println!(
-        "Requests over gRPC ({} cores). Every server is a process of its own, the client another. \
-         JinaRPC/Call, {CONNECTIONS} connections with {IN_FLIGHT} requests in flight each; latency \
-         with one request at a time. Medians of rounds in which all servers take turns; ratios \
-         round by round, with least and greatest. \"native\" is a tonic server that uppercases \
-         the texts once; each executor of a flow uppercases them too, so that a flow of N does \
-         the work of \"native, work done N times\".\n",
+        "Requests over gRPC (JinaRPC/Call), on {} cores. Every server is a process of its own, \
+         the client another. {CONNECTIONS} connections: \"waiting\", each sends a request when the \
+         one before is answered; \"pipelined\", each has {PIPELINED} in flight. Latency: one \
+         connection, one request at a time. Medians of rounds in which all servers take turns; \
+         ratios round by round: median (least..greatest).\n\n\
+         \"native\" is a tonic server that uppercases the texts once. Each executor of a flow \
+         does so too: a flow of N does the work of \"native, work done N times\", and that is what \
+         \"÷ same work\" compares. A message is {} long.\n",
         std::thread::available_parallelism().map_or(0, usize::from),
+        sizes(workloads),
     );
     let head = [
         "server",
-        "documents",
+        "docs",
         "embedding",
-        "requests/s",
+        "waiting, req/s",
         "÷ native",
-        "÷ native, N times",
-        "latency ms",
-        "server CPU µs/request",
+        "÷ same work",
+        "pipelined, req/s",
         "÷ native",
+        "÷ same work",
+        "latency, ms",
+        "CPU µs/req, waiting",
+        "pipelined",
     ];
     println!("{}", table(&head, &lines));
+}
+
+/// How long the messages are.
+fn sizes(workloads: &[Workload]) -> String {
+    let sizes = workloads.iter().map(|workload| {
+        let length = workload.frame(BOUND).len();
+        format!("{length} bytes ({})", workload.name())
+    });
+    sizes.collect::<Vec<_>>().join(", ")
 }

@@ -290,6 +290,12 @@ impl Instance {
     /// Waits for the right to call, or gives none when the instance is retired.
     pub(crate) async fn gate(&self, concurrency: Concurrency) -> Option<Gate> {
         let gate = self.gate.clone();
+        if concurrency == Concurrency::Concurrent
+            && self.is_open()
+            && let Ok(guard) = gate.clone().try_read_owned()
+        {
+            return Some(Gate::Shared { _guard: guard });
+        }
         let pass = async {
             match concurrency {
                 Concurrency::Concurrent => Gate::Shared {
@@ -350,7 +356,7 @@ impl Instance {
             _gate: gate,
             _slot: slot,
         };
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        self.shared.waiting.fetch_add(1, Ordering::SeqCst);
         let pending = Pending {
             id,
             instance: self.clone(),
@@ -485,8 +491,13 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.instance.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.instance.shared.poke.notify_one();
+        let shared = &self.instance.shared;
+        shared.waiting.fetch_sub(1, Ordering::SeqCst);
+        // Only a retired instance asks whether anybody still waits; waking a
+        // busy one after each of its calls would cost it a round.
+        if shared.retired.is_cancelled() {
+            shared.poke.notify_one();
+        }
         let (Some(receiver), Some(deadline)) = (self.receiver.take(), self.deadline) else {
             return;
         };
@@ -593,13 +604,17 @@ async fn serve(
     shared: &Shared,
 ) -> wasmtime::Result<bool> {
     let mut calls = FuturesUnordered::new();
+    // Made once, because each takes a lock when it is first polled.
+    let mut poked = std::pin::pin!(shared.poke.notified());
+    let mut retired = std::pin::pin!(shared.retired.cancelled());
     loop {
         tokio::select! {
             biased;
-            () = shared.poke.notified() => {
+            () = &mut poked => {
+                poked.set(shared.poke.notified());
                 shared.heartbeat.fetch_add(1, Ordering::Relaxed);
             }
-            () = shared.retired.cancelled(), if !inbox.is_closed() => {
+            () = &mut retired, if !inbox.is_closed() => {
                 inbox.close();
                 while let Ok(job) = inbox.try_recv() {
                     drop(job);
@@ -615,7 +630,7 @@ async fn serve(
             if calls.is_empty() {
                 return Ok(true);
             }
-            if shared.waiting.load(Ordering::Relaxed) == 0 {
+            if shared.waiting.load(Ordering::SeqCst) == 0 {
                 return Ok(false);
             }
         }
