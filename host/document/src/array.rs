@@ -118,9 +118,11 @@ impl Document {
 ///
 /// Cloning one costs one reference count, which is how an executor's original
 /// is kept while the executor changes a copy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct DocumentArray {
-    docs: Arc<Vec<Arc<Document>>>,
+    /// None: there are none. Every document has two arrays, nearly always
+    /// empty, and one empty list for all would be a count that all threads write.
+    docs: Option<Arc<Vec<Arc<Document>>>>,
     total: u64,
     depth: u32,
 }
@@ -138,12 +140,12 @@ impl DocumentArray {
 
     /// How many documents there are, those nested in them not counted.
     pub fn len(&self) -> usize {
-        self.docs.len()
+        self.shared().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.docs.is_empty()
+        self.docs.is_none()
     }
 
     /// How many documents there are in all, chunks and matches included.
@@ -158,12 +160,12 @@ impl DocumentArray {
 
     /// The document at `index`.
     pub fn get(&self, index: usize) -> Option<&Document> {
-        self.docs.get(index).map(Arc::as_ref)
+        self.shared().get(index).map(Arc::as_ref)
     }
 
     /// The documents in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Document> + DoubleEndedIterator {
-        self.docs.iter().map(Arc::as_ref)
+        self.shared().iter().map(Arc::as_ref)
     }
 
     /// The documents' texts in order, empty where the content is something else.
@@ -173,26 +175,13 @@ impl DocumentArray {
 
     /// The documents as they are shared.
     pub(crate) fn shared(&self) -> &[Arc<Document>] {
-        &self.docs
-    }
-}
-
-impl Default for DocumentArray {
-    fn default() -> Self {
-        use std::sync::LazyLock;
-        // Every document holds two arrays, nearly always empty: one allocation for all.
-        static EMPTY: LazyLock<Arc<Vec<Arc<Document>>>> = LazyLock::new(Arc::default);
-        DocumentArray {
-            docs: EMPTY.clone(),
-            total: 0,
-            depth: 0,
-        }
+        self.docs.as_ref().map_or(&[], |docs| docs)
     }
 }
 
 impl PartialEq for DocumentArray {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.docs, &other.docs) || self.docs == other.docs
+        std::ptr::eq(self.shared(), other.shared()) || self.shared() == other.shared()
     }
 }
 
@@ -206,7 +195,7 @@ impl From<Vec<Arc<Document>>> for DocumentArray {
             .fold(0u64, |sum, doc| sum.saturating_add(doc.total()));
         let depth = docs.iter().map(|doc| doc.depth()).max().unwrap_or(0);
         DocumentArray {
-            docs: Arc::new(docs),
+            docs: Some(Arc::new(docs)),
             total,
             depth,
         }

@@ -1,11 +1,10 @@
 //! `google.protobuf.Struct`, kept as the bytes that it came in.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use bytestring::ByteString;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use serde_json::{Map, Number, Value};
 
-use crate::wire::{Fault, Field, Reader};
+use crate::wire::{Fault, Field, Part, Reader};
 
 /// Values may nest this deep: protobuf parsers stop at 100 messages, and each
 /// level of an object takes three.
@@ -46,7 +45,7 @@ impl Struct {
     /// # Errors
     /// When it is malformed or nests more than 32 deep.
     pub fn decode(bytes: Bytes) -> Result<Self, StructError> {
-        check_struct(bytes.clone(), MAX_DEPTH)?;
+        check_struct(Part::of(&bytes), MAX_DEPTH)?;
         Ok(Struct { bytes })
     }
 
@@ -64,7 +63,7 @@ impl Struct {
     /// for (NaN, an infinity) becomes null; of a repeated key the last counts.
     pub fn to_map(&self) -> Map<String, Value> {
         // Checked at construction, so that nothing is left to fail here.
-        read_struct(self.bytes.clone(), MAX_DEPTH).unwrap_or_default()
+        read_struct(Part::of(&self.bytes), MAX_DEPTH).unwrap_or_default()
     }
 
     /// The object as JSON text.
@@ -124,13 +123,14 @@ fn wrong(what: &str) -> StructError {
 }
 
 /// One entry of `map<string, Value> fields = 1`.
-fn entry(bytes: Bytes) -> Result<(ByteString, Bytes), StructError> {
-    let (mut key, mut value) = (ByteString::new(), Bytes::new());
-    let mut reader = Reader::new(bytes);
+fn entry(part: Part<'_>) -> Result<(&str, Part<'_>), StructError> {
+    static NOTHING: Bytes = Bytes::new();
+    let (mut key, mut value) = ("", Part::of(&NOTHING));
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match (tag, field) {
-            (1, Field::Len(bytes)) => key = utf8(bytes)?,
-            (2, Field::Len(bytes)) => value = bytes,
+            (1, Field::Len(part)) => key = utf8(part)?,
+            (2, Field::Len(part)) => value = part,
             (1 | 2, _) => return Err(wrong("a map entry")),
             _ => {}
         }
@@ -138,17 +138,18 @@ fn entry(bytes: Bytes) -> Result<(ByteString, Bytes), StructError> {
     Ok((key, value))
 }
 
-fn utf8(bytes: Bytes) -> Result<ByteString, StructError> {
-    ByteString::try_from(bytes).map_err(|_| StructError::Wire("a string is not UTF-8".to_owned()))
+fn utf8(part: Part<'_>) -> Result<&str, StructError> {
+    std::str::from_utf8(part.bytes)
+        .map_err(|_| StructError::Wire("a string is not UTF-8".to_owned()))
 }
 
-fn check_struct(bytes: Bytes, depth: u32) -> Result<(), StructError> {
+fn check_struct(part: Part<'_>, depth: u32) -> Result<(), StructError> {
     let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match (tag, field) {
-            (1, Field::Len(bytes)) => {
-                let (_, value) = entry(bytes)?;
+            (1, Field::Len(part)) => {
+                let (_, value) = entry(part)?;
                 check_value(value, depth)?;
             }
             (1, _) => return Err(wrong("fields")),
@@ -158,19 +159,21 @@ fn check_struct(bytes: Bytes, depth: u32) -> Result<(), StructError> {
     Ok(())
 }
 
-fn check_value(bytes: Bytes, depth: u32) -> Result<(), StructError> {
-    let mut reader = Reader::new(bytes);
+fn check_value(part: Part<'_>, depth: u32) -> Result<(), StructError> {
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match (tag, field) {
             (1 | 4, Field::Varint(_)) | (2, Field::Fixed64(_)) => {}
-            (3, Field::Len(bytes)) => drop(utf8(bytes)?),
-            (5, Field::Len(bytes)) => check_struct(bytes, depth)?,
-            (6, Field::Len(bytes)) => {
+            (3, Field::Len(part)) => {
+                utf8(part)?;
+            }
+            (5, Field::Len(part)) => check_struct(part, depth)?,
+            (6, Field::Len(part)) => {
                 let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-                let mut list = Reader::new(bytes);
+                let mut list = Reader::new(part);
                 while let Some((tag, field)) = list.next()? {
                     match (tag, field) {
-                        (1, Field::Len(bytes)) => check_value(bytes, depth)?,
+                        (1, Field::Len(part)) => check_value(part, depth)?,
                         (1, _) => return Err(wrong("values")),
                         _ => {}
                     }
@@ -183,36 +186,36 @@ fn check_value(bytes: Bytes, depth: u32) -> Result<(), StructError> {
     Ok(())
 }
 
-fn read_struct(bytes: Bytes, depth: u32) -> Result<Map<String, Value>, StructError> {
+fn read_struct(part: Part<'_>, depth: u32) -> Result<Map<String, Value>, StructError> {
     let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
     let mut map = Map::new();
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
-        if let (1, Field::Len(bytes)) = (tag, field) {
-            let (key, value) = entry(bytes)?;
+        if let (1, Field::Len(part)) = (tag, field) {
+            let (key, value) = entry(part)?;
             map.insert(key.to_string(), read_value(value, depth)?);
         }
     }
     Ok(map)
 }
 
-fn read_value(bytes: Bytes, depth: u32) -> Result<Value, StructError> {
+fn read_value(part: Part<'_>, depth: u32) -> Result<Value, StructError> {
     let mut value = Value::Null;
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         value = match (tag, field) {
             (1, _) => Value::Null,
             (2, Field::Fixed64(bits)) => number(f64::from_bits(bits)),
-            (3, Field::Len(bytes)) => Value::String(utf8(bytes)?.to_string()),
+            (3, Field::Len(part)) => Value::String(utf8(part)?.to_string()),
             (4, Field::Varint(bits)) => Value::Bool(bits != 0),
-            (5, Field::Len(bytes)) => Value::Object(read_struct(bytes, depth)?),
-            (6, Field::Len(bytes)) => {
+            (5, Field::Len(part)) => Value::Object(read_struct(part, depth)?),
+            (6, Field::Len(part)) => {
                 let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
                 let mut values = Vec::new();
-                let mut list = Reader::new(bytes);
+                let mut list = Reader::new(part);
                 while let Some((tag, field)) = list.next()? {
-                    if let (1, Field::Len(bytes)) = (tag, field) {
-                        values.push(read_value(bytes, depth)?);
+                    if let (1, Field::Len(part)) = (tag, field) {
+                        values.push(read_value(part, depth)?);
                     }
                 }
                 Value::Array(values)

@@ -36,27 +36,54 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Bytes of a frame. What is kept of them shares the frame; what is only read
+/// costs nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    frame: &'a Bytes,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Part<'a> {
+    /// The whole frame.
+    pub(crate) fn of(frame: &'a Bytes) -> Self {
+        Part {
+            frame,
+            bytes: frame,
+        }
+    }
+
+    /// The bytes, to keep.
+    fn share(self) -> Bytes {
+        self.frame.slice_ref(self.bytes)
+    }
+}
+
 /// One field's value as the wire has it.
-pub(crate) enum Field {
+pub(crate) enum Field<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
-    Len(Bytes),
+    Len(Part<'a>),
 }
 
 /// Reads the fields of one message.
-pub(crate) struct Reader {
-    bytes: Bytes,
+pub(crate) struct Reader<'a> {
+    frame: &'a Bytes,
+    rest: &'a [u8],
 }
 
-impl Reader {
-    pub(crate) fn new(bytes: Bytes) -> Self {
-        Reader { bytes }
+impl<'a> Reader<'a> {
+    pub(crate) fn new(part: Part<'a>) -> Self {
+        Reader {
+            frame: part.frame,
+            rest: part.bytes,
+        }
     }
 
     fn varint(&mut self) -> Result<u64, Fault> {
-        decode_varint(&mut self.bytes).map_err(|_| {
-            if self.bytes.len() < 10 {
+        decode_varint(&mut self.rest).map_err(|_| {
+            if self.rest.len() < 10 {
                 Fault::Truncated
             } else {
                 Fault::Varint
@@ -64,8 +91,8 @@ impl Reader {
         })
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<(u32, Field)>, Fault> {
-        if self.bytes.is_empty() {
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Field<'a>)>, Fault> {
+        if self.rest.is_empty() {
             return Ok(None);
         }
         let key = self.varint()?;
@@ -75,14 +102,16 @@ impl Reader {
         }
         let field = match key & 7 {
             0 => Field::Varint(self.varint()?),
-            1 if self.bytes.len() >= 8 => Field::Fixed64(self.bytes.get_u64_le()),
-            5 if self.bytes.len() >= 4 => Field::Fixed32(self.bytes.get_u32_le()),
+            1 if self.rest.len() >= 8 => Field::Fixed64(self.rest.get_u64_le()),
+            5 if self.rest.len() >= 4 => Field::Fixed32(self.rest.get_u32_le()),
             2 => {
                 let len = usize::try_from(self.varint()?).map_err(|_| Fault::Truncated)?;
-                if len > self.bytes.len() {
-                    return Err(Fault::Truncated);
-                }
-                Field::Len(self.bytes.split_to(len))
+                let (bytes, rest) = self.rest.split_at_checked(len).ok_or(Fault::Truncated)?;
+                self.rest = rest;
+                Field::Len(Part {
+                    frame: self.frame,
+                    bytes,
+                })
             }
             1 | 5 => return Err(Fault::Truncated),
             // Groups were gone from protobuf before docarray began.
@@ -156,18 +185,24 @@ struct Budget {
     limits: Limits,
 }
 
-fn bytes(field: Field) -> Result<Bytes> {
+fn part(field: Field<'_>) -> Result<Part<'_>> {
     match field {
-        Field::Len(bytes) => Ok(bytes),
+        Field::Len(part) => Ok(part),
         _ => Err(DecodeError::new("the field has the wrong wire type")),
     }
 }
 
-fn string(field: Field) -> Result<ByteString> {
-    ByteString::try_from(bytes(field)?).map_err(|_| DecodeError::new("the string is not UTF-8"))
+fn string(field: Field<'_>) -> Result<ByteString> {
+    /// Nearly every document has some of these: no frame is kept for them.
+    const COMMON: [&str; 5] = ["", "<f4", "<f8", "numpy", "text/plain"];
+    let part = part(field)?;
+    if let Some(common) = COMMON.iter().find(|common| common.as_bytes() == part.bytes) {
+        return Ok(ByteString::from_static(common));
+    }
+    ByteString::try_from(part.share()).map_err(|_| DecodeError::new("the string is not UTF-8"))
 }
 
-fn uint32(field: Field) -> Result<u32> {
+fn uint32(field: Field<'_>) -> Result<u32> {
     match field {
         // As protobuf has it: a number too large for the field loses its upper bits.
         Field::Varint(value) => Ok(value as u32),
@@ -175,16 +210,17 @@ fn uint32(field: Field) -> Result<u32> {
     }
 }
 
-fn float(field: Field) -> Result<f32> {
+fn float(field: Field<'_>) -> Result<f32> {
     match field {
         Field::Fixed32(bits) => Ok(f32::from_bits(bits)),
         _ => Err(DecodeError::new("the field has the wrong wire type")),
     }
 }
 
-fn uint32s(field: Field, out: &mut Vec<u32>) -> Result<()> {
+fn uint32s(field: Field<'_>, out: &mut Vec<u32>) -> Result<()> {
     match field {
-        Field::Len(mut packed) => {
+        Field::Len(part) => {
+            let mut packed = part.bytes;
             while !packed.is_empty() {
                 out.push(decode_varint(&mut packed).map_err(|_| Fault::Truncated)? as u32);
             }
@@ -197,10 +233,10 @@ fn uint32s(field: Field, out: &mut Vec<u32>) -> Result<()> {
     }
 }
 
-fn floats(field: Field, out: &mut Vec<f32>) -> Result<()> {
+fn floats(field: Field<'_>, out: &mut Vec<f32>) -> Result<()> {
     match field {
         Field::Len(packed) => {
-            let values = packed.chunks_exact(4);
+            let values = packed.bytes.chunks_exact(4);
             if !values.remainder().is_empty() {
                 return Err(DecodeError::new(
                     "packed floats whose length is no multiple of 4",
@@ -218,25 +254,45 @@ fn floats(field: Field, out: &mut Vec<f32>) -> Result<()> {
 
 /// A message field that occurs twice stands for its occurrences merged, which
 /// for the encoded form is one after the other.
-fn merge(slot: &mut Option<Bytes>, more: Bytes) {
+enum Merged<'a> {
+    One(Part<'a>),
+    Many(Bytes),
+}
+
+impl Merged<'_> {
+    fn part(&self) -> Part<'_> {
+        match self {
+            Merged::One(part) => *part,
+            Merged::Many(bytes) => Part::of(bytes),
+        }
+    }
+}
+
+fn merge<'a>(slot: &mut Option<Merged<'a>>, more: Part<'a>) {
     *slot = Some(match slot.take() {
-        None => more,
-        Some(first) => [first, more].concat().into(),
+        None => Merged::One(more),
+        Some(first) => Merged::Many([first.part().bytes, more.bytes].concat().into()),
     });
 }
 
-fn structure(bytes: Option<Bytes>) -> Result<Option<Struct>> {
-    bytes
-        .map(|bytes| Struct::decode(bytes).map_err(DecodeError::new))
+/// The merged message, empty where the field did not occur.
+fn whole<'a>(slot: &'a Option<Merged<'_>>) -> Part<'a> {
+    static NOTHING: Bytes = Bytes::new();
+    slot.as_ref().map_or(Part::of(&NOTHING), Merged::part)
+}
+
+fn structure(merged: Option<Merged<'_>>) -> Result<Option<Struct>> {
+    merged
+        .map(|merged| Struct::decode(merged.part().share()).map_err(DecodeError::new))
         .transpose()
 }
 
-fn dense(bytes: Bytes) -> Result<Dense> {
+fn dense(part: Part<'_>) -> Result<Dense> {
     let (mut dtype, mut shape, mut buffer) = (ByteString::new(), Vec::new(), Bytes::new());
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match tag {
-            1 => buffer = self::bytes(field).map_err(|e| e.at("buffer"))?,
+            1 => buffer = self::part(field).map_err(|e| e.at("buffer"))?.share(),
             2 => uint32s(field, &mut shape).map_err(|e| e.at("shape"))?,
             3 => dtype = string(field).map_err(|e| e.at("dtype"))?,
             _ => {}
@@ -245,31 +301,31 @@ fn dense(bytes: Bytes) -> Result<Dense> {
     Dense::new(dtype, shape, buffer).map_err(DecodeError::new)
 }
 
-fn sparse(bytes: Bytes) -> Result<Sparse> {
+fn sparse(part: Part<'_>) -> Result<Sparse> {
     let (mut indices, mut values, mut shape) = (None, None, Vec::new());
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match tag {
-            1 => merge(&mut indices, self::bytes(field)?),
-            2 => merge(&mut values, self::bytes(field)?),
+            1 => merge(&mut indices, self::part(field)?),
+            2 => merge(&mut values, self::part(field)?),
             3 => uint32s(field, &mut shape).map_err(|e| e.at("shape"))?,
             _ => {}
         }
     }
     Ok(Sparse {
-        indices: dense(indices.unwrap_or_default()).map_err(|e| e.at("indices"))?,
-        values: dense(values.unwrap_or_default()).map_err(|e| e.at("values"))?,
+        indices: dense(whole(&indices)).map_err(|e| e.at("indices"))?,
+        values: dense(whole(&values)).map_err(|e| e.at("values"))?,
         shape,
     })
 }
 
-fn ndarray(bytes: Bytes) -> Result<NdArray> {
-    enum Raw {
-        Dense(Option<Bytes>),
-        Sparse(Option<Bytes>),
+fn ndarray(part: Part<'_>) -> Result<NdArray> {
+    enum Raw<'a> {
+        Dense(Option<Merged<'a>>),
+        Sparse(Option<Merged<'a>>),
     }
     let (mut raw, mut cls_name, mut parameters) = (None, ByteString::new(), None);
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match tag {
             1 => {
@@ -277,7 +333,7 @@ fn ndarray(bytes: Bytes) -> Result<NdArray> {
                     Some(Raw::Dense(slot)) => slot,
                     _ => None,
                 };
-                merge(&mut slot, self::bytes(field)?);
+                merge(&mut slot, self::part(field)?);
                 raw = Some(Raw::Dense(slot));
             }
             2 => {
@@ -285,18 +341,18 @@ fn ndarray(bytes: Bytes) -> Result<NdArray> {
                     Some(Raw::Sparse(slot)) => slot,
                     _ => None,
                 };
-                merge(&mut slot, self::bytes(field)?);
+                merge(&mut slot, self::part(field)?);
                 raw = Some(Raw::Sparse(slot));
             }
             3 => cls_name = string(field).map_err(|e| e.at("cls_name"))?,
-            4 => merge(&mut parameters, self::bytes(field)?),
+            4 => merge(&mut parameters, self::part(field)?),
             _ => {}
         }
     }
     let data = match raw {
         None => None,
-        Some(Raw::Dense(bytes)) => Some(NdArrayData::Dense(dense(bytes.unwrap_or_default())?)),
-        Some(Raw::Sparse(bytes)) => Some(NdArrayData::Sparse(sparse(bytes.unwrap_or_default())?)),
+        Some(Raw::Dense(merged)) => Some(NdArrayData::Dense(dense(whole(&merged))?)),
+        Some(Raw::Sparse(merged)) => Some(NdArrayData::Sparse(sparse(whole(&merged))?)),
     };
     Ok(NdArray {
         data,
@@ -305,9 +361,9 @@ fn ndarray(bytes: Bytes) -> Result<NdArray> {
     })
 }
 
-fn named_score(bytes: Bytes) -> Result<NamedScore> {
+fn named_score(part: Part<'_>) -> Result<NamedScore> {
     let mut score = NamedScore::default();
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match tag {
             1 => score.value = float(field)?,
@@ -320,17 +376,17 @@ fn named_score(bytes: Bytes) -> Result<NamedScore> {
     Ok(score)
 }
 
-fn score(bytes: Bytes, scores: &mut Scores) -> Result<()> {
-    let (mut name, mut value) = (ByteString::new(), Bytes::new());
-    let mut reader = Reader::new(bytes);
+fn score(part: Part<'_>, scores: &mut Scores) -> Result<()> {
+    let (mut name, mut value) = (ByteString::new(), None);
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match tag {
             1 => name = string(field)?,
-            2 => value = self::bytes(field)?,
+            2 => value = Some(Merged::One(self::part(field)?)),
             _ => {}
         }
     }
-    let value = named_score(value).map_err(|e| e.at(format_args!("{:?}", &*name)))?;
+    let value = named_score(whole(&value)).map_err(|e| e.at(format_args!("{:?}", &*name)))?;
     // A map: of a repeated key the last counts.
     match scores.iter_mut().find(|(other, _)| *other == name) {
         Some((_, slot)) => *slot = value,
@@ -340,12 +396,12 @@ fn score(bytes: Bytes, scores: &mut Scores) -> Result<()> {
 }
 
 /// A oneof's member that a message type holds, until it is known to be the last.
-enum RawContent {
+enum RawContent<'a> {
     Ready(Content),
-    Tensor(Option<Bytes>),
+    Tensor(Option<Merged<'a>>),
 }
 
-fn document(bytes: Bytes, depth: u32, budget: &mut Budget) -> Result<Document> {
+fn document(part: Part<'_>, depth: u32, budget: &mut Budget) -> Result<Document> {
     if depth > budget.limits.depth {
         return Err(DecodeError::new(format_args!(
             "documents are nested deeper than {} levels",
@@ -363,20 +419,20 @@ fn document(bytes: Bytes, depth: u32, budget: &mut Budget) -> Result<Document> {
     let mut content = RawContent::Ready(Content::None);
     let (mut embedding, mut tags, mut metadata) = (None, None, None);
     let (mut chunks, mut matches) = (Vec::new(), Vec::new());
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match tag {
             1 => doc.id = string(field).map_err(|e| e.at("id"))?,
             2 => {
-                let blob = self::bytes(field).map_err(|e| e.at("blob"))?;
-                content = RawContent::Ready(Content::Blob(blob));
+                let blob = self::part(field).map_err(|e| e.at("blob"))?;
+                content = RawContent::Ready(Content::Blob(blob.share()));
             }
             3 => {
                 let mut slot = match content {
                     RawContent::Tensor(slot) => slot,
                     RawContent::Ready(_) => None,
                 };
-                merge(&mut slot, self::bytes(field).map_err(|e| e.at("tensor"))?);
+                merge(&mut slot, self::part(field).map_err(|e| e.at("tensor"))?);
                 content = RawContent::Tensor(slot);
             }
             4 => {
@@ -397,38 +453,38 @@ fn document(bytes: Bytes, depth: u32, budget: &mut Budget) -> Result<Document> {
                     14 => (&mut chunks, "chunks"),
                     _ => (&mut matches, "matches"),
                 };
-                let nested = self::bytes(field)
-                    .and_then(|bytes| document(bytes, depth + 1, budget))
+                let nested = self::part(field)
+                    .and_then(|part| document(part, depth + 1, budget))
                     .map_err(|e| e.at(format_args!("{name}[{}]", list.len())))?;
                 list.push(Arc::new(nested));
             }
             16 => merge(
                 &mut embedding,
-                self::bytes(field).map_err(|e| e.at("embedding"))?,
+                self::part(field).map_err(|e| e.at("embedding"))?,
             ),
-            17 => merge(&mut tags, self::bytes(field).map_err(|e| e.at("tags"))?),
-            18 => self::bytes(field)
-                .and_then(|bytes| score(bytes, &mut doc.scores))
+            17 => merge(&mut tags, self::part(field).map_err(|e| e.at("tags"))?),
+            18 => self::part(field)
+                .and_then(|part| score(part, &mut doc.scores))
                 .map_err(|e| e.at("scores"))?,
-            19 => self::bytes(field)
-                .and_then(|bytes| score(bytes, &mut doc.evaluations))
+            19 => self::part(field)
+                .and_then(|part| score(part, &mut doc.evaluations))
                 .map_err(|e| e.at("evaluations"))?,
             20 => merge(
                 &mut metadata,
-                self::bytes(field).map_err(|e| e.at("_metadata"))?,
+                self::part(field).map_err(|e| e.at("_metadata"))?,
             ),
             _ => {}
         }
     }
     doc.content = match content {
         RawContent::Ready(content) => content,
-        RawContent::Tensor(bytes) => {
-            let tensor = ndarray(bytes.unwrap_or_default()).map_err(|e| e.at("tensor"))?;
+        RawContent::Tensor(merged) => {
+            let tensor = ndarray(whole(&merged)).map_err(|e| e.at("tensor"))?;
             Content::Tensor(Arc::new(tensor))
         }
     };
     doc.embedding = embedding
-        .map(|bytes| ndarray(bytes).map(Arc::new))
+        .map(|merged| ndarray(merged.part()).map(Arc::new))
         .transpose()
         .map_err(|e| e.at("embedding"))?;
     doc.tags = structure(tags).map_err(|e| e.at("tags"))?;
@@ -452,11 +508,11 @@ impl DocumentArray {
             limits,
         };
         let mut docs = Vec::new();
-        let mut reader = Reader::new(bytes);
+        let mut reader = Reader::new(Part::of(&bytes));
         while let Some((tag, field)) = reader.next().map_err(|e| DecodeError::from(e).at("docs"))? {
             if tag == 1 {
-                let doc = self::bytes(field)
-                    .and_then(|bytes| document(bytes, 1, &mut budget))
+                let doc = self::part(field)
+                    .and_then(|part| document(part, 1, &mut budget))
                     .map_err(|e| e.at(format_args!("docs[{}]", docs.len())))?;
                 docs.push(Arc::new(doc));
             }
@@ -755,13 +811,14 @@ mod tests {
     /// the message, field 1 (`docs`) of that.
     fn golden_docs(message: &'static [u8]) -> Bytes {
         let mut docs = Bytes::new();
-        let mut reader = Reader::new(Bytes::from_static(message));
+        let message = Bytes::from_static(message);
+        let mut reader = Reader::new(Part::of(&message));
         while let Some((tag, field)) = reader.next().unwrap() {
             if tag == 4 {
-                let mut data = Reader::new(bytes(field).unwrap());
+                let mut data = Reader::new(part(field).unwrap());
                 while let Some((tag, field)) = data.next().unwrap() {
                     if tag == 1 {
-                        docs = bytes(field).unwrap();
+                        docs = part(field).unwrap().share();
                     }
                 }
             }
