@@ -212,10 +212,12 @@ fn numbers(dense: &Dense) -> Option<Value> {
         if *dim == 0 {
             return None;
         }
-        values = values
-            .chunks(*dim as usize)
-            .map(|row| Value::Array(row.to_vec()))
-            .collect();
+        let mut rows = Vec::with_capacity(values.len() / *dim as usize);
+        let mut rest = values.into_iter();
+        while rest.len() > 0 {
+            rows.push(rest.by_ref().take(*dim as usize).collect());
+        }
+        values = rows;
     }
     match dense.shape() {
         [] => values.pop(),

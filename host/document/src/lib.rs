@@ -33,7 +33,7 @@ pub use live::{
 };
 pub use ndarray::{Dense, NdArray, NdArrayData, ShapeError, Sparse, item_size};
 pub use structs::{Struct, StructError};
-pub use wire::DecodeError;
+pub use wire::{DecodeError, Encoding};
 
 pub use bytes::Bytes;
 pub use bytestring::ByteString;

@@ -20,12 +20,25 @@ pub enum ShapeError {
         /// Bytes that there are.
         actual: u64,
     },
+    /// There are more dimensions than numpy knows.
+    #[error("a shape has more than {MAX_DIMS} dimensions")]
+    TooManyDimensions,
     /// The number of elements does not fit in 64 bits.
     #[error("shape {shape:?} has more elements than a 64-bit number can count")]
     Overflow {
         /// The shape as given.
         shape: Vec<u32>,
     },
+}
+
+/// The most dimensions that an array may have: numpy's own bound.
+const MAX_DIMS: usize = 64;
+
+pub(crate) fn check_dims(shape: &[u32]) -> Result<(), ShapeError> {
+    match shape.len() {
+        0..=MAX_DIMS => Ok(()),
+        _ => Err(ShapeError::TooManyDimensions),
+    }
 }
 
 /// A dense array in row-major order, whose shape fits its bytes.
@@ -44,8 +57,10 @@ impl Dense {
     /// byte order: `<f4`, `<i8`, `|u1`.
     ///
     /// # Errors
-    /// When the shape needs another number of bytes than `buffer` has.
+    /// When the shape needs another number of bytes than `buffer` has, or has more
+    /// than 64 dimensions.
     pub fn new(dtype: ByteString, shape: Vec<u32>, buffer: Bytes) -> Result<Self, ShapeError> {
+        check_dims(&shape)?;
         if let Some(size) = item_size(&dtype) {
             let needed = shape
                 .iter()
@@ -219,6 +234,9 @@ mod tests {
         );
         let error = Dense::new("<f4".into(), vec![u32::MAX; 3], bytes.clone()).unwrap_err();
         assert!(matches!(error, ShapeError::Overflow { .. }));
-        assert!(Dense::new("|O".into(), vec![7], bytes).is_ok());
+        assert!(Dense::new("|O".into(), vec![7], bytes.clone()).is_ok());
+        assert!(Dense::new("|O".into(), vec![1; 64], bytes.clone()).is_ok());
+        let error = Dense::new("|O".into(), vec![1; 65], bytes).unwrap_err();
+        assert_eq!(error, ShapeError::TooManyDimensions);
     }
 }

@@ -62,8 +62,12 @@ impl Struct {
     /// The object. A whole number becomes an integer, one that JSON has no word
     /// for (NaN, an infinity) becomes null; of a repeated key the last counts.
     pub fn to_map(&self) -> Map<String, Value> {
-        // Checked at construction, so that nothing is left to fail here.
-        read_struct(Part::of(&self.bytes), MAX_DEPTH).unwrap_or_default()
+        let mut map = Map::new();
+        match read_struct(Part::of(&self.bytes), MAX_DEPTH, &mut map) {
+            Ok(()) => map,
+            // Checked at construction, so that nothing is left to fail here.
+            Err(_) => Map::new(),
+        }
     }
 
     /// The object as JSON text.
@@ -122,22 +126,6 @@ fn wrong(what: &str) -> StructError {
     StructError::Wire(format!("{what} has the wrong wire type"))
 }
 
-/// One entry of `map<string, Value> fields = 1`.
-fn entry(part: Part<'_>) -> Result<(&str, Part<'_>), StructError> {
-    static NOTHING: Bytes = Bytes::new();
-    let (mut key, mut value) = ("", Part::of(&NOTHING));
-    let mut reader = Reader::new(part);
-    while let Some((tag, field)) = reader.next()? {
-        match (tag, field) {
-            (1, Field::Len(part)) => key = utf8(part)?,
-            (2, Field::Len(part)) => value = part,
-            (1 | 2, _) => return Err(wrong("a map entry")),
-            _ => {}
-        }
-    }
-    Ok((key, value))
-}
-
 fn utf8(part: Part<'_>) -> Result<&str, StructError> {
     std::str::from_utf8(part.bytes)
         .map_err(|_| StructError::Wire("a string is not UTF-8".to_owned()))
@@ -148,11 +136,24 @@ fn check_struct(part: Part<'_>, depth: u32) -> Result<(), StructError> {
     let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match (tag, field) {
-            (1, Field::Len(part)) => {
-                let (_, value) = entry(part)?;
-                check_value(value, depth)?;
-            }
+            (1, Field::Len(part)) => check_entry(part, depth)?,
             (1, _) => return Err(wrong("fields")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// One entry of `map<string, Value> fields = 1`.
+fn check_entry(part: Part<'_>, depth: u32) -> Result<(), StructError> {
+    let mut reader = Reader::new(part);
+    while let Some((tag, field)) = reader.next()? {
+        match (tag, field) {
+            (1, Field::Len(part)) => {
+                utf8(part)?;
+            }
+            (2, Field::Len(part)) => check_value(part, depth)?,
+            (1 | 2, _) => return Err(wrong("a map entry")),
             _ => {}
         }
     }
@@ -186,36 +187,59 @@ fn check_value(part: Part<'_>, depth: u32) -> Result<(), StructError> {
     Ok(())
 }
 
-fn read_struct(part: Part<'_>, depth: u32) -> Result<Map<String, Value>, StructError> {
+fn read_struct(
+    part: Part<'_>,
+    depth: u32,
+    map: &mut Map<String, Value>,
+) -> Result<(), StructError> {
     let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-    let mut map = Map::new();
     let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         if let (1, Field::Len(part)) = (tag, field) {
-            let (key, value) = entry(part)?;
-            map.insert(key.to_string(), read_value(value, depth)?);
+            let (mut key, mut value) = ("", Value::Null);
+            let mut entry = Reader::new(part);
+            while let Some((tag, field)) = entry.next()? {
+                match (tag, field) {
+                    (1, Field::Len(part)) => key = utf8(part)?,
+                    (2, Field::Len(part)) => value = read_value(part, depth, value)?,
+                    _ => {}
+                }
+            }
+            map.insert(key.to_owned(), value);
         }
     }
-    Ok(map)
+    Ok(())
 }
 
-fn read_value(part: Part<'_>, depth: u32) -> Result<Value, StructError> {
-    let mut value = Value::Null;
+/// Reads a value on top of what there was of it: protobuf merges a message field
+/// that occurs again, where the same member of the oneof is set.
+fn read_value(part: Part<'_>, depth: u32, before: Value) -> Result<Value, StructError> {
+    let mut value = before;
     let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         value = match (tag, field) {
             (1, _) => Value::Null,
             (2, Field::Fixed64(bits)) => number(f64::from_bits(bits)),
-            (3, Field::Len(part)) => Value::String(utf8(part)?.to_string()),
+            (3, Field::Len(part)) => Value::String(utf8(part)?.to_owned()),
             (4, Field::Varint(bits)) => Value::Bool(bits != 0),
-            (5, Field::Len(part)) => Value::Object(read_struct(part, depth)?),
+            (5, Field::Len(part)) => {
+                let mut map = match value {
+                    Value::Object(map) => map,
+                    _ => Map::new(),
+                };
+                read_struct(part, depth, &mut map)?;
+                Value::Object(map)
+            }
             (6, Field::Len(part)) => {
                 let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-                let mut values = Vec::new();
+                let mut values = match value {
+                    Value::Array(values) => values,
+                    _ => Vec::new(),
+                };
                 let mut list = Reader::new(part);
                 while let Some((tag, field)) = list.next()? {
                     if let (1, Field::Len(part)) = (tag, field) {
-                        values.push(read_value(part, depth)?);
+                        values.push(read_value(part, depth, Value::Null)?);
                     }
                 }
                 Value::Array(values)
@@ -356,6 +380,30 @@ mod tests {
         ] {
             assert_eq!(number(value).to_string(), text);
         }
+    }
+
+    #[test]
+    fn what_occurs_again_is_merged_as_protobuf_has_it() {
+        let one = Struct::from_json(r#"{"o":{"a":1,"b":1},"l":[1]}"#).unwrap();
+        let two = Struct::from_json(r#"{"o":{"b":2},"l":[2]}"#).unwrap();
+        // One after the other, a key's later entry replaces the earlier one.
+        let both = [&one.as_bytes()[..], &two.as_bytes()[..]].concat();
+        let read = Struct::decode(both.into()).unwrap();
+        assert_eq!(read.to_json(), r#"{"l":[2],"o":{"b":2}}"#);
+
+        // Within one entry, the value's occurrences are merged.
+        let message = |tag: u8, body: &[u8]| [&[tag << 3 | 2, body.len() as u8], body].concat();
+        let object = |of: &Struct| message(5, of.as_bytes());
+        let inner = |json: &str| object(&Struct::from_json(json).unwrap());
+        let value = |json: &str| message(2, &inner(json));
+        let entry = [
+            message(1, b"o"),
+            value(r#"{"a":1,"b":1}"#),
+            value(r#"{"b":2}"#),
+        ]
+        .concat();
+        let read = Struct::decode(message(1, &entry).into()).unwrap();
+        assert_eq!(read.to_json(), r#"{"o":{"a":1,"b":2}}"#);
     }
 
     #[test]

@@ -5,17 +5,19 @@
 //! values that are checked while they are read (so that a `Document` is valid
 //! when it exists), and errors that say which document and field they are about.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes};
 use bytestring::ByteString;
 use prost::encoding::{
-    WireType, decode_varint, encode_key, encode_varint, encoded_len_varint, key_len,
+    DecodeContext, WireType, decode_varint, encode_key, encode_varint, encoded_len_varint,
+    key_len, skip_field,
 };
 
 use crate::array::{Content, Document, DocumentArray, NamedScore, Scores};
-use crate::ndarray::{Dense, NdArray, NdArrayData, Sparse};
+use crate::ndarray::{Dense, NdArray, NdArrayData, Sparse, check_dims};
 use crate::{Limits, Struct};
 
 /// What is wrong with the bytes at one place.
@@ -24,6 +26,7 @@ pub(crate) enum Fault {
     Truncated,
     Varint,
     Key,
+    Group,
 }
 
 impl fmt::Display for Fault {
@@ -32,6 +35,7 @@ impl fmt::Display for Fault {
             Fault::Truncated => "the bytes end in the middle of a value",
             Fault::Varint => "a number has more than 64 bits",
             Fault::Key => "a field has no valid tag and wire type",
+            Fault::Group => "a group of unknown fields is malformed",
         })
     }
 }
@@ -65,6 +69,8 @@ pub(crate) enum Field<'a> {
     Fixed64(u64),
     Fixed32(u32),
     Len(Part<'a>),
+    /// Fields between two keys: proto2's form, which no field of docarray has.
+    Group,
 }
 
 /// Reads the fields of one message.
@@ -114,7 +120,16 @@ impl<'a> Reader<'a> {
                 })
             }
             1 | 5 => return Err(Fault::Truncated),
-            // Groups were gone from protobuf before docarray began.
+            3 => {
+                skip_field(
+                    WireType::StartGroup,
+                    tag,
+                    &mut self.rest,
+                    DecodeContext::default(),
+                )
+                .map_err(|_| Fault::Group)?;
+                Field::Group
+            }
             _ => return Err(Fault::Key),
         };
         Ok(Some((tag, field)))
@@ -182,8 +197,13 @@ type Result<T, E = DecodeError> = std::result::Result<T, E>;
 /// What is left of the [`Limits`] while decoding.
 struct Budget {
     documents: u64,
+    scores: u64,
     limits: Limits,
 }
+
+/// Scores and evaluations of all documents of one message. An empty one takes 4
+/// bytes of it and over 100 of memory.
+const MAX_SCORES: u64 = 1_000_000;
 
 fn part(field: Field<'_>) -> Result<Part<'_>> {
     match field {
@@ -217,18 +237,20 @@ fn float(field: Field<'_>) -> Result<f32> {
     }
 }
 
-fn uint32s(field: Field<'_>, out: &mut Vec<u32>) -> Result<()> {
+/// The dimensions of a shape, of which there are not more than an array may have.
+fn dims(field: Field<'_>, shape: &mut Vec<u32>) -> Result<()> {
     match field {
         Field::Len(part) => {
             let mut packed = part.bytes;
             while !packed.is_empty() {
-                out.push(decode_varint(&mut packed).map_err(|_| Fault::Truncated)? as u32);
+                shape.push(decode_varint(&mut packed).map_err(|_| Fault::Truncated)? as u32);
+                check_dims(shape).map_err(DecodeError::new)?;
             }
             Ok(())
         }
         single => {
-            out.push(uint32(single)?);
-            Ok(())
+            shape.push(uint32(single)?);
+            check_dims(shape).map_err(DecodeError::new)
         }
     }
 }
@@ -254,6 +276,38 @@ fn floats(field: Field<'_>, out: &mut Vec<f32>) -> Result<()> {
 
 /// A message field that occurs twice stands for its occurrences merged, which
 /// for the encoded form is one after the other.
+#[derive(Default)]
+struct Merging<'a> {
+    first: Option<Part<'a>>,
+    /// All of them, once there are several.
+    all: Vec<u8>,
+}
+
+impl<'a> Merging<'a> {
+    fn add(&mut self, more: Part<'a>) {
+        match self.first {
+            None => self.first = Some(more),
+            Some(first) => {
+                if self.all.is_empty() {
+                    self.all.extend_from_slice(first.bytes);
+                }
+                self.all.extend_from_slice(more.bytes);
+            }
+        }
+    }
+
+    /// `None` where the field did not occur.
+    fn end(self) -> Option<Merged<'a>> {
+        let first = self.first?;
+        Some(if self.all.is_empty() {
+            Merged::One(first)
+        } else {
+            Merged::Many(self.all.into())
+        })
+    }
+}
+
+/// A message field with all its occurrences.
 enum Merged<'a> {
     One(Part<'a>),
     Many(Bytes),
@@ -268,21 +322,15 @@ impl Merged<'_> {
     }
 }
 
-fn merge<'a>(slot: &mut Option<Merged<'a>>, more: Part<'a>) {
-    *slot = Some(match slot.take() {
-        None => Merged::One(more),
-        Some(first) => Merged::Many([first.part().bytes, more.bytes].concat().into()),
-    });
-}
-
 /// The merged message, empty where the field did not occur.
-fn whole<'a>(slot: &'a Option<Merged<'_>>) -> Part<'a> {
+fn whole<'a>(merged: &'a Option<Merged<'_>>) -> Part<'a> {
     static NOTHING: Bytes = Bytes::new();
-    slot.as_ref().map_or(Part::of(&NOTHING), Merged::part)
+    merged.as_ref().map_or(Part::of(&NOTHING), Merged::part)
 }
 
-fn structure(merged: Option<Merged<'_>>) -> Result<Option<Struct>> {
-    merged
+fn structure(merging: Merging<'_>) -> Result<Option<Struct>> {
+    merging
+        .end()
         .map(|merged| Struct::decode(merged.part().share()).map_err(DecodeError::new))
         .transpose()
 }
@@ -293,7 +341,7 @@ fn dense(part: Part<'_>) -> Result<Dense> {
     while let Some((tag, field)) = reader.next()? {
         match tag {
             1 => buffer = self::part(field).map_err(|e| e.at("buffer"))?.share(),
-            2 => uint32s(field, &mut shape).map_err(|e| e.at("shape"))?,
+            2 => dims(field, &mut shape).map_err(|e| e.at("shape"))?,
             3 => dtype = string(field).map_err(|e| e.at("dtype"))?,
             _ => {}
         }
@@ -302,57 +350,61 @@ fn dense(part: Part<'_>) -> Result<Dense> {
 }
 
 fn sparse(part: Part<'_>) -> Result<Sparse> {
-    let (mut indices, mut values, mut shape) = (None, None, Vec::new());
+    let (mut indices, mut values) = (Merging::default(), Merging::default());
+    let mut shape = Vec::new();
     let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match tag {
-            1 => merge(&mut indices, self::part(field)?),
-            2 => merge(&mut values, self::part(field)?),
-            3 => uint32s(field, &mut shape).map_err(|e| e.at("shape"))?,
+            1 => indices.add(self::part(field)?),
+            2 => values.add(self::part(field)?),
+            3 => dims(field, &mut shape).map_err(|e| e.at("shape"))?,
             _ => {}
         }
     }
     Ok(Sparse {
-        indices: dense(whole(&indices)).map_err(|e| e.at("indices"))?,
-        values: dense(whole(&values)).map_err(|e| e.at("values"))?,
+        indices: dense(whole(&indices.end())).map_err(|e| e.at("indices"))?,
+        values: dense(whole(&values.end())).map_err(|e| e.at("values"))?,
         shape,
     })
 }
 
 fn ndarray(part: Part<'_>) -> Result<NdArray> {
     enum Raw<'a> {
-        Dense(Option<Merged<'a>>),
-        Sparse(Option<Merged<'a>>),
+        None,
+        Dense(Merging<'a>),
+        Sparse(Merging<'a>),
     }
-    let (mut raw, mut cls_name, mut parameters) = (None, ByteString::new(), None);
+    let (mut raw, mut cls_name) = (Raw::None, ByteString::new());
+    let mut parameters = Merging::default();
     let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match tag {
+            // A oneof: the last member counts, and is merged with itself alone.
             1 => {
-                let mut slot = match raw {
-                    Some(Raw::Dense(slot)) => slot,
-                    _ => None,
+                let mut merging = match raw {
+                    Raw::Dense(merging) => merging,
+                    _ => Merging::default(),
                 };
-                merge(&mut slot, self::part(field)?);
-                raw = Some(Raw::Dense(slot));
+                merging.add(self::part(field)?);
+                raw = Raw::Dense(merging);
             }
             2 => {
-                let mut slot = match raw {
-                    Some(Raw::Sparse(slot)) => slot,
-                    _ => None,
+                let mut merging = match raw {
+                    Raw::Sparse(merging) => merging,
+                    _ => Merging::default(),
                 };
-                merge(&mut slot, self::part(field)?);
-                raw = Some(Raw::Sparse(slot));
+                merging.add(self::part(field)?);
+                raw = Raw::Sparse(merging);
             }
             3 => cls_name = string(field).map_err(|e| e.at("cls_name"))?,
-            4 => merge(&mut parameters, self::part(field)?),
+            4 => parameters.add(self::part(field)?),
             _ => {}
         }
     }
     let data = match raw {
-        None => None,
-        Some(Raw::Dense(merged)) => Some(NdArrayData::Dense(dense(whole(&merged))?)),
-        Some(Raw::Sparse(merged)) => Some(NdArrayData::Sparse(sparse(whole(&merged))?)),
+        Raw::None => None,
+        Raw::Dense(merging) => Some(NdArrayData::Dense(dense(whole(&merging.end()))?)),
+        Raw::Sparse(merging) => Some(NdArrayData::Sparse(sparse(whole(&merging.end()))?)),
     };
     Ok(NdArray {
         data,
@@ -376,29 +428,46 @@ fn named_score(part: Part<'_>) -> Result<NamedScore> {
     Ok(score)
 }
 
-fn score(part: Part<'_>, scores: &mut Scores) -> Result<()> {
-    let (mut name, mut value) = (ByteString::new(), None);
+/// One entry of a `map<string, NamedScoreProto>`.
+fn score(part: Part<'_>) -> Result<(ByteString, NamedScore)> {
+    let (mut name, mut value) = (ByteString::new(), Merging::default());
     let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
         match tag {
             1 => name = string(field)?,
-            2 => value = Some(Merged::One(self::part(field)?)),
+            2 => value.add(self::part(field)?),
             _ => {}
         }
     }
-    let value = named_score(whole(&value)).map_err(|e| e.at(format_args!("{:?}", &*name)))?;
-    // A map: of a repeated key the last counts.
-    match scores.iter_mut().find(|(other, _)| *other == name) {
-        Some((_, slot)) => *slot = value,
-        None => scores.push((name, value)),
+    let value =
+        named_score(whole(&value.end())).map_err(|e| e.at(format_args!("{:?}", &*name)))?;
+    Ok((name, value))
+}
+
+/// The entries of a map: of a repeated key the last value counts, and stands
+/// where the key stood first.
+fn last_of_each(entries: Scores) -> Scores {
+    if entries.len() < 2 {
+        return entries;
     }
-    Ok(())
+    let mut places = HashMap::with_capacity(entries.len());
+    let mut kept: Scores = Vec::with_capacity(entries.len());
+    for (name, score) in entries {
+        match places.get(&name).and_then(|place: &usize| kept.get_mut(*place)) {
+            Some((_, slot)) => *slot = score,
+            None => {
+                places.insert(name.clone(), kept.len());
+                kept.push((name, score));
+            }
+        }
+    }
+    kept
 }
 
 /// A oneof's member that a message type holds, until it is known to be the last.
 enum RawContent<'a> {
     Ready(Content),
-    Tensor(Option<Merged<'a>>),
+    Tensor(Merging<'a>),
 }
 
 fn document(part: Part<'_>, depth: u32, budget: &mut Budget) -> Result<Document> {
@@ -417,7 +486,8 @@ fn document(part: Part<'_>, depth: u32, budget: &mut Budget) -> Result<Document>
 
     let mut doc = Document::default();
     let mut content = RawContent::Ready(Content::None);
-    let (mut embedding, mut tags, mut metadata) = (None, None, None);
+    let (mut embedding, mut tags) = (Merging::default(), Merging::default());
+    let mut metadata = Merging::default();
     let (mut chunks, mut matches) = (Vec::new(), Vec::new());
     let mut reader = Reader::new(part);
     while let Some((tag, field)) = reader.next()? {
@@ -428,12 +498,12 @@ fn document(part: Part<'_>, depth: u32, budget: &mut Budget) -> Result<Document>
                 content = RawContent::Ready(Content::Blob(blob.share()));
             }
             3 => {
-                let mut slot = match content {
-                    RawContent::Tensor(slot) => slot,
-                    RawContent::Ready(_) => None,
+                let mut merging = match content {
+                    RawContent::Tensor(merging) => merging,
+                    RawContent::Ready(_) => Merging::default(),
                 };
-                merge(&mut slot, self::part(field).map_err(|e| e.at("tensor"))?);
-                content = RawContent::Tensor(slot);
+                merging.add(self::part(field).map_err(|e| e.at("tensor"))?);
+                content = RawContent::Tensor(merging);
             }
             4 => {
                 let text = string(field).map_err(|e| e.at("text"))?;
@@ -458,35 +528,40 @@ fn document(part: Part<'_>, depth: u32, budget: &mut Budget) -> Result<Document>
                     .map_err(|e| e.at(format_args!("{name}[{}]", list.len())))?;
                 list.push(Arc::new(nested));
             }
-            16 => merge(
-                &mut embedding,
-                self::part(field).map_err(|e| e.at("embedding"))?,
-            ),
-            17 => merge(&mut tags, self::part(field).map_err(|e| e.at("tags"))?),
-            18 => self::part(field)
-                .and_then(|part| score(part, &mut doc.scores))
-                .map_err(|e| e.at("scores"))?,
-            19 => self::part(field)
-                .and_then(|part| score(part, &mut doc.evaluations))
-                .map_err(|e| e.at("evaluations"))?,
-            20 => merge(
-                &mut metadata,
-                self::part(field).map_err(|e| e.at("_metadata"))?,
-            ),
+            16 => embedding.add(self::part(field).map_err(|e| e.at("embedding"))?),
+            17 => tags.add(self::part(field).map_err(|e| e.at("tags"))?),
+            18 | 19 => {
+                let (scores, name) = match tag {
+                    18 => (&mut doc.scores, "scores"),
+                    _ => (&mut doc.evaluations, "evaluations"),
+                };
+                budget.scores = budget.scores.checked_sub(1).ok_or_else(|| {
+                    DecodeError::new(format_args!(
+                        "the message holds more than {MAX_SCORES} scores and evaluations"
+                    ))
+                    .at(name)
+                })?;
+                let entry = self::part(field).and_then(score).map_err(|e| e.at(name))?;
+                scores.push(entry);
+            }
+            20 => metadata.add(self::part(field).map_err(|e| e.at("_metadata"))?),
             _ => {}
         }
     }
     doc.content = match content {
         RawContent::Ready(content) => content,
-        RawContent::Tensor(merged) => {
-            let tensor = ndarray(whole(&merged)).map_err(|e| e.at("tensor"))?;
+        RawContent::Tensor(merging) => {
+            let tensor = ndarray(whole(&merging.end())).map_err(|e| e.at("tensor"))?;
             Content::Tensor(Arc::new(tensor))
         }
     };
     doc.embedding = embedding
+        .end()
         .map(|merged| ndarray(merged.part()).map(Arc::new))
         .transpose()
         .map_err(|e| e.at("embedding"))?;
+    doc.scores = last_of_each(std::mem::take(&mut doc.scores));
+    doc.evaluations = last_of_each(std::mem::take(&mut doc.evaluations));
     doc.tags = structure(tags).map_err(|e| e.at("tags"))?;
     doc.metadata = structure(metadata).map_err(|e| e.at("_metadata"))?;
     doc.chunks = DocumentArray::from(chunks);
@@ -505,6 +580,7 @@ impl DocumentArray {
     pub fn decode_within(bytes: Bytes, limits: Limits) -> Result<Self, DecodeError> {
         let mut budget = Budget {
             documents: limits.documents,
+            scores: MAX_SCORES,
             limits,
         };
         let mut docs = Vec::new();
@@ -528,19 +604,42 @@ impl DocumentArray {
         DocumentArray::decode_within(bytes, Limits::default())
     }
 
-    /// Bytes that [`encode`](Self::encode) writes.
-    pub fn encoded_len(&self) -> usize {
-        self.iter()
-            .map(|doc| message_len(1, document_len(doc)))
-            .sum()
+    /// Prepares the documents to be written as a `docarray.DocumentArrayProto`.
+    pub fn encoding(&self) -> Encoding<'_> {
+        let mut lens = Vec::with_capacity(usize::try_from(self.total()).unwrap_or(0));
+        let len = documents_len(1, self, &mut lens);
+        Encoding {
+            docs: self,
+            lens,
+            len,
+        }
+    }
+}
+
+/// Documents about to be written. A nested message is written behind its length,
+/// so that each length is found once, here, however deep its document lies.
+#[derive(Debug)]
+pub struct Encoding<'a> {
+    docs: &'a DocumentArray,
+    /// Of every document, in the order of writing.
+    lens: Vec<usize>,
+    len: usize,
+}
+
+impl Encoding<'_> {
+    /// Bytes that [`write`](Self::write) writes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no documents, and so no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.docs.is_empty()
     }
 
     /// Writes a `docarray.DocumentArrayProto`.
-    pub fn encode(&self, out: &mut impl BufMut) {
-        for doc in self.iter() {
-            put_message(1, document_len(doc), out);
-            write_document(doc, out);
-        }
+    pub fn write(&self, out: &mut impl BufMut) {
+        put_documents(1, self.docs, &mut self.lens.iter(), out);
     }
 }
 
@@ -718,20 +817,38 @@ fn put_scores(tag: u32, scores: &Scores, out: &mut impl BufMut) {
     }
 }
 
-fn documents_len(tag: u32, docs: &DocumentArray) -> usize {
+/// Bytes of all documents as field `tag`. Notes the length of each in `lens`,
+/// before those of the documents nested in it.
+fn documents_len(tag: u32, docs: &DocumentArray, lens: &mut Vec<usize>) -> usize {
     docs.iter()
-        .map(|doc| message_len(tag, document_len(doc)))
+        .map(|doc| {
+            let place = lens.len();
+            lens.push(0);
+            let len = document_len(doc, lens);
+            if let Some(noted) = lens.get_mut(place) {
+                *noted = len;
+            }
+            message_len(tag, len)
+        })
         .sum()
 }
 
-fn put_documents(tag: u32, docs: &DocumentArray, out: &mut impl BufMut) {
+/// Takes the lengths that [`documents_len`] noted.
+fn put_documents(
+    tag: u32,
+    docs: &DocumentArray,
+    lens: &mut std::slice::Iter<'_, usize>,
+    out: &mut impl BufMut,
+) {
     for doc in docs.iter() {
-        put_message(tag, document_len(doc), out);
-        write_document(doc, out);
+        // One was noted for each.
+        let len = lens.next().copied().unwrap_or_default();
+        put_message(tag, len, out);
+        write_document(doc, lens, out);
     }
 }
 
-fn document_len(doc: &Document) -> usize {
+fn document_len(doc: &Document, lens: &mut Vec<usize>) -> usize {
     let content = match &doc.content {
         Content::None => 0,
         Content::Blob(blob) => message_len(2, blob.len()),
@@ -742,6 +859,8 @@ fn document_len(doc: &Document) -> usize {
         0 => 0,
         count => message_len(13, count * 4),
     };
+    // In the order of writing.
+    let nested = documents_len(14, &doc.chunks, lens) + documents_len(15, &doc.matches, lens);
     content
         + location
         + bytes_len(1, doc.id.as_bytes())
@@ -753,8 +872,7 @@ fn document_len(doc: &Document) -> usize {
         + bytes_len(10, doc.modality.as_bytes())
         + bytes_len(11, doc.mime_type.as_bytes())
         + float_len(12, doc.offset)
-        + documents_len(14, &doc.chunks)
-        + documents_len(15, &doc.matches)
+        + nested
         + doc
             .embedding
             .as_ref()
@@ -765,7 +883,11 @@ fn document_len(doc: &Document) -> usize {
         + struct_len(20, doc.metadata.as_ref())
 }
 
-fn write_document(doc: &Document, out: &mut impl BufMut) {
+fn write_document(
+    doc: &Document,
+    lens: &mut std::slice::Iter<'_, usize>,
+    out: &mut impl BufMut,
+) {
     put_bytes(1, doc.id.as_bytes(), out);
     match &doc.content {
         Content::None => {}
@@ -790,8 +912,8 @@ fn write_document(doc: &Document, out: &mut impl BufMut) {
             out.put_f32_le(*value);
         }
     }
-    put_documents(14, &doc.chunks, out);
-    put_documents(15, &doc.matches, out);
+    put_documents(14, &doc.chunks, lens, out);
+    put_documents(15, &doc.matches, lens, out);
     if let Some(array) = &doc.embedding {
         put_message(16, ndarray_len(array), out);
         write_ndarray(array, out);
@@ -828,8 +950,9 @@ mod tests {
 
     fn encode(docs: &DocumentArray) -> Bytes {
         let mut out = BytesMut::new();
-        docs.encode(&mut out);
-        assert_eq!(out.len(), docs.encoded_len());
+        let encoding = docs.encoding();
+        encoding.write(&mut out);
+        assert_eq!(out.len(), encoding.len());
         out.freeze()
     }
 
@@ -927,5 +1050,116 @@ mod tests {
             r#"{"a":true,"b":true}"#
         );
         assert_eq!(doc.content, Content::Blob(Bytes::from_static(b"y")));
+    }
+
+    /// Quadratic in either of these, the test would run for an hour.
+    #[test]
+    fn what_a_hostile_message_repeats_is_read_in_one_pass() {
+        const MANY: usize = 500_000;
+        let tags = Struct::from_json(&format!(r#"{{"a":"{}"}}"#, "x".repeat(8 << 20))).unwrap();
+        let mut doc = Vec::new();
+        put_struct(17, Some(&tags), &mut doc);
+        for _ in 0..MANY {
+            put_set_bytes(17, b"", &mut doc);
+        }
+        for name in 0..MANY {
+            let mut entry = Vec::new();
+            put_bytes(1, name.to_string().as_bytes(), &mut entry);
+            put_set_bytes(18, &entry, &mut doc);
+        }
+        let mut wire = Vec::new();
+        put_set_bytes(1, &doc, &mut wire);
+        let docs = DocumentArray::decode(wire.into()).unwrap();
+        assert_eq!(docs.get(0).unwrap().tags, Some(tags));
+    }
+
+    #[test]
+    fn scores_are_a_map_and_their_number_is_bounded() {
+        let entry = |name: &str, value: f32| {
+            let mut score = Vec::new();
+            put_float(1, value, &mut score);
+            let mut entry = Vec::new();
+            put_bytes(1, name.as_bytes(), &mut entry);
+            put_set_bytes(2, &score, &mut entry);
+            let mut out = Vec::new();
+            put_set_bytes(18, &entry, &mut out);
+            out
+        };
+        let decode = |doc: &[u8]| {
+            let mut wire = Vec::new();
+            put_set_bytes(1, doc, &mut wire);
+            DocumentArray::decode(wire.into())
+        };
+        let doc = [entry("a", 1.0), entry("b", 2.0), entry("a", 3.0)].concat();
+        let docs = decode(&doc).unwrap();
+        let scores = docs.get(0).unwrap().scores.iter();
+        let scores: Vec<_> = scores.map(|(name, score)| (&**name, score.value)).collect();
+        assert_eq!(scores, [("a", 3.0), ("b", 2.0)]);
+
+        let mut empty = Vec::new();
+        put_set_bytes(19, b"", &mut empty);
+        let error = decode(&empty.repeat(1_000_001)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "docs[0].evaluations: the message holds more than 1000000 scores and evaluations"
+        );
+    }
+
+    #[test]
+    fn dimensions_are_bounded() {
+        let mut dense = Vec::new();
+        put_set_bytes(2, &[1; 65], &mut dense);
+        put_bytes(3, b"|O", &mut dense);
+        let mut tensor = Vec::new();
+        put_set_bytes(1, &dense, &mut tensor);
+        let mut doc = Vec::new();
+        put_set_bytes(3, &tensor, &mut doc);
+        let mut wire = Vec::new();
+        put_set_bytes(1, &doc, &mut wire);
+        assert_eq!(
+            DocumentArray::decode(wire.into()).unwrap_err().to_string(),
+            "docs[0].tensor.shape: a shape has more than 64 dimensions"
+        );
+    }
+
+    #[test]
+    fn unknown_fields_are_skipped_groups_too() {
+        // Field 30 as a varint, field 31 as a group that holds another.
+        let unknown = [0xf0, 1, 7, 0xfb, 1, 0x0b, 0x08, 1, 0x0c, 0xfc, 1];
+        let mut doc = unknown.to_vec();
+        put_bytes(1, b"id", &mut doc);
+        let mut wire = Vec::new();
+        put_set_bytes(1, &doc, &mut wire);
+        let docs = DocumentArray::decode(wire.into()).unwrap();
+        assert_eq!(docs.get(0).unwrap().id, "id");
+        let error = DocumentArray::decode(Bytes::from_static(&[0x0a, 2, 0xfb, 1])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "docs[0]: a group of unknown fields is malformed"
+        );
+    }
+
+    #[test]
+    fn lengths_are_those_of_their_documents_at_every_depth() {
+        fn tree(depth: usize) -> DocumentArray {
+            (0..3)
+                .map(|index| Document {
+                    id: "i".repeat(depth * 100 + index).into(),
+                    chunks: if depth > 0 && index != 1 {
+                        tree(depth - 1)
+                    } else {
+                        DocumentArray::new()
+                    },
+                    matches: if depth > 0 && index != 0 {
+                        tree(depth - 1)
+                    } else {
+                        DocumentArray::new()
+                    },
+                    ..Document::default()
+                })
+                .collect()
+        }
+        let docs = tree(4);
+        assert_eq!(DocumentArray::decode(encode(&docs)).unwrap(), docs);
     }
 }

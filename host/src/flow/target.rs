@@ -12,6 +12,9 @@ pub enum Target {
     Pattern(Box<Regex>),
 }
 
+/// Bytes of a pattern: room for the names of many executors.
+const MAX_PATTERN: usize = 4096;
+
 /// A `target_executor` that is not a regular expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("target_executor is not a regular expression this gateway knows: {0}")]
@@ -24,6 +27,14 @@ impl Target {
     /// # Errors
     /// When it is not one.
     pub fn parse(pattern: &str) -> Result<Target, TargetError> {
+        // A regular expression is parsed whole before its size is looked at, at
+        // about 100 times its own.
+        if pattern.len() > MAX_PATTERN {
+            return Err(TargetError(format!(
+                "it is {} bytes long, and {MAX_PATTERN} are the most",
+                pattern.len()
+            )));
+        }
         // Nearly always a name is given; compiling costs more than the rest of
         // a request.
         if pattern
@@ -81,5 +92,11 @@ mod tests {
         for pattern in ["(", "[", "(?=x)", r"(a)\1", "((((a{100}){100}){100}){100})"] {
             assert!(Target::parse(pattern).is_err(), "{pattern}");
         }
+        let error = Target::parse(&".".repeat(5000)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "target_executor is not a regular expression this gateway knows: it is 5000 bytes \
+             long, and 4096 are the most"
+        );
     }
 }

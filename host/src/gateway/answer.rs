@@ -18,6 +18,10 @@ use crate::flow::{Failure, Flow, GATEWAY, Hop, Parameters, Request};
 const NO_ENDPOINT: &str =
     "the request names no endpoint (header.exec_endpoint); only default handlers can have run";
 
+/// Bytes of a request's parameters. They are opened for every request, and the
+/// shortest values take 16 times their bytes then.
+const MAX_PARAMETERS: usize = 16 << 20;
+
 /// Takes a frame through the flow.
 ///
 /// A frame whose header can be read is always answered. One where that fails is
@@ -25,7 +29,11 @@ const NO_ENDPOINT: &str =
 pub(super) async fn answer(flow: &Flow, frame: Bytes) -> Result<Answer, FrameError> {
     let start = SystemTime::now();
     let (mut header, decoded) = match Incoming::decode(frame) {
-        Ok(incoming) => (incoming.header.clone(), request(incoming)),
+        Ok(mut incoming) => {
+            let header = std::mem::take(&mut incoming.header);
+            let decoded = request(&header, incoming);
+            (header, decoded)
+        }
         Err(mut error) => match error.header.take() {
             // Bytes that merely begin like a header name no request.
             Some(header) if !header.request_id.is_empty() => {
@@ -71,9 +79,19 @@ impl Unreadable {
 }
 
 /// What the flow is asked, and the parameters as they came.
-fn request(incoming: Incoming) -> Result<(Request, Option<Bytes>), Unreadable> {
+fn request(
+    header: &HeaderProto,
+    incoming: Incoming,
+) -> Result<(Request, Option<Bytes>), Unreadable> {
     let raw = incoming.parameters;
     let parameters = match &raw {
+        Some(bytes) if bytes.len() > MAX_PARAMETERS => {
+            return Err(Unreadable::new(format_args!(
+                "its parameters are {} bytes long, and {MAX_PARAMETERS} are the most; data belongs \
+                 into documents",
+                bytes.len()
+            )));
+        }
         Some(bytes) => Struct::decode(bytes.clone())
             .map(|parameters| Parameters::from(parameters.to_map()))
             .map_err(|error| Unreadable::new(format_args!("parameters: {error}")))?,
@@ -91,11 +109,10 @@ fn request(incoming: Incoming) -> Result<(Request, Option<Bytes>), Unreadable> {
         parameters: raw.clone(),
         ..unreadable
     })?;
-    let header = incoming.header;
     let request = Request {
         id: Arc::default(),
-        endpoint: Arc::from(header.exec_endpoint.unwrap_or_default()),
-        target: header.target_executor.unwrap_or_default(),
+        endpoint: Arc::from(header.exec_endpoint.as_deref().unwrap_or_default()),
+        target: header.target_executor.clone().unwrap_or_default(),
         parameters,
         docs,
     };

@@ -17,7 +17,7 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use super::proto::{HeaderProto, RouteProto};
-use crate::document::{DocumentArray, Struct};
+use crate::document::{DocumentArray, Encoding, Struct};
 use crate::flow::RESULTS;
 
 /// Field numbers of `DataRequestProto`.
@@ -36,9 +36,17 @@ pub(crate) struct Incoming {
     pub(crate) header: HeaderProto,
     /// An encoded `google.protobuf.Struct`.
     pub(crate) parameters: Option<Bytes>,
+    /// The first [`MAX_ROUTES`]. A request has none that would matter.
     pub(crate) routes: Vec<Bytes>,
     pub(crate) data: Data,
 }
+
+/// One for the gateway and one for each executor are what an answer has.
+const MAX_ROUTES: usize = 1000;
+
+/// Bytes of a header. It holds names, and of an answer an error's traceback; the
+/// shortest strings take 12 times their bytes once they are read.
+const MAX_HEADER: usize = 4 << 20;
 
 /// The documents of a `DataRequestProto`.
 #[derive(Debug, Clone, Default)]
@@ -65,57 +73,117 @@ impl Incoming {
     /// Takes a frame apart. Zero bytes are a request without anything.
     pub(crate) fn decode(frame: Bytes) -> Result<Incoming, FrameError> {
         let mut message = Incoming::default();
-        let mut seen_header = false;
-        match message.read(frame, &mut seen_header) {
-            Ok(()) => Ok(message),
+        let mut parts = Parts::default();
+        match message.read(frame, &mut parts) {
+            Ok(()) => {
+                message.parameters = parts.parameters.end();
+                message.data = match parts.pickle {
+                    true => Data::Pickle,
+                    false => parts.docs.end().map_or(Data::None, Data::Docs),
+                };
+                Ok(message)
+            }
             Err(reason) => Err(FrameError {
-                header: seen_header.then(|| Box::new(message.header)),
+                header: parts.header.then(|| Box::new(message.header)),
                 reason,
             }),
         }
     }
 
-    fn read(&mut self, mut frame: Bytes, seen_header: &mut bool) -> Result<(), String> {
+    fn read(&mut self, mut frame: Bytes, parts: &mut Parts) -> Result<(), String> {
         while let Some((tag, field)) = next(&mut frame)? {
             match tag {
                 HEADER => {
+                    let header = bytes_of("header", field)?;
+                    parts.header_len += header.len();
+                    if parts.header_len > MAX_HEADER {
+                        return Err(format!(
+                            "the header is longer than {MAX_HEADER} bytes; data belongs into \
+                             documents or parameters"
+                        ));
+                    }
                     // A field that is repeated is merged: so protobuf has it.
                     self.header
-                        .merge(bytes_of("header", field)?)
+                        .merge(header)
                         .map_err(|error| format!("header: {error}"))?;
-                    *seen_header = true;
+                    parts.header = true;
                 }
-                PARAMETERS => {
-                    let more = bytes_of("parameters", field)?;
-                    self.parameters = Some(joined(self.parameters.take(), more));
+                PARAMETERS => parts.parameters.add(bytes_of("parameters", field)?),
+                ROUTES => {
+                    let route = bytes_of("routes", field)?;
+                    if self.routes.len() < MAX_ROUTES {
+                        self.routes.push(route);
+                    }
                 }
-                ROUTES => self.routes.push(bytes_of("routes", field)?),
-                DATA => self.read_data(bytes_of("data", field)?)?,
+                DATA => parts.read_data(bytes_of("data", field)?)?,
                 _ => {}
             }
         }
         Ok(())
     }
+}
 
+/// What of a message can occur again while it is read.
+#[derive(Default)]
+struct Parts {
+    /// Whether there was a header that could be read.
+    header: bool,
+    header_len: usize,
+    parameters: Merging,
+    docs: Merging,
+    /// Whether the data's last member was a pickle.
+    pickle: bool,
+}
+
+impl Parts {
     fn read_data(&mut self, mut data: Bytes) -> Result<(), String> {
         while let Some((tag, field)) = next(&mut data)? {
             match tag {
                 DOCS => {
                     let more = bytes_of("data.docs", field)?;
-                    let before = match std::mem::take(&mut self.data) {
-                        Data::Docs(docs) => Some(docs),
-                        _ => None,
-                    };
-                    self.data = Data::Docs(joined(before, more));
+                    if std::mem::take(&mut self.pickle) {
+                        self.docs = Merging::default();
+                    }
+                    self.docs.add(more);
                 }
                 DOCS_BYTES => {
                     bytes_of("data.docs_bytes", field)?;
-                    self.data = Data::Pickle;
+                    self.pickle = true;
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+}
+
+/// A message field that occurs again: the encoding of its occurrences merged is
+/// their encodings in a row. One alone stays a slice of the frame.
+#[derive(Default)]
+struct Merging {
+    first: Option<Bytes>,
+    /// All of them, once there are several.
+    all: Vec<u8>,
+}
+
+impl Merging {
+    fn add(&mut self, more: Bytes) {
+        match &self.first {
+            None => self.first = Some(more),
+            Some(first) => {
+                if self.all.is_empty() {
+                    self.all.extend_from_slice(first);
+                }
+                self.all.extend_from_slice(&more);
+            }
+        }
+    }
+
+    fn end(self) -> Option<Bytes> {
+        match self.all.is_empty() {
+            true => self.first,
+            false => Some(self.all.into()),
+        }
     }
 }
 
@@ -143,19 +211,6 @@ fn next(buf: &mut Bytes) -> Result<Option<(u32, Option<Bytes>)>, String> {
 
 fn bytes_of(name: &str, field: Option<Bytes>) -> Result<Bytes, String> {
     field.ok_or_else(|| format!("{name} has the wrong wire type"))
-}
-
-/// The encoding of two messages merged is both encodings in a row.
-fn joined(before: Option<Bytes>, more: Bytes) -> Bytes {
-    match before {
-        Some(before) if !before.is_empty() => {
-            let mut both = BytesMut::with_capacity(before.len() + more.len());
-            both.put(before);
-            both.put(more);
-            both.freeze()
-        }
-        _ => more,
-    }
 }
 
 /// The parameters of an answer: those of the request, byte for byte, but for
@@ -211,11 +266,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Bytes that [`encode`](Self::encode) writes, and of those the ones of
-    /// `data` and `data.docs`.
-    fn lens(&self) -> (usize, usize, usize) {
-        let docs = self.docs.as_ref().map_or(0, DocumentArray::encoded_len);
-        let data = message_len(DOCS, docs);
+    /// Writes the message. `reserve` is told beforehand how many bytes it takes.
+    fn encode<B: BufMut>(&self, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
+        let docs = self.docs.as_ref().map(DocumentArray::encoding);
+        let data_len = |docs: &Encoding<'_>| message_len(DOCS, docs.len());
         let total = message_len(HEADER, self.header.encoded_len())
             + self
                 .parameters
@@ -226,18 +280,11 @@ impl Answer {
                 .iter()
                 .map(|route| message_len(ROUTES, route.encoded_len()))
                 .sum::<usize>()
-            + self.docs.as_ref().map_or(0, |_| message_len(DATA, data));
-        (total, data, docs)
-    }
+            + docs
+                .as_ref()
+                .map_or(0, |docs| message_len(DATA, data_len(docs)));
+        reserve(out, total);
 
-    /// Writes the message into gRPC's send buffer.
-    fn encode(&self, out: &mut EncodeBuf<'_>) {
-        let (total, data, docs_len) = self.lens();
-        out.reserve(total);
-        self.write(out, data, docs_len);
-    }
-
-    fn write(&self, out: &mut impl BufMut, data: usize, docs_len: usize) {
         put_head(HEADER, self.header.encoded_len(), out);
         self.header.encode_raw(out);
         if let Some(parameters) = &self.parameters {
@@ -248,10 +295,10 @@ impl Answer {
             put_head(ROUTES, route.encoded_len(), out);
             route.encode_raw(out);
         }
-        if let Some(docs) = &self.docs {
-            put_head(DATA, data, out);
-            put_head(DOCS, docs_len, out);
-            docs.encode(out);
+        if let Some(docs) = &docs {
+            put_head(DATA, data_len(docs), out);
+            put_head(DOCS, docs.len(), out);
+            docs.write(out);
         }
     }
 }
@@ -290,7 +337,7 @@ impl Encoder for RawCodec {
     type Error = Status;
 
     fn encode(&mut self, answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        answer.encode(out);
+        answer.encode(out, EncodeBuf::reserve);
         Ok(())
     }
 }
@@ -311,10 +358,9 @@ mod tests {
     use serde_json::json;
 
     fn encoded(answer: &Answer) -> Bytes {
-        let (total, data, docs) = answer.lens();
-        let mut out = BytesMut::new();
-        answer.write(&mut out, data, docs);
-        assert_eq!(out.len(), total, "the length told beforehand");
+        let (mut out, mut told) = (BytesMut::new(), 0);
+        answer.encode(&mut out, |_, total| told = total);
+        assert_eq!(out.len(), told, "the length told beforehand");
         out.freeze()
     }
 
@@ -394,6 +440,55 @@ mod tests {
             panic!("no documents")
         };
         assert_eq!(DocumentArray::decode(docs).unwrap().len(), 4);
+    }
+
+    /// Quadratic, the test would run for an hour.
+    #[test]
+    fn what_a_hostile_message_repeats_is_read_in_one_pass() {
+        let mut frame = encoded(&full()).to_vec();
+        let docs = DocumentArray::from_texts(["x".repeat(8 << 20)]);
+        frame.extend_from_slice(&encoded(&Answer {
+            docs: Some(docs),
+            ..full()
+        }));
+        // Field 10, which neither a Struct nor a DocumentArrayProto has.
+        let parameters = [0x12, 2, 0x50, 0];
+        let data = [0x22, 4, 0x0a, 2, 0x50, 0];
+        let routes = [0x1a, 0];
+        for _ in 0..500_000 {
+            frame.extend_from_slice(&parameters);
+            frame.extend_from_slice(&data);
+            frame.extend_from_slice(&routes);
+        }
+        let read = Incoming::decode(frame.into()).unwrap();
+        assert_eq!(read.routes.len(), MAX_ROUTES);
+        assert_eq!(
+            Struct::decode(read.parameters.unwrap()).unwrap().to_map(),
+            map(json!({"k": 1}))
+        );
+        let Data::Docs(docs) = read.data else {
+            panic!("no documents")
+        };
+        assert_eq!(DocumentArray::decode(docs).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn of_documents_and_a_pickle_the_last_counts() {
+        let docs = DocumentArray::from_texts(["x"]);
+        let docs = encoded(&Answer {
+            docs: Some(docs),
+            ..Answer::default()
+        });
+        let pickle = [0x22, 3, 0x12, 1, b'p'];
+        let read = |frame: Vec<u8>| Incoming::decode(frame.into()).unwrap().data;
+        assert!(matches!(
+            read([&docs[..], &pickle].concat()),
+            Data::Pickle
+        ));
+        let Data::Docs(read) = read([&docs[..], &pickle, &docs].concat()) else {
+            panic!("no documents")
+        };
+        assert_eq!(DocumentArray::decode(read).unwrap().len(), 1);
     }
 
     #[test]

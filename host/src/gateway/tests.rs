@@ -172,7 +172,7 @@ fn field(tag: u32, bytes: &[u8]) -> Vec<u8> {
 fn documents<const N: usize>(texts: [&str; N]) -> Vec<u8> {
     let docs = DocumentArray::from_texts(texts);
     let mut out = Vec::new();
-    docs.encode(&mut out);
+    docs.encoding().write(&mut out);
     out
 }
 

@@ -232,11 +232,10 @@ pub(crate) fn run(executor: &Path, options: &Options) {
             documents,
             "wasm-flow-document",
             |count| {
-                let mut out = BytesMut::with_capacity(docs.encoded_len());
+                let mut out = BytesMut::with_capacity(docs.encoding().len());
                 repeat(count, || {
                     out.clear();
-                    black_box(docs.encoded_len());
-                    docs.encode(&mut out);
+                    docs.encoding().write(&mut out);
                 })
             },
         ));
