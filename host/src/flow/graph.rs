@@ -32,6 +32,7 @@ pub struct Graph {
     nodes: Vec<Node>,
     order: Vec<usize>,
     walk: Vec<usize>,
+    is_chain: bool,
 }
 
 /// Why needs do not make a graph.
@@ -96,7 +97,14 @@ impl Graph {
         }
         let order = order(&nodes)?;
         let walk = walk(&nodes);
-        Ok(Graph { nodes, order, walk })
+        let mut graph = Graph {
+            nodes,
+            order,
+            walk,
+            is_chain: false,
+        };
+        graph.is_chain = graph.chain().is_empty();
+        Ok(graph)
     }
 
     /// The executors, in the order that they were given in.
@@ -122,6 +130,11 @@ impl Graph {
             .enumerate()
             .filter(|(_, node)| node.successors.is_empty())
             .map(|(index, _)| index)
+    }
+
+    /// Whether each executor but the last sends to one, and each needs one.
+    pub fn is_chain(&self) -> bool {
+        self.is_chain
     }
 
     /// Where this graph is more than a chain.

@@ -1,8 +1,8 @@
 //! A request's way through the graph.
 //!
-//! Each node is a future over its predecessors' outputs, so branches run at the
-//! same time and the scheduler does not change when joins come: [`gather`] is
-//! where several inputs become one.
+//! In a chain one node is visited after the other. Where there are branches, each
+//! node is a future over its predecessors' outputs, so that they run at the same
+//! time: [`gather`] is where several inputs become one.
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -77,8 +77,22 @@ pub(super) async fn run(
     run.finish(output)
 }
 
-/// Makes a future of every node and waits for the ones where the flow ends.
+/// Takes the request through all nodes.
 async fn schedule(run: &Run<'_>, entry: Output) -> Output {
+    if !run.graph.is_chain() {
+        return branches(run, entry).await;
+    }
+    let mut output = entry;
+    for &index in run.graph.order() {
+        if let Some(node) = run.graph.nodes().get(index) {
+            output = run.visit(index, node, vec![output]).await;
+        }
+    }
+    output
+}
+
+/// Makes a future of every node and waits for the ones where the flow ends.
+async fn branches(run: &Run<'_>, entry: Output) -> Output {
     let graph = run.graph;
     let mut nodes: Vec<Option<Shared<BoxFuture<'_, Output>>>> = vec![None; graph.nodes().len()];
     for &index in graph.order() {

@@ -1,12 +1,15 @@
 //! One `JinaRPC/Call`: a stream of frames in, a stream of answers out.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures::stream::{FuturesOrdered, FuturesUnordered, Stream};
-use tokio::task::{JoinError, JoinHandle};
+use futures::FutureExt as _;
+use futures::stream::{FuturesOrdered, FuturesUnordered, Stream, StreamExt as _};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tonic::{Code, Status, Streaming};
 
 use super::answer::answer;
@@ -28,15 +31,19 @@ pub(super) struct CallOptions {
 
 /// The answers to a stream of frames.
 ///
-/// Every request runs in a task of its own. Nothing is read while `prefetch`
-/// requests are in flight or wait to be taken by the client, which is how a
-/// slow client or flow holds a fast sender back. Dropping this drops them all.
+/// Requests run in tasks of their own, not in the connection's: they go on, and
+/// their time is kept, when the client does not read. Nothing is read while
+/// `prefetch` requests are in flight or wait to be taken by the client, which is
+/// how a slow client or flow holds a fast sender back. Dropping this drops them
+/// all.
 pub(super) struct CallStream {
     flow: Flow,
     options: CallOptions,
     /// `None` once there is nothing more to read.
     input: Option<Streaming<Bytes>>,
     running: Running,
+    /// The task that the small requests share, once there was one.
+    lane: Option<Lane>,
     /// How many messages were read.
     read: u64,
     /// How many more may be read, once the gateway is being stopped.
@@ -74,9 +81,14 @@ impl Running {
     }
 }
 
-/// A request in a task of its own, which is given up when this is dropped.
+/// What became of a request.
+type Answered = Result<Answer, FrameError>;
+
+/// A request in flight.
 struct Task {
-    handle: JoinHandle<Result<Answer, FrameError>>,
+    answer: oneshot::Receiver<Answered>,
+    /// The task of a large request, which is given up when this is dropped.
+    alone: Option<AbortHandle>,
     /// Which message of the stream it is, from 1.
     number: u64,
 }
@@ -86,26 +98,78 @@ impl Future for Task {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let number = self.number;
-        Poll::Ready(match ready!(Pin::new(&mut self.handle).poll(cx)) {
+        Poll::Ready(match ready!(Pin::new(&mut self.answer).poll(cx)) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Status::invalid_argument(short(&format!(
                 "message {number} of this call is {error}"
             )))),
-            Err(error) => Err(lost(number, &error)),
+            // Only a panic drops the other end.
+            Err(_) => Err(Status::internal(format!(
+                "the gateway lost message {number} of this call"
+            ))),
         })
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.handle.abort();
+        if let Some(task) = &self.alone {
+            task.abort();
+        }
     }
 }
 
-fn lost(number: u64, error: &JoinError) -> Status {
-    Status::internal(format!(
-        "the gateway lost message {number} of this call: {error}"
-    ))
+/// Requests up to this many bytes share a task. A task for each costs more than
+/// such a request is worth, and scatters over the cores answers that could leave
+/// in one write.
+const SMALL: usize = 16 << 10;
+
+/// The task of a stream's small requests. It ends with this value.
+struct Lane {
+    frames: mpsc::UnboundedSender<(Bytes, oneshot::Sender<Answered>)>,
+    task: AbortHandle,
+}
+
+impl Lane {
+    fn new(flow: Flow) -> Lane {
+        let (frames, inbox) = mpsc::unbounded_channel();
+        Lane {
+            frames,
+            task: tokio::spawn(run_lane(flow, inbox)).abort_handle(),
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn run_lane(
+    flow: Flow,
+    mut inbox: mpsc::UnboundedReceiver<(Bytes, oneshot::Sender<Answered>)>,
+) {
+    let mut running = FuturesUnordered::new();
+    poll_fn(|cx| {
+        loop {
+            while let Poll::Ready(Some((frame, reply))) = inbox.poll_recv(cx) {
+                let work = answer(&flow, frame);
+                running.push(async {
+                    // A request that panics does not take its neighbours along.
+                    if let Ok(answered) = AssertUnwindSafe(work).catch_unwind().await {
+                        // Nobody waits where the stream is gone.
+                        drop(reply.send(answered));
+                    }
+                });
+            }
+            if !matches!(running.poll_next_unpin(cx), Poll::Ready(Some(()))) {
+                // Aborted when the stream goes.
+                return Poll::<()>::Pending;
+            }
+        }
+    })
+    .await;
 }
 
 impl CallStream {
@@ -124,6 +188,7 @@ impl CallStream {
                 Running::Unordered(FuturesUnordered::new())
             },
             options,
+            lane: None,
             read: 0,
             left: None,
             end: None,
@@ -151,11 +216,8 @@ impl CallStream {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.read += 1;
                     self.left = self.left.map(|left| left.saturating_sub(1));
-                    let flow = self.flow.clone();
-                    self.running.push(Task {
-                        handle: tokio::spawn(async move { answer(&flow, frame).await }),
-                        number: self.read,
-                    });
+                    let task = self.start(frame);
+                    self.running.push(task);
                 }
                 Poll::Ready(Some(Err(status))) => {
                     self.stop_reading(read_error(status, self.read + 1, self.options.max_message));
@@ -168,6 +230,29 @@ impl CallStream {
                 }
                 Poll::Pending => return,
             }
+        }
+    }
+
+    fn start(&mut self, frame: Bytes) -> Task {
+        let (reply, answered) = oneshot::channel();
+        let mut alone = None;
+        if frame.len() <= SMALL {
+            let lane = self
+                .lane
+                .get_or_insert_with(|| Lane::new(self.flow.clone()));
+            // The lane ends with this stream only.
+            drop(lane.frames.send((frame, reply)));
+        } else {
+            let flow = self.flow.clone();
+            let work = async move {
+                drop(reply.send(answer(&flow, frame).await));
+            };
+            alone = Some(tokio::spawn(work).abort_handle());
+        }
+        Task {
+            answer: answered,
+            alone,
+            number: self.read,
         }
     }
 
