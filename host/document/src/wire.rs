@@ -12,8 +12,8 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 use bytestring::ByteString;
 use prost::encoding::{
-    DecodeContext, WireType, decode_varint, encode_key, encode_varint, encoded_len_varint,
-    key_len, skip_field,
+    DecodeContext, WireType, decode_varint, encode_key, encode_varint, encoded_len_varint, key_len,
+    skip_field,
 };
 
 use crate::array::{Content, Document, DocumentArray, NamedScore, Scores};
@@ -439,8 +439,7 @@ fn score(part: Part<'_>) -> Result<(ByteString, NamedScore)> {
             _ => {}
         }
     }
-    let value =
-        named_score(whole(&value.end())).map_err(|e| e.at(format_args!("{:?}", &*name)))?;
+    let value = named_score(whole(&value.end())).map_err(|e| e.at(format_args!("{:?}", &*name)))?;
     Ok((name, value))
 }
 
@@ -453,7 +452,10 @@ fn last_of_each(entries: Scores) -> Scores {
     let mut places = HashMap::with_capacity(entries.len());
     let mut kept: Scores = Vec::with_capacity(entries.len());
     for (name, score) in entries {
-        match places.get(&name).and_then(|place: &usize| kept.get_mut(*place)) {
+        match places
+            .get(&name)
+            .and_then(|place: &usize| kept.get_mut(*place))
+        {
             Some((_, slot)) => *slot = score,
             None => {
                 places.insert(name.clone(), kept.len());
@@ -883,11 +885,7 @@ fn document_len(doc: &Document, lens: &mut Vec<usize>) -> usize {
         + struct_len(20, doc.metadata.as_ref())
 }
 
-fn write_document(
-    doc: &Document,
-    lens: &mut std::slice::Iter<'_, usize>,
-    out: &mut impl BufMut,
-) {
+fn write_document(doc: &Document, lens: &mut std::slice::Iter<'_, usize>, out: &mut impl BufMut) {
     put_bytes(1, doc.id.as_bytes(), out);
     match &doc.content {
         Content::None => {}

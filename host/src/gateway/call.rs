@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use tonic::{Code, Status, Streaming};
 
 use super::answer::answer;
-use super::drain::Active;
+use super::drain::{Active, Unanswered};
 use super::frame::{Answer, FrameError};
 use crate::executor::Size;
 use crate::flow::Flow;
@@ -101,7 +101,7 @@ impl Future for Task {
         Poll::Ready(match ready!(Pin::new(&mut self.answer).poll(cx)) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Status::invalid_argument(short(&format!(
-                "message {number} of this call is {error}"
+                "message {number} of this call is {error}; the messages after it are not read"
             )))),
             // Only a panic drops the other end.
             Err(_) => Err(Status::internal(format!(
@@ -119,6 +119,19 @@ impl Drop for Task {
     }
 }
 
+/// Where an answer goes.
+struct Reply {
+    sender: oneshot::Sender<Answered>,
+    _unanswered: Unanswered,
+}
+
+impl Reply {
+    fn send(self, answered: Answered) {
+        // Nobody waits where the stream is gone.
+        drop(self.sender.send(answered));
+    }
+}
+
 /// Requests up to this many bytes share a task. A task for each costs more than
 /// such a request is worth, and scatters over the cores answers that could leave
 /// in one write.
@@ -126,7 +139,7 @@ const SMALL: usize = 16 << 10;
 
 /// The task of a stream's small requests. It ends with this value.
 struct Lane {
-    frames: mpsc::UnboundedSender<(Bytes, oneshot::Sender<Answered>)>,
+    frames: mpsc::UnboundedSender<(Bytes, Reply)>,
     task: AbortHandle,
 }
 
@@ -146,10 +159,7 @@ impl Drop for Lane {
     }
 }
 
-async fn run_lane(
-    flow: Flow,
-    mut inbox: mpsc::UnboundedReceiver<(Bytes, oneshot::Sender<Answered>)>,
-) {
+async fn run_lane(flow: Flow, mut inbox: mpsc::UnboundedReceiver<(Bytes, Reply)>) {
     let mut running = FuturesUnordered::new();
     poll_fn(|cx| {
         loop {
@@ -158,8 +168,7 @@ async fn run_lane(
                 running.push(async {
                     // A request that panics does not take its neighbours along.
                     if let Ok(answered) = AssertUnwindSafe(work).catch_unwind().await {
-                        // Nobody waits where the stream is gone.
-                        drop(reply.send(answered));
+                        reply.send(answered);
                     }
                 });
             }
@@ -234,7 +243,11 @@ impl CallStream {
     }
 
     fn start(&mut self, frame: Bytes) -> Task {
-        let (reply, answered) = oneshot::channel();
+        let (sender, answered) = oneshot::channel();
+        let reply = Reply {
+            sender,
+            _unanswered: self.active.request(),
+        };
         let mut alone = None;
         if frame.len() <= SMALL {
             let lane = self
@@ -245,7 +258,7 @@ impl CallStream {
         } else {
             let flow = self.flow.clone();
             let work = async move {
-                drop(reply.send(answer(&flow, frame).await));
+                reply.send(answer(&flow, frame).await);
             };
             alone = Some(tokio::spawn(work).abort_handle());
         }
@@ -336,7 +349,7 @@ pub(super) fn options(
     let prefetch = match text("__prefetch__") {
         None => prefetch,
         Some(wanted) => match wanted.trim().parse::<usize>() {
-            Ok(wanted) if wanted > 0 => wanted.min(MOST_PREFETCH),
+            Ok(wanted) if wanted > 0 => wanted.min(prefetch.max(MOST_PREFETCH)),
             _ => {
                 return Err(Status::invalid_argument(short(&format!(
                     "the metadata `__prefetch__` is `{wanted}`; expected the number of requests \
@@ -353,20 +366,23 @@ pub(super) fn options(
     })
 }
 
-/// The most requests in flight that a client may ask for.
-const MOST_PREFETCH: usize = 1_000_000;
+/// The most requests in flight that a client may ask for, where flow.toml does not
+/// give it more by itself: what Jina gives every client.
+const MOST_PREFETCH: usize = 1000;
 
 /// Gives the flow to a unary call, which is a stream of one message.
 pub(super) async fn single(
     flow: &Flow,
     mut input: Streaming<Bytes>,
     max_message: usize,
+    active: Active,
 ) -> Result<Answer, Status> {
     let frame = input
         .message()
         .await
         .map_err(|status| read_error(status, 1, max_message))?
         .ok_or_else(|| Status::invalid_argument("the call holds no message"))?;
+    let _unanswered = active.request();
     answer(flow, frame).await.map_err(|error| {
         Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
     })

@@ -2,34 +2,51 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How often a gateway that is being stopped looks whether it is done.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Counts the calls in flight and tells them that the gateway is being stopped.
 #[derive(Debug, Clone)]
 pub(super) struct Drain {
-    state: watch::Sender<bool>,
-    active: watch::Sender<usize>,
+    stopping: watch::Sender<bool>,
+    calls: Arc<Calls>,
+}
+
+/// What is in flight.
+#[derive(Debug, Default)]
+struct Calls {
+    /// gRPC calls.
+    active: AtomicUsize,
+    /// Requests of those calls that are not answered yet. Where there are none,
+    /// the next step is the clients': to take their answers.
+    unanswered: AtomicUsize,
 }
 
 impl Drain {
     pub(super) fn new() -> Drain {
         Drain {
-            state: watch::Sender::new(false),
-            active: watch::Sender::new(0),
+            stopping: watch::Sender::new(false),
+            calls: Arc::default(),
         }
     }
 
     /// Counts a call until what is returned is dropped.
     pub(super) fn enter(&self) -> Active {
-        self.active.send_modify(|count| *count += 1);
-        let mut state = self.state.subscribe();
+        self.calls.active.fetch_add(1, Ordering::SeqCst);
+        let mut stopping = self.stopping.subscribe();
         Active {
-            active: self.active.clone(),
+            calls: Arc::clone(&self.calls),
             stopping: Box::pin(async move {
                 // An error would mean that the gateway itself is gone.
-                let _ = state.wait_for(|stopping| *stopping).await;
+                let _ = stopping.wait_for(|stopping| *stopping).await;
             }),
             stopped: false,
         }
@@ -37,20 +54,33 @@ impl Drain {
 
     /// Tells every call, and those to come, that the gateway is being stopped.
     pub(super) fn stop(&self) {
-        self.state.send_replace(true);
+        self.stopping.send_replace(true);
     }
 
-    /// Waits until no call is in flight.
-    pub(super) async fn idle(&self) {
-        let mut active = self.active.subscribe();
-        // The sender is ours, so that the channel is open.
-        let _ = active.wait_for(|count| *count == 0).await;
+    /// Waits until no call is in flight, or until those that are have waited for
+    /// their clients, and for nothing else, for `patience`. Says how many they are.
+    ///
+    /// Work is not bounded here: executors' own timeouts do that.
+    pub(super) async fn idle(&self, patience: Duration) -> usize {
+        let mut waiting_since = None;
+        loop {
+            let active = self.calls.active.load(Ordering::SeqCst);
+            if active == 0 {
+                return 0;
+            }
+            if self.calls.unanswered.load(Ordering::SeqCst) > 0 {
+                waiting_since = None;
+            } else if waiting_since.get_or_insert_with(Instant::now).elapsed() >= patience {
+                return active;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 
 /// A call in flight.
 pub(super) struct Active {
-    active: watch::Sender<usize>,
+    calls: Arc<Calls>,
     stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
     stopped: bool,
 }
@@ -64,10 +94,49 @@ impl Active {
         self.stopped = true;
         Poll::Ready(())
     }
+
+    /// Counts a request of this call until what is returned is dropped.
+    pub(super) fn request(&self) -> Unanswered {
+        self.calls.unanswered.fetch_add(1, Ordering::SeqCst);
+        Unanswered(Arc::clone(&self.calls))
+    }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.active.send_modify(|count| *count -= 1);
+        self.calls.active.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A request that is not answered yet.
+pub(super) struct Unanswered(Arc<Calls>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.unanswered.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_waited_for_and_clients_only_so_long() {
+        let drain = Drain::new();
+        let patience = Duration::from_millis(200);
+        assert_eq!(drain.idle(patience).await, 0);
+
+        let call = drain.enter();
+        let request = call.request();
+        let mut wait = std::pin::pin!(drain.idle(patience));
+        let longer = tokio::time::timeout(3 * patience, wait.as_mut()).await;
+        assert!(longer.is_err(), "work is waited for");
+
+        // The client has an answer to take, and takes it never.
+        drop(request);
+        assert_eq!(wait.await, 1);
+        drop(call);
+        assert_eq!(drain.idle(patience).await, 0);
     }
 }

@@ -481,10 +481,7 @@ mod tests {
         });
         let pickle = [0x22, 3, 0x12, 1, b'p'];
         let read = |frame: Vec<u8>| Incoming::decode(frame.into()).unwrap().data;
-        assert!(matches!(
-            read([&docs[..], &pickle].concat()),
-            Data::Pickle
-        ));
+        assert!(matches!(read([&docs[..], &pickle].concat()), Data::Pickle));
         let Data::Docs(read) = read([&docs[..], &pickle, &docs].concat()) else {
             panic!("no documents")
         };

@@ -69,14 +69,15 @@ const LISTED: [&str; 9] = [
     "grpc.health.v1.Health",
 ];
 
-/// How long a stopped gateway waits for answers to be taken by clients that
-/// have stopped reading. Executors' own `timeout` bounds the work itself.
+/// How long a stopped gateway waits for clients that have stopped reading, once
+/// their requests are answered. Executors' own `timeout` bounds the work itself.
 const DRAIN: Duration = Duration::from_secs(120);
 
-/// How long connections may take to close once every call is answered: enough
-/// for the last bytes to leave, too short for a client that only keeps its
-/// connection open to hold up the stop.
-const CLOSE: Duration = Duration::from_millis(500);
+/// How long connections may take to close once every call has ended: for the last
+/// bytes to leave. A connection with nothing left to send closes at once, so this
+/// is waited out only for a client that has stopped reading, or that asks for
+/// reflection without an end.
+const CLOSE: Duration = Duration::from_secs(30);
 
 /// A flow with a port, not serving yet.
 #[derive(Debug)]
@@ -161,6 +162,15 @@ pub enum ServeError {
     /// The gRPC server failed.
     #[error("the gRPC server failed: {0}")]
     Server(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It was stopped, and some clients did not take their answers.
+    #[error(
+        "stopped with {calls} calls cut off: their requests were answered, but the clients took \
+         nothing for {DRAIN:?}"
+    )]
+    CutOff {
+        /// gRPC calls.
+        calls: usize,
+    },
 }
 
 impl Gateway {
@@ -208,7 +218,7 @@ impl Gateway {
     /// `UNAVAILABLE`.
     ///
     /// # Errors
-    /// When the server itself fails.
+    /// When the server itself fails, or clients do not take what they asked for.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Gateway {
             listener, service, ..
@@ -216,7 +226,7 @@ impl Gateway {
         let server_error =
             |error: Box<dyn std::error::Error + Send + Sync>| ServeError::Server(error);
 
-        let (health, health_service) = tonic_health::server::health_reporter();
+        let (mut health, health_service) = tonic_health::server::health_reporter();
         for name in LISTED {
             health
                 .set_service_status(name, ServingStatus::Serving)
@@ -276,12 +286,25 @@ impl Gateway {
                 // The server ended by itself: it is the one to tell why.
                 std::future::pending::<()>().await;
             }
-            let _ = tokio::time::timeout(DRAIN, service.shared.drain.idle()).await;
-            tokio::time::sleep(CLOSE).await;
+            for name in LISTED.into_iter().chain([""]) {
+                health
+                    .set_service_status(name, ServingStatus::NotServing)
+                    .await;
+                // Ends the calls that watch it.
+                health.clear_service_status(name).await;
+            }
+            let cut_off = service.shared.drain.idle(DRAIN).await;
+            if cut_off == 0 {
+                tokio::time::sleep(CLOSE).await;
+            }
+            cut_off
         };
         tokio::select! {
             served = server => served.map_err(|error| server_error(error.into())),
-            () = drained => Ok(()),
+            calls = drained => match calls {
+                0 => Ok(()),
+                calls => Err(ServeError::CutOff { calls }),
+            },
         }
     }
 }
@@ -335,11 +358,16 @@ impl JinaSingleDataRequestRPC for JinaService {
         &self,
         request: Request<Streaming<Bytes>>,
     ) -> Result<Response<Answer>, Status> {
-        let _active = self.shared.drain.enter();
         let shared = &self.shared;
-        call::single(&shared.flow, request.into_inner(), shared.max_message)
-            .await
-            .map(Response::new)
+        let active = shared.drain.enter();
+        call::single(
+            &shared.flow,
+            request.into_inner(),
+            shared.max_message,
+            active,
+        )
+        .await
+        .map(Response::new)
     }
 }
 
@@ -356,7 +384,8 @@ impl JinaDiscoverEndpointsRPC for JinaService {
 #[async_trait]
 impl JinaGatewayDryRunRPC for JinaService {
     async fn dry_run(&self, _: Request<()>) -> Result<Response<StatusProto>, Status> {
-        let _active = self.shared.drain.enter();
+        let active = self.shared.drain.enter();
+        let _unanswered = active.request();
         let docs = DocumentArray::from_texts([""]);
         let response = self
             .shared

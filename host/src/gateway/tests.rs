@@ -53,7 +53,8 @@ impl Served {
     /// A client that sends whatever it is given.
     async fn raw(&self) -> Grpc<Channel> {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", self.address));
-        let mut grpc = Grpc::new(endpoint.unwrap().connect().await.unwrap());
+        let channel = endpoint.unwrap().connect().await.unwrap();
+        let mut grpc = Grpc::new(channel).max_decoding_message_size(64 << 20);
         grpc.ready().await.unwrap();
         grpc
     }
@@ -732,6 +733,75 @@ async fn stopping_answers_what_is_in_flight() {
         .unwrap()
         .unwrap()
         .unwrap();
+}
+
+/// An answer is larger than what the two ends keep on the way, so that most of it
+/// is still here when its call is over.
+#[tokio::test]
+async fn stopping_lets_a_slow_client_have_its_whole_answer() {
+    let mut served = Served::new(exclaiming()).await;
+    let text = "x".repeat(16 << 20);
+    let path = http::uri::PathAndQuery::from_static("/jina.JinaRPC/Call");
+    let sent = futures::stream::iter([frame("id", None, &documents([&text]))]);
+    let mut stream = served
+        .raw()
+        .await
+        .streaming(Request::new(sent), path, BytesCodec)
+        .await
+        .unwrap()
+        .into_inner();
+    // The request has to have arrived: one that is under way at a stop is not read.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    served.stop.take().unwrap().send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(!served.task.is_finished(), "the client has nothing yet");
+    let answer = stream.message().await.unwrap().unwrap();
+    assert_eq!(texts(&Incoming::decode(answer).unwrap()), [text]);
+    assert!(stream.message().await.unwrap().is_none());
+    drop(stream);
+    tokio::time::timeout(Duration::from_secs(10), served.task)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn stopping_ends_who_watches_health_and_who_is_idle() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+
+    let mut served = Served::new(exclaiming()).await;
+    let _idle = served.client().await;
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address));
+    let mut client = HealthClient::new(endpoint.unwrap().connect().await.unwrap());
+    let service = "jina.JinaRPC".to_owned();
+    let mut watch = client
+        .watch(HealthCheckRequest { service })
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status, 1);
+    served.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(watch.message().await.unwrap().unwrap().status, 2);
+    assert!(watch.message().await.unwrap().is_none());
+    tokio::time::timeout(Duration::from_secs(10), served.task)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
+
+#[test]
+fn a_client_cannot_ask_for_more_than_jina_gives_or_the_operator() {
+    let most = |configured: usize, wanted: &str| {
+        let mut metadata = tonic::metadata::MetadataMap::new();
+        metadata.insert("__prefetch__", wanted.parse().unwrap());
+        call::options(&metadata, configured, 1).unwrap().prefetch
+    };
+    assert_eq!(most(4, "7"), 7);
+    assert_eq!(most(4, "1000000"), 1000);
+    assert_eq!(most(5000, "1000000"), 5000);
 }
 
 #[tokio::test]
