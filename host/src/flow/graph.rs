@@ -17,7 +17,8 @@ pub struct Node {
     /// The executors whose documents it takes, by index. Empty: it takes the
     /// request's, from the gateway.
     pub predecessors: Vec<usize>,
-    /// Whether the gateway is named among several predecessors.
+    /// Whether it takes the request's documents, from the gateway: where it has
+    /// no predecessors, or where the gateway is named among them.
     pub from_gateway: bool,
     /// The executors that take its documents, by index. Empty: the flow ends
     /// here.
