@@ -435,14 +435,18 @@ fn dir(reader: &mut Reader, table: &Table<'_, '_>, folder: &Path) -> Option<DirG
     let guest = reader
         .string(table, "guest", "guest = \"/data\"")
         .and_then(|guest| {
-            let parts = || guest.value.split('/').skip(1);
-            if guest.value.starts_with('/') && !parts().any(|part| part == ".." || part == ".") {
+            let title = if !guest.value.starts_with('/') {
+                "the executor's path must begin with `/`"
+            } else if guest
+                .value
+                .split('/')
+                .any(|part| matches!(part, "." | ".."))
+            {
+                "the executor's path must not have `.` or `..` in it"
+            } else {
                 return Some(guest.value);
-            }
-            reader.report(
-                Problem::new(guest.span, "the executor's path must begin with `/`")
-                    .help("for example: guest = \"/data\""),
-            );
+            };
+            reader.report(Problem::new(guest.span, title).help("for example: guest = \"/data\""));
             None
         });
     let access = if table.has("access") {
