@@ -43,6 +43,8 @@ pub(super) struct ExecutorSpans {
 struct Raw {
     name: Option<At<String>>,
     needs: Option<Vec<At<String>>>,
+    /// Whether `needs` is all there: a value of the wrong type is left out of it.
+    needs_read: bool,
     needs_key: Range<usize>,
     /// None where a part of it is wrong, which has then been reported.
     entry: Option<ExecutorEntry>,
@@ -94,12 +96,14 @@ fn executor(reader: &mut Reader, table: &Table<'_, '_>, folder: &Path) -> Raw {
     let before = reader.problems.len();
     let name = name(reader, table);
     let uses = uses(reader, table, folder);
+    let before_needs = reader.problems.len();
     let needs = reader.strings(
         table,
         "needs",
         "a name or a list of names",
         "needs = [\"encode\"]",
     );
+    let needs_read = reader.problems.len() == before_needs;
     let config = config(reader, table, folder);
     let or_table = |key: &str| table.key_span(key);
     let spans = ExecutorSpans {
@@ -126,6 +130,7 @@ fn executor(reader: &mut Reader, table: &Table<'_, '_>, folder: &Path) -> Raw {
     Raw {
         name,
         needs,
+        needs_read,
         needs_key: or_table("needs"),
         entry,
         table: table.span.clone(),
@@ -496,7 +501,8 @@ fn graph(reader: &mut Reader, raws: &[Raw]) -> Option<Graph> {
     let mut needs = Vec::with_capacity(raws.len());
     for (index, raw) in raws.iter().enumerate() {
         needs.push(match &raw.needs {
-            None => vec![index.checked_sub(1)],
+            None if raw.needs_read => vec![index.checked_sub(1)],
+            None => Vec::new(),
             Some(given) => resolve(reader, raw, given, &names),
         });
     }
@@ -515,6 +521,10 @@ fn graph(reader: &mut Reader, raws: &[Raw]) -> Option<Graph> {
         }
         Err(GraphError::OutOfRange(_)) => return None,
     };
+    // With needs that could not be read, where the flow branches is guesswork.
+    if !raws.iter().all(|raw| raw.needs_read) {
+        return None;
+    }
     let branchings = graph.chain();
     for branching in &branchings {
         report_branching(reader, raws, branching);
@@ -528,7 +538,7 @@ fn resolve(
     given: &[At<String>],
     names: &[Option<&str>],
 ) -> Vec<Option<usize>> {
-    if given.is_empty() {
+    if given.is_empty() && raw.needs_read {
         reader.report(
             Problem::new(raw.needs_key.clone(), "`needs` is an empty list")
                 .help("name an executor, or \"gateway\"; without `needs`, the executor before it is meant"),
