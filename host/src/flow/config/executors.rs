@@ -41,6 +41,8 @@ pub(super) struct ExecutorSpans {
 
 /// One table as far as it could be read.
 struct Raw {
+    /// As it is written. A name that was refused is still one that `needs` of
+    /// other executors may mean.
     name: Option<At<String>>,
     needs: Option<Vec<At<String>>>,
     /// Whether `needs` is all there: a value of the wrong type is left out of it.
@@ -138,35 +140,60 @@ fn executor(reader: &mut Reader, table: &Table<'_, '_>, folder: &Path) -> Raw {
     }
 }
 
+/// The name as it is written; where it cannot be one, that has been reported.
 fn name(reader: &mut Reader, table: &Table<'_, '_>) -> Option<At<String>> {
     const EXAMPLE: &str = "name = \"encode\"";
     if !table.has("name") {
         reader.missing(table, "name", EXAMPLE);
     }
     let name = reader.string(table, "name", EXAMPLE)?;
-    if name.value == GATEWAY {
-        reader.report(
-            Problem::new(name.span, "an executor cannot be called `gateway`")
-                .help("in `needs` that name stands for the flow's entry"),
-        );
-        return None;
-    }
-    // `name/rep-0` keys results, `name__key` keys parameters.
-    let valid = name
-        .value
-        .starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && name.value.len() <= 128
-        && name
-            .value
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    if !valid {
-        reader.report(Problem::new(name.span, "not a name for an executor").help(
-            "a letter or `_` first, then letters, digits, `_`, `-` and `.`; at most 128 bytes",
-        ));
-        return None;
+    if let Err(error) = check_name(&name.value) {
+        reader.report(Problem::new(name.span.clone(), error.title()).help(error.help()));
     }
     Some(name)
+}
+
+/// Why a string cannot be an executor's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NameError {
+    Gateway,
+    Characters,
+}
+
+impl NameError {
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            NameError::Gateway => "an executor cannot be called `gateway`",
+            NameError::Characters => "not a name for an executor",
+        }
+    }
+
+    pub(super) fn help(self) -> &'static str {
+        match self {
+            NameError::Gateway => {
+                "that name stands for the flow's entry, in `needs` and in a request's routes"
+            }
+            NameError::Characters => {
+                "a letter or `_` first, then letters, digits, `_`, `-` and `.`; at most 128 bytes"
+            }
+        }
+    }
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), NameError> {
+    if name == GATEWAY {
+        return Err(NameError::Gateway);
+    }
+    // `name/rep-0` keys results, `name__key` keys parameters.
+    let valid = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.len() <= 128
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    match valid {
+        true => Ok(()),
+        false => Err(NameError::Characters),
+    }
 }
 
 fn uses(reader: &mut Reader, table: &Table<'_, '_>, folder: &Path) -> Option<At<Uses>> {
@@ -472,7 +499,8 @@ fn dir(reader: &mut Reader, table: &Table<'_, '_>, folder: &Path) -> Option<DirG
 
 fn duplicates(reader: &mut Reader, raws: &[Raw]) {
     let mut first: HashMap<&str, &At<String>> = HashMap::new();
-    for name in raws.iter().filter_map(|raw| raw.name.as_ref()) {
+    let names = raws.iter().filter_map(|raw| raw.name.as_ref());
+    for name in names.filter(|name| check_name(&name.value).is_ok()) {
         match first.get(name.value.as_str()) {
             Some(earlier) => reader.report(
                 Problem::new(
@@ -557,8 +585,9 @@ fn resolve(
         } else if let Some(index) = names.iter().position(|name| *name == Some(&need.value)) {
             resolved.push(Some(index));
         } else {
+            let names = names.iter().copied().flatten();
             let known: Vec<&str> = std::iter::once(GATEWAY)
-                .chain(names.iter().copied().flatten())
+                .chain(names.filter(|name| check_name(name).is_ok()))
                 .collect();
             let list = format!("known: {}", known.join(", "));
             reader.report(
