@@ -35,6 +35,22 @@ fn bad_usage_is_status_2() {
     }
 }
 
+/// Whatever stands in an error, a terminal does nothing about it.
+#[test]
+fn errors_are_printable() {
+    let output = wasm_flow(&["inspect", "no\u{1b}]0;title\u{7}\u{9b}2J.wasm"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        message.contains("no\u{fffd}]0;title\u{fffd}\u{fffd}2J.wasm"),
+        "{message:?}"
+    );
+    assert!(
+        !message.trim_end().contains(char::is_control),
+        "{message:?}"
+    );
+}
+
 #[test]
 fn a_failure_is_status_1_and_says_what_failed() {
     let output = wasm_flow(&["run", "no-such-flow.toml"]);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{Format, Result, build, print, terminal};
-use crate::executor::{Component, Concurrency, Runtime, RuntimeConfig, Size};
+use crate::executor::{Component, Concurrency, Runtime, RuntimeConfig, Size, printable};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -124,7 +124,42 @@ fn properties(schema: &Value) -> String {
                 .and_then(Value::as_str)
                 .map(|text| format!(": {}", text.lines().next().unwrap_or_default()))
                 .unwrap_or_default();
-            format!("  {name} ({kind}{need}){about}\n")
+            // A line end in a name would make a line of its own.
+            format!(
+                "  {}\n",
+                printable(&format!("{name} ({kind}{need}){about}"))
+            )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_a_line_a_property() {
+        let schema = json!({
+            "properties": {
+                "dimension": { "type": "integer", "description": "How many.\nMore.", "default": 3 },
+                "model": { "type": ["string", "null"] },
+            },
+            "required": ["model"],
+        });
+        assert_eq!(
+            properties(&schema),
+            "  dimension (integer, default 3): How many.\n  model (string or null, required)\n"
+        );
+    }
+
+    #[test]
+    fn a_hostile_schema_prints_nothing_that_a_terminal_acts_on() {
+        let bad = "\u{1b}]0;t\u{7}\n\u{9b}2J";
+        let schema = json!({
+            "properties": { bad: { "type": bad, "description": bad, "default": bad } },
+        });
+        let text = properties(&schema);
+        assert_eq!(text.lines().count(), 1, "{text:?}");
+        assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+    }
 }

@@ -149,11 +149,10 @@ fn dispatch(cli: Cli) -> Result<()> {
 fn tell(error: &Error) {
     match error {
         Error::Told => {}
-        Error::Problems(report) => terminal::error(&report.render(terminal::colours())),
-        Error::Config(ConfigError::Invalid(report)) => {
-            terminal::error(&report.render(terminal::colours()));
+        Error::Problems(report) | Error::Config(ConfigError::Invalid(report)) => {
+            terminal::report(report);
         }
-        error => terminal::error(&format!("error: {error}")),
+        error => terminal::error(&error.to_string()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `wasm-flow post`: a client.
 
 use futures::StreamExt as _;
-use serde_json::json;
+use serde_json::Value;
 
 use super::{Error, Format, Result, input, print, progress, terminal};
 use crate::flow::RESULTS;
@@ -66,22 +66,15 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
 /// Prints an answer; says whether it is one of success.
 fn told(answer: &PostResponse, print: print::Print, format: Format) -> bool {
     if let Some(failure) = &answer.failure {
-        terminal::error(&format!("error: {}", failure.description));
-        for line in &failure.stacks {
-            terminal::note(&format!("  {line}"));
-        }
+        print::failure(&failure.description, &failure.stacks);
         return false;
     }
     if let Some(notice) = &answer.notice {
         terminal::note(&format!("note: {notice}"));
     }
     print.documents(&answer.docs, format);
-    if let Some(results) = answer
-        .parameters
-        .get(RESULTS)
-        .filter(|results| results.as_object().is_some_and(|map| !map.is_empty()))
-    {
-        terminal::json(&json!({ RESULTS: results }));
+    if let Some(results) = answer.parameters.get(RESULTS).and_then(Value::as_object) {
+        print::results(results);
     }
     true
 }

@@ -2,12 +2,12 @@
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Format, terminal};
 use crate::document::{Content, Document, DocumentArray};
 use crate::executor::{Bindings, Component, Executor, printable};
-use crate::flow::{FlowConfig, GATEWAY};
+use crate::flow::{FlowConfig, GATEWAY, RESULTS};
 
 /// How documents are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -129,6 +129,21 @@ fn documents_table(docs: &DocumentArray) {
     terminal::line(&table.to_string());
 }
 
+/// Tells of a request that failed, with where that came from.
+pub(super) fn failure(description: &str, stacks: &[String]) {
+    terminal::error(description);
+    for line in stacks.iter().flat_map(|stack| stack.lines()) {
+        terminal::note(&format!("  {line}"));
+    }
+}
+
+/// Prints what executors returned beside documents.
+pub(super) fn results(results: &Map<String, Value>) {
+    if !results.is_empty() {
+        terminal::json(&json!({ RESULTS: results }));
+    }
+}
+
 /// What a flow serves.
 pub(super) struct Executors(Vec<Row>);
 
@@ -213,7 +228,7 @@ impl Executors {
         self.0
             .iter()
             .map(|row| {
-                let endpoints: serde_json::Map<_, _> = row
+                let endpoints: Map<_, _> = row
                     .endpoints
                     .iter()
                     .map(|(endpoint, method)| (endpoint.clone(), Value::from(method.as_str())))

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::terminal::Lines;
 use super::{Error, Format, Result, input, launch, print, progress, shutdown, terminal};
 use crate::document::DocumentArray;
-use crate::flow::{Flow, LateProblem, Parameters, Place, RESULTS, Request, Response, Started};
+use crate::flow::{Flow, LateProblem, Parameters, Place, Request, Response, Started};
 use crate::gateway::Gateway;
 
 #[derive(Debug, clap::Args)]
@@ -168,7 +168,7 @@ async fn batch(
             Ok(response) => failed += usize::from(!told(&response, args.print, format)),
             Err(error) => {
                 failed += 1;
-                terminal::error(&format!("error: a request was given up: {error}"));
+                terminal::error(&format!("a request was given up: {error}"));
             }
         });
     }
@@ -183,16 +183,10 @@ async fn batch(
 /// Prints an answer; says whether it is one of success.
 fn told(response: &Response, print: print::Print, format: Format) -> bool {
     if let Some(failure) = &response.failure {
-        terminal::error(&format!("error: {}", failure.description));
-        for line in &failure.stacks {
-            terminal::note(&format!("  {line}"));
-        }
+        print::failure(&failure.description, &failure.stacks);
         return false;
     }
     print.documents(&response.docs, format);
-    if !response.results.is_empty() {
-        let results = Value::Object(response.results.clone());
-        terminal::json(&json!({ RESULTS: results }));
-    }
+    print::results(&response.results);
     true
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 
 /// One thing that is wrong with a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +113,7 @@ impl Report {
             .problems
             .iter()
             .map(|problem| renderer.render(&[self.group(problem)]))
+            .map(|shown| shown.replace(is_c1, "\u{fffd}"))
             .collect();
         if self.problems.len() > 1 {
             shown.push(format!("{} problems in {}", self.problems.len(), self.file));
@@ -137,7 +138,8 @@ impl Report {
                 .annotations(contexts),
         );
         match &problem.help {
-            Some(help) => group.element(Level::HELP.message(help.as_str())),
+            // Names of the file are in it, and the renderer takes it as it is.
+            Some(help) => group.element(Level::HELP.message(normalize_untrusted_str(help))),
             None => group,
         }
     }
@@ -150,6 +152,12 @@ impl fmt::Display for Report {
 }
 
 impl std::error::Error for Report {}
+
+/// Whether a terminal may take this for the beginning of a command, where the
+/// renderer lets it pass: it replaces the control characters of ASCII only.
+fn is_c1(c: char) -> bool {
+    matches!(c, '\u{80}'..='\u{9f}')
+}
 
 /// Keeps a span inside the file and on the first line it covers, so that a
 /// multi-line table is not printed whole.

@@ -184,6 +184,25 @@ fn problems_found_later_have_a_place_too() {
     assert_eq!(places, [(2, 1), (3, 1), (5, 8)]);
 }
 
+/// What an executor says when it does not start stands in a report.
+#[test]
+fn a_report_does_nothing_to_a_terminal() {
+    let dir = Dir::new("terminal");
+    let config = dir
+        .parse("[flow]\nname = \"\u{9b}2J\"\n[[executors]]\nname = \"a\"\nuses = \"a.wasm\" # \u{9b}2J\n")
+        .unwrap();
+    let report = config.report([LateProblem {
+        place: Place::Uses(0),
+        title: "a\u{1b}]0;t\u{7}\u{9b}2J".into(),
+        help: Some("b\u{1b}]0;t\u{7}\u{9b}2J".into()),
+    }]);
+    let shown = report.to_string();
+    assert!(
+        !shown.contains(|c: char| c.is_control() && c != '\n'),
+        "{shown:?}"
+    );
+}
+
 #[test]
 fn a_file_that_is_not_there() {
     let error = FlowConfig::load("nowhere/flow.toml").unwrap_err();
