@@ -51,6 +51,29 @@ fn errors_are_printable() {
     );
 }
 
+/// `serve` takes what flow.toml takes.
+#[test]
+fn serve_refuses_what_a_flow_refuses() {
+    for (args, reason) in [
+        (&["--memory", "8GiB"][..], "at most 4 GiB"),
+        (&["--memory", "0B"], "at least 1 MiB"),
+        (&["--replicas", "0"], "a whole number from 1 to 1024"),
+        (&["--replicas", "1025"], "a whole number from 1 to 1024"),
+        (&["--name", "gateway"], "stands for the flow's entry"),
+        (&["--name", "a b"], "not a name for an executor"),
+        (&["--host", "a:1"], "not a host name or an IP address"),
+        (
+            &["--uses-request", "/a=x", "--uses-request", "/a=y"],
+            "`/a` to `x` and to `y`",
+        ),
+    ] {
+        let output = wasm_flow(&[&["serve", "nowhere.wasm"], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains(reason), "{args:?}: {message}");
+    }
+}
+
 #[test]
 fn a_failure_is_status_1_and_says_what_failed() {
     let output = wasm_flow(&["run", "no-such-flow.toml"]);

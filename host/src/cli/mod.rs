@@ -96,6 +96,9 @@ enum Error {
     /// Requests failed, and each was told of when it did.
     #[error("{failed} of {total} requests failed")]
     Requests { failed: usize, total: usize },
+    /// The command line contradicts itself.
+    #[error("{0}")]
+    Usage(String),
     #[error("the scheduler cannot be started: {0}")]
     Scheduler(std::io::Error),
     /// Already told, as a result in JSON.
@@ -105,6 +108,15 @@ enum Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl Error {
+    fn status(&self) -> u8 {
+        match self {
+            Error::Usage(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
 /// Runs the command that the process was started with. Exit status: 0, 1 for a
 /// failure, 2 for bad usage.
 pub fn main() -> ExitCode {
@@ -113,7 +125,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell(&error);
-            ExitCode::FAILURE
+            error.status().into()
         }
     }
 }

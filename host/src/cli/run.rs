@@ -10,7 +10,9 @@ use serde_json::json;
 use super::terminal::Lines;
 use super::{Error, Format, Result, input, launch, print, progress, shutdown, terminal};
 use crate::document::DocumentArray;
-use crate::flow::{Flow, LateProblem, Parameters, Place, Request, Response, Started};
+use crate::flow::{
+    Flow, GatewayConfig, LateProblem, Parameters, Place, Request, Response, Started,
+};
 use crate::gateway::Gateway;
 
 #[derive(Debug, clap::Args)]
@@ -19,7 +21,7 @@ pub(super) struct Args {
     #[arg(default_value = "flow.toml")]
     flow: PathBuf,
     /// The address to listen on, over the file's.
-    #[arg(long, conflicts_with = "on")]
+    #[arg(long, conflicts_with = "on", value_parser = GatewayConfig::parse_host)]
     host: Option<String>,
     /// The port to listen on, over the file's; 0 takes any free one.
     #[arg(long, conflicts_with = "on")]

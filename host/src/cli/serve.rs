@@ -1,6 +1,7 @@
 //! `wasm-flow serve`: one executor alone, answering like a flow of one.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,9 +10,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::terminal::Lines;
-use super::{Format, Result, launch, print, run, shutdown};
+use super::{Error, Format, Result, launch, print, run, shutdown};
 use crate::executor::{Executor, ExecutorConfig, Limits, Runtime, RuntimeConfig};
-use crate::flow::{Flow, GatewayConfig, Graph, Stage, Uses, parse_duration, parse_size};
+use crate::flow::{ExecutorEntry, Flow, GatewayConfig, Graph, Stage, Uses, parse_duration};
 use crate::gateway::Gateway;
 
 #[derive(Debug, clap::Args)]
@@ -19,10 +20,10 @@ pub(super) struct Args {
     /// A component, or an executor's folder, which is built first.
     component: PathBuf,
     /// The executor's name, in routes, results and output.
-    #[arg(long, default_value = "executor")]
+    #[arg(long, default_value = "executor", value_parser = ExecutorEntry::parse_name)]
     name: String,
     /// The address to listen on.
-    #[arg(long, default_value = "127.0.0.1")]
+    #[arg(long, default_value = "127.0.0.1", value_parser = GatewayConfig::parse_host)]
     host: String,
     /// The port to listen on; 0 takes any free one.
     #[arg(long, default_value_t = 12345)]
@@ -37,13 +38,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "ENDPOINT=METHOD", value_parser = binding)]
     uses_request: Vec<(String, String)>,
     /// How many instances share the requests.
-    #[arg(long, default_value = "1")]
+    #[arg(long, default_value = "1", value_parser = ExecutorEntry::parse_replicas)]
     replicas: NonZeroU32,
     /// The wall-clock bound of a call: 500ms, 10s, 2m.
     #[arg(long, value_parser = parse_duration)]
     timeout: Option<Duration>,
     /// The bound on memory: 64MiB, 1GiB.
-    #[arg(long, value_parser = parse_size)]
+    #[arg(long, value_parser = ExecutorEntry::parse_memory)]
     memory: Option<u64>,
 }
 
@@ -53,7 +54,29 @@ fn binding(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "write /endpoint=method".to_owned())
 }
 
+/// As in a table of flow.toml, each endpoint is named once.
+fn bindings(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>> {
+    let mut bindings = BTreeMap::new();
+    for (endpoint, method) in given {
+        match bindings.entry(endpoint) {
+            Entry::Vacant(free) => {
+                free.insert(method);
+            }
+            Entry::Occupied(taken) => {
+                return Err(Error::Usage(format!(
+                    "--uses-request sends `{}` to `{}` and to `{method}`; leave one of them out",
+                    taken.key(),
+                    taken.get(),
+                )));
+            }
+        }
+    }
+    Ok(bindings)
+}
+
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
+    // Before anything is built.
+    let uses_requests = bindings(args.uses_request)?;
     let runtime = Runtime::new(RuntimeConfig::default())?;
     let uses = match args.component.is_dir() {
         true => Uses::Folder(args.component.clone()),
@@ -64,14 +87,11 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     let config = ExecutorConfig {
         uses_with: args.uses_with.unwrap_or_default(),
         uses_metas: args.uses_metas.unwrap_or_default(),
-        uses_requests: args.uses_request.into_iter().collect::<BTreeMap<_, _>>(),
+        uses_requests,
         replicas: args.replicas,
         timeout: args.timeout.unwrap_or(defaults.timeout),
         limits: Limits {
-            memory: args
-                .memory
-                .unwrap_or(defaults.limits.memory)
-                .min(Limits::MAX_MEMORY),
+            memory: args.memory.unwrap_or(defaults.limits.memory),
             ..defaults.limits
         },
         ..defaults

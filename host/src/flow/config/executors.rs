@@ -301,7 +301,8 @@ fn config(reader: &mut Reader, table: &Table<'_, '_>, folder: &Path) -> Executor
     if let Some(requests) = uses_requests(reader, table) {
         config.uses_requests = requests;
     }
-    if let Some(replicas) = reader.integer(table, "replicas", 1..=1024, "replicas = 2") {
+    let most = u64::from(ExecutorEntry::MAX_REPLICAS);
+    if let Some(replicas) = reader.integer(table, "replicas", 1..=most, "replicas = 2") {
         config.replicas = u32::try_from(replicas)
             .ok()
             .and_then(NonZeroU32::new)
@@ -359,15 +360,13 @@ fn limits(reader: &mut Reader, table: &Table<'_, '_>, config: &mut ExecutorConfi
         return;
     };
     reader.known_keys(&limits, &["memory", "concurrency"]);
-    let memory = |text: &str| match parse_size(text)? {
-        bytes if bytes < 1 << 20 => Err("at least 1 MiB: less holds no executor".to_owned()),
-        bytes if bytes > Limits::MAX_MEMORY => {
-            Err("at most 4 GiB: a component's memory has 32-bit addresses".to_owned())
-        }
-        bytes => Ok(bytes),
-    };
-    if let Some(memory) = reader.parsed(&limits, "memory", "a size", "memory = \"256MiB\"", memory)
-    {
+    if let Some(memory) = reader.parsed(
+        &limits,
+        "memory",
+        "a size",
+        "memory = \"256MiB\"",
+        parse_memory,
+    ) {
         config.limits.memory = memory;
     }
     if let Some(concurrency) =
@@ -377,6 +376,16 @@ fn limits(reader: &mut Reader, table: &Table<'_, '_>, config: &mut ExecutorConfi
             .ok()
             .and_then(NonZeroU32::new)
             .unwrap_or(config.limits.concurrency);
+    }
+}
+
+pub(super) fn parse_memory(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        bytes if bytes < 1 << 20 => Err("at least 1 MiB: less holds no executor".to_owned()),
+        bytes if bytes > Limits::MAX_MEMORY => {
+            Err("at most 4 GiB: a component's memory has 32-bit addresses".to_owned())
+        }
+        bytes => Ok(bytes),
     }
 }
 

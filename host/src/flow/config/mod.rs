@@ -15,7 +15,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +50,45 @@ pub struct ExecutorEntry {
     pub uses: Uses,
     /// How it is started.
     pub config: ExecutorConfig,
+}
+
+// What the command line takes of the same values is held to the same bounds.
+impl ExecutorEntry {
+    /// The most instances that may share an executor's requests.
+    pub(crate) const MAX_REPLICAS: u32 = 1024;
+
+    /// Reads an executor's `name`.
+    ///
+    /// # Errors
+    /// A sentence for a person, when it cannot be one.
+    pub(crate) fn parse_name(text: &str) -> Result<String, String> {
+        match executors::check_name(text) {
+            Ok(()) => Ok(text.to_owned()),
+            Err(error) => Err(format!("{}: {}", error.title(), error.help())),
+        }
+    }
+
+    /// Reads a number of `replicas`.
+    ///
+    /// # Errors
+    /// A sentence for a person, when it is none, or out of bounds.
+    pub(crate) fn parse_replicas(text: &str) -> Result<NonZeroU32, String> {
+        text.parse()
+            .ok()
+            .filter(|replicas: &NonZeroU32| replicas.get() <= ExecutorEntry::MAX_REPLICAS)
+            .ok_or_else(|| {
+                let most = ExecutorEntry::MAX_REPLICAS;
+                format!("expected a whole number from 1 to {most}")
+            })
+    }
+
+    /// Reads a bound on `memory`.
+    ///
+    /// # Errors
+    /// A sentence for a person, when it is no size, or no executor could have it.
+    pub(crate) fn parse_memory(text: &str) -> Result<u64, String> {
+        executors::parse_memory(text)
+    }
 }
 
 /// What an executor is made from. Paths are as seen from the working directory.
@@ -92,6 +131,23 @@ impl Default for GatewayConfig {
             port: 54321,
             prefetch: NonZeroUsize::MIN.saturating_add(999),
             max_message: 256 << 20,
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// Reads a `host`.
+    ///
+    /// # Errors
+    /// A sentence for a person, when it is something else.
+    pub(crate) fn parse_host(text: &str) -> Result<String, String> {
+        match is_host(text) {
+            true => Ok(text.to_owned()),
+            false => Err(
+                "not a host name or an IP address; for example: 127.0.0.1 for this machine \
+                 alone, 0.0.0.0 for every network; the port is given apart"
+                    .to_owned(),
+            ),
         }
     }
 }
