@@ -74,6 +74,25 @@ fn serve_refuses_what_a_flow_refuses() {
     }
 }
 
+/// What serving a flow would not look at is not passed over.
+#[test]
+fn what_only_a_batch_takes_needs_on() {
+    for args in [
+        &["--text", "hello"][..],
+        &["--input", "texts.txt"],
+        &["--input", "texts.txt", "--input-format", "text"],
+        &["--request-size", "7"],
+        &["--parameters", "{}"],
+        &["--target", "a"],
+        &["--print", "table"],
+    ] {
+        let output = wasm_flow(&[&["run"], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains("--on <ENDPOINT>"), "{args:?}: {message}");
+    }
+}
+
 #[test]
 fn a_failure_is_status_1_and_says_what_failed() {
     let output = wasm_flow(&["run", "no-such-flow.toml"]);

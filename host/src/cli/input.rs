@@ -8,28 +8,29 @@ use serde_json::{Map, Value};
 
 use crate::document::{Document, DocumentArray};
 
-/// Where documents come from, as `run --on` and `post` take it.
+/// Where documents come from, as `run --on` and `post` take it. Without `--on`,
+/// which is the commands' own, none of it would be looked at.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A file of documents: text, one a line, or JSON lines; `-` is standard
     /// input.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "on")]
     input: Option<PathBuf>,
     /// How the file is to be read.
-    #[arg(long, value_enum, default_value_t, requires = "input")]
+    #[arg(long, value_enum, default_value_t, requires_all = ["on", "input"])]
     input_format: InputFormat,
     /// A document with this text; may be given several times.
-    #[arg(long, value_name = "TEXT", conflicts_with = "input")]
+    #[arg(long, value_name = "TEXT", requires = "on", conflicts_with = "input")]
     text: Vec<String>,
     /// Documents in one request.
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", requires = "on", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     request_size: u32,
     /// Parameters for the executors, as a JSON object.
-    #[arg(long, value_name = "JSON", value_parser = object)]
+    #[arg(long, value_name = "JSON", requires = "on", value_parser = object)]
     parameters: Option<Map<String, Value>>,
     /// Only the executors whose name begins with what this regular expression
     /// matches.
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", requires = "on")]
     target: Option<String>,
 }
 
