@@ -54,10 +54,11 @@ pub(super) enum InputError {
         file: String,
         source: std::io::Error,
     },
-    #[error("{file}:{line}: {reason}")]
+    /// `at` is a line, with a column where one is known.
+    #[error("{file}:{at}: {reason}")]
     Line {
         file: String,
-        line: usize,
+        at: String,
         reason: String,
     },
 }
@@ -123,11 +124,11 @@ fn read(path: &Path, format: InputFormat) -> Result<Vec<Document>, InputError> {
         InputFormat::Text => false,
         InputFormat::Jsonl => true,
     };
-    parse(&text, jsonl).map_err(|(line, reason)| InputError::Line { file, line, reason })
+    parse(&text, jsonl).map_err(|(at, reason)| InputError::Line { file, at, reason })
 }
 
-/// The documents, or the line that is none, counted from 1.
-fn parse(text: &str, jsonl: bool) -> Result<Vec<Document>, (usize, String)> {
+/// The documents, or the place of what is none, counted from 1, and why.
+fn parse(text: &str, jsonl: bool) -> Result<Vec<Document>, (String, String)> {
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
@@ -135,12 +136,26 @@ fn parse(text: &str, jsonl: bool) -> Result<Vec<Document>, (usize, String)> {
             if !jsonl {
                 return Ok(Document::from_text(line));
             }
-            let value = serde_json::from_str(line).map_err(|error| error.to_string());
-            value
-                .and_then(|value| Document::from_json(&value).map_err(|error| error.to_string()))
-                .map_err(|reason| (index + 1, reason))
+            let number = index + 1;
+            let value = serde_json::from_str(line).map_err(|error| {
+                let (column, reason) = told(&error, line);
+                (format!("{number}:{column}"), reason)
+            })?;
+            Document::from_json(&value).map_err(|error| (number.to_string(), error.to_string()))
         })
         .collect()
+}
+
+/// The column of an error in a line, in characters, and the error without the
+/// place that it has in its own words: there the line is always the first.
+fn told(error: &serde_json::Error, line: &str) -> (usize, String) {
+    let column = line
+        .get(..error.column().saturating_sub(1))
+        .map_or(error.column(), |before| before.chars().count() + 1);
+    let whole = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let reason = whole.strip_suffix(&place).unwrap_or(&whole);
+    (column, reason.to_owned())
 }
 
 #[cfg(test)]
@@ -154,9 +169,21 @@ mod tests {
         assert_eq!(texts, ["a", "  b "]);
         let docs = parse("{\"text\": \"a\"}\n\n{\"id\": \"x\"}", true).unwrap();
         assert_eq!((docs[0].text(), &*docs[1].id), ("a", "x"));
-        let (line, reason) = parse("{}\n{\"txt\": 1}", true).unwrap_err();
-        assert_eq!(line, 2);
+        let (at, reason) = parse("{}\n{\"txt\": 1}", true).unwrap_err();
+        assert_eq!(at, "2");
         assert!(reason.starts_with("txt: no such field"), "{reason}");
-        assert_eq!(parse("{", true).unwrap_err().0, 1);
+    }
+
+    #[test]
+    fn what_is_no_json_has_a_column() {
+        for (text, at, reason) in [
+            ("{}\n\n{\"text\": }", "3:10", "expected value"),
+            ("{\"text\": \"ä🎉\" x}", "1:15", "expected `,` or `}`"),
+            ("{", "1:1", "EOF while parsing an object"),
+            ("[1, 2] 3", "1:8", "trailing characters"),
+        ] {
+            let error = parse(text, true).unwrap_err();
+            assert_eq!(error, (at.to_owned(), reason.to_owned()), "{text}");
+        }
     }
 }
