@@ -94,6 +94,26 @@ fn what_only_a_batch_takes_needs_on() {
 }
 
 #[test]
+fn new_refuses_names_that_could_not_run() {
+    let long = "a".repeat(129);
+    for (name, reason) in [
+        ("gateway", "stands for the flow's entry"),
+        (long.as_str(), "at most 128 bytes"),
+        ("std", "cannot be built"),
+        ("wasm_flow_sdk", "cannot be built"),
+        ("No-Crate", "is no name for a crate"),
+    ] {
+        let folder = std::env::temp_dir().join(format!("wasm-flow-new-{}", std::process::id()));
+        let path = folder.to_string_lossy();
+        let output = wasm_flow(&["new", name, "--path", &path]);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains(reason), "{name}: {message}");
+        assert!(!folder.exists(), "{name}: nothing is made");
+    }
+}
+
+#[test]
 fn a_failure_is_status_1_and_says_what_failed() {
     let output = wasm_flow(&["run", "no-such-flow.toml"]);
     assert_eq!(output.status.code(), Some(1));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{Format, Result, terminal};
+use crate::flow::ExecutorEntry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,6 +28,13 @@ pub(super) enum NewError {
          beginning with a letter"
     )]
     Name(String),
+    #[error("{0}; choose another name")]
+    Executor(String),
+    #[error(
+        "a crate called `{0}` cannot be built: it would take the place of one that executors are \
+         built from; choose another name"
+    )]
+    Taken(String),
     #[error("{} is there already, and not empty", .0.display())]
     Exists(PathBuf),
     #[error("{} holds no wasm-flow-sdk: it has no Cargo.toml", .0.display())]
@@ -50,6 +58,11 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
     if !valid {
         return Err(NewError::Name(name.clone()).into());
+    }
+    // The flow.toml that is made must be one that this program takes.
+    ExecutorEntry::parse_name(name).map_err(NewError::Executor)?;
+    if TAKEN_CRATES.contains(&name.replace('_', "-").as_str()) {
+        return Err(NewError::Taken(name.clone()).into());
     }
     let folder = args.path.clone().unwrap_or_else(|| PathBuf::from(name));
     let empty = std::fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_none());
@@ -107,15 +120,49 @@ fn write(path: &Path, text: &str) -> Result<(), NewError> {
     })
 }
 
-/// `hello-world` becomes `HelloWorld`.
+/// Crates that the new one is built from, and cannot be called like.
+const TAKEN_CRATES: [&str; 4] = [
+    "std",
+    "wasm-flow-document",
+    "wasm-flow-sdk",
+    "wasm-flow-sdk-macros",
+];
+
+/// What has a meaning in [`LIB`] or may come to have one there: its own types, the
+/// SDK's prelude, Rust's prelude.
+const TAKEN_TYPES: &str = "
+    Config TestExecutor Self
+
+    Context Deserialize DocsMatrix Document DocumentArray Error Json Map NamedScore NdArray
+    Parameters Result Serialize Setup
+
+    AsMut AsRef AsyncFn AsyncFnMut AsyncFnOnce Box Clone Copy Default DoubleEndedIterator Drop Eq
+    Err ExactSizeIterator Extend Fn FnMut FnOnce From FromIterator Future Into IntoFuture
+    IntoIterator Iterator None Ok Option Ord PartialEq PartialOrd Send Sized Some String Sync
+    ToOwned ToString TryFrom TryInto Unpin Vec
+";
+
+/// `hello-world` becomes `HelloWorld`; `string` becomes `StringExecutor`, where
+/// `String` would be another type's name.
 fn type_name(name: &str) -> String {
-    name.split(['-', '_'])
+    let type_name: String = name
+        .split(['-', '_'])
         .flat_map(|word| {
             let mut letters = word.chars();
             let first = letters.next().map(|c| c.to_ascii_uppercase());
             first.into_iter().chain(letters)
         })
-        .collect()
+        .collect();
+    match is_taken(&type_name) {
+        true => type_name + "Executor",
+        false => type_name,
+    }
+}
+
+fn is_taken(type_name: &str) -> bool {
+    TAKEN_TYPES
+        .split_whitespace()
+        .any(|taken| taken == type_name)
 }
 
 fn fill(template: &str, name: &str) -> String {
@@ -227,5 +274,41 @@ mod tests {
     fn names_become_types() {
         assert_eq!(type_name("hello-world_2"), "HelloWorld2");
         assert_eq!(type_name("a"), "A");
+    }
+
+    #[test]
+    fn a_name_that_is_taken_becomes_another() {
+        for (name, expected) in [
+            ("config", "ConfigExecutor"),
+            ("string", "StringExecutor"),
+            ("result", "ResultExecutor"),
+            ("document-array", "DocumentArrayExecutor"),
+            ("self", "SelfExecutor"),
+            ("configs", "Configs"),
+        ] {
+            assert_eq!(type_name(name), expected);
+        }
+        assert!(fill(LIB, "config").contains("pub struct ConfigExecutor {"));
+        assert_eq!(fill(LIB, "config").matches("struct Config ").count(), 1);
+    }
+
+    /// The SDK may export more one day.
+    #[test]
+    fn all_of_the_prelude_is_taken() {
+        let sdk = include_str!("../../../guest-sdk/src/lib.rs");
+        let (_, prelude) = sdk.split_once("pub mod prelude {").unwrap();
+        let (_, names) = prelude.split_once("pub use crate::{").unwrap();
+        let (names, _) = names.split_once('}').unwrap();
+        let types = names
+            .split(',')
+            .map(str::trim)
+            // Not what stands for no name, as `X as _`, and not macros.
+            .filter(|name| name.starts_with(char::is_uppercase) && !name.contains(" as "));
+        let mut seen = 0;
+        for name in types {
+            seen += 1;
+            assert!(is_taken(name), "{name}");
+        }
+        assert!(seen > 10, "the prelude was not found");
     }
 }
