@@ -295,6 +295,50 @@ fn a_batch_that_fails_says_so() {
     parameters.complains_of(&["parameters"]);
 }
 
+/// Ctrl-C in a batch: what was printed are the first documents, what became of
+/// the others is told, and nobody takes it for a success.
+#[test]
+fn an_interrupted_batch_says_how_far_it_came() {
+    let folder = folder();
+    // Requests of one: three come back at once, the others take a minute.
+    fs::write(
+        folder.path().join("waits.txt"),
+        "1\n1\n1\n".to_owned() + &"60000\n".repeat(7),
+    )
+    .unwrap();
+    write_flow(
+        folder.path(),
+        "[gateway]\nprefetch = 4\n[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\ntimeout = \"3s\"\n",
+    );
+    let python = wasm_flow_tests::python::Python::run(
+        0,
+        &format!(
+            "
+            import signal, subprocess
+            os.chdir({folder:?})
+            command = [{binary:?}, 'run', 'flow.toml', '--on', '/wait', '--input', 'waits.txt', '--request-size', '1']
+            run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            printed = ''.join(run.stdout.readline() for _ in range(3))
+            run.send_signal(signal.SIGINT)
+            rest, errors = run.communicate(timeout=60)
+            answer([run.returncode, printed + rest, errors])
+            ",
+            folder = folder.path().display().to_string(),
+            binary = setup::binary().display().to_string(),
+        ),
+    );
+    assert_eq!(python.answer[0], 130, "{}", python.answer);
+    assert_eq!(python.answer[1], "1\n1\n1\n");
+    let errors = python.answer[2].as_str().unwrap();
+    assert!(
+        errors.contains(
+            "error: interrupted: of 10 documents 3 done, 4 in flight and given up, 3 not sent\n"
+        ),
+        "{errors}"
+    );
+    assert!(!errors.contains("DONE"), "{errors}");
+}
+
 #[test]
 fn run_serves_with_a_table_and_names_before_output() {
     let folder = folder();

@@ -29,7 +29,12 @@ use crate::gateway::{BindError, ServeError, client::ClientError};
 /// Runs WebAssembly executors over documents, alone or chained into a flow, and
 /// serves them to Jina's clients.
 #[derive(Debug, Parser)]
-#[command(name = "wasm-flow", version, propagate_version = true)]
+#[command(
+    name = "wasm-flow",
+    version,
+    propagate_version = true,
+    after_help = "Exit status: 0, 1 for a failure, 2 for bad usage, 130 for a `run --on` that Ctrl-C cut short"
+)]
 struct Cli {
     /// Print for people, or JSON for programs.
     #[arg(long, global = true, value_enum, default_value_t)]
@@ -99,6 +104,9 @@ enum Error {
     /// The command line contradicts itself.
     #[error("{0}")]
     Usage(String),
+    /// Cut short by a signal, and told when it was.
+    #[error("interrupted")]
+    Interrupted,
     #[error("the scheduler cannot be started: {0}")]
     Scheduler(std::io::Error),
     /// Already told, as a result in JSON.
@@ -112,13 +120,14 @@ impl Error {
     fn status(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
+            Error::Interrupted => shutdown::INTERRUPTED,
             _ => 1,
         }
     }
 }
 
 /// Runs the command that the process was started with. Exit status: 0, 1 for a
-/// failure, 2 for bad usage.
+/// failure, 2 for bad usage, 130 for a batch that a signal cut short.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match dispatch(cli) {
@@ -160,7 +169,7 @@ fn dispatch(cli: Cli) -> Result<()> {
 /// An error on standard error, with the places in the file where it is about one.
 fn tell(error: &Error) {
     match error {
-        Error::Told => {}
+        Error::Told | Error::Interrupted => {}
         Error::Problems(report) | Error::Config(ConfigError::Invalid(report)) => {
             terminal::report(report);
         }

@@ -37,6 +37,11 @@ impl Progress {
         self.bar.suspend(print);
     }
 
+    /// Takes the bar away.
+    pub(super) fn gone(self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Takes the bar away and says how much was done in what time.
     pub(super) fn done(self) {
         let steps = self.bar.position();

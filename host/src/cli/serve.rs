@@ -118,7 +118,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     };
     let executors = print::Executors::of_executor(&executor);
     // Before a supervisor learns that it may send one.
-    let signals = shutdown::listen();
+    let signals = shutdown::listen(1);
     run::announce(&gateway, flow.name(), &executors, format);
     gateway.serve(signals.requested()).await?;
     flow.stop().await;

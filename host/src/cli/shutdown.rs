@@ -3,37 +3,56 @@
 #[cfg(unix)]
 use std::task::Poll;
 
+use tokio::sync::watch;
+
 use super::terminal;
 
+/// The exit status of what a signal cut short: a shell's for Ctrl-C.
+pub(super) const INTERRUPTED: u8 = 130;
+
 /// Listens from now on: a signal that comes before it is waited for is not
-/// missed, and does not end the process.
-pub(super) fn listen() -> Signals {
-    Signals::new()
+/// missed, and does not end the process. The second one does, at once and with
+/// this status, whatever the command is busy with.
+pub(super) fn listen(status: u8) -> Signals {
+    let mut sources = Sources::new();
+    let (come, first) = watch::channel(false);
+    tokio::spawn(async move {
+        sources.next().await;
+        come.send_replace(true);
+        sources.next().await;
+        std::process::exit(status.into());
+    });
+    Signals(first)
 }
 
+/// Whether there was a signal.
+pub(super) struct Signals(watch::Receiver<bool>);
+
 impl Signals {
-    /// Done at the first signal. A second one ends the process at once.
+    /// Done at the first signal, and from then on.
+    pub(super) async fn first(&mut self) {
+        // The other end is gone only when the process is.
+        drop(self.0.wait_for(|come| *come).await);
+    }
+
+    /// The same for a server, which says what it does about it.
     pub(super) async fn requested(mut self) {
-        self.next().await;
+        self.first().await;
         terminal::note("stopping after the requests in flight; once more to stop at once");
-        tokio::spawn(async move {
-            self.next().await;
-            std::process::exit(1);
-        });
     }
 }
 
 /// Ctrl-C and SIGTERM, listened to.
 #[cfg(unix)]
-pub(super) struct Signals(Vec<tokio::signal::unix::Signal>);
+struct Sources(Vec<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]
-impl Signals {
+impl Sources {
     fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         // One that cannot be listened to ends the process by itself.
         let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-        Signals(
+        Sources(
             kinds
                 .into_iter()
                 .filter_map(|kind| signal(kind).ok())
@@ -55,12 +74,12 @@ impl Signals {
 
 /// Ctrl-C, listened to.
 #[cfg(not(unix))]
-pub(super) struct Signals;
+struct Sources;
 
 #[cfg(not(unix))]
-impl Signals {
+impl Sources {
     fn new() -> Self {
-        Signals
+        Sources
     }
 
     async fn next(&mut self) {
