@@ -101,6 +101,12 @@ enum Error {
     /// Requests failed, and each was told of when it did.
     #[error("{failed} of {total} requests failed")]
     Requests { failed: usize, total: usize },
+    /// A gateway that ended a stream as if all were well.
+    #[error(
+        "the gateway ended the call after {answered} of {total} requests; the others are not \
+         answered"
+    )]
+    Unanswered { answered: usize, total: usize },
     /// The command line contradicts itself.
     #[error("{0}")]
     Usage(String),

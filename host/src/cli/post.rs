@@ -1,11 +1,11 @@
 //! `wasm-flow post`: a client.
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use serde_json::Value;
 
 use super::{Error, Format, Result, input, print, progress, terminal};
 use crate::flow::RESULTS;
-use crate::gateway::client::{Client, PostOptions, PostRequest, PostResponse};
+use crate::gateway::client::{Client, ClientError, PostOptions, PostRequest, PostResponse};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -48,15 +48,36 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         parameters: parameters.clone(),
         docs,
     });
+    let answers = client.call(requests, options).await?;
+    take(answers, total, args.print, format).await
+}
+
+/// Prints answers as they come.
+async fn take(
+    mut answers: impl Stream<Item = Result<PostResponse, ClientError>> + Unpin,
+    total: usize,
+    print: print::Print,
+    format: Format,
+) -> Result<()> {
     let progress = progress::Progress::new(total);
-    let mut answers = client.call(requests, options).await?;
-    let mut failed = 0;
+    let (mut answered, mut failed) = (0, 0);
     while let Some(answer) = answers.next().await {
-        let answer = answer?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                progress.gone();
+                terminal::note(&format!("{answered} of {total} requests are answered"));
+                return Err(error.into());
+            }
+        };
+        answered += 1;
         progress.step();
-        progress.beside(|| failed += usize::from(!told(&answer, args.print, format)));
+        progress.beside(|| failed += usize::from(!told(&answer, print, format)));
     }
     progress.done();
+    if answered < total {
+        return Err(Error::Unanswered { answered, total });
+    }
     match failed {
         0 => Ok(()),
         failed => Err(Error::Requests { failed, total }),
@@ -77,4 +98,41 @@ fn told(answer: &PostResponse, print: print::Print, format: Format) -> bool {
         print::results(results);
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::DocumentArray;
+
+    fn answer() -> Result<PostResponse, ClientError> {
+        Ok(PostResponse {
+            request_id: String::new(),
+            docs: DocumentArray::new(),
+            parameters: serde_json::Map::new(),
+            routes: Vec::new(),
+            failure: None,
+            notice: None,
+        })
+    }
+
+    async fn taken(answers: Vec<Result<PostResponse, ClientError>>) -> Result<()> {
+        let answers = futures::stream::iter(answers);
+        take(answers, 2, print::Print::default(), Format::Text).await
+    }
+
+    #[tokio::test]
+    async fn a_call_without_all_answers_has_failed() {
+        assert!(taken(vec![answer(), answer()]).await.is_ok());
+        let ended = ClientError::Address {
+            address: "x".to_owned(),
+        };
+        let broken = taken(vec![answer(), Err(ended)]).await.unwrap_err();
+        assert!(matches!(broken, Error::Client(_)), "{broken}");
+        let short = taken(vec![answer()]).await.unwrap_err();
+        assert_eq!(
+            short.to_string(),
+            "the gateway ended the call after 1 of 2 requests; the others are not answered"
+        );
+    }
 }
