@@ -105,9 +105,9 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
     // Before a supervisor learns that it may send one.
     let signals = shutdown::listen(1);
     announce(&gateway, flow.name(), &executors, format);
-    gateway.serve(signals.requested()).await?;
+    let served = gateway.serve(signals.requested()).await;
     flow.stop().await;
-    Ok(())
+    Ok(served?)
 }
 
 /// Says what is served, and where.

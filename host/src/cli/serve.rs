@@ -120,7 +120,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     // Before a supervisor learns that it may send one.
     let signals = shutdown::listen(1);
     run::announce(&gateway, flow.name(), &executors, format);
-    gateway.serve(signals.requested()).await?;
+    let served = gateway.serve(signals.requested()).await;
     flow.stop().await;
-    Ok(())
+    Ok(served?)
 }
