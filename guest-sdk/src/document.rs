@@ -110,11 +110,31 @@ impl From<NamedScore> for raw::NamedScore {
 /// documents of that request alive, which counts against what the host lets the
 /// executor hold. [`into_owned`](Document::into_owned) makes it independent: it
 /// copies this one document into the executor's memory.
-#[derive(Clone, Default)]
+///
+/// # Clones
+///
+/// A clone has all that the document has, its id among it, as a copy in docarray
+/// has. `set_id("")` gives it an id of its own.
+#[derive(Default)]
 pub struct Document {
     source: Option<Rc<Source>>,
     row: u32,
     local: OnceCell<Box<Local>>,
+}
+
+impl Clone for Document {
+    fn clone(&self) -> Self {
+        if self.source.is_none() {
+            // The id of a new document is drawn when somebody asks for it: were
+            // it still open here, each of the two would draw one.
+            self.id();
+        }
+        Document {
+            source: self.source.clone(),
+            row: self.row,
+            local: self.local.clone(),
+        }
+    }
 }
 
 /// What a document has of its own.

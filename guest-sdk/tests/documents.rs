@@ -298,6 +298,47 @@ fn documents_keep_their_ids_and_new_ones_get_some() {
     assert_ne!(after[0], after[1]);
 }
 
+/// Gives every request the same entry of its own as a match.
+struct Catalog(Vec<Document>);
+
+#[executor]
+impl Catalog {
+    fn new() -> Self {
+        Catalog(vec![Document::new("entry").with_chunks(["part"])])
+    }
+
+    #[requests]
+    fn search(&self, docs: &mut DocumentArray) {
+        for doc in docs.iter_mut() {
+            doc.set_matches(self.0.clone());
+        }
+    }
+}
+
+#[test]
+fn a_clone_of_a_new_document_has_its_id() {
+    let executor = TestExecutor::<Catalog>::start(json!({})).unwrap();
+    let ids = || {
+        let docs = executor.post("/", ["query"]).unwrap().docs;
+        let entry = &docs[0].matches()[0];
+        [entry.id().to_owned(), entry.chunks()[0].id().to_owned()]
+    };
+    assert_eq!(ids(), ids());
+
+    let docs = after(abc(), |docs| {
+        let chunk = Document::new("chunk");
+        docs[0].chunks_mut().push(chunk.clone());
+        docs[0].set_tag("chunk", chunk.id());
+        let mut other = chunk.clone();
+        other.set_id("");
+        docs[1].chunks_mut().push(other);
+        Ok(())
+    });
+    let id = docs[0].chunks()[0].id();
+    assert_eq!(docs[0].tag("chunk"), Some(&json!(id)));
+    assert_ne!(docs[1].chunks()[0].id(), id);
+}
+
 #[test]
 fn chunks_are_read_at_every_depth() {
     after(nested(), |docs| {
