@@ -176,13 +176,17 @@ pub struct Call {
 }
 
 impl Call {
-    fn source(&mut self) -> &Rc<Source> {
-        self.source
-            .get_or_insert_with(|| Source::new(self.request.docs()))
-    }
-
-    fn docs(&mut self) -> DocumentArray {
-        self.source().documents().into()
+    fn docs(&mut self) -> Result<DocumentArray> {
+        if self.source.is_some() {
+            // `#[executor]` says so where it can; here are types that it knows
+            // by another name.
+            return Err(Error::named(
+                "TypeError",
+                "the handler asks for the request's documents twice",
+            ));
+        }
+        let source = self.source.insert(Source::new(self.request.docs()));
+        Ok(source.documents().into())
     }
 
     fn docs_matrix(&self) -> Result<DocsMatrix> {
@@ -255,7 +259,7 @@ pub(crate) enum Outcome {
     Results(Map<String, Value>),
 }
 
-/// What a handler may ask for.
+/// What a handler that returns an `R` may ask for.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot ask for `{Self}`",
     label = "not an argument of a handler",
@@ -264,140 +268,157 @@ pub(crate) enum Outcome {
             `&Parameters` or `Parameters`: the request's parameters as a JSON map\n\
             `&Parameters<T>` or `Parameters<T>`: the same, read as a `T: Deserialize`\n\
             `&DocsMatrix` or `DocsMatrix`: the documents by predecessor\n\
-            `&Context` or `Context`: the request's id, endpoint and time left"
+            `&Context` or `Context`: the request's id, endpoint and time left",
+    note = "to read the parameters as a type of your own, put it into `Parameters<..>`"
 )]
-pub trait Argument<'a>: Sized {
-    /// What is kept while the handler has the argument.
+pub trait Argument<R>: Sized {
+    /// What is kept while the handler has the argument: [`Exclusive`],
+    /// [`Shared`] or [`Owned`].
     #[doc(hidden)]
     type Held;
 
     /// Gets it from the request.
     #[doc(hidden)]
     fn take(call: &mut Call) -> Result<Self::Held>;
+}
 
+/// Documents that a handler may change.
+pub struct Exclusive(DocumentArray);
+
+/// What a handler may look at.
+pub struct Shared<T>(T);
+
+/// What a handler has for itself.
+pub struct Owned<T>(Option<T>);
+
+// The same two methods on each of them, and no trait, so that an argument of a
+// wrong type is one error and not one for each step.
+
+impl Exclusive {
     /// Gives it to the handler.
-    #[doc(hidden)]
-    fn lend(held: &'a mut Self::Held) -> Self;
+    pub fn lend(&mut self) -> &mut DocumentArray {
+        &mut self.0
+    }
 
     /// Takes back what the handler changed.
-    #[doc(hidden)]
-    fn give_back(_held: Self::Held, _call: &mut Call) {}
-}
-
-impl<'a> Argument<'a> for &'a mut DocumentArray {
-    type Held = DocumentArray;
-
-    fn take(call: &mut Call) -> Result<DocumentArray> {
-        Ok(call.docs())
-    }
-
-    fn lend(held: &'a mut DocumentArray) -> Self {
-        held
-    }
-
-    fn give_back(held: DocumentArray, call: &mut Call) {
-        call.changed = Some(held);
+    pub fn give_back(self, call: &mut Call) {
+        call.changed = Some(self.0);
     }
 }
 
-impl<'a> Argument<'a> for &'a DocumentArray {
-    type Held = DocumentArray;
-
-    fn take(call: &mut Call) -> Result<DocumentArray> {
-        Ok(call.docs())
+impl<T> Shared<T> {
+    /// Gives it to the handler.
+    pub fn lend(&mut self) -> &T {
+        &self.0
     }
 
-    fn lend(held: &'a mut DocumentArray) -> Self {
-        held
-    }
+    /// Nothing was changed.
+    pub fn give_back(self, _call: &mut Call) {}
 }
 
-impl<'a> Argument<'a> for DocumentArray {
-    type Held = DocumentArray;
-
-    fn take(call: &mut Call) -> Result<DocumentArray> {
-        Ok(call.docs())
+impl<T> Owned<T> {
+    fn new(value: T) -> Self {
+        Owned(Some(value))
     }
 
-    fn lend(held: &'a mut DocumentArray) -> Self {
-        std::mem::take(held)
-    }
-}
-
-impl<'a, T: DeserializeOwned> Argument<'a> for Parameters<T> {
-    type Held = Option<Parameters<T>>;
-
-    fn take(call: &mut Call) -> Result<Self::Held> {
-        Ok(Some(Parameters(call.parameters()?)))
-    }
-
-    fn lend(held: &'a mut Self::Held) -> Self {
-        match held.take() {
-            Some(parameters) => parameters,
+    /// Gives it to the handler.
+    pub fn lend(&mut self) -> T {
+        match self.0.take() {
+            Some(value) => value,
             None => unreachable!("an argument is lent once"),
         }
     }
+
+    /// The handler has it.
+    pub fn give_back(self, _call: &mut Call) {}
 }
 
-impl<'a, T: DeserializeOwned> Argument<'a> for &'a Parameters<T> {
-    type Held = Parameters<T>;
+impl<R> Argument<R> for &mut DocumentArray {
+    type Held = Exclusive;
 
-    fn take(call: &mut Call) -> Result<Parameters<T>> {
-        Ok(Parameters(call.parameters()?))
-    }
-
-    fn lend(held: &'a mut Parameters<T>) -> Self {
-        held
-    }
-}
-
-impl<'a> Argument<'a> for DocsMatrix {
-    type Held = DocsMatrix;
-
-    fn take(call: &mut Call) -> Result<DocsMatrix> {
-        call.docs_matrix()
-    }
-
-    fn lend(held: &'a mut DocsMatrix) -> Self {
-        std::mem::take(held)
+    fn take(call: &mut Call) -> Result<Exclusive> {
+        call.docs().map(Exclusive)
     }
 }
 
-impl<'a> Argument<'a> for &'a DocsMatrix {
-    type Held = DocsMatrix;
+impl<R> Argument<R> for &DocumentArray {
+    type Held = Shared<DocumentArray>;
 
-    fn take(call: &mut Call) -> Result<DocsMatrix> {
-        call.docs_matrix()
-    }
-
-    fn lend(held: &'a mut DocsMatrix) -> Self {
-        held
+    fn take(call: &mut Call) -> Result<Self::Held> {
+        call.docs().map(Shared)
     }
 }
 
-impl<'a> Argument<'a> for Context {
-    type Held = Context;
+impl<R: ReturnsDocuments> Argument<R> for DocumentArray {
+    type Held = Owned<DocumentArray>;
 
-    fn take(call: &mut Call) -> Result<Context> {
-        Ok(call.context())
-    }
-
-    fn lend(held: &'a mut Context) -> Self {
-        held.clone()
+    fn take(call: &mut Call) -> Result<Self::Held> {
+        call.docs().map(Owned::new)
     }
 }
 
-impl<'a> Argument<'a> for &'a Context {
-    type Held = Context;
+impl<R, T: DeserializeOwned> Argument<R> for &Parameters<T> {
+    type Held = Shared<Parameters<T>>;
 
-    fn take(call: &mut Call) -> Result<Context> {
-        Ok(call.context())
-    }
-
-    fn lend(held: &'a mut Context) -> Self {
-        held
+    fn take(call: &mut Call) -> Result<Self::Held> {
+        call.parameters().map(Parameters).map(Shared)
     }
 }
+
+impl<R, T: DeserializeOwned> Argument<R> for Parameters<T> {
+    type Held = Owned<Parameters<T>>;
+
+    fn take(call: &mut Call) -> Result<Self::Held> {
+        call.parameters().map(Parameters).map(Owned::new)
+    }
+}
+
+impl<R> Argument<R> for &DocsMatrix {
+    type Held = Shared<DocsMatrix>;
+
+    fn take(call: &mut Call) -> Result<Self::Held> {
+        call.docs_matrix().map(Shared)
+    }
+}
+
+impl<R> Argument<R> for DocsMatrix {
+    type Held = Owned<DocsMatrix>;
+
+    fn take(call: &mut Call) -> Result<Self::Held> {
+        call.docs_matrix().map(Owned::new)
+    }
+}
+
+impl<R> Argument<R> for &Context {
+    type Held = Shared<Context>;
+
+    fn take(call: &mut Call) -> Result<Self::Held> {
+        Ok(Shared(call.context()))
+    }
+}
+
+impl<R> Argument<R> for Context {
+    type Held = Owned<Context>;
+
+    fn take(call: &mut Call) -> Result<Self::Held> {
+        Ok(Owned::new(call.context()))
+    }
+}
+
+/// What a handler returns that has the request's documents by value: where it
+/// does not return documents, nothing that it did to them would go on.
+#[diagnostic::on_unimplemented(
+    message = "changes of these documents would be lost: the handler has them by value, and \
+               returns `{Self}`",
+    label = "these documents go nowhere",
+    note = "take `&mut DocumentArray` to change them, or return the `DocumentArray`",
+    note = "take `&DocumentArray` to read them; what is to be kept of them is cloned"
+)]
+pub trait ReturnsDocuments {}
+
+impl ReturnsDocuments for DocumentArray {}
+
+impl<T: ReturnsDocuments, E> ReturnsDocuments for std::result::Result<T, E> {}
 
 /// What a handler returned.
 pub enum Returned {

@@ -79,7 +79,9 @@
 //! returns is told by the types, in any order:
 //!
 //! - [`DocumentArray`]: the request's documents. With `&mut`, what is changed of
-//!   them goes on. Returned, they go on instead of the request's.
+//!   them goes on. Returned, they go on instead of the request's. By value they
+//!   are for a handler that returns documents: elsewhere changes would be lost,
+//!   and it does not compile.
 //! - [`Parameters`]: what the client sent beside them, as a JSON map or as a type
 //!   of the author's.
 //! - [`DocsMatrix`]: the documents by predecessor, before they were joined.

@@ -232,8 +232,7 @@ impl Parts {
         let types = self
             .constructor
             .iter()
-            .flat_map(|constructor| &constructor.constructor.arguments)
-            .map(|argument| &argument.ty);
+            .flat_map(|constructor| &constructor.constructor.arguments);
         quote! {
             ::wasm_flow_sdk::__private::schema::Schema::of_config(|schema| {
                 #(
@@ -257,8 +256,7 @@ impl Parts {
                 ::wasm_flow_sdk::__private::handler::made_by_default_without_new::<#ty>(#name, setup)
             };
         };
-        let arguments = constructor.arguments.iter().map(|argument| {
-            let ty = &argument.ty;
+        let arguments = constructor.arguments.iter().map(|ty| {
             quote_spanned! {ty.span()=>
                 <#ty as ::wasm_flow_sdk::ConstructorArgument<'_>>::from_setup(#name, setup)?
             }
@@ -332,7 +330,7 @@ impl HandlerMethod {
         let concurrent =
             self.method.sig.asyncness.is_some() && self.handler.receiver == Receiver::Shared;
         let documentation = signature::documentation(&self.method.attrs);
-        let types = self.handler.arguments.iter().map(|argument| &argument.ty);
+        let types = &self.handler.arguments;
         quote! {
             #(#cfgs)*
             methods.push(::wasm_flow_sdk::__private::handler::Method {
@@ -361,31 +359,28 @@ impl HandlerMethod {
         let name = self.name();
         let ident = &self.method.sig.ident;
         let wait = self.method.sig.asyncness.map(|_| quote!(.await));
+        let returned = signature::returned(&self.method);
         let arguments: Vec<_> = self
             .handler
             .arguments
             .iter()
             .enumerate()
-            .map(|(index, argument)| {
-                let ty = &argument.ty;
+            .map(|(index, ty)| {
                 // Everything about an argument points at its type.
-                let held = format_ident!("held_{index}", span = ty.span());
-                let argument = quote_spanned! {ty.span()=>
-                    <#ty as ::wasm_flow_sdk::Argument<'_>>
-                };
-                (held, argument)
+                (format_ident!("held_{index}", span = ty.span()), ty)
             })
             .collect();
-        let take = arguments.iter().map(|(held, argument)| {
-            quote_spanned!(held.span()=> let mut #held = #argument::take(call)?;)
+        let take = arguments.iter().map(|(held, ty)| {
+            quote_spanned! {held.span()=>
+                let mut #held = <#ty as ::wasm_flow_sdk::Argument<#returned>>::take(call)?;
+            }
         });
         let lend = arguments
             .iter()
-            .map(|(held, argument)| quote_spanned!(held.span()=> #argument::lend(&mut #held)));
-        let give_back = arguments.iter().map(
-            |(held, argument)| quote_spanned!(held.span()=> #argument::give_back(#held, call);),
-        );
-        let returned = signature::returned(&self.method);
+            .map(|(held, _)| quote_spanned!(held.span()=> #held.lend()));
+        let give_back = arguments
+            .iter()
+            .map(|(held, _)| quote_spanned!(held.span()=> #held.give_back(call);));
         let into_returned = quote_spanned! {returned.span()=>
             <#returned as ::wasm_flow_sdk::HandlerReturn>::into_returned
         };

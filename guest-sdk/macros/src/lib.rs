@@ -78,7 +78,7 @@ pub fn executor(attributes: TokenStream, item: TokenStream) -> TokenStream {
 /// | --- | --- |
 /// | `&mut DocumentArray` | the request's documents, to change |
 /// | `&DocumentArray` | the same, to read |
-/// | `DocumentArray` | the same, to make what is returned of |
+/// | `DocumentArray` | the same, in a handler that returns documents |
 /// | `&Parameters`, `Parameters` | the parameters as a JSON map |
 /// | `&Parameters<T>`, `Parameters<T>` | the parameters, read as a `T` |
 /// | `&DocsMatrix`, `DocsMatrix` | the documents by predecessor |

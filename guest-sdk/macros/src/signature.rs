@@ -6,8 +6,8 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, Expr, ExprLit, FnArg, Ident, ImplItemFn, Lit, LitStr, Meta, Pat,
-    ReceiverKind, Result, ReturnType, Safety, Token, Type, bracketed,
+    Attribute, Error, Expr, ExprLit, FnArg, GenericArgument, Ident, ImplItemFn, Lit, LitStr, Meta,
+    PathArguments, ReceiverKind, Result, ReturnType, Safety, Token, Type, bracketed,
 };
 
 /// What `#[requests]` without `on` is bound to.
@@ -281,43 +281,25 @@ fn receiver(what: &str, method: &ImplItemFn, errors: &mut Errors) -> Receiver {
     }
 }
 
-/// An argument, by its type.
-pub(crate) struct Argument {
-    pub(crate) ty: Type,
-    by_value_and_mut: bool,
-    pattern: Span,
-}
-
-fn arguments(method: &ImplItemFn) -> Vec<Argument> {
+/// The arguments' types.
+fn arguments(method: &ImplItemFn) -> Vec<Type> {
     method
         .sig
         .inputs
         .iter()
         .filter_map(|argument| match argument {
             FnArg::Receiver(_) => None,
-            FnArg::Typed(argument) => Some(Argument {
-                ty: (*argument.ty).clone(),
-                by_value_and_mut: matches!(&*argument.pat, Pat::Ident(pattern)
-                    if pattern.mutability.is_some()),
-                pattern: argument.pat.span(),
-            }),
+            FnArg::Typed(argument) => Some((*argument.ty).clone()),
         })
         .collect()
 }
 
-/// The last name of a type's path, references aside: `DocumentArray` of
-/// `&mut wasm_flow_sdk::DocumentArray`.
-fn name_of(ty: &Type) -> Option<String> {
+fn without_reference(ty: &Type) -> &Type {
     match ty {
-        Type::Reference(reference) => name_of(&reference.elem),
-        Type::Paren(inner) => name_of(&inner.elem),
-        Type::Group(inner) => name_of(&inner.elem),
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .map(|segment| segment.ident.to_string()),
-        _ => None,
+        Type::Reference(reference) => without_reference(&reference.elem),
+        Type::Paren(inner) => without_reference(&inner.elem),
+        Type::Group(inner) => without_reference(&inner.elem),
+        _ => ty,
     }
 }
 
@@ -328,6 +310,40 @@ fn is_reference(ty: &Type) -> bool {
         Type::Group(inner) => is_reference(&inner.elem),
         _ => false,
     }
+}
+
+/// The last name of a type's path, references aside: `DocumentArray` of
+/// `&mut wasm_flow_sdk::DocumentArray`.
+fn name_of(ty: &Type) -> Option<String> {
+    let Type::Path(path) = without_reference(ty) else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    Some(last.ident.to_string())
+}
+
+/// The name of what a slice, an array or a `Vec` holds; empty where it has none.
+fn element_of(ty: &Type) -> Option<String> {
+    let element = match without_reference(ty) {
+        Type::Slice(slice) => Some(&*slice.elem),
+        Type::Array(array) => Some(&*array.elem),
+        Type::Path(path) => {
+            let last = path
+                .path
+                .segments
+                .last()
+                .filter(|last| last.ident == "Vec")?;
+            match &last.arguments {
+                PathArguments::AngleBracketed(list) => match list.args.first() {
+                    Some(GenericArgument::Type(ty)) => Some(ty),
+                    _ => None,
+                },
+                _ => None,
+            }
+        }
+        _ => return None,
+    };
+    Some(element.and_then(name_of).unwrap_or_default())
 }
 
 /// The returned type's tokens, `()` where there is none.
@@ -345,44 +361,38 @@ fn check_named(what: &str, ty: &Type, errors: &mut Errors) {
     }
 }
 
-/// Checks that an argument is of a type that there is.
+/// Says what is meant by types that are mistaken for arguments.
 ///
-/// Types are known by their names here, so that the error is one, names the type
-/// that was meant, and marks all of it. That it really is the SDK's type is left
-/// to the compiler.
+/// Types are known by their names here, so that the error can tell what to take
+/// instead. Any other name may be the author's for one of the SDK's types: what
+/// it is, the compiler finds out.
 fn check_argument(ty: &Type) -> Result<()> {
     let name = name_of(ty);
     let exclusive = matches!(ty, Type::Reference(reference) if reference.mutability.is_some());
-    let hint = match (ty, name.as_deref()) {
-        (_, Some("DocumentArray")) => return Ok(()),
-        (_, Some(name @ ("Parameters" | "DocsMatrix" | "Context"))) if exclusive => {
+    let hint = match (name.as_deref(), element_of(ty).as_deref()) {
+        (_, Some("DocumentArray")) => "for the documents by predecessor, take `&DocsMatrix`".into(),
+        (Some("Document" | "Vec"), _) | (None, Some(_)) => {
+            "for the documents, take `&mut DocumentArray`, which is a `Vec` of them".into()
+        }
+        (Some(name @ ("Parameters" | "DocsMatrix" | "Context")), _) if exclusive => {
             format!("changes of it go nowhere: take `&{name}`, or `{name}` to have it")
         }
-        (_, Some("Parameters" | "DocsMatrix" | "Context")) => return Ok(()),
-        (_, Some("Setup")) => "take `&Context`, and of that `setup()`".to_owned(),
-        (_, Some("Document" | "Vec")) | (Type::Slice(_) | Type::Array(_), _) => {
-            "for the documents, take `&mut DocumentArray`, which is a `Vec` of them".to_owned()
+        (Some("Setup"), _) => "take `&Context`, and of that `setup()`".into(),
+        (Some("Map" | "HashMap" | "BTreeMap" | "Json" | "Value"), _) => {
+            "for the parameters, take `&Parameters`, which is a map of JSON values".into()
         }
-        (Type::Reference(reference), None) if matches!(&*reference.elem, Type::Slice(_)) => {
-            "for the documents, take `&mut DocumentArray`, which is a `Vec` of them".to_owned()
-        }
-        (_, Some("Map" | "HashMap" | "BTreeMap" | "Json" | "Value")) => {
-            "for the parameters, take `&Parameters`, which is a map of JSON values".to_owned()
-        }
-        (Type::Path(path), Some(name))
+        (Some(name), _)
             if name.starts_with(|letter: char| letter.is_lowercase())
                 || matches!(name, "String" | "Option") =>
         {
-            let ty = path.to_token_stream().to_string().replace(' ', "");
+            let ty = without_reference(ty).to_token_stream().to_string();
+            let ty = ty.replace(' ', "");
             format!(
                 "for one of the parameters, take `&Parameters`, and of that `get::<{ty}>(\"..\")`"
             )
         }
-        (Type::Path(path), Some(_)) => {
-            let ty = path.to_token_stream().to_string().replace(' ', "");
-            format!("to read the parameters as one, take `Parameters<{ty}>`")
-        }
-        _ => "a request has nothing of this type".to_owned(),
+        (Some(_), _) => return Ok(()),
+        (None, None) => "a request has nothing of this type".into(),
     };
     Err(Error::new_spanned(
         ty,
@@ -401,7 +411,8 @@ fn check_argument(ty: &Type) -> Result<()> {
 /// A method that requests are bound to.
 pub(crate) struct Handler {
     pub(crate) receiver: Receiver,
-    pub(crate) arguments: Vec<Argument>,
+    /// Their types.
+    pub(crate) arguments: Vec<Type>,
 }
 
 pub(crate) fn handler(method: &ImplItemFn, errors: &mut Errors) -> Handler {
@@ -411,16 +422,16 @@ pub(crate) fn handler(method: &ImplItemFn, errors: &mut Errors) -> Handler {
     let arguments = arguments(method);
     let mut seen: Vec<String> = Vec::new();
     for argument in &arguments {
-        if let Err(error) = check_argument(&argument.ty) {
+        if let Err(error) = check_argument(argument) {
             errors.add(error);
             continue;
         }
-        let Some(name) = name_of(&argument.ty) else {
+        let Some(name) = name_of(argument) else {
             continue;
         };
         if seen.contains(&name) {
             errors.at(
-                &argument.ty,
+                argument,
                 format!("the handler has `{name}` already: each argument is there at most once"),
             );
         }
@@ -428,24 +439,6 @@ pub(crate) fn handler(method: &ImplItemFn, errors: &mut Errors) -> Handler {
     }
     let returned = returned(method);
     check_named("what a handler returns", &returned, errors);
-    // Changes of documents that are neither lent nor returned go nowhere.
-    for argument in &arguments {
-        let taken = argument.by_value_and_mut
-            && !is_reference(&argument.ty)
-            && name_of(&argument.ty).as_deref() == Some("DocumentArray");
-        if taken
-            && !returned
-                .to_token_stream()
-                .to_string()
-                .contains("DocumentArray")
-        {
-            errors.add(Error::new(
-                argument.pattern,
-                "changes of these documents would be lost: take `&mut DocumentArray`, or return \
-                 the `DocumentArray`",
-            ));
-        }
-    }
     Handler {
         receiver,
         arguments,
@@ -461,7 +454,7 @@ pub(crate) fn stop(attribute: &Attribute, method: &ImplItemFn, errors: &mut Erro
     check_plain_function(what, method, errors);
     for argument in arguments(method) {
         errors.at(
-            &argument.ty,
+            &argument,
             "a `#[stop]` method takes nothing but `&self` or `&mut self`",
         );
     }
@@ -471,7 +464,8 @@ pub(crate) fn stop(attribute: &Attribute, method: &ImplItemFn, errors: &mut Erro
 
 /// `new`.
 pub(crate) struct Constructor {
-    pub(crate) arguments: Vec<Argument>,
+    /// Their types.
+    pub(crate) arguments: Vec<Type>,
     /// Whether one of them is the configuration.
     pub(crate) configured: bool,
 }
@@ -491,14 +485,14 @@ pub(crate) fn constructor(method: &ImplItemFn, errors: &mut Errors) -> Construct
     let mut configured = false;
     let mut has_setup = false;
     for argument in &arguments {
-        check_named("an argument of `new`", &argument.ty, errors);
-        let is_setup = name_of(&argument.ty).as_deref() == Some("Setup");
+        check_named("an argument of `new`", argument, errors);
+        let is_setup = name_of(argument).as_deref() == Some("Setup");
         let seen = if is_setup {
             &mut has_setup
         } else {
-            if is_reference(&argument.ty) {
+            if is_reference(argument) {
                 errors.at(
-                    &argument.ty,
+                    argument,
                     "`new` takes its configuration by value; by reference it takes `&Setup` only",
                 );
             }
@@ -506,7 +500,7 @@ pub(crate) fn constructor(method: &ImplItemFn, errors: &mut Errors) -> Construct
         };
         if *seen {
             errors.at(
-                &argument.ty,
+                argument,
                 "`new` takes at most two arguments, in any order: the configuration, one type that \
                  is read from all of `uses_with`, and a `Setup`",
             );

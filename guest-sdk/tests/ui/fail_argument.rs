@@ -16,11 +16,11 @@ impl Wrong {
     #[requests(on = "/mutable")]
     fn mutable(&self, parameters: &mut Parameters) {}
 
-    #[requests(on = "/bare")]
-    fn bare(&self, parameters: Search, docs: DocumentArray) {}
+    #[requests(on = "/matrix")]
+    fn matrix(&self, docs_matrix: Vec<DocumentArray>, docs: &[DocumentArray]) {}
 
     #[requests(on = "/map")]
-    fn map(&self, parameters: &Map, top_k: u32) {}
+    fn map(&self, parameters: &Map, top_k: &u32) {}
 
     #[requests(on = "/setup")]
     fn setup(&self, setup: &Setup) {}
@@ -28,8 +28,5 @@ impl Wrong {
     #[requests(on = "/impl")]
     fn hidden(&self, docs: impl Iterator<Item = Document>, pair: (u8, u8)) {}
 }
-
-#[derive(Deserialize)]
-struct Search {}
 
 fn main() {}

@@ -10,11 +10,19 @@ impl Wrong {
     #[requests(on = "/typed")]
     fn typed(&self, parameters: Parameters<NotRead>) {}
 
+    #[requests(on = "/bare")]
+    async fn bare(&mut self, parameters: Search) -> Json {
+        json!({})
+    }
+
     #[requests(on = "/other")]
     fn other(&self, context: mine::Context) {}
 }
 
 struct NotRead;
+
+#[derive(Deserialize)]
+struct Search {}
 
 mod mine {
     pub struct Context;

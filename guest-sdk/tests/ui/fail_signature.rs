@@ -22,12 +22,6 @@ impl Wrong {
     #[requests(on = "/twice")]
     fn twice(&self, one: &mut DocumentArray, two: &DocumentArray) {}
 
-    #[requests(on = "/lost")]
-    fn lost(&self, mut docs: DocumentArray) -> Json {
-        docs.clear();
-        json!({})
-    }
-
     #[requests(on = "/impl")]
     fn hidden(&self) -> impl Iterator<Item = Document> {
         std::iter::empty()

@@ -47,6 +47,33 @@ impl Executor {
     }
 }
 
+// Types may have names of the author's.
+type Docs = wasm_flow_sdk::DocumentArray;
+type Reply = wasm_flow_sdk::Result<Docs>;
+type Any = wasm_flow_sdk::Parameters;
+
+#[derive(Default)]
+struct Aliases;
+
+#[wasm_flow_sdk::executor]
+impl Aliases {
+    #[wasm_flow_sdk::requests(on = "/lent")]
+    fn lent(&self, docs: &mut Docs, any: &Any) {
+        docs.truncate(any.len());
+    }
+
+    #[wasm_flow_sdk::requests(on = "/owned")]
+    fn owned(&self, mut docs: Docs, any: Any) -> Reply {
+        docs.truncate(any.len());
+        Ok(docs)
+    }
+
+    #[wasm_flow_sdk::requests(on = "/twice")]
+    fn twice(&self, one: &mut Docs, two: &wasm_flow_sdk::DocumentArray) {
+        one.truncate(two.len());
+    }
+}
+
 // Names of the standard library and of the SDK may be the author's.
 #[allow(non_camel_case_types, dead_code)]
 mod shadows {
@@ -86,5 +113,12 @@ fn main() {
     .unwrap();
     assert!(executor.post("/a", ["x"]).unwrap().docs.is_empty());
     assert_eq!(executor.post("/c", ["x"]).unwrap().docs.len(), 1);
+    let aliases = wasm_flow_sdk::testing::TestExecutor::of(Aliases);
+    assert!(aliases.post("/lent", ["x"]).unwrap().docs.is_empty());
+    assert!(aliases.post("/owned", ["x"]).unwrap().docs.is_empty());
+    assert_eq!(
+        aliases.post("/twice", ["x"]).unwrap_err().message(),
+        "the handler asks for the request's documents twice"
+    );
     assert_eq!(Executor::plain(Executor::LIMIT), 1);
 }
