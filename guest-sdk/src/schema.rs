@@ -4,31 +4,41 @@
 //! deserialiser. Types without one (of other crates, or generic) are allowed
 //! everywhere: their schema is `{}`, anything.
 
+use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::marker::PhantomData;
 
 use crate::Parameters;
 
-/// Types nest, and may hold themselves: where a schema says `{}` and stops.
-const MAX_DEPTH: u32 = 8;
+/// The longest schema that a host takes, in bytes. A longer one is not told.
+const MAX_LENGTH: usize = 64 * 1024;
 
 /// A JSON schema on its way out.
 #[derive(Default)]
 pub struct Schema {
     out: String,
-    depth: u32,
+    place: Place,
+    /// The author's types that are being described, each inside the one before.
+    open: Vec<TypeId>,
+}
+
+/// What is said of the next type by where it stands.
+#[derive(Default)]
+struct Place {
+    /// The field's doc comment.
+    description: &'static str,
+    /// In an `Option`.
+    nullable: bool,
+    /// Keys that it does not have are refused.
     closed: bool,
 }
 
 impl Schema {
     /// The schema of an executor's configuration, empty where not known.
     pub fn of_config(write: impl FnOnce(&mut Schema) -> bool) -> String {
-        Schema {
-            // Unknown keys are refused at start.
-            closed: true,
-            ..Schema::default()
-        }
-        .finish(write)
+        let mut schema = Schema::default();
+        schema.place.closed = true;
+        schema.finish(write)
     }
 
     /// The schema of a handler's parameters, empty where not known.
@@ -37,15 +47,14 @@ impl Schema {
     }
 
     fn finish(mut self, write: impl FnOnce(&mut Schema) -> bool) -> String {
-        if write(&mut self) {
+        if write(&mut self) && self.out.len() <= MAX_LENGTH {
             self.out
         } else {
             String::new()
         }
     }
 
-    /// A schema as JSON text.
-    pub fn text(&mut self, json: &str) {
+    fn text(&mut self, json: &str) {
         self.out.push_str(json);
     }
 
@@ -55,51 +64,76 @@ impl Schema {
             .push_str(&serde_json::to_string(value).unwrap_or_default());
     }
 
-    fn nested(&mut self, write: impl FnOnce(&mut Schema)) {
-        if self.depth >= MAX_DEPTH {
-            self.text("{}");
-            return;
+    /// Begins a schema of this type, of any where it is empty. Where it stands
+    /// may describe it better than it does itself.
+    fn begin(&mut self, kind: &str, description: &str) -> Place {
+        let place = std::mem::take(&mut self.place);
+        let description = match place.description {
+            "" => description,
+            description => description,
+        };
+        self.text("{");
+        if !description.is_empty() {
+            self.text(r#""description":"#);
+            self.string(description);
         }
-        self.depth += 1;
-        let closed = std::mem::take(&mut self.closed);
-        write(self);
-        self.closed = closed;
-        self.depth -= 1;
+        if !kind.is_empty() {
+            let (before, after) = match place.nullable {
+                true => (r#""type":["#, r#","null"]"#),
+                false => (r#""type":"#, ""),
+            };
+            if !description.is_empty() {
+                self.text(",");
+            }
+            self.text(before);
+            self.string(kind);
+            self.text(after);
+        }
+        place
     }
 
-    fn around<T: Described>(&mut self, before: &str, after: &str) {
-        self.text(before);
-        self.nested(T::schema);
-        self.text(after);
+    /// A type of which nothing is known.
+    pub fn any(&mut self) {
+        self.begin("", "");
+        self.text("}");
+    }
+
+    fn simple(&mut self, kind: &str, rest: &str) {
+        self.begin(kind, "");
+        self.text(rest);
+        self.text("}");
+    }
+
+    fn around<T: Described>(&mut self, kind: &str, key: &str) {
+        self.begin(kind, "");
+        self.text(key);
+        T::schema(self);
+        self.text("}");
+    }
+
+    /// A type of the author's. One that holds itself is any type the second
+    /// time, as is every one in a schema that is too long already.
+    pub fn own(&mut self, id: TypeId, write: fn(&mut Schema)) {
+        if self.open.contains(&id) || self.out.len() > MAX_LENGTH {
+            return self.any();
+        }
+        self.open.push(id);
+        write(self);
+        self.open.pop();
     }
 
     /// A struct with named fields.
     pub fn object(&mut self, description: &str, closed: bool, fields: &[Field]) {
-        let closed = closed || self.closed;
-        self.text(r#"{"type":"object","#);
-        if !description.is_empty() {
-            self.text(r#""description":"#);
-            self.string(description);
-            self.text(",");
-        }
-        self.text(r#""properties":{"#);
+        let place = self.begin("object", description);
+        self.text(r#","properties":{"#);
         for (index, field) in fields.iter().enumerate() {
             if index > 0 {
                 self.text(",");
             }
             self.string(field.name);
             self.text(":");
-            let start = self.out.len();
-            self.nested(field.write);
-            if !field.description.is_empty() {
-                let rest = self.out.split_off(start + 1);
-                self.text(r#""description":"#);
-                self.string(field.description);
-                if rest != "}" {
-                    self.text(",");
-                }
-                self.out.push_str(&rest);
-            }
+            self.place.description = field.description;
+            (field.write)(self);
         }
         self.text("}");
         let mut required = fields.iter().filter(|field| field.required).peekable();
@@ -113,20 +147,24 @@ impl Schema {
             }
             self.text("]");
         }
-        if closed {
+        if closed || place.closed {
             self.text(r#","additionalProperties":false"#);
         }
         self.text("}");
     }
 
     /// An enum whose variants hold nothing.
-    pub fn choice(&mut self, names: &[&str]) {
-        self.text(r#"{"enum":["#);
+    pub fn choice(&mut self, description: &str, names: &[&str]) {
+        let place = self.begin("string", description);
+        self.text(r#","enum":["#);
         for (index, name) in names.iter().enumerate() {
             if index > 0 {
                 self.text(",");
             }
             self.string(name);
+        }
+        if place.nullable {
+            self.text(",null");
         }
         self.text("]}");
     }
@@ -146,47 +184,41 @@ pub struct Field {
 
 /// A type whose schema is known.
 pub trait Described {
-    /// Whether a field of this type may be left out.
-    const OPTIONAL: bool = false;
-
     /// Writes the schema: one JSON object.
     fn schema(schema: &mut Schema);
 }
 
 macro_rules! described {
-    ($($json:literal: $($type:ty),*;)*) => {$($(
+    ($($kind:literal $rest:literal: $($type:ty),*;)*) => {$($(
         impl Described for $type {
             fn schema(schema: &mut Schema) {
-                schema.text($json);
+                schema.simple($kind, $rest);
             }
         }
     )*)*};
 }
 
 described! {
-    r#"{"type":"boolean"}"#: bool;
-    r#"{"type":"string"}"#: String, str, char, std::path::PathBuf;
-    r#"{"type":"number"}"#: f32, f64;
-    r#"{"type":"integer"}"#: i8, i16, i32, i64, isize;
-    r#"{"type":"integer","minimum":0}"#: u8, u16, u32, u64, usize;
-    r#"{"type":"integer","minimum":1}"#:
+    "boolean" "": bool;
+    "string" "": String, str, char, std::path::PathBuf;
+    "number" "": f32, f64;
+    "integer" "": i8, i16, i32, i64, isize;
+    "integer" r#","minimum":0"#: u8, u16, u32, u64, usize;
+    "integer" r#","minimum":1"#:
         std::num::NonZeroU8, std::num::NonZeroU16, std::num::NonZeroU32, std::num::NonZeroU64,
         std::num::NonZeroUsize;
 }
 
 impl<T: Described> Described for Option<T> {
-    const OPTIONAL: bool = true;
-
     fn schema(schema: &mut Schema) {
-        schema.around::<T>(r#"{"anyOf":["#, r#",{"type":"null"}]}"#);
+        schema.place.nullable = true;
+        T::schema(schema);
     }
 }
 
 impl<T: Described> Described for Box<T> {
-    const OPTIONAL: bool = T::OPTIONAL;
-
     fn schema(schema: &mut Schema) {
-        schema.nested(T::schema);
+        T::schema(schema);
     }
 }
 
@@ -194,7 +226,7 @@ macro_rules! arrays {
     ($($type:ty),*) => {$(
         impl<T: Described> Described for $type {
             fn schema(schema: &mut Schema) {
-                schema.around::<T>(r#"{"type":"array","items":"#, "}");
+                schema.around::<T>("array", r#","items":"#);
             }
         }
     )*};
@@ -204,7 +236,7 @@ arrays!(Vec<T>, HashSet<T>, BTreeSet<T>);
 
 impl<T: Described> Described for HashMap<String, T> {
     fn schema(schema: &mut Schema) {
-        schema.around::<T>(r#"{"type":"object","additionalProperties":"#, "}");
+        schema.around::<T>("object", r#","additionalProperties":"#);
     }
 }
 
@@ -227,8 +259,9 @@ impl<T: Described> Described for &Parameters<T> {
     }
 }
 
-/// Asks for a type's schema where it may have none: `(&&Probe::<T>::NEW)` calls
-/// [`Known`]'s methods for a [`Described`] type and [`Unknown`]'s for any other.
+/// Asks of a type what it may not have: `(&&Probe::<T>::NEW)` calls [`Known`]'s
+/// method for a [`Described`] type and [`Unknown`]'s for any other, and in the
+/// same way [`Optional`]'s and [`Required`]'s.
 pub struct Probe<T: ?Sized>(PhantomData<T>);
 
 impl<T: ?Sized> Probe<T> {
@@ -240,8 +273,6 @@ impl<T: ?Sized> Probe<T> {
 pub trait Known {
     /// Writes the schema; whether there is one.
     fn write(&self, schema: &mut Schema) -> bool;
-    /// Whether a field of the type may be left out.
-    fn optional(&self) -> bool;
 }
 
 impl<T: Described + ?Sized> Known for &Probe<T> {
@@ -249,25 +280,39 @@ impl<T: Described + ?Sized> Known for &Probe<T> {
         T::schema(schema);
         true
     }
-
-    fn optional(&self) -> bool {
-        T::OPTIONAL
-    }
 }
 
 /// What a probe says of any other type.
 pub trait Unknown {
     /// Writes nothing; whether there is a schema.
     fn write(&self, schema: &mut Schema) -> bool;
-    /// Whether a field of the type may be left out.
-    fn optional(&self) -> bool;
 }
 
 impl<T: ?Sized> Unknown for Probe<T> {
     fn write(&self, _schema: &mut Schema) -> bool {
         false
     }
+}
 
+/// What a probe says of an `Option`, whatever is in it.
+pub trait Optional {
+    /// Whether serde lets a field of the type be left out.
+    fn optional(&self) -> bool;
+}
+
+impl<T> Optional for &Probe<Option<T>> {
+    fn optional(&self) -> bool {
+        true
+    }
+}
+
+/// What a probe says of any other type.
+pub trait Required {
+    /// Whether serde lets a field of the type be left out.
+    fn optional(&self) -> bool;
+}
+
+impl<T: ?Sized> Required for Probe<T> {
     fn optional(&self) -> bool {
         false
     }

@@ -153,7 +153,7 @@ fn schemas() {
             "type": "object",
             "properties": {
                 "foreign": {},
-                "type": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
+                "type": { "type": ["string", "null"] },
                 "pair": {},
             },
             "additionalProperties": false,
@@ -167,15 +167,165 @@ fn schemas() {
     assert_eq!(config_schema!(Tagged), "");
     assert_eq!(config_schema!(theirs::Foreign), "");
     assert_eq!(config_schema!(Map), "");
-    // A type that holds itself ends somewhere.
+    // A type that holds itself is not told twice.
     let many = json(&config_schema!(Many));
     assert_eq!(many["required"], json!(["theCount", "other", "map"]));
     assert_eq!(many["properties"]["theCount"]["description"], "How many.");
     assert_eq!(
-        many["properties"]["children"]["items"]["properties"]["map"],
+        many["properties"]["children"],
+        json!({ "type": "array", "items": {} })
+    );
+    assert_eq!(
+        many["properties"]["map"],
         json!({
             "type": "object",
             "additionalProperties": { "type": "array", "items": { "type": "number" } },
         })
     );
+}
+
+/// Values of no known schema, which may be left out all the same.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only described")]
+struct Loose {
+    json: Option<Json>,
+    map: Option<Map>,
+    pair: Option<(u8, u8)>,
+    tagged: Option<Tagged>,
+    foreign: Option<theirs::Foreign>,
+    /// What it is here.
+    nested: Option<Nested>,
+    list: Option<Vec<Nested>>,
+    by_name: HashMap<String, Option<Choice>>,
+    needed: Json,
+}
+
+/// What it is.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only described")]
+struct Nested {
+    /// Which one.
+    choice: Choice,
+}
+
+/// One of two.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Choice {
+    One,
+    Two,
+}
+
+#[test]
+fn schemas_of_options() {
+    let schema = config_schema!(Loose);
+    // A parser takes the last of two.
+    assert_eq!(schema.matches("What it is").count(), 2);
+    let nested = |description: &str, kind: Json| {
+        json!({
+            "description": description,
+            "type": kind,
+            "properties": {
+                "choice": {
+                    "description": "Which one.",
+                    "type": "string",
+                    "enum": ["one", "two"],
+                },
+            },
+            "required": ["choice"],
+        })
+    };
+    assert_eq!(
+        wasm_flow_sdk::serde_json::from_str::<Json>(&schema).unwrap(),
+        json!({
+            "description": "Values of no known schema, which may be left out all the same.",
+            "type": "object",
+            "properties": {
+                "json": {},
+                "map": {},
+                "pair": {},
+                "tagged": {},
+                "foreign": {},
+                "nested": nested("What it is here.", json!(["object", "null"])),
+                "list": { "type": ["array", "null"], "items": nested("What it is.", json!("object")) },
+                "by_name": {
+                    "type": "object",
+                    "additionalProperties": {
+                        "description": "One of two.",
+                        "type": ["string", "null"],
+                        "enum": ["one", "two", null],
+                    },
+                },
+                "needed": {},
+            },
+            "required": ["by_name", "needed"],
+            "additionalProperties": false,
+        })
+    );
+}
+
+/// Holds itself in several places, as a query does.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only described")]
+struct Filter {
+    /// All of these.
+    and: Vec<Filter>,
+    /// One of these.
+    or: Vec<Filter>,
+    not: Option<Box<Filter>>,
+    other: Mutual,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only described")]
+struct Mutual {
+    filters: Vec<Filter>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only described")]
+struct Same(Vec<Same>);
+
+/// Sixteen of one type, which has sixteen of another, and so on.
+macro_rules! wide {
+    ($($name:ident of $inner:ty;)*) => {$(
+        #[derive(Deserialize)]
+        #[expect(dead_code, reason = "only described")]
+        struct $name {
+            a: $inner, b: $inner, c: $inner, d: $inner, e: $inner, f: $inner, g: $inner, h: $inner,
+            i: $inner, j: $inner, k: $inner, l: $inner, m: $inner, n: $inner, o: $inner, p: $inner,
+        }
+    )*};
+}
+
+wide! {
+    Wide of Wide1;
+    Wide1 of Wide2;
+    Wide2 of Wide3;
+    Wide3 of Wide4;
+    Wide4 of Wide5;
+    Wide5 of Wide6;
+    Wide6 of Wide7;
+    Wide7 of u8;
+}
+
+#[test]
+fn schemas_are_not_longer_than_a_host_takes() {
+    let filter = config_schema!(Filter);
+    let filter = wasm_flow_sdk::serde_json::from_str::<Json>(&filter).unwrap();
+    assert_eq!(
+        filter["properties"],
+        json!({
+            "and": { "description": "All of these.", "type": "array", "items": {} },
+            "or": { "description": "One of these.", "type": "array", "items": {} },
+            "not": {},
+            "other": {
+                "type": "object",
+                "properties": { "filters": { "type": "array", "items": {} } },
+                "required": ["filters"],
+            },
+        })
+    );
+    assert_eq!(config_schema!(Same), r#"{"type":"array","items":{}}"#);
+    assert_eq!(config_schema!(Wide), "");
 }

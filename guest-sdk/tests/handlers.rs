@@ -210,7 +210,7 @@ fn an_executor_describes_itself() {
             "properties": {
                 "foo": { "type": "string", "description": "What `foo` is." },
                 "bar": { "type": "integer", "minimum": 0 },
-                "ratio": { "anyOf": [{ "type": "number" }, { "type": "null" }] },
+                "ratio": { "type": ["number", "null"] },
             },
             "required": ["foo", "bar"],
             "additionalProperties": false,
@@ -220,7 +220,10 @@ fn an_executor_describes_itself() {
         "type": "object",
         "properties": {
             "top-k": { "type": "integer", "minimum": 0 },
-            "mode": { "anyOf": [{ "enum": ["full_text", "vector"] }, { "type": "null" }] },
+            "mode": {
+                "type": ["string", "null"],
+                "enum": ["full_text", "vector", null],
+            },
         },
     });
     assert_eq!(json(&description.methods[2].parameters_schema), options);

@@ -241,7 +241,7 @@ fn schema(input: &DeriveInput) -> Option<TokenStream> {
             }
             Fields::Unnamed(_) | Fields::Unit => return None,
         },
-        Data::Enum(data) => container.choice(data)?,
+        Data::Enum(data) => container.choice(&description, data)?,
         Data::Union(_) => return None,
     };
     let name = &input.ident;
@@ -250,8 +250,10 @@ fn schema(input: &DeriveInput) -> Option<TokenStream> {
         impl ::wasm_flow_sdk::__private::schema::Described for #name {
             fn schema(schema: &mut ::wasm_flow_sdk::__private::schema::Schema) {
                 #[allow(unused_imports)]
-                use ::wasm_flow_sdk::__private::schema::{Known as _, Unknown as _};
-                #body
+                use ::wasm_flow_sdk::__private::schema::{
+                    Known as _, Optional as _, Required as _, Unknown as _,
+                };
+                schema.own(::core::any::TypeId::of::<Self>(), |schema| { #body });
             }
         }
     })
@@ -260,7 +262,7 @@ fn schema(input: &DeriveInput) -> Option<TokenStream> {
 fn write_or_any(ty: &Type) -> TokenStream {
     quote! {
         if !(&&::wasm_flow_sdk::__private::schema::Probe::<#ty>::NEW).write(schema) {
-            schema.text("{}");
+            schema.any();
         }
     }
 }
@@ -325,7 +327,7 @@ impl Container {
             let ty = &field.ty;
             let description = documentation(&field.attrs);
             let write = if any {
-                quote!(schema.text("{}");)
+                quote!(schema.any();)
             } else {
                 write_or_any(ty)
             };
@@ -349,7 +351,7 @@ impl Container {
     }
 
     /// An enum whose variants hold nothing is a choice of strings.
-    fn choice(&self, data: &DataEnum) -> Option<TokenStream> {
+    fn choice(&self, description: &str, data: &DataEnum) -> Option<TokenStream> {
         let mut names = Vec::new();
         'variants: for variant in &data.variants {
             if !matches!(variant.fields, Fields::Unit) {
@@ -368,7 +370,7 @@ impl Container {
             }
             names.push(name);
         }
-        Some(quote!(schema.choice(&[#(#names),*]);))
+        Some(quote!(schema.choice(#description, &[#(#names),*]);))
     }
 }
 
