@@ -79,8 +79,10 @@ fn embedding(text: &str, dimension: usize) -> Vec<f32> {
 /// that fall on the same number cancel out rather than pile up.
 fn add(sum: &mut [f32], feature: &str, weight: f32) {
     let hash = fnv1a(feature);
-    let at = (hash >> 1) as usize % sum.len();
-    sum[at] += if hash & 1 == 0 { weight } else { -weight };
+    // A `usize` has 32 bits in a component: what is left of the division is the
+    // same everywhere, half of the hash is not.
+    let at = (hash >> 1) % sum.len() as u64;
+    sum[at as usize] += if hash & 1 == 0 { weight } else { -weight };
 }
 
 /// FNV-1a: the same everywhere, unlike the standard library's hashes.
@@ -108,6 +110,15 @@ mod tests {
         assert!((cosine("the cat sat on the mat", "the cat sat on the mat") - 1.0).abs() < 1e-5);
         assert!(cosine("the cat sat on the mat", "the cat sat on a mat") > 0.8);
         assert!(cosine("the cat sat on the mat", "piano lessons for beginners").abs() < 0.3);
+    }
+
+    #[test]
+    fn a_feature_has_its_place_by_all_of_its_hash() {
+        let mut sum = vec![0.0; 300];
+        add(&mut sum, "cat", 1.0);
+        let at = sum.iter().position(|x| *x != 0.0);
+        // Of the hash's lower half it would be 131.
+        assert_eq!(at, Some(15));
     }
 
     #[test]
