@@ -41,9 +41,15 @@ impl Setup {
         }))
     }
 
-    /// The executor's name in the flow with its replica: `encode/rep-0`.
+    /// The name of this replica: the executor's name in the flow, and which
+    /// replica it is, as in `encode/rep-0`.
     pub fn name(&self) -> &str {
         text(&self.0.runtime_args, "name")
+    }
+
+    /// The executor's name in the flow, without its replica: `encode`.
+    pub fn executor(&self) -> &str {
+        text(&self.0.runtime_args, "executor")
     }
 
     /// Which replica this is, from 0.
@@ -61,7 +67,9 @@ impl Setup {
         &self.0.metas
     }
 
-    /// `name` of the metas: the executor's name, without its replica.
+    /// `name` of the metas: what the component calls itself, its type's name,
+    /// unless `uses_metas` says otherwise. The name in the flow is
+    /// [`executor`](Setup::executor).
     pub fn meta_name(&self) -> &str {
         text(&self.0.metas, "name")
     }
@@ -81,8 +89,8 @@ impl Setup {
         &self.0.requests
     }
 
-    /// What the host adds: `name`, `replica`, `replicas`, and what later hosts
-    /// have to say.
+    /// What the host adds: `name`, `executor`, `replica`, `replicas`, and what
+    /// later hosts have to say.
     pub fn runtime_args(&self) -> &Map<String, Value> {
         &self.0.runtime_args
     }
@@ -167,9 +175,10 @@ impl Context {
         self.request.as_ref()?.time_left().map(Duration::from_nanos)
     }
 
-    /// The executor's name in the flow with its replica: `encode/rep-0`.
+    /// The executor's name in the flow, `encode`, as a predecessor's
+    /// [`Part::executor`] is. [`Setup::name`] has the replica with it.
     pub fn executor(&self) -> &str {
-        self.setup.name()
+        self.setup.executor()
     }
 
     /// What the executor was started with.

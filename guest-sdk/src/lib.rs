@@ -64,6 +64,9 @@
 //! `wasm-component-ld`; `wasm-flow new` writes the `.cargo/config.toml` that says
 //! so. A crate that is built for WebAssembly has one `#[executor]`.
 //!
+//! `wasm-flow inspect` shows the doc comments of the `impl` block and of the
+//! handlers; that of the struct is for whoever reads the code.
+//!
 //! # Construction
 //!
 //! `new` may be `async`, and returns `Self` or `Result<Self>`. It takes its

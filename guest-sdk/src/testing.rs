@@ -138,9 +138,12 @@ impl<E: Executor> TestExecutor<E> {
             uses_with,
             object(serde_json::json!({ "name": name, "description": "", "workspace": "" })),
             routes::<E>(),
-            object(
-                serde_json::json!({ "name": format!("{name}/rep-0"), "replica": 0, "replicas": 1 }),
-            ),
+            object(serde_json::json!({
+                "name": format!("{name}/rep-0"),
+                "executor": name,
+                "replica": 0,
+                "replicas": 1,
+            })),
         ))
     }
 

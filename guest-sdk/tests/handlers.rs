@@ -145,7 +145,12 @@ impl Everything {
 
     #[requests(on = "/r#type")]
     fn r#type(&self) -> Json {
-        json!({ "foo": self.config.foo, "metas": self.setup.metas() })
+        json!({
+            "foo": self.config.foo,
+            "metas": self.setup.metas(),
+            "name": self.setup.meta_name(),
+            "executor": self.setup.executor(),
+        })
     }
 
     #[cfg(any())]
@@ -274,7 +279,7 @@ fn arguments_and_returns_of_every_kind() {
         reply.results,
         Some(json!({
             "top_k": 3, "mode": "vector", "endpoint": "/all", "request": "id", "bounded": true,
-            "executor": "Everything/rep-0", "parts": 1, "calls": 1,
+            "executor": "Everything", "parts": 1, "calls": 1,
         }))
     );
 
@@ -299,7 +304,10 @@ fn arguments_and_returns_of_every_kind() {
         Some(json!({ "k": 7, "none": null, "all": { "k": 7, "none": null } }))
     );
     let reply = executor.post("/r#type", none()).unwrap();
-    assert_eq!(reply.results.unwrap()["metas"]["name"], "Everything");
+    let results = reply.results.unwrap();
+    assert_eq!(results["metas"]["name"], "Everything");
+    assert_eq!(results["name"], "Everything");
+    assert_eq!(results["executor"], "Everything");
 }
 
 #[test]

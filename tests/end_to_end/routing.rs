@@ -124,7 +124,7 @@ fn the_executor_knows_what_jina_tells_it() {
         json!({ "n": 3.0, "deep": { "list": [1.0, null, "z"] } })
     );
     assert_eq!(a["endpoint"], "/anything");
-    assert_eq!(a["executor"], "a/rep-0");
+    assert_eq!(a["executor"], "a");
     assert_eq!(a["request_id"], seen["id"]);
     assert_eq!(a["docs"], 2.0);
     assert_eq!(a["matrix"], json!([["gateway", ["x", "y"]]]));

@@ -55,6 +55,10 @@ use syn::DeriveInput;
 /// - A method with `#[stop]` is called before the instance goes.
 /// - All other methods are left alone.
 ///
+/// The doc comments of the block (not those of the type, which the macro does
+/// not see) and of the handlers are the description that `wasm-flow inspect`
+/// shows.
+///
 /// A component has one executor: a crate that is built for WebAssembly has one
 /// `#[executor]`.
 #[proc_macro_attribute]
