@@ -39,6 +39,12 @@ pub(super) enum BuildError {
     #[error("{} does not compile; cargo's messages are above", .0.display())]
     Failed(PathBuf),
     #[error(
+        "cargo does not build {}, for the reason that it gives above; an executor is a library, \
+         with src/lib.rs",
+        .0.display()
+    )]
+    Refused(PathBuf),
+    #[error(
         "{} compiles, but gives no component; its Cargo.toml needs\n[lib]\n\
          crate-type = [\"cdylib\", \"rlib\"]",
         .0.display()
@@ -67,11 +73,13 @@ pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
     }
     see_to_target(folder)?;
     terminal::note(&format!(
-        "building {} (cargo build --release --target {TARGET})",
+        "building {} (cargo build --lib --release --target {TARGET})",
         folder.display()
     ));
+    // The library alone: a program beside it may not be made for this target,
+    // and its file would take the place of a component of the same name.
     let mut cargo = tool("cargo")
-        .args(["build", "--release", "--target", TARGET])
+        .args(["build", "--lib", "--release", "--target", TARGET])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(folder)
         .stdout(Stdio::piped())
@@ -82,20 +90,23 @@ pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
         })?;
     let messages = cargo.stdout.take();
     let manifest = manifest.canonicalize().unwrap_or(manifest);
-    let mut component = None;
+    let (mut component, mut begun) = (None, false);
     for message in messages
         .map(BufReader::new)
         .into_iter()
         .flat_map(BufReader::lines)
     {
         let Ok(message) = message else { break };
-        if let Some(path) = component_of(&message, &manifest) {
-            component = Some(path);
-        }
+        // What cargo refuses before it compiles anything, it tells on stderr
+        // alone.
+        begun = true;
+        component = component_of(&message, &manifest).or(component);
     }
     let done = cargo.wait().is_ok_and(|status| status.success());
-    if !done {
-        return Err(BuildError::Failed(folder.to_owned()));
+    match (done, begun) {
+        (true, _) => {}
+        (false, true) => return Err(BuildError::Failed(folder.to_owned())),
+        (false, false) => return Err(BuildError::Refused(folder.to_owned())),
     }
     component.ok_or_else(|| BuildError::NoComponent(folder.to_owned()))
 }
@@ -124,6 +135,10 @@ fn component_of(message: &str, manifest: &Path) -> Option<PathBuf> {
     if message.get("reason")?.as_str()? != "compiler-artifact"
         || Path::new(message.get("manifest_path")?.as_str()?) != manifest
     {
+        return None;
+    }
+    let kinds = message.get("target")?.get("crate_types")?.as_array()?;
+    if !kinds.iter().any(|kind| kind == "cdylib") {
         return None;
     }
     message
@@ -161,5 +176,33 @@ fn see_to_target(folder: &Path) -> Result<(), BuildError> {
     match added {
         Ok(status) if status.success() => Ok(()),
         _ => Err(BuildError::NoTarget),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_component_is_the_library_of_the_crate() {
+        let component = |manifest: &str, kinds: &[&str], file: &str| {
+            let message = json!({
+                "reason": "compiler-artifact",
+                "manifest_path": manifest,
+                "target": { "kind": kinds, "crate_types": kinds },
+                "filenames": [format!("/target/{file}.rlib"), format!("/target/{file}.wasm")],
+            });
+            component_of(&message.to_string(), Path::new("/crate/Cargo.toml"))
+        };
+        let own = "/crate/Cargo.toml";
+        assert_eq!(
+            component(own, &["cdylib", "rlib"], "shout"),
+            Some(PathBuf::from("/target/shout.wasm"))
+        );
+        // A program beside it, a dependency, and what is no artifact.
+        assert_eq!(component(own, &["bin"], "shout"), None);
+        assert_eq!(component("/other/Cargo.toml", &["cdylib"], "other"), None);
+        let done = r#"{ "reason": "build-finished", "success": true }"#;
+        assert_eq!(component_of(done, Path::new(own)), None);
     }
 }
