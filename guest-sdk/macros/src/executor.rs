@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Ident, ImplItem, ImplItemFn, Item, ItemImpl, LitStr, Type};
@@ -43,10 +43,12 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> TokenStream 
         return quote!(#errors #block);
     }
     let implementation = parts.implementation(&block, &name);
+    let conflicts = &parts.conflicts;
     let ty = &block.self_ty;
     quote! {
         #block
         #implementation
+        #conflicts
         #[cfg(target_family = "wasm")]
         ::wasm_flow_sdk::__component!(#ty);
         // Elsewhere nothing calls it, and it is not dead code all the same.
@@ -88,7 +90,8 @@ fn check_block(block: &ItemImpl, errors: &mut Errors) -> String {
 struct Parts {
     handlers: Vec<HandlerMethod>,
     constructor: Option<ConstructorMethod>,
-    stop: Option<StopMethod>,
+    stops: Vec<StopMethod>,
+    conflicts: Conflicts,
 }
 
 struct HandlerMethod {
@@ -105,14 +108,14 @@ struct ConstructorMethod {
 
 struct StopMethod {
     method: ImplItemFn,
+    cfgs: Vec<Attribute>,
 }
 
 impl Parts {
     fn read(block: &mut ItemImpl, errors: &mut Errors) -> Parts {
         let mut parts = Parts::default();
-        // Endpoint to the method that has it. Methods that are compiled
-        // conditionally may stand in for each other.
-        let mut bound: HashMap<String, Ident> = HashMap::new();
+        let mut bound: HashMap<String, Claim> = HashMap::new();
+        let mut stop = Claim::default();
         for item in &mut block.items {
             let ImplItem::Fn(method) = item else {
                 continue;
@@ -136,17 +139,16 @@ impl Parts {
                 }
                 Role::Stop { attribute } => {
                     signature::stop(&attribute, method, errors);
-                    if let Some(first) = &parts.stop {
-                        errors.at(
-                            &attribute,
-                            format!(
-                                "an executor has one `#[stop]` method, and `{}` is it",
-                                first.method.sig.ident
-                            ),
-                        );
-                    }
-                    parts.stop = Some(StopMethod {
+                    let twice = |first: &Ident| {
+                        let message =
+                            format!("an executor has one `#[stop]` method, and `{first}` is it");
+                        syn::Error::new_spanned(&attribute, message)
+                    };
+                    let name = &method.sig.ident;
+                    stop.add(name, &cfgs, twice, &mut parts.conflicts, errors);
+                    parts.stops.push(StopMethod {
                         method: method.clone(),
+                        cfgs,
                     });
                 }
                 Role::Handler { attribute } => {
@@ -159,8 +161,11 @@ impl Parts {
                             Vec::new()
                         }
                     };
-                    if cfgs.is_empty() {
-                        bind(&mut bound, &endpoints, &method.sig.ident, errors);
+                    for endpoint in &endpoints {
+                        let name = &method.sig.ident;
+                        let twice = |first: &Ident| bound_twice(endpoint, first, name);
+                        let claim = bound.entry(endpoint.value()).or_default();
+                        claim.add(name, &cfgs, twice, &mut parts.conflicts, errors);
                     }
                     parts.handlers.push(HandlerMethod {
                         method: method.clone(),
@@ -274,48 +279,76 @@ impl Parts {
     }
 
     fn stop(&self) -> TokenStream {
-        let Some(StopMethod { method }) = &self.stop else {
-            return TokenStream::new();
-        };
-        let cfgs = signature::cfgs(&method.attrs);
-        let name = &method.sig.ident;
-        let wait = method.sig.asyncness.map(|_| quote!(.await));
-        let returned = signature::returned(method);
-        let report = quote_spanned! {returned.span()=>
-            <#returned as ::wasm_flow_sdk::StopReturn>::report
-        };
-        quote! {
-            #(#cfgs)*
-            #report(Self::#name(self) #wait);
+        let stops = self.stops.iter().map(|StopMethod { method, cfgs }| {
+            let name = &method.sig.ident;
+            let wait = method.sig.asyncness.map(|_| quote!(.await));
+            let returned = signature::returned(method);
+            let report = quote_spanned! {returned.span()=>
+                <#returned as ::wasm_flow_sdk::StopReturn>::report
+            };
+            quote! {
+                #(#cfgs)*
+                #report(Self::#name(self) #wait);
+            }
+        });
+        quote!(#(#stops)*)
+    }
+}
+
+/// Errors that are some only where two methods are compiled together.
+#[derive(Default)]
+struct Conflicts(TokenStream);
+
+impl ToTokens for Conflicts {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.0.to_tokens(tokens);
+    }
+}
+
+/// Who has what one method only may have. Methods with a `#[cfg]` may stand in
+/// for each other.
+#[derive(Default)]
+struct Claim(Vec<(Ident, Vec<Attribute>)>);
+
+impl Claim {
+    /// Notes one more method, and the error of those that are there already.
+    fn add(
+        &mut self,
+        method: &Ident,
+        cfgs: &[Attribute],
+        error: impl Fn(&Ident) -> syn::Error,
+        conflicts: &mut Conflicts,
+        errors: &mut Errors,
+    ) {
+        for (first, first_cfgs) in &self.0 {
+            let error = error(first);
+            if first_cfgs.is_empty() && cfgs.is_empty() {
+                errors.add(error);
+            } else {
+                let error = error.into_compile_error();
+                conflicts.0.extend(quote!(#(#first_cfgs)* #(#cfgs)* #error));
+            }
+        }
+        // One that is always there is in the way of all that come.
+        if self.0.iter().all(|(_, cfgs)| !cfgs.is_empty()) {
+            self.0.push((method.clone(), cfgs.to_vec()));
         }
     }
 }
 
-/// Notes what is bound to what, and says what is bound twice.
-fn bind(
-    bound: &mut HashMap<String, Ident>,
-    endpoints: &[LitStr],
-    method: &Ident,
-    errors: &mut Errors,
-) {
-    for endpoint in endpoints {
-        let name = endpoint.value();
-        let Some(first) = bound.get(&name) else {
-            bound.insert(name, method.clone());
-            continue;
-        };
-        let message = if name == DEFAULT {
-            format!(
-                "`{first}` is the default already: one method answers the endpoints that nothing \
-                 else is bound to. Bind this one with `on`, as in `#[requests(on = \"/index\")]`"
-            )
-        } else if first == method {
-            format!("`{name}` is there twice")
-        } else {
-            format!("`{name}` is bound to `{first}` already: an endpoint calls one method")
-        };
-        errors.add(syn::Error::new(endpoint.span(), message));
-    }
+fn bound_twice(endpoint: &LitStr, first: &Ident, method: &Ident) -> syn::Error {
+    let name = endpoint.value();
+    let message = if first == method {
+        format!("`{name}` is there twice")
+    } else if name == DEFAULT {
+        format!(
+            "`{first}` is the default already: one method answers the endpoints that nothing else \
+             is bound to. Bind this one with `on`, as in `#[requests(on = \"/index\")]`"
+        )
+    } else {
+        format!("`{name}` is bound to `{first}` already: an endpoint calls one method")
+    };
+    syn::Error::new(endpoint.span(), message)
 }
 
 impl HandlerMethod {

@@ -74,7 +74,8 @@ pub fn executor(attributes: TokenStream, item: TokenStream) -> TokenStream {
 /// - `#[requests(on = [])]`: to none, until `uses_requests` in `flow.toml` names
 ///   the method.
 ///
-/// Endpoints are compared as they are written: case counts, and so does `/`.
+/// Endpoints are compared as they are written: case counts, and so does `/`. An
+/// endpoint calls one method; of several with a `#[cfg]`, one is compiled.
 ///
 /// A handler takes what it names, by type and in any order:
 ///

@@ -47,6 +47,33 @@ impl Executor {
     }
 }
 
+// What is compiled conditionally may stand in for each other.
+#[derive(Default)]
+struct Conditional(bool);
+
+#[wasm_flow_sdk::executor]
+impl Conditional {
+    #[cfg(all())]
+    #[wasm_flow_sdk::requests(on = "/a")]
+    fn a(&self, docs: &mut wasm_flow_sdk::DocumentArray) {
+        docs.clear();
+    }
+
+    #[cfg(not(all()))]
+    #[wasm_flow_sdk::requests(on = "/a")]
+    fn other_a(&self) {}
+
+    #[cfg(not(all()))]
+    #[wasm_flow_sdk::stop]
+    fn other_end(&self) {}
+
+    #[cfg(all())]
+    #[wasm_flow_sdk::stop]
+    fn end(&mut self) {
+        self.0 = true;
+    }
+}
+
 // Types may have names of the author's.
 type Docs = wasm_flow_sdk::DocumentArray;
 type Reply = wasm_flow_sdk::Result<Docs>;
@@ -113,6 +140,9 @@ fn main() {
     .unwrap();
     assert!(executor.post("/a", ["x"]).unwrap().docs.is_empty());
     assert_eq!(executor.post("/c", ["x"]).unwrap().docs.len(), 1);
+    let conditional = wasm_flow_sdk::testing::TestExecutor::of(Conditional(false));
+    assert!(conditional.post("/a", ["x"]).unwrap().docs.is_empty());
+    assert!(conditional.stop().unwrap().0);
     let aliases = wasm_flow_sdk::testing::TestExecutor::of(Aliases);
     assert!(aliases.post("/lent", ["x"]).unwrap().docs.is_empty());
     assert!(aliases.post("/owned", ["x"]).unwrap().docs.is_empty());
