@@ -1,10 +1,14 @@
 //! Reading JSON objects into the author's types, with errors that name the key.
 
-use std::cell::Cell;
-use std::fmt;
+use std::cell::{Cell, RefCell};
+use std::fmt::{self, Write as _};
+use std::iter::Enumerate;
 
-use serde::de::value::{Error as ProbeError, StringDeserializer};
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected,
+    IntoDeserializer, Unexpected, VariantAccess, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
@@ -26,29 +30,21 @@ pub(crate) fn parse_object(text: &str) -> Result<Map<String, Value>, serde_json:
 }
 
 /// The executor's configuration from `uses_with`. Every key must be one that
-/// the type has.
+/// the types have, as far as they say which they have.
 pub(crate) fn read_config<T: DeserializeOwned>(
     executor: &str,
     uses_with: &Map<String, Value>,
 ) -> Result<T> {
-    let known = fields_of::<T>();
-    let mut problems: Vec<String> = match known {
-        Some(known) => uses_with
-            .keys()
-            .filter(|key| !known.contains(&key.as_str()))
-            .map(|key| match nearest(key, known) {
-                Some(near) => format!("unknown key `{key}` (did you mean `{near}`?)"),
-                None => format!("unknown key `{key}`"),
-            })
-            .collect(),
-        None => Vec::new(),
-    };
-    match read_object(uses_with.clone()) {
+    let notes = Notes::default();
+    let read = read_object(uses_with.clone(), &notes);
+    let Notes { takes, unknown, .. } = notes;
+    let mut problems = unknown.into_inner();
+    match read {
         Ok(config) if problems.is_empty() => return Ok(config),
         Ok(_) => {}
         Err(error) => problems.push(error),
     }
-    let takes = match known {
+    let takes = match takes.get() {
         Some([]) => format!("; `{executor}` takes no keys"),
         Some(known) => format!("; `{executor}` takes {}", list(known)),
         None => String::new(),
@@ -74,39 +70,196 @@ pub(crate) fn no_config(executor: &str, uses_with: &Map<String, Value>) -> Resul
     ))
 }
 
-/// A request's parameters as the type that a handler asks for.
+/// A request's parameters as the type that a handler asks for. Keys that it
+/// does not have are left alone.
 pub(crate) fn read_parameters<T: DeserializeOwned>(parameters: Map<String, Value>) -> Result<T> {
-    read_object(parameters)
+    read_object(parameters, &Notes::default())
         .map_err(|error| Error::named(PARAMETERS_ERROR, format_args!("parameters: {error}")))
 }
 
-fn read_object<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, String> {
-    let at = Cell::new(None);
-    T::deserialize(Object { object, at: &at }).map_err(|error| match at.take() {
-        Some(key) => format!("`{key}`: {error}"),
-        None => error.to_string(),
+fn read_object<T: DeserializeOwned>(
+    object: Map<String, Value>,
+    notes: &Notes,
+) -> Result<T, String> {
+    let value = Value::Object(object);
+    T::deserialize(Reader { value, notes }).map_err(|error| {
+        let path = notes.path.borrow();
+        match path.is_empty() {
+            true => error.to_string(),
+            false => format!("`{path}`: {error}"),
+        }
     })
 }
 
-/// An object that tells which of its values could not be read.
-struct Object<'a> {
-    object: Map<String, Value>,
-    at: &'a Cell<Option<String>>,
+/// What is learned while an object is read.
+#[derive(Default)]
+struct Notes {
+    /// Where in it the reader is: `servers[1].port`.
+    path: RefCell<String>,
+    /// The keys that the outermost type is read from, where it is a struct that
+    /// names them all.
+    takes: Cell<Option<&'static [&'static str]>>,
+    /// What there is to say of keys that no type has.
+    unknown: RefCell<Vec<String>>,
 }
 
-impl<'de> Deserializer<'de> for Object<'_> {
+impl Notes {
+    fn depth(&self) -> usize {
+        self.path.borrow().len()
+    }
+
+    /// Goes back to where the path had this length, and from there on to `step`.
+    fn step(&self, depth: usize, step: fmt::Arguments<'_>) {
+        let mut path = self.path.borrow_mut();
+        path.truncate(depth);
+        // Writing to a string does not fail.
+        let _ = path.write_fmt(step);
+    }
+
+    /// Notes the keys of an object that the struct it is read as does not have.
+    fn check(&self, object: &Map<String, Value>, known: &'static [&'static str]) {
+        let path = self.path.borrow();
+        if path.is_empty() {
+            self.takes.set(Some(known));
+        }
+        let dot = if path.is_empty() { "" } else { "." };
+        let unknown = object.keys().filter(|key| !known.contains(&key.as_str()));
+        self.unknown
+            .borrow_mut()
+            .extend(unknown.map(|key| match nearest(key, known) {
+                Some(near) => format!("unknown key `{path}{dot}{key}` (did you mean `{near}`?)"),
+                None => format!("unknown key `{path}{dot}{key}`"),
+            }));
+    }
+}
+
+/// A value that is read, and where it stands noted.
+struct Reader<'a> {
+    value: Value,
+    notes: &'a Notes,
+}
+
+impl<'a> Reader<'a> {
+    fn map<'de, V: Visitor<'de>>(
+        object: Map<String, Value>,
+        notes: &'a Notes,
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        let entries = Entries(object.into_iter(), Steps::new(notes));
+        MapDeserializer::new(entries).deserialize_any(visitor)
+    }
+
+    fn seq<'de, V: Visitor<'de>>(
+        values: Vec<Value>,
+        notes: &'a Notes,
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        let items = Items(values.into_iter().enumerate(), Steps::new(notes));
+        SeqDeserializer::new(items).deserialize_any(visitor)
+    }
+}
+
+/// Not generic, as what is wrong is said of every type.
+fn invalid_type(value: &Value, expected: &dyn Expected) -> serde_json::Error {
+    let unexpected = match value {
+        Value::Null => Unexpected::Unit,
+        Value::Bool(value) => Unexpected::Bool(*value),
+        Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), ..) => Unexpected::Unsigned(number),
+            (_, Some(number), _) => Unexpected::Signed(number),
+            (_, _, Some(number)) => Unexpected::Float(number),
+            _ => Unexpected::Other("number"),
+        },
+        Value::String(text) => Unexpected::Str(text),
+        Value::Array(_) => Unexpected::Seq,
+        Value::Object(_) => Unexpected::Map,
+    };
+    serde::de::Error::invalid_type(unexpected, expected)
+}
+
+/// What holds nothing is read as serde_json reads it.
+macro_rules! by_value {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            self.value.$method(visitor)
+        }
+    )*};
+}
+
+// Each method has code for what its types are made of and for nothing else: it
+// is there once for every type that the author reads.
+impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = serde_json::Error;
 
+    by_value! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+        deserialize_u128 deserialize_f32 deserialize_f64 deserialize_char deserialize_str
+        deserialize_string deserialize_unit deserialize_identifier deserialize_ignored_any
+    }
+
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_map(Entries {
-            entries: self.object.into_iter(),
-            value: Value::Null,
-            at: self.at,
-        })
+        match self.value {
+            Value::Object(object) => Reader::map(object, self.notes, visitor),
+            Value::Array(values) => Reader::seq(values, self.notes, visitor),
+            value => value.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.value {
+            Value::Object(object) => Reader::map(object, self.notes, visitor),
+            value => Err(invalid_type(&value, &visitor)),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.value {
+            Value::Array(values) => Reader::seq(values, self.notes, visitor),
+            value => Err(invalid_type(&value, &visitor)),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if let Value::Object(object) = &self.value {
+            self.notes.check(object, fields);
+        }
+        self.deserialize_map(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_some(self)
+        let none = match &self.value {
+            Value::Null => true,
+            // What is not given at all arrives as an empty object.
+            Value::Object(object) => object.is_empty() && self.notes.depth() == 0,
+            _ => false,
+        };
+        match none {
+            true => visitor.visit_none(),
+            false => visitor.visit_some(self),
+        }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -123,90 +276,132 @@ impl<'de> Deserializer<'de> for Object<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        Value::Object(self.object).deserialize_enum(name, variants, visitor)
+        match self.value {
+            Value::Object(object) if object.len() == 1 => {
+                let mut entries = Entries(object.into_iter(), Steps::new(self.notes));
+                match entries.next() {
+                    Some((name, value)) => visitor.visit_enum(Variant { name, value }),
+                    None => unreachable!("there is one"),
+                }
+            }
+            value => value.deserialize_enum(name, variants, visitor),
+        }
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    forward_to_deserialize_any! { bytes byte_buf unit_struct }
+}
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for Reader<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
     }
 }
 
-struct Entries<'a> {
-    entries: serde_json::map::IntoIter,
-    value: Value,
-    at: &'a Cell<Option<String>>,
+/// A variant that holds something.
+struct Variant<'a> {
+    name: String,
+    value: Reader<'a>,
 }
 
-impl<'de> MapAccess<'de> for Entries<'_> {
+impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
+    type Error = serde_json::Error;
+    type Variant = Reader<'a>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Reader<'a>), Self::Error> {
+        let variant = seed.deserialize(self.name.into_deserializer())?;
+        Ok((variant, self.value))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Reader<'_> {
     type Error = serde_json::Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Self::Error> {
-        self.at.set(None);
-        let Some((key, value)) = self.entries.next() else {
-            return Ok(None);
-        };
-        self.value = value;
-        let read = seed.deserialize(StringDeserializer::new(key.clone()))?;
-        self.at.set(Some(key));
-        Ok(Some(read))
+    fn unit_variant(self) -> Result<(), Self::Error> {
+        Deserialize::deserialize(self)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(
-        &mut self,
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(
+        self,
         seed: S,
     ) -> Result<S::Value, Self::Error> {
-        let value = seed.deserialize(self.value.take())?;
-        self.at.set(None);
-        Ok(value)
-    }
-}
-
-/// The keys that a type is read from, where it is a struct that names them all.
-fn fields_of<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
-    let fields = Cell::new(None);
-    // What it asks for is all that is wanted; there is nothing to read.
-    let _ = T::deserialize(Probe(&fields));
-    fields.get()
-}
-
-struct Probe<'a>(&'a Cell<Option<&'static [&'static str]>>);
-
-impl<'de> Deserializer<'de> for Probe<'_> {
-    type Error = ProbeError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Self::Error> {
-        Err(serde::de::Error::custom("no value"))
+        seed.deserialize(self)
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(
+    fn tuple_variant<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
-        self.0.set(Some(fields));
-        self.deserialize_any(visitor)
+        self.deserialize_struct("", fields, visitor)
+    }
+}
+
+/// Where the values of an object or an array stand.
+struct Steps<'a> {
+    notes: &'a Notes,
+    depth: usize,
+}
+
+impl<'a> Steps<'a> {
+    fn new(notes: &'a Notes) -> Self {
+        let depth = notes.depth();
+        Steps { notes, depth }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_some(self)
+    fn to(&self, step: fmt::Arguments<'_>, value: Value) -> Reader<'a> {
+        let notes = self.notes;
+        notes.step(self.depth, step);
+        Reader { value, notes }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        visitor.visit_newtype_struct(self)
+    /// Past the last value: what is wrong now is wrong with all of it.
+    fn back(&self) {
+        self.notes.step(self.depth, format_args!(""));
     }
+}
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map enum identifier ignored_any
+struct Entries<'a>(serde_json::map::IntoIter, Steps<'a>);
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (String, Reader<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Entries(entries, steps) = self;
+        let Some((key, value)) = entries.next() else {
+            steps.back();
+            return None;
+        };
+        let dot = if steps.depth == 0 { "" } else { "." };
+        let reader = steps.to(format_args!("{dot}{key}"), value);
+        Some((key, reader))
+    }
+}
+
+struct Items<'a>(Enumerate<std::vec::IntoIter<Value>>, Steps<'a>);
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Reader<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Items(values, steps) = self;
+        let Some((index, value)) = values.next() else {
+            steps.back();
+            return None;
+        };
+        Some(steps.to(format_args!("[{index}]"), value))
     }
 }
 
@@ -289,6 +484,7 @@ mod tests {
     use super::*;
     use serde::Deserialize;
     use serde_json::json;
+    use std::collections::BTreeMap;
 
     #[derive(Deserialize, Debug, PartialEq)]
     struct Inner {
@@ -350,6 +546,115 @@ mod tests {
             "`uses_with`: `inner`: missing field `size`; \
              `MyExecutor` takes `foo`, `bar` and `inner`"
         );
+    }
+
+    #[test]
+    fn nested_keys_are_known_as_well() {
+        #[derive(Deserialize, Debug, PartialEq)]
+        enum Store {
+            Local { path: String },
+            Remote(Inner),
+        }
+
+        #[derive(Deserialize, Debug, PartialEq)]
+        struct Nested {
+            inner: Option<Inner>,
+            list: Vec<Inner>,
+            map: BTreeMap<String, Inner>,
+            stores: Vec<Store>,
+            pair: (u8, u8),
+        }
+
+        let read = |value: Value| read_config::<Nested>("E", value.as_object().unwrap());
+        let good = json!({
+            "inner": { "size": 1 },
+            "list": [{ "size": 2 }],
+            "map": { "any": { "size": 3 } },
+            "stores": [{ "Local": { "path": "x" } }, { "Remote": { "size": 4 } }],
+            "pair": [5, 6],
+        });
+        let nested = read(good.clone()).unwrap();
+        assert_eq!(nested.stores[1], Store::Remote(Inner { size: 4 }));
+        assert_eq!(nested.map["any"], Inner { size: 3 });
+
+        let change = |change: fn(&mut Value)| {
+            let mut value = good.clone();
+            change(&mut value);
+            let message = read(value).unwrap_err().message().to_owned();
+            let (message, takes) = message.split_once("; `E` takes").unwrap();
+            assert_eq!(takes, " `inner`, `list`, `map`, `stores` and `pair`");
+            message.strip_prefix("`uses_with`: ").unwrap().to_owned()
+        };
+        assert_eq!(
+            change(|value| value["inner"]["sise"] = json!(1)),
+            "unknown key `inner.sise` (did you mean `size`?)"
+        );
+        assert_eq!(
+            change(|value| value["list"][0]["x"] = json!(1)),
+            "unknown key `list[0].x`"
+        );
+        assert_eq!(
+            change(|value| value["map"]["any"]["x"] = json!(1)),
+            "unknown key `map.any.x`"
+        );
+        assert_eq!(
+            change(|value| value["stores"][0]["Local"]["x"] = json!(1)),
+            "unknown key `stores[0].Local.x`"
+        );
+        assert_eq!(
+            change(|value| value["stores"][1]["Remote"]["x"] = json!(1)),
+            "unknown key `stores[1].Remote.x`"
+        );
+        // What is wrong is named by its place.
+        assert_eq!(
+            change(|value| value["stores"][1]["Remote"]["size"] = json!("x")),
+            "`stores[1].Remote.size`: invalid type: string \"x\", expected u32"
+        );
+        assert_eq!(
+            change(|value| value["stores"][1] = json!("Remote")),
+            "`stores[1]`: invalid type: unit variant, expected newtype variant"
+        );
+        assert_eq!(
+            change(|value| value["stores"][1] = json!({ "None": {} })),
+            "`stores[1].None`: unknown variant `None`, expected `Local` or `Remote`"
+        );
+        assert_eq!(
+            change(|value| value["pair"] = json!([1, 2, 3])),
+            "`pair`: invalid length 3, expected 2 elements in sequence"
+        );
+        assert_eq!(
+            change(|value| value["pair"] = json!([1])),
+            "`pair`: invalid length 1, expected a tuple of size 2"
+        );
+    }
+
+    #[test]
+    fn what_is_not_given_is_none() {
+        let read = |value: Value| {
+            read_config::<Option<Inner>>("E", value.as_object().unwrap())
+                .map_err(|error| error.message().to_owned())
+        };
+        assert_eq!(read(json!({})), Ok(None));
+        assert_eq!(read(json!({ "size": 1 })), Ok(Some(Inner { size: 1 })));
+        assert_eq!(
+            read(json!({ "sise": 1 })).unwrap_err(),
+            "`uses_with`: unknown key `sise` (did you mean `size`?); missing field `size`; \
+             `E` takes `size`"
+        );
+        assert_eq!(read_parameters::<Option<Inner>>(Map::new()).unwrap(), None);
+        // An empty object further in is one.
+        assert_eq!(
+            message(json!({ "foo": "x", "bar": 1, "inner": {} })),
+            "`uses_with`: `inner`: missing field `size`; \
+             `MyExecutor` takes `foo`, `bar` and `inner`"
+        );
+    }
+
+    #[test]
+    fn keys_of_parameters_are_left_alone() {
+        let parameters = json!({ "foo": "x", "bar": 1, "inner": { "size": 1, "x": 1 }, "y": 1 });
+        let read: Config = read_parameters(parameters.as_object().unwrap().clone()).unwrap();
+        assert_eq!(read.inner, Some(Inner { size: 1 }));
     }
 
     #[test]

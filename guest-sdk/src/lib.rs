@@ -72,9 +72,12 @@
 //! `new` may be `async`, and returns `Self` or `Result<Self>`. It takes its
 //! configuration, of any type that serde reads, and a [`Setup`]: the executor's
 //! name, metas, and which endpoint calls which method. The [`Deserialize`] of
-//! this crate is serde's, without a dependency on serde; a key that the type
-//! does not have, and one that is missing, end the start with an error that
-//! names it.
+//! this crate is serde's, without a dependency on serde. A key that the type
+//! does not have, or a struct inside of it, and one that is missing, end the
+//! start with an error that names it. Where serde does not tell which keys a
+//! type has, unknown ones are left alone: in maps, and in types with `flatten`,
+//! `tag` or `untagged`, unless they say `deny_unknown_fields`. As an `Option`,
+//! the configuration is `None` where `uses_with` is empty.
 //!
 //! # Handlers
 //!

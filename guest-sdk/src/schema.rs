@@ -20,6 +20,8 @@ pub struct Schema {
     place: Place,
     /// The author's types that are being described, each inside the one before.
     open: Vec<TypeId>,
+    /// Keys that a struct does not have are refused.
+    closed: bool,
 }
 
 /// What is said of the next type by where it stands.
@@ -29,16 +31,16 @@ struct Place {
     description: &'static str,
     /// In an `Option`.
     nullable: bool,
-    /// Keys that it does not have are refused.
-    closed: bool,
 }
 
 impl Schema {
     /// The schema of an executor's configuration, empty where not known.
     pub fn of_config(write: impl FnOnce(&mut Schema) -> bool) -> String {
-        let mut schema = Schema::default();
-        schema.place.closed = true;
-        schema.finish(write)
+        Schema {
+            closed: true,
+            ..Schema::default()
+        }
+        .finish(write)
     }
 
     /// The schema of a handler's parameters, empty where not known.
@@ -124,7 +126,7 @@ impl Schema {
 
     /// A struct with named fields.
     pub fn object(&mut self, description: &str, closed: bool, fields: &[Field]) {
-        let place = self.begin("object", description);
+        self.begin("object", description);
         self.text(r#","properties":{"#);
         for (index, field) in fields.iter().enumerate() {
             if index > 0 {
@@ -147,7 +149,7 @@ impl Schema {
             }
             self.text("]");
         }
-        if closed || place.closed {
+        if closed || self.closed {
             self.text(r#","additionalProperties":false"#);
         }
         self.text("}");

@@ -233,6 +233,7 @@ fn schemas_of_options() {
                 },
             },
             "required": ["choice"],
+            "additionalProperties": false,
         })
     };
     assert_eq!(
@@ -323,6 +324,7 @@ fn schemas_are_not_longer_than_a_host_takes() {
                 "type": "object",
                 "properties": { "filters": { "type": "array", "items": {} } },
                 "required": ["filters"],
+                "additionalProperties": false,
             },
         })
     );
