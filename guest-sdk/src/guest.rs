@@ -159,46 +159,50 @@ fn report_panics() {
 }
 
 /// Makes an executor the component's export.
+///
+/// Items that a macro makes are in scope of what it is given: `$executor` may be
+/// called, or be in a module that is called, like any of them. So they have names
+/// that nobody chooses, and nothing is imported.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __component {
     ($executor:ty) => {
         const _: () = {
-            use $crate::__private::{
-                bindings::exports::wasm_flow::executor::executor as wit, guest,
-            };
-
             ::std::thread_local! {
-                static SLOT: guest::Slot<$executor> = const { guest::Slot::new() };
+                static __WASM_FLOW_SLOT: $crate::__private::guest::Slot<$executor> =
+                    const { $crate::__private::guest::Slot::new() };
             }
 
-            struct Component;
+            struct __WasmFlowComponent;
 
-            impl wit::Guest for Component {
-                fn describe() -> wit::Description {
-                    guest::describe::<$executor>()
+            impl $crate::__private::wit::Guest for __WasmFlowComponent {
+                fn describe() -> $crate::__private::wit::Description {
+                    $crate::__private::guest::describe::<$executor>()
                 }
 
                 async fn start(
-                    configuration: wit::Configuration,
-                ) -> ::core::result::Result<(), wit::Failure> {
-                    guest::start(&SLOT, configuration).await
+                    configuration: $crate::__private::wit::Configuration,
+                ) -> ::core::result::Result<(), $crate::__private::wit::Failure> {
+                    $crate::__private::guest::start(&__WASM_FLOW_SLOT, configuration).await
                 }
 
                 async fn handle(
                     method: ::std::string::String,
-                    request: wit::Request,
-                ) -> ::core::result::Result<wit::Outcome, wit::Failure> {
-                    guest::handle(&SLOT, method, request).await
+                    request: $crate::__private::wit::Request,
+                ) -> ::core::result::Result<
+                    $crate::__private::wit::Outcome,
+                    $crate::__private::wit::Failure,
+                > {
+                    $crate::__private::guest::handle(&__WASM_FLOW_SLOT, method, request).await
                 }
 
                 async fn stop() {
-                    guest::stop(&SLOT).await
+                    $crate::__private::guest::stop(&__WASM_FLOW_SLOT).await
                 }
             }
 
             $crate::__private::bindings::export_bare!(
-                Component with_types_in $crate::__private::bindings
+                __WasmFlowComponent with_types_in $crate::__private::bindings
             );
         };
     };

@@ -213,6 +213,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_family = "wasm")]
+    pub use crate::bindings::exports::wasm_flow::executor::executor as wit;
+    #[cfg(target_family = "wasm")]
     pub use crate::{bindings, guest};
     pub use crate::{handler, schema};
     pub use serde;

@@ -252,21 +252,24 @@ impl Parts {
 
     fn create(&self, ty: &Type, name: &str) -> TokenStream {
         let handler = quote!(::wasm_flow_sdk::__private::handler);
+        // A type may be written by a macro of the author's. A name with its span
+        // would be one of that macro, and the argument is not.
+        let setup = quote!(setup);
         let Some(ConstructorMethod {
             method,
             constructor,
         }) = &self.constructor
         else {
             return quote_spanned! {ty.span()=>
-                ::wasm_flow_sdk::__private::handler::made_by_default_without_new::<#ty>(#name, setup)
+                ::wasm_flow_sdk::__private::handler::made_by_default_without_new::<#ty>(#name, #setup)
             };
         };
         let arguments = constructor.arguments.iter().map(|ty| {
             quote_spanned! {ty.span()=>
-                <#ty as ::wasm_flow_sdk::ConstructorArgument<'_>>::from_setup(#name, setup)?
+                <#ty as ::wasm_flow_sdk::ConstructorArgument<'_>>::from_setup(#name, #setup)?
             }
         });
-        let check = (!constructor.configured).then(|| quote!(#handler::no_config(#name, setup)?;));
+        let check = (!constructor.configured).then(|| quote!(#handler::no_config(#name, #setup)?;));
         let wait = method.sig.asyncness.map(|_| quote!(.await));
         let returned = signature::returned(method);
         let into = quote_spanned! {returned.span()=>
@@ -393,6 +396,8 @@ impl HandlerMethod {
         let ident = &self.method.sig.ident;
         let wait = self.method.sig.asyncness.map(|_| quote!(.await));
         let returned = signature::returned(&self.method);
+        // As `setup` above.
+        let call = quote!(call);
         let arguments: Vec<_> = self
             .handler
             .arguments
@@ -405,7 +410,7 @@ impl HandlerMethod {
             .collect();
         let take = arguments.iter().map(|(held, ty)| {
             quote_spanned! {held.span()=>
-                let mut #held = <#ty as ::wasm_flow_sdk::Argument<#returned>>::take(call)?;
+                let mut #held = <#ty as ::wasm_flow_sdk::Argument<#returned>>::take(#call)?;
             }
         });
         let lend = arguments
@@ -413,7 +418,7 @@ impl HandlerMethod {
             .map(|(held, _)| quote_spanned!(held.span()=> #held.lend()));
         let give_back = arguments
             .iter()
-            .map(|(held, _)| quote_spanned!(held.span()=> #held.give_back(call);));
+            .map(|(held, _)| quote_spanned!(held.span()=> #held.give_back(#call);));
         let into_returned = quote_spanned! {returned.span()=>
             <#returned as ::wasm_flow_sdk::HandlerReturn>::into_returned
         };
