@@ -1,4 +1,4 @@
-//! The WIT world `bare`, generated.
+//! The WIT world `bare`, generated from this crate's copy of it.
 
 #![allow(
     unsafe_code,
@@ -16,7 +16,7 @@
 )]
 
 wit_bindgen::generate!({
-    path: "../wit",
+    path: "wit",
     world: "bare",
     pub_export_macro: true,
     export_macro_name: "export_bare",
