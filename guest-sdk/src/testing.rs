@@ -26,7 +26,8 @@
 //!
 //! [`TestExecutor`] goes the whole way that a call takes in a component: it
 //! makes the executor from `uses_with`, finds the handler by its endpoint, lends
-//! it a request's documents, and writes back what it changed. What it has no
+//! it a request's documents, and writes back what it changed. Parameters and
+//! results are what they become in protobuf. What it has no
 //! part in is what only the host does: `parameters` that are meant for another
 //! executor, time limits, and keeping exclusive handlers apart.
 //!
@@ -40,11 +41,12 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
+use wasm_flow_document::Struct;
 
 use crate::handler::{Outcome, Running};
 use crate::raw::Rows;
 use crate::source::Source;
-use crate::{DocumentArray, Error, Executor, Json, Result, Setup, commit, config, raw};
+use crate::{DocumentArray, Error, Executor, Json, Parameters, Result, Setup, commit, config, raw};
 
 /// What `#[requests]` without `on` is bound to.
 const DEFAULT: &str = "/default";
@@ -181,6 +183,8 @@ impl<E: Executor> TestExecutor<E> {
     /// # Errors
     /// When the handler fails.
     pub async fn send(&self, post: Post) -> Result<Reply> {
+        let Parameters::<Map<_, _>>(parameters) = Parameters::from_json(post.parameters)?;
+        let parameters = sent("parameters", &parameters)?;
         let docs = commit::build(post.docs.into_vec())?;
         let method = match post.method {
             Some(method) => Some(method),
@@ -209,13 +213,13 @@ impl<E: Executor> TestExecutor<E> {
             endpoint: post.endpoint,
             docs: docs.share(),
             parts,
-            parameters: post.parameters.to_string(),
+            parameters: parameters.to_string(),
             deadline: post.time_left.map(|left| Instant::now() + left),
         };
         let (docs, results) = match self.running.handle(&method, request).await? {
             Outcome::Docs => (docs, None),
             Outcome::Replaced(docs) => (docs, None),
-            Outcome::Results(results) => (docs, Some(Value::Object(results))),
+            Outcome::Results(results) => (docs, Some(sent("what was returned", &results)?)),
         };
         Ok(Reply {
             docs: Source::new(docs).documents().into(),
@@ -231,6 +235,13 @@ impl<E: Executor> TestExecutor<E> {
         block_on(self.running.stop())?;
         Ok(self.running.into_inner())
     }
+}
+
+/// An object as it is on the other side of the connection, where all numbers are
+/// floats and whole ones are read as integers.
+fn sent(what: &str, object: &Map<String, Value>) -> Result<Json> {
+    let sent = Struct::from_map(object).map_err(|error| Error::new(error).context(what))?;
+    Ok(Value::Object(sent.to_map()))
 }
 
 fn routes<E: Executor>() -> BTreeMap<String, String> {
@@ -279,7 +290,8 @@ impl Post {
         self
     }
 
-    /// The parameters, a JSON object.
+    /// The parameters, a JSON object. They arrive as a client's do: a whole number
+    /// is an integer, however it is written.
     #[must_use]
     pub fn parameters(mut self, parameters: Json) -> Self {
         self.parameters = parameters;

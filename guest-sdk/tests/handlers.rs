@@ -121,6 +121,7 @@ impl Everything {
         let mut map = Map::new();
         map.insert("name".into(), context.setup().name().into());
         map.insert("k".into(), options.top_k.into());
+        map.insert("whole".into(), 2.0.into());
         map
     }
 
@@ -295,13 +296,20 @@ fn arguments_and_returns_of_every_kind() {
     let reply = executor.post("/map", none()).unwrap();
     assert_eq!(
         reply.results,
-        Some(json!({ "name": "Everything/rep-0", "k": 0 }))
+        Some(json!({ "name": "Everything/rep-0", "k": 0, "whole": 2 }))
     );
 
     let post = Post::new("/parameters").parameters(json!({ "k": 7, "none": null }));
     assert_eq!(
         block_on(executor.send(post)).unwrap().results,
         Some(json!({ "k": 7, "none": null, "all": { "k": 7, "none": null } }))
+    );
+    // Numbers as they are after protobuf.
+    let post = Post::new("/parameters").parameters(json!({ "k": 7.0, "x": [0.5, 1e3] }));
+    let reply = block_on(executor.send(post)).unwrap();
+    assert_eq!(
+        reply.results,
+        Some(json!({ "k": 7, "none": null, "all": { "k": 7, "x": [0.5, 1000] } }))
     );
     let reply = executor.post("/r#type", none()).unwrap();
     let results = reply.results.unwrap();
@@ -356,6 +364,10 @@ fn failures_have_names() {
     assert_eq!(
         failure(Post::new("/parameters")),
         "ParametersError: parameter `k` is missing"
+    );
+    assert_eq!(
+        failure(Post::new("/parameters").parameters(json!([7]))),
+        "ParametersError: parameters are a JSON object, not an array"
     );
     assert_eq!(
         failure(Post::new("/parameters").parameters(json!({ "k": -1 }))),
