@@ -55,8 +55,8 @@ pub(crate) fn read_config<T: DeserializeOwned>(
     ))
 }
 
-/// What an executor without configuration is started with.
-pub(crate) fn no_config(executor: &str, uses_with: &Map<String, Value>) -> Result<()> {
+/// What an executor without configuration is started with; `why` it has none.
+pub(crate) fn no_config(executor: &str, uses_with: &Map<String, Value>, why: &str) -> Result<()> {
     if uses_with.is_empty() {
         return Ok(());
     }
@@ -64,7 +64,7 @@ pub(crate) fn no_config(executor: &str, uses_with: &Map<String, Value>) -> Resul
     Err(Error::named(
         CONFIG_ERROR,
         format_args!(
-            "`uses_with` has {}, but `{executor}` takes no configuration",
+            "`uses_with` has {}, but `{executor}` takes no configuration{why}",
             list(&keys)
         ),
     ))
@@ -674,9 +674,9 @@ mod tests {
 
     #[test]
     fn without_configuration_there_are_no_keys() {
-        assert!(no_config("E", &Map::new()).is_ok());
+        assert!(no_config("E", &Map::new(), "").is_ok());
         assert_eq!(
-            no_config("E", json!({"a": 1, "b": 2}).as_object().unwrap())
+            no_config("E", json!({"a": 1, "b": 2}).as_object().unwrap(), "")
                 .unwrap_err()
                 .message(),
             "`uses_with` has `a` and `b`, but `E` takes no configuration"

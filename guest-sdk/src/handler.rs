@@ -601,7 +601,11 @@ pub fn used<E: Executor>() {}
 /// # Errors
 /// When there is a configuration.
 pub fn made_by_default_without_new<E: Default>(executor: &str, setup: &Setup) -> Result<E> {
-    no_config(executor, setup)?;
+    config::no_config(
+        executor,
+        setup.uses_with(),
+        ": it is made by `Default`, as there is no `new` in its `#[executor]` block",
+    )?;
     Ok(E::default())
 }
 
@@ -610,5 +614,5 @@ pub fn made_by_default_without_new<E: Default>(executor: &str, setup: &Setup) ->
 /// # Errors
 /// When there is one.
 pub fn no_config(executor: &str, setup: &Setup) -> Result<()> {
-    config::no_config(executor, setup.uses_with())
+    config::no_config(executor, setup.uses_with(), "")
 }

@@ -62,22 +62,25 @@
 //! `cargo build --release --target wasm32-wasip2` makes the component, and so
 //! does `cargo component build --release`, whose target's linker must be
 //! `wasm-component-ld`; `wasm-flow new` writes the `.cargo/config.toml` that says
-//! so. A crate that is built for WebAssembly has one `#[executor]`.
+//! so. A crate that is built for WebAssembly has one `#[executor]`, those that it
+//! depends on counted: what executors share is in a library crate without one.
 //!
 //! `wasm-flow inspect` shows the doc comments of the `impl` block and of the
 //! handlers; that of the struct is for whoever reads the code.
 //!
 //! # Construction
 //!
-//! `new` may be `async`, and returns `Self` or `Result<Self>`. It takes its
-//! configuration, of any type that serde reads, and a [`Setup`]: the executor's
-//! name, metas, and which endpoint calls which method. The [`Deserialize`] of
-//! this crate is serde's, without a dependency on serde. A key that the type
-//! does not have, or a struct inside of it, and one that is missing, end the
-//! start with an error that names it. Where serde does not tell which keys a
-//! type has, unknown ones are left alone: in maps, and in types with `flatten`,
-//! `tag` or `untagged`, unless they say `deny_unknown_fields`. As an `Option`,
-//! the configuration is `None` where `uses_with` is empty.
+//! `new` stands in the block that has `#[executor]`; an executor without one is
+//! made by `Default`. It may be `async`, and returns `Self` or `Result<Self>`. It
+//! takes its configuration, of any type that serde reads, and a [`Setup`]: the
+//! executor's name, metas, and which endpoint calls which method.
+//!
+//! The [`Deserialize`] of this crate is serde's, without a dependency on serde. A
+//! key that the type does not have, or a struct inside of it, and one that is
+//! missing, end the start with an error that names it. Where serde does not tell
+//! which keys a type has, unknown ones are left alone: in maps, and in types with
+//! `flatten`, `tag` or `untagged`, unless they say `deny_unknown_fields`. As an
+//! `Option`, the configuration is `None` where `uses_with` is empty.
 //!
 //! # Handlers
 //!

@@ -446,6 +446,16 @@ fn exclusive_calls_that_the_host_does_not_keep_apart_fail() {
     executor.post("/alone", none()).unwrap();
 }
 
+impl Sleeper {
+    /// Not in the executor's block, and so no constructor of its.
+    #[expect(dead_code, reason = "what the test is about")]
+    fn new(config: Config) -> Self {
+        Sleeper {
+            calls: Cell::new(config.bar),
+        }
+    }
+}
+
 #[test]
 fn without_configuration_every_key_is_unknown() {
     let error = TestExecutor::<Sleeper>::start(json!({ "foo": 1 }))
@@ -453,7 +463,8 @@ fn without_configuration_every_key_is_unknown() {
         .unwrap();
     assert_eq!(
         error.message(),
-        "`uses_with` has `foo`, but `Sleeper` takes no configuration"
+        "`uses_with` has `foo`, but `Sleeper` takes no configuration: it is made by `Default`, as \
+         there is no `new` in its `#[executor]` block"
     );
 }
 

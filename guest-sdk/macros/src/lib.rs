@@ -50,7 +50,8 @@ use syn::DeriveInput;
 /// - `fn new` or `async fn new`, if it is there, makes the executor. It takes
 ///   the configuration (`uses_with`), of any type that serde reads, and a
 ///   `Setup`; in any order, any left out. It returns `Self` or `Result<Self>`.
-///   Without `new`, `Default` makes it.
+///   Without `new` in this block, `Default` makes it: the macro does not see the
+///   type's other blocks.
 /// - A method with `#[requests]` is a handler.
 /// - A method with `#[stop]` is called before the instance goes.
 /// - All other methods are left alone.
@@ -60,7 +61,9 @@ use syn::DeriveInput;
 /// shows.
 ///
 /// A component has one executor: a crate that is built for WebAssembly has one
-/// `#[executor]`.
+/// `#[executor]`, and depends on no crate that has one, as that would be linked
+/// in as a second one (`duplicate symbol`). What executors share is in a library
+/// crate without an executor.
 #[proc_macro_attribute]
 pub fn executor(attributes: TokenStream, item: TokenStream) -> TokenStream {
     executor::expand(attributes.into(), item.into()).into()
