@@ -2,6 +2,7 @@
 //! that come with them.
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::serde_json::{from_value, to_value};
@@ -64,6 +65,134 @@ struct Defaults {
     foreign: theirs::Foreign,
     r#type: Option<String>,
     pair: (u8, u8),
+}
+
+/// A type parameter that is read is not all that serde asks for.
+#[derive(Deserialize, Serialize, Debug, PartialEq)]
+struct Page<T> {
+    #[serde(default)]
+    items: Vec<T>,
+    next: Option<Box<Self>>,
+}
+
+#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[serde(default)]
+struct Settings<T> {
+    value: T,
+    count: u32,
+}
+
+impl<T: From<u8>> Default for Settings<T> {
+    fn default() -> Self {
+        Settings {
+            value: T::from(9),
+            count: 1,
+        }
+    }
+}
+
+/// Called like the type parameters of serde's methods.
+#[derive(Deserialize, Serialize, Debug, PartialEq)]
+enum Either<D, S> {
+    Left(D),
+    Right { right: S },
+}
+
+/// Neither read nor written, nor made by `Default`.
+#[derive(Debug, PartialEq)]
+struct Inert;
+
+#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[serde(bound(deserialize = "T: std::str::FromStr", serialize = "T: ToString"))]
+struct Text<T, U> {
+    #[serde(deserialize_with = "from_text", serialize_with = "to_text")]
+    value: T,
+    #[serde(skip)]
+    marker: PhantomData<U>,
+}
+
+fn from_text<'de, T: std::str::FromStr, D: wasm_flow_sdk::serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map_err(|_| wasm_flow_sdk::serde::de::Error::custom("no such value"))
+}
+
+fn to_text<T: ToString, S: wasm_flow_sdk::serde::Serializer>(
+    value: &T,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.to_string())
+}
+
+/// What is skipped is made by `Default`, and what is a marker not at all.
+#[derive(Deserialize, Serialize, Debug, PartialEq)]
+struct Skips<T, U, I: IntoIterator> {
+    #[serde(skip)]
+    skipped: T,
+    marker: PhantomData<U>,
+    #[serde(bound(
+        deserialize = "I::Item: Deserialize<'de>",
+        serialize = "I::Item: Serialize"
+    ))]
+    items: Vec<I::Item>,
+}
+
+/// `Self` is the type, in attributes as well.
+#[derive(Deserialize, Serialize, Debug, PartialEq)]
+struct Named<T> {
+    #[serde(default = "Self::seven", skip_serializing_if = "Self::is_seven")]
+    number: u8,
+    value: T,
+}
+
+impl<T> Named<T> {
+    fn seven() -> u8 {
+        7
+    }
+
+    fn is_seven(number: &u8) -> bool {
+        *number == 7
+    }
+}
+
+#[test]
+fn generic_types_go_there_and_back() {
+    macro_rules! same {
+        ($value:expr => $json:expr) => {
+            let value = $value;
+            assert_eq!(to_value(&value).unwrap(), $json);
+            assert_eq!(from_value($json).map_err(|_| ()), Ok(value));
+        };
+    }
+    let last = Page {
+        items: vec![2],
+        next: None,
+    };
+    same!(
+        Page { items: vec![1], next: Some(Box::new(last)) }
+            => json!({ "items": [1], "next": { "items": [2], "next": null } })
+    );
+    assert!(from_value::<Page<u8>>(json!({})).unwrap().items.is_empty());
+    same!(Settings { value: 1u16, count: 2 } => json!({ "value": 1, "count": 2 }));
+    assert_eq!(from_value::<Settings<u16>>(json!({})).unwrap().value, 9);
+    same!(Either::<_, u8>::Left("x".to_owned()) => json!({ "Left": "x" }));
+    same!(Either::<u8, _>::Right { right: true } => json!({ "Right": { "right": true } }));
+    same!(
+        Text { value: std::net::Ipv4Addr::LOCALHOST, marker: PhantomData::<Inert> }
+            => json!({ "value": "127.0.0.1" })
+    );
+    same!(
+        Skips::<Option<Inert>, Inert, Vec<u8>> {
+            skipped: None,
+            marker: PhantomData,
+            items: vec![1],
+        }
+            => json!({ "marker": null, "items": [1] })
+    );
+    same!(Named { number: 7, value: 1 } => json!({ "value": 1 }));
+    same!(Named { number: 8, value: 1 } => json!({ "number": 8, "value": 1 }));
 }
 
 #[test]

@@ -126,15 +126,19 @@ fn misplaced(name: &str, item: TokenStream) -> TokenStream {
 }
 
 /// serde's `Deserialize`, without a dependency on serde, and with a JSON schema
-/// that the executor's description tells the host. All of serde's attributes
-/// work, but `crate` and `remote`.
+/// that the executor's description tells the host.
+///
+/// serde's attributes work, but `crate` and `remote`: for those, depend on serde
+/// and derive with its macros. What a generic type asks of its parameters is
+/// found as serde finds it; of what belongs to a parameter, as `T::Item`, it has
+/// to be said with `bound`.
 #[proc_macro_derive(Deserialize, attributes(serde))]
 pub fn derive_deserialize(item: TokenStream) -> TokenStream {
     derive(item, serde_derive::deserialize)
 }
 
-/// serde's `Serialize`, without a dependency on serde. All of serde's attributes
-/// work, but `crate` and `remote`.
+/// serde's `Serialize`, without a dependency on serde. What is said of attributes
+/// and generic types at [`Deserialize`](macro@Deserialize) goes for it as well.
 #[proc_macro_derive(Serialize, attributes(serde))]
 pub fn derive_serialize(item: TokenStream) -> TokenStream {
     derive(item, serde_derive::serialize)

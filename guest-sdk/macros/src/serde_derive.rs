@@ -9,25 +9,23 @@
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
+use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{
     Attribute, Data, DataEnum, DeriveInput, Error, Fields, GenericParam, Generics, LitStr, Meta,
-    Path, Result, Token, Type, parse_quote,
+    Path, Result, Token, Type, WherePredicate, parse_quote,
 };
 
 use crate::signature::documentation;
 
 pub(crate) fn deserialize(input: DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
-    let (copy, copied) = copy(&input, &format_ident!("Deserialize"))?;
+    let bounds = bounds(&input, Direction::Deserialize)?;
+    let (copy, copied) = copy(&input, Direction::Deserialize, &bounds)?;
     let schema = schema(&input);
 
     let mut generics = input.generics.clone();
-    for parameter in generics.type_params_mut() {
-        parameter.bounds.push(parse_quote!(
-            ::wasm_flow_sdk::__private::serde::Deserialize<'de>
-        ));
-    }
+    generics.make_where_clause().predicates.extend(bounds);
     let lifetimes: Vec<_> = input.generics.lifetimes().map(|l| &l.lifetime).collect();
     generics
         .params
@@ -42,9 +40,9 @@ pub(crate) fn deserialize(input: DeriveInput) -> Result<TokenStream> {
             impl #implementation ::wasm_flow_sdk::__private::serde::Deserialize<'de>
                 for #name #arguments #conditions
             {
-                fn deserialize<D>(deserializer: D) -> ::core::result::Result<Self, D::Error>
+                fn deserialize<__D>(deserializer: __D) -> ::core::result::Result<Self, __D::Error>
                 where
-                    D: ::wasm_flow_sdk::__private::serde::Deserializer<'de>,
+                    __D: ::wasm_flow_sdk::__private::serde::Deserializer<'de>,
                 {
                     #copy::deserialize(deserializer)
                 }
@@ -57,13 +55,10 @@ pub(crate) fn deserialize(input: DeriveInput) -> Result<TokenStream> {
 
 pub(crate) fn serialize(input: DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
-    let (copy, copied) = copy(&input, &format_ident!("Serialize"))?;
+    let bounds = bounds(&input, Direction::Serialize)?;
+    let (copy, copied) = copy(&input, Direction::Serialize, &bounds)?;
     let mut generics = input.generics.clone();
-    for parameter in generics.type_params_mut() {
-        parameter
-            .bounds
-            .push(parse_quote!(::wasm_flow_sdk::__private::serde::Serialize));
-    }
+    generics.make_where_clause().predicates.extend(bounds);
     let (implementation, _, conditions) = generics.split_for_impl();
     let (_, arguments, _) = input.generics.split_for_impl();
     Ok(quote! {
@@ -74,9 +69,12 @@ pub(crate) fn serialize(input: DeriveInput) -> Result<TokenStream> {
             impl #implementation ::wasm_flow_sdk::__private::serde::Serialize
                 for #name #arguments #conditions
             {
-                fn serialize<S>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error>
+                fn serialize<__S>(
+                    &self,
+                    serializer: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error>
                 where
-                    S: ::wasm_flow_sdk::__private::serde::Serializer,
+                    __S: ::wasm_flow_sdk::__private::serde::Serializer,
                 {
                     #copy::serialize(self, serializer)
                 }
@@ -85,31 +83,96 @@ pub(crate) fn serialize(input: DeriveInput) -> Result<TokenStream> {
     })
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Deserialize,
+    Serialize,
+}
+
+impl Direction {
+    /// The trait.
+    fn derive(self) -> TokenStream {
+        match self {
+            Direction::Deserialize => quote!(Deserialize),
+            Direction::Serialize => quote!(Serialize),
+        }
+    }
+
+    /// The trait, as a bound.
+    fn bound(self) -> TokenStream {
+        let lifetime = match self {
+            Direction::Deserialize => quote!(<'de>),
+            Direction::Serialize => quote!(),
+        };
+        let derive = self.derive();
+        quote!(::wasm_flow_sdk::__private::serde::#derive #lifetime)
+    }
+
+    /// What serde's attributes call it, of which this is one.
+    fn key(self) -> &'static str {
+        match self {
+            Direction::Deserialize => "deserialize",
+            Direction::Serialize => "serialize",
+        }
+    }
+
+    /// serde's attribute for what is left out.
+    fn skip(self) -> &'static str {
+        match self {
+            Direction::Deserialize => "skip_deserializing",
+            Direction::Serialize => "skip_serializing",
+        }
+    }
+}
+
+type Predicates = Punctuated<WherePredicate, Token![,]>;
+
 /// The copy's name, with generic arguments for an expression, and its tokens.
-fn copy(input: &DeriveInput, derive: &Ident) -> Result<(TokenStream, TokenStream)> {
+///
+/// serde makes functions of the copy, and so tells nobody on which conditions
+/// they are there. It is told these.
+fn copy(
+    input: &DeriveInput,
+    direction: Direction,
+    bounds: &Predicates,
+) -> Result<(TokenStream, TokenStream)> {
     let mut copy = input.clone();
     let renamed = check_container(&input.attrs)?;
     // serde has helpers of its own beside it, `__Field` for one.
     copy.ident = format_ident!("__WasmFlowCopyOf{}", input.ident.unraw());
     copy.vis = syn::Visibility::Inherited;
+    let (_, arguments, _) = input.generics.split_for_impl();
+    let turbofish = arguments.as_turbofish();
     let original = {
         let name = &input.ident;
-        let (_, arguments, _) = input.generics.split_for_impl();
-        quote!(#name #arguments)
+        // With `::`, it is a type and an expression.
+        quote!(#name #turbofish)
     };
 
     let remote = LitStr::new(&input.ident.to_string(), input.ident.span());
     let name = LitStr::new(&input.ident.unraw().to_string(), input.ident.span());
-    keep_serde(&mut copy.attrs);
-    for attribute in &mut copy.attrs {
-        default_by_path(attribute)?;
-    }
+    adapt(&mut copy.attrs, &original, |meta| {
+        let path = meta.path();
+        if path.is_ident("bound") {
+            None
+        } else if matches!(meta, Meta::Path(_)) && path.is_ident("default") {
+            // It asks for the copy's `Default`; named, it asks for that of what
+            // is made.
+            Some(parse_quote!(#path = "::core::default::Default::default"))
+        } else {
+            Some(meta)
+        }
+    });
     if !renamed {
         copy.attrs.push(parse_quote!(#[serde(rename = #name)]));
     }
+    if input.generics.type_params().next().is_some() {
+        let bounds = LitStr::new(&quote!(#bounds).to_string(), input.ident.span());
+        copy.attrs.push(parse_quote!(#[serde(bound = #bounds)]));
+    }
     for fields in fields_mut(&mut copy.data) {
         for field in fields {
-            keep_serde(&mut field.attrs);
+            adapt(&mut field.attrs, &original, Some);
             // `Self` is the original, not the copy.
             let ty = replace_self(field.ty.to_token_stream(), &original);
             field.ty = syn::parse2(ty)?;
@@ -117,14 +180,13 @@ fn copy(input: &DeriveInput, derive: &Ident) -> Result<(TokenStream, TokenStream
     }
     if let Data::Enum(data) = &mut copy.data {
         for variant in &mut data.variants {
-            keep_serde(&mut variant.attrs);
+            adapt(&mut variant.attrs, &original, Some);
         }
     }
     without_defaults(&mut copy.generics);
 
     let ident = &copy.ident;
-    let (_, arguments, _) = input.generics.split_for_impl();
-    let turbofish = arguments.as_turbofish();
+    let derive = direction.derive();
     let tokens = quote! {
         #[derive(::wasm_flow_sdk::__private::serde::#derive)]
         #[serde(crate = "::wasm_flow_sdk::__private::serde", remote = #remote)]
@@ -132,6 +194,214 @@ fn copy(input: &DeriveInput, derive: &Ident) -> Result<(TokenStream, TokenStream
         #copy
     };
     Ok((quote!(#ident #turbofish), tokens))
+}
+
+/// Keeps serde's attributes, with what `change` makes of them, and `Self` in
+/// them as the original.
+fn adapt(
+    attributes: &mut Vec<Attribute>,
+    original: &TokenStream,
+    change: impl Fn(Meta) -> Option<Meta>,
+) {
+    attributes.retain(|attribute| attribute.path().is_ident("serde"));
+    for attribute in attributes {
+        // What cannot be read is for serde to complain of.
+        let (Some(metas), Meta::List(list)) = (metas(attribute), &mut attribute.meta) else {
+            continue;
+        };
+        let metas = metas.into_iter().filter_map(&change).map(|mut meta| {
+            if let Meta::NameValue(value) = &mut meta
+                && holds_code(&value.path)
+                && let Ok(text) = syn::parse2::<LitStr>(value.value.to_token_stream())
+                && let Ok(tokens) = text.value().parse::<TokenStream>()
+            {
+                let tokens = replace_self(tokens, original).to_string();
+                let text = LitStr::new(&tokens, text.span());
+                value.value = parse_quote!(#text);
+            }
+            meta
+        });
+        list.tokens = quote!(#(#metas),*);
+    }
+}
+
+/// Whether what an attribute is given is code, and no name or text.
+fn holds_code(attribute: &Path) -> bool {
+    [
+        "bound",
+        "default",
+        "deserialize_with",
+        "from",
+        "into",
+        "serialize_with",
+        "skip_serializing_if",
+        "try_from",
+        "with",
+    ]
+    .iter()
+    .any(|code| attribute.is_ident(code))
+}
+
+/// On which conditions the type is read, or written: serde's own, or what
+/// `bound` says.
+fn bounds(input: &DeriveInput, direction: Direction) -> Result<Predicates> {
+    let mut predicates = Predicates::new();
+    let mut fields = Vec::new();
+    match &input.data {
+        Data::Struct(data) => fields.extend(&data.fields),
+        Data::Enum(data) => {
+            for variant in &data.variants {
+                predicates.extend(stated(&variant.attrs, direction)?.into_iter().flatten());
+                if How::read(&variant.attrs, direction).by_its_type {
+                    fields.extend(&variant.fields);
+                }
+            }
+        }
+        Data::Union(_) => {}
+    }
+    let mut inferred = Vec::new();
+    for field in fields {
+        match stated(&field.attrs, direction)? {
+            Some(stated) => predicates.extend(stated),
+            None => inferred.push(field),
+        }
+    }
+    if let Some(stated) = stated(&input.attrs, direction)? {
+        predicates.extend(stated);
+        return Ok(predicates);
+    }
+    let bound = direction.bound();
+    for parameter in input
+        .generics
+        .type_params()
+        .map(|parameter| &parameter.ident)
+    {
+        let (mut needed, mut default) = (false, false);
+        for field in &inferred {
+            let how = How::read(&field.attrs, direction);
+            if is_phantom(&field.ty) || !(how.by_its_type || how.by_default) {
+                continue;
+            }
+            match mentions(field.ty.to_token_stream(), parameter) {
+                Mention::Not => continue,
+                Mention::Itself => {}
+                Mention::Inside => {
+                    return Err(Error::new_spanned(
+                        &field.ty,
+                        format!(
+                            "what this asks of `{parameter}` has to be said, as in \
+                             `#[serde(bound({} = \"{parameter}::Item: ..\"))]` on the type",
+                            direction.key()
+                        ),
+                    ));
+                }
+            }
+            needed |= how.by_its_type;
+            default |= how.by_default;
+        }
+        if needed {
+            predicates.push(parse_quote!(#parameter: #bound));
+        }
+        if default {
+            predicates.push(parse_quote!(#parameter: ::core::default::Default));
+        }
+    }
+    let default = serde_metas(&input.attrs)
+        .iter()
+        .any(|meta| matches!(meta, Meta::Path(path) if path.is_ident("default")));
+    if direction == Direction::Deserialize && default {
+        let name = &input.ident;
+        let (_, arguments, _) = input.generics.split_for_impl();
+        predicates.push(parse_quote!(#name #arguments: ::core::default::Default));
+    }
+    Ok(predicates)
+}
+
+/// What `bound` says, if it is there.
+fn stated(attributes: &[Attribute], direction: Direction) -> Result<Option<Predicates>> {
+    serde_metas(attributes)
+        .iter()
+        .filter(|meta| meta.path().is_ident("bound"))
+        .find_map(|meta| text(meta, direction.key()))
+        .map(|text| Predicates::parse_terminated.parse_str(&text))
+        .transpose()
+}
+
+/// How a field is read, or written.
+struct How {
+    by_its_type: bool,
+    /// Where it is not there, it is made by `Default`.
+    by_default: bool,
+}
+
+impl How {
+    fn read(attributes: &[Attribute], direction: Direction) -> How {
+        let mut how = How {
+            by_its_type: true,
+            by_default: false,
+        };
+        let key = direction.key();
+        let (mut skipped, mut named) = (false, false);
+        for meta in serde_metas(attributes) {
+            let path = meta.path();
+            if path.is_ident("skip") || path.is_ident(direction.skip()) {
+                skipped = true;
+            } else if path.is_ident("with") || path.is_ident(&format!("{key}_with")) {
+                how.by_its_type = false;
+            } else if path.is_ident("default") {
+                named |= !matches!(meta, Meta::Path(_));
+                how.by_default |= matches!(meta, Meta::Path(_));
+            }
+        }
+        if skipped {
+            how.by_its_type = false;
+            how.by_default = !named;
+        }
+        how.by_default &= direction == Direction::Deserialize;
+        how
+    }
+}
+
+fn is_phantom(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path)
+        if path.path.segments.last().is_some_and(|last| last.ident == "PhantomData"))
+}
+
+/// How a type has a parameter in it.
+enum Mention {
+    Not,
+    Itself,
+    /// A type that belongs to it, `T::Item`.
+    Inside,
+}
+
+fn mentions(tokens: TokenStream, parameter: &Ident) -> Mention {
+    let mut found = Mention::Not;
+    let mut tokens = tokens.into_iter().peekable();
+    let mut before = ' ';
+    while let Some(token) = tokens.next() {
+        let here = match &token {
+            TokenTree::Group(group) => mentions(group.stream(), parameter),
+            // Neither a lifetime nor the end of a path.
+            TokenTree::Ident(ident) if ident == parameter && !matches!(before, '\'' | ':') => {
+                match tokens.peek() {
+                    Some(TokenTree::Punct(punct)) if punct.as_char() == ':' => Mention::Inside,
+                    _ => Mention::Itself,
+                }
+            }
+            _ => Mention::Not,
+        };
+        match here {
+            Mention::Not => {}
+            Mention::Itself => found = Mention::Itself,
+            Mention::Inside => return Mention::Inside,
+        }
+        before = match &token {
+            TokenTree::Punct(punct) => punct.as_char(),
+            _ => ' ',
+        };
+    }
+    found
 }
 
 /// Whether the container has a name for serde.
@@ -151,38 +421,18 @@ fn check_container(attributes: &[Attribute]) -> Result<bool> {
     Ok(renamed)
 }
 
-/// `default` of a container asks for the copy's `Default`; named, it asks for
-/// that of what is made.
-fn default_by_path(attribute: &mut Attribute) -> Result<()> {
-    if let Meta::List(list) = &mut attribute.meta {
-        let metas = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
-        let metas = metas.into_iter().map(|meta| match meta {
-            Meta::Path(path) if path.is_ident("default") => {
-                quote!(#path = "::core::default::Default::default")
-            }
-            meta => quote!(#meta),
-        });
-        list.tokens = quote!(#(#metas),*);
-    }
-    Ok(())
-}
-
 /// What is in `#[serde(..)]`, as far as it can be read.
 fn serde_metas(attributes: &[Attribute]) -> Vec<Meta> {
     attributes
         .iter()
         .filter(|attribute| attribute.path().is_ident("serde"))
-        .filter_map(|attribute| {
-            attribute
-                .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
-                .ok()
-        })
+        .filter_map(metas)
         .flatten()
         .collect()
 }
 
-fn keep_serde(attributes: &mut Vec<Attribute>) {
-    attributes.retain(|attribute| attribute.path().is_ident("serde"));
+fn metas(attribute: &Attribute) -> Option<Punctuated<Meta, Token![,]>> {
+    attribute.parse_args_with(Punctuated::parse_terminated).ok()
 }
 
 fn fields_mut(data: &mut Data) -> Vec<&mut Fields> {

@@ -22,4 +22,9 @@ struct Remote {
     fine: u32,
 }
 
+#[derive(Deserialize)]
+struct Items<T: IntoIterator> {
+    items: Vec<T::Item>,
+}
+
 fn main() {}
