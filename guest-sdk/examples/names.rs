@@ -18,7 +18,7 @@ pub mod wit {
 }
 
 use guest::Component;
-use wasm_flow_sdk::prelude::{executor, requests};
+use wasm_flow_sdk::prelude::*;
 
 #[executor]
 impl Component {

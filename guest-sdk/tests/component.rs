@@ -6,6 +6,7 @@ use std::process::Command;
 const TARGET: &str = "wasm32-wasip2";
 
 /// Runs a command and gives what it prints.
+#[expect(clippy::unwrap_used, reason = "of a test")]
 fn run(program: &str, arguments: &[&str]) -> String {
     let done = Command::new(program)
         .args(arguments)

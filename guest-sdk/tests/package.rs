@@ -30,6 +30,7 @@ fn the_interface_is_a_copy() {
 }
 
 /// What cargo prints for these arguments.
+#[expect(clippy::unwrap_used, reason = "of a test")]
 fn cargo(arguments: &[&str]) -> String {
     let done = Command::new(env!("CARGO"))
         .args(arguments)
