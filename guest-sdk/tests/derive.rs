@@ -91,6 +91,19 @@ impl<T: From<u8>> Default for Settings<T> {
     }
 }
 
+/// The same, said by the author.
+#[derive(Deserialize, Debug, PartialEq)]
+#[serde(default, bound = "Self: Default, T: Deserialize<'de>")]
+struct Stated<T> {
+    value: Option<T>,
+}
+
+impl<T> Default for Stated<T> {
+    fn default() -> Self {
+        Stated { value: None }
+    }
+}
+
 /// Called like the type parameters of serde's methods.
 #[derive(Deserialize, Serialize, Debug, PartialEq)]
 enum Either<D, S> {
@@ -177,6 +190,10 @@ fn generic_types_go_there_and_back() {
     assert!(from_value::<Page<u8>>(json!({})).unwrap().items.is_empty());
     same!(Settings { value: 1u16, count: 2 } => json!({ "value": 1, "count": 2 }));
     assert_eq!(from_value::<Settings<u16>>(json!({})).unwrap().value, 9);
+    assert_eq!(
+        from_value::<Stated<u8>>(json!({})).unwrap(),
+        Stated::default()
+    );
     same!(Either::<_, u8>::Left("x".to_owned()) => json!({ "Left": "x" }));
     same!(Either::<u8, _>::Right { right: true } => json!({ "Right": { "right": true } }));
     same!(

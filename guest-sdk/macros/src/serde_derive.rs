@@ -167,7 +167,8 @@ fn copy(
         copy.attrs.push(parse_quote!(#[serde(rename = #name)]));
     }
     if input.generics.type_params().next().is_some() {
-        let bounds = LitStr::new(&quote!(#bounds).to_string(), input.ident.span());
+        let bounds = replace_self(quote!(#bounds), &original).to_string();
+        let bounds = LitStr::new(&bounds, input.ident.span());
         copy.attrs.push(parse_quote!(#[serde(bound = #bounds)]));
     }
     for fields in fields_mut(&mut copy.data) {
@@ -309,7 +310,8 @@ fn bounds(input: &DeriveInput, direction: Direction) -> Result<Predicates> {
     let default = serde_metas(&input.attrs)
         .iter()
         .any(|meta| matches!(meta, Meta::Path(path) if path.is_ident("default")));
-    if direction == Direction::Deserialize && default {
+    let generic = input.generics.type_params().next().is_some();
+    if direction == Direction::Deserialize && default && generic {
         let name = &input.ident;
         let (_, arguments, _) = input.generics.split_for_impl();
         predicates.push(parse_quote!(#name #arguments: ::core::default::Default));
@@ -322,8 +324,12 @@ fn stated(attributes: &[Attribute], direction: Direction) -> Result<Option<Predi
     serde_metas(attributes)
         .iter()
         .filter(|meta| meta.path().is_ident("bound"))
-        .find_map(|meta| text(meta, direction.key()))
-        .map(|text| Predicates::parse_terminated.parse_str(&text))
+        .find_map(|meta| Some((meta, text(meta, direction.key())?)))
+        .map(|(meta, text)| {
+            Predicates::parse_terminated
+                .parse_str(&text)
+                .map_err(|error| Error::new_spanned(meta, error))
+        })
         .transpose()
 }
 

@@ -27,4 +27,16 @@ struct Items<T: IntoIterator> {
     items: Vec<T::Item>,
 }
 
+#[derive(Deserialize)]
+#[serde(bound = "T Deserialize")]
+struct Bound<T> {
+    value: T,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct NoDefault {
+    value: u32,
+}
+
 fn main() {}
