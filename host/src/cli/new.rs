@@ -215,11 +215,11 @@ pub struct Config {
     greeting: String,
 }
 
-/// Greets.
 pub struct {Type} {
     greeting: String,
 }
 
+/// Greets.
 #[executor]
 impl {Type} {
     pub fn new(config: Config) -> Self {
