@@ -325,7 +325,7 @@ impl Source {
             let flat = if total == 0 {
                 Array::new()
             } else {
-                handle.flatten(&[field])
+                read("chunks", handle.flatten(&[field]))
             };
             Nested {
                 source: Source::new(flat),

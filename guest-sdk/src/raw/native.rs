@@ -170,8 +170,8 @@ impl Array {
         self.0.select(rows).map(Array).map_err(refused)
     }
 
-    pub(crate) fn flatten(&self, path: &[NestedField]) -> Array {
-        Array(self.0.flatten(path))
+    pub(crate) fn flatten(&self, path: &[NestedField]) -> Result<Array> {
+        self.0.flatten(path).map(Array).map_err(refused)
     }
 
     pub(crate) fn nested_lengths(&self, field: NestedField, rows: &Rows) -> Result<Vec<u32>> {

@@ -36,8 +36,9 @@ impl Array {
         self.0.select(rows).map(Array).map_err(refused)
     }
 
-    pub(crate) fn flatten(&self, path: &[NestedField]) -> Array {
-        Array(self.0.flatten(path))
+    // Where it is too much for the host, that ends the instance.
+    pub(crate) fn flatten(&self, path: &[NestedField]) -> Result<Array> {
+        Ok(Array(self.0.flatten(path)))
     }
 
     pub(crate) fn nested_lengths(&self, field: NestedField, rows: &Rows) -> Result<Vec<u32>> {

@@ -12,11 +12,12 @@
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "node and list ids are made by the arena that they index, and neither list shrinks"
+    reason = "node and list ids are made by the arena that they index; lists stay where they \
+              are, and where nodes move their ids do too"
 )]
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -41,6 +42,17 @@ pub enum LiveError {
 }
 
 type Result<T, E = LiveError> = std::result::Result<T, E>;
+
+/// Bytes that one read may come to where nobody says less: what a guest of 32
+/// bits can address, and what the ends of a [`Packed`] can count.
+const MAX_COLUMN: u64 = u32::MAX as u64;
+
+/// Dimensions of an array in a [`Matrix`], whose shape each row gets a copy of.
+/// numpy has as many at most.
+const MAX_DIMENSIONS: usize = 64;
+
+/// Documents below which nothing is looked for that could be let go.
+const COLLECT_FROM: u64 = 4096;
 
 /// The rows of an array that an operation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,17 +219,22 @@ pub struct Packed {
 }
 
 impl Packed {
-    fn collect<'a>(values: impl Iterator<Item = &'a str> + Clone) -> Result<Self> {
-        let total: usize = values.clone().map(str::len).sum();
+    fn collect<'a>(
+        values: impl Iterator<Item = &'a str> + Clone,
+        mut column: Column,
+    ) -> Result<Self> {
+        // Known before anything is allocated: a row may be named often.
+        let mut total = 0;
+        for value in values.clone() {
+            column.add(value.len())?;
+            total += value.len();
+        }
         let mut bytes = BytesMut::with_capacity(total);
         let mut ends = Vec::with_capacity(values.size_hint().0);
         for value in values {
             bytes.extend_from_slice(value.as_bytes());
-            ends.push(u32::try_from(bytes.len()).map_err(|_| {
-                LiveError::Limit(
-                    "the column is larger than 4 GiB; read it in several spans".to_owned(),
-                )
-            })?);
+            // Exact: a column is never larger than 32 bits count.
+            ends.push(bytes.len() as u32);
         }
         Ok(Packed {
             bytes: bytes.freeze(),
@@ -268,6 +285,34 @@ pub struct Matrix {
 type NodeId = usize;
 type ListId = usize;
 
+/// What one read may still come to. A guest may name a row as often as it
+/// likes, and what it reads is copied for each time.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    left: u64,
+    most: u64,
+}
+
+impl Column {
+    fn new(most: u64) -> Self {
+        Column { left: most, most }
+    }
+
+    fn add(&mut self, bytes: usize) -> Result<()> {
+        match self.left.checked_sub(bytes as u64) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(LiveError::Limit(format!(
+                "the values of these rows are larger than {} bytes together, which is the most \
+                 that one call gives; ask for fewer rows at a time",
+                self.most
+            ))),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Node {
     doc: Arc<Document>,
@@ -295,38 +340,19 @@ struct Arena {
     lists: Vec<List>,
     /// Lists without owner and handle, for use again.
     free: Vec<ListId>,
-    /// Documents put in, nested ones included: an upper bound of those it holds.
+    /// Documents put in since the last [`collect`](Arena::collect), and those
+    /// that it kept, nested ones included: an upper bound of those it holds.
     total: u64,
+    /// With more than this it is time to look for documents to let go.
+    collect_at: u64,
     limits: Limits,
+    /// Bytes that one read may come to.
+    column: u64,
 }
 
 impl Arena {
-    fn pick<'a>(lists: &'a [List], list: ListId, rows: &Rows) -> Result<Cow<'a, [NodeId]>> {
-        let nodes = &lists[list].nodes;
-        let len = nodes.len();
-        match rows {
-            Rows::All => Ok(Cow::Borrowed(nodes)),
-            Rows::Span { start, count } => {
-                let start = *start as usize;
-                let end = start.saturating_add(*count as usize);
-                nodes.get(start..end).map(Cow::Borrowed).ok_or_else(|| {
-                    LiveError::OutOfRange(format!(
-                        "rows {start} to {end} were asked for, but the array has {len}"
-                    ))
-                })
-            }
-            Rows::List(rows) => rows
-                .iter()
-                .map(|row| {
-                    nodes.get(*row as usize).copied().ok_or_else(|| {
-                        LiveError::OutOfRange(format!(
-                            "row {row} was asked for, but the array has {len}"
-                        ))
-                    })
-                })
-                .collect::<Result<Vec<_>>>()
-                .map(Cow::Owned),
-        }
+    fn pick<'a>(&'a self, list: ListId, rows: &Rows) -> Result<Cow<'a, [NodeId]>> {
+        pick(&self.lists[list].nodes, rows, self.limits)
     }
 
     fn list(&mut self, nodes: Vec<NodeId>, owner: Option<(NodeId, NestedField)>) -> ListId {
@@ -399,9 +425,105 @@ impl Arena {
         self.nodes[node].doc.clone()
     }
 
+    /// The documents of many nodes, each resolved once: a list may name a node
+    /// as often as it has places, and there may be much below it. Below two
+    /// nodes of one list there is never the same.
+    fn resolve_all(&mut self, nodes: Vec<NodeId>) -> Vec<Arc<Document>> {
+        let mut resolved: HashMap<NodeId, Arc<Document>> = HashMap::new();
+        nodes
+            .into_iter()
+            .map(|node| match self.nodes[node].nested {
+                [None, None] => self.nodes[node].doc.clone(),
+                _ => resolved
+                    .entry(node)
+                    .or_insert_with(|| self.resolve(node))
+                    .clone(),
+            })
+            .collect()
+    }
+
     fn resolve_rows(&mut self, list: ListId, rows: &Rows) -> Result<Vec<Arc<Document>>> {
-        let nodes = Arena::pick(&self.lists, list, rows)?.into_owned();
-        Ok(nodes.into_iter().map(|node| self.resolve(node)).collect())
+        let nodes = self.pick(list, rows)?.into_owned();
+        Ok(self.resolve_all(nodes))
+    }
+
+    /// Sees whether so many documents more may be put in, and gives how many
+    /// there are then.
+    ///
+    /// What was put in and taken out again is let go here: for nothing where
+    /// little was put in, and otherwise at a cost that goes with what was.
+    fn make_room(&mut self, added: u64) -> Result<u64> {
+        if self.total.saturating_add(added) > self.collect_at.min(self.limits.documents) {
+            self.collect();
+            let total = self.total.saturating_add(added);
+            self.collect_at = total.saturating_mul(2).max(COLLECT_FROM);
+        }
+        let total = self.total.saturating_add(added);
+        if total > self.limits.documents {
+            return Err(LiveError::Limit(format!(
+                "the request would hold {total} documents, chunks and matches included; \
+                 at most {} are allowed",
+                self.limits.documents
+            )));
+        }
+        Ok(total)
+    }
+
+    /// Lets go of the documents that no handle leads to any more, and counts
+    /// the others anew. Lists keep their ids, which handles know; nodes do not.
+    fn collect(&mut self) {
+        let mut kept = vec![false; self.nodes.len()];
+        let mut live: Vec<bool> = self.lists.iter().map(|list| list.handles > 0).collect();
+        let mut pending: Vec<ListId> = (0..live.len()).filter(|list| live[*list]).collect();
+        while let Some(list) = pending.pop() {
+            let list = &self.lists[list];
+            // Newcomers are marked after the owner, wherever that is now.
+            let owner = list.owner.map(|(node, _)| node);
+            for node in list.nodes.iter().copied().chain(owner) {
+                if std::mem::replace(&mut kept[node], true) {
+                    continue;
+                }
+                for nested in self.nodes[node].nested.into_iter().flatten() {
+                    if !std::mem::replace(&mut live[nested], true) {
+                        pending.push(nested);
+                    }
+                }
+            }
+        }
+        let mut next = 0;
+        let moved: Vec<NodeId> = kept
+            .iter()
+            .map(|kept| {
+                let id = next;
+                next += usize::from(*kept);
+                id
+            })
+            .collect();
+        let mut kept = kept.into_iter();
+        self.nodes.retain(|_| kept.next().unwrap_or(false));
+        for (list, live) in self.lists.iter_mut().zip(&live) {
+            if !live {
+                *list = List::default();
+                continue;
+            }
+            for node in &mut list.nodes {
+                *node = moved[*node];
+            }
+            if let Some((owner, _)) = &mut list.owner {
+                *owner = moved[*owner];
+            }
+        }
+        self.free = (0..live.len()).filter(|list| !live[*list]).collect();
+        self.total = self.nodes.iter().fold(0u64, |sum, node| {
+            // Those below it that have nodes of their own count there.
+            let below = [NestedField::Chunks, NestedField::Matches]
+                .into_iter()
+                .filter(|field| node.nested[*field as usize].is_none())
+                .fold(1u64, |sum, field| {
+                    sum.saturating_add(nested_of(&node.doc, field).total())
+                });
+            sum.saturating_add(below)
+        });
     }
 
     /// Makes nodes of documents that are to go into `list`. Those that are to
@@ -412,19 +534,12 @@ impl Arena {
         mut docs: Vec<Arc<Document>>,
         is_new: impl Fn(usize) -> bool,
     ) -> Result<Vec<NodeId>> {
-        let owner = self.lists[list].owner;
-        let level = owner.map_or(1, |(node, _)| self.nodes[node].level + 1);
         let added = docs
             .iter()
             .fold(0u64, |sum, doc| sum.saturating_add(doc.total()));
-        let total = self.total.saturating_add(added);
-        if total > self.limits.documents {
-            return Err(LiveError::Limit(format!(
-                "the request would hold {total} documents, chunks and matches included; \
-                 at most {} are allowed",
-                self.limits.documents
-            )));
-        }
+        let total = self.make_room(added)?;
+        let owner = self.lists[list].owner;
+        let level = owner.map_or(1, |(node, _)| self.nodes[node].level + 1);
         let depth = docs.iter().map(|doc| doc.depth()).max().unwrap_or(0);
         let deepest = (level - 1).saturating_add(depth);
         if deepest > self.limits.depth {
@@ -446,6 +561,51 @@ impl Arena {
         self.total = total;
         Ok(docs.into_iter().map(|doc| self.node(doc, level)).collect())
     }
+}
+
+/// The nodes of some rows.
+fn pick<'a>(nodes: &'a [NodeId], rows: &Rows, limits: Limits) -> Result<Cow<'a, [NodeId]>> {
+    match rows {
+        Rows::All => Ok(Cow::Borrowed(nodes)),
+        Rows::Span { start, count } => {
+            let start = *start as usize;
+            let end = start.saturating_add(*count as usize);
+            nodes.get(start..end).map(Cow::Borrowed).ok_or_else(|| {
+                LiveError::OutOfRange(format!(
+                    "rows {start} to {end} were asked for, but the array has {}",
+                    nodes.len()
+                ))
+            })
+        }
+        Rows::List(rows) => pick_each(nodes, rows, limits).map(Cow::Owned),
+    }
+}
+
+/// The same for rows by number. An array has no more rows than a request may
+/// hold documents, so neither has a list of them that is of use.
+fn pick_each(nodes: &[NodeId], rows: &[u32], limits: Limits) -> Result<Vec<NodeId>> {
+    bounded(rows.len(), limits)?;
+    rows.iter()
+        .map(|row| {
+            nodes.get(*row as usize).copied().ok_or_else(|| {
+                LiveError::OutOfRange(format!(
+                    "row {row} was asked for, but the array has {}",
+                    nodes.len()
+                ))
+            })
+        })
+        .collect()
+}
+
+/// Whether a list may have so many rows.
+fn bounded(rows: usize, limits: Limits) -> Result<()> {
+    if rows as u64 > limits.documents {
+        return Err(LiveError::Limit(format!(
+            "{rows} rows were named at once; at most {} are allowed",
+            limits.documents
+        )));
+    }
+    Ok(())
 }
 
 /// As docarray does when a document becomes a chunk or a match of another.
@@ -497,6 +657,73 @@ fn string_of(doc: &Document, field: StringField) -> &ByteString {
     }
 }
 
+fn set_string(doc: &mut Document, field: StringField, value: ByteString) {
+    match field {
+        StringField::Id => doc.id = value,
+        StringField::ParentId => doc.parent_id = value,
+        StringField::Text => doc.content = Content::Text(value),
+        StringField::Uri => doc.uri = value,
+        StringField::MimeType => doc.mime_type = value,
+        StringField::Modality => doc.modality = value,
+    }
+}
+
+fn set_struct(doc: &mut Document, field: JsonField, value: Option<Struct>) {
+    match field {
+        JsonField::Tags => doc.tags = value,
+        JsonField::Metadata => doc.metadata = value,
+    }
+}
+
+/// The objects that JSON texts are; the empty one is none.
+fn structs(texts: &[ByteString]) -> Result<Vec<Option<Struct>>> {
+    texts
+        .iter()
+        .enumerate()
+        .map(|(row, text)| {
+            (!text.is_empty())
+                .then(|| Struct::from_json(text))
+                .transpose()
+                .map_err(|error| LiveError::Invalid(format!("value {row}: {error}")))
+        })
+        .collect()
+}
+
+/// Bytes that a copy of an array takes, its parameters as JSON.
+fn ndarray_size(array: &NdArray) -> usize {
+    let dense = |dense: &Dense| {
+        dense
+            .buffer()
+            .len()
+            .saturating_add(dense.dtype().len())
+            .saturating_add(size_of_val(dense.shape()))
+    };
+    let data = match &array.data {
+        None => 0,
+        Some(NdArrayData::Dense(data)) => dense(data),
+        Some(NdArrayData::Sparse(data)) => dense(&data.indices)
+            .saturating_add(dense(&data.values))
+            .saturating_add(size_of_val(&*data.shape)),
+    };
+    // What JSON writes longest is a control character: six bytes for one.
+    let parameters = array.parameters.as_ref().map_or(0, |parameters| {
+        parameters.as_bytes().len().saturating_mul(6)
+    });
+    data.saturating_add(array.cls_name.len())
+        .saturating_add(parameters)
+}
+
+/// Bytes that a copy of a document's scores takes.
+fn scores_size(scores: &Scores) -> usize {
+    scores
+        .iter()
+        .fold(size_of_val(&**scores), |sum, (name, score)| {
+            [name, &score.op_name, &score.description, &score.ref_id]
+                .into_iter()
+                .fold(sum, |sum, text| sum.saturating_add(text.len()))
+        })
+}
+
 fn struct_of(doc: &Document, field: JsonField) -> Option<&Struct> {
     match field {
         JsonField::Tags => doc.tags.as_ref(),
@@ -538,12 +765,20 @@ pub struct LiveArray {
 impl LiveArray {
     /// Makes documents workable. The array given stays as it is.
     pub fn new(docs: DocumentArray, limits: Limits) -> Self {
+        LiveArray::with_column_limit(docs, limits, MAX_COLUMN)
+    }
+
+    /// The same, where one read may come to so many bytes and no more: what a
+    /// guest reads is copied, also where it names a row again and again.
+    pub fn with_column_limit(docs: DocumentArray, limits: Limits, bytes: u64) -> Self {
         let mut arena = Arena {
             nodes: Vec::with_capacity(docs.len()),
             lists: Vec::with_capacity(1),
             free: Vec::new(),
             total: docs.total(),
+            collect_at: docs.total().saturating_mul(2).max(COLLECT_FROM),
             limits,
+            column: bytes.min(MAX_COLUMN),
         };
         let nodes = docs
             .shared()
@@ -568,11 +803,7 @@ impl LiveArray {
     pub fn snapshot(&self) -> DocumentArray {
         let mut arena = self.lock();
         let nodes = arena.lists[self.list].nodes.clone();
-        nodes
-            .into_iter()
-            .map(|node| arena.resolve(node))
-            .collect::<Vec<_>>()
-            .into()
+        arena.resolve_all(nodes).into()
     }
 
     /// Another handle to the same array.
@@ -608,26 +839,33 @@ impl LiveArray {
     /// When a row does not exist.
     pub fn select(&self, rows: &Rows) -> Result<LiveArray> {
         let mut arena = self.lock();
-        let nodes = Arena::pick(&arena.lists, self.list, rows)?.into_owned();
+        let nodes = arena.pick(self.list, rows)?.into_owned();
         let list = arena.list(nodes, None);
         Ok(self.handle(&mut arena, list))
     }
 
     /// All documents at `path` below every row, in order.
-    #[must_use]
-    pub fn flatten(&self, path: &[NestedField]) -> LiveArray {
+    ///
+    /// # Errors
+    /// When a limit is hit: an array may list a document more than once.
+    pub fn flatten(&self, path: &[NestedField]) -> Result<LiveArray> {
         let mut arena = self.lock();
         let mut nodes = arena.lists[self.list].nodes.clone();
         for field in path {
+            if nodes.is_empty() {
+                break;
+            }
             let mut below = Vec::new();
             for node in nodes {
                 let list = arena.nested(node, *field);
-                below.extend_from_slice(&arena.lists[list].nodes);
+                let more = &arena.lists[list].nodes;
+                bounded(below.len().saturating_add(more.len()), arena.limits)?;
+                below.extend_from_slice(more);
             }
             nodes = below;
         }
         let list = arena.list(nodes, None);
-        self.handle(&mut arena, list)
+        Ok(self.handle(&mut arena, list))
     }
 
     /// One row's chunks or matches, to read and to change in place.
@@ -636,7 +874,7 @@ impl LiveArray {
     /// When the row does not exist.
     pub fn nested(&self, field: NestedField, row: u32) -> Result<LiveArray> {
         let mut arena = self.lock();
-        let node = Arena::pick(&arena.lists, self.list, &Rows::List(vec![row]))?[0];
+        let node = arena.pick(self.list, &Rows::List(vec![row]))?[0];
         let list = arena.nested(node, field);
         Ok(self.handle(&mut arena, list))
     }
@@ -647,7 +885,7 @@ impl LiveArray {
     /// When a row does not exist.
     pub fn nested_lengths(&self, field: NestedField, rows: &Rows) -> Result<Vec<u32>> {
         let arena = self.lock();
-        let nodes = Arena::pick(&arena.lists, self.list, rows)?;
+        let nodes = arena.pick(self.list, rows)?;
         Ok(nodes
             .iter()
             .map(|node| {
@@ -678,7 +916,7 @@ impl LiveArray {
             (docs, copies)
         };
         let mut arena = self.lock();
-        let node = Arena::pick(&arena.lists, self.list, &Rows::List(vec![row]))?[0];
+        let node = arena.pick(self.list, &Rows::List(vec![row]))?[0];
         let list = arena.nested(node, field);
         // Held while their addresses are compared.
         let before = arena.resolve_rows(list, &Rows::All)?;
@@ -701,13 +939,8 @@ impl LiveArray {
     /// # Errors
     /// When a limit is hit.
     pub fn append_new(&self, count: u32) -> Result<()> {
-        let limit = self.lock().limits.documents;
-        if u64::from(count) > limit {
-            // Said before the documents are made.
-            return Err(LiveError::Limit(format!(
-                "{count} new documents were asked for; a request may hold {limit}"
-            )));
-        }
+        // Said before the documents are made.
+        self.lock().make_room(u64::from(count))?;
         let docs = random_ids(count as usize)
             .into_iter()
             .map(|id| {
@@ -762,7 +995,7 @@ impl LiveArray {
     /// When a row does not exist, or is named twice.
     pub fn arrange(&self, order: &[u32]) -> Result<()> {
         let mut arena = self.lock();
-        let nodes = Arena::pick(&arena.lists, self.list, &Rows::List(order.to_vec()))?.into_owned();
+        let nodes = pick_each(&arena.lists[self.list].nodes, order, arena.limits)?;
         let mut seen = HashSet::with_capacity(order.len());
         if let Some(twice) = order.iter().find(|row| !seen.insert(**row)) {
             return Err(LiveError::Invalid(format!(
@@ -775,13 +1008,24 @@ impl LiveArray {
 
     // --- their fields -------------------------------------------------------
 
-    fn read<T>(&self, rows: &Rows, get: impl Fn(&Document) -> T) -> Result<Vec<T>> {
+    /// A value of each row. `size` is what it takes to copy one, beside what
+    /// any row takes.
+    fn read<T>(
+        &self,
+        rows: &Rows,
+        get: impl Fn(&Document) -> T,
+        size: impl Fn(&T) -> usize,
+    ) -> Result<Vec<T>> {
         let arena = self.lock();
-        let nodes = Arena::pick(&arena.lists, self.list, rows)?;
-        Ok(nodes
-            .iter()
-            .map(|node| get(&arena.nodes[*node].doc))
-            .collect())
+        let nodes = arena.pick(self.list, rows)?;
+        let mut column = Column::new(arena.column);
+        let mut values = Vec::with_capacity(nodes.len());
+        for node in nodes.iter() {
+            let value = get(&arena.nodes[*node].doc);
+            column.add(size(&value))?;
+            values.push(value);
+        }
+        Ok(values)
     }
 
     fn write<T>(
@@ -790,17 +1034,28 @@ impl LiveArray {
         values: impl ExactSizeIterator<Item = T>,
         set: impl Fn(&mut Document, T),
     ) -> Result<()> {
+        self.write_all(rows, values.len(), || Ok(values), set)
+    }
+
+    /// Writes values that have to be made first, of what there is one for each
+    /// row: `given` is how many there are.
+    fn write_all<T, I: IntoIterator<Item = T>>(
+        &self,
+        rows: &Rows,
+        given: usize,
+        values: impl FnOnce() -> Result<I>,
+        set: impl Fn(&mut Document, T),
+    ) -> Result<()> {
         let mut arena = self.lock();
         let arena = &mut *arena;
-        let nodes = Arena::pick(&arena.lists, self.list, rows)?;
-        if nodes.len() != values.len() {
+        let nodes = pick(&arena.lists[self.list].nodes, rows, arena.limits)?;
+        if nodes.len() != given {
             return Err(LiveError::Invalid(format!(
-                "{} values were given for {} rows",
-                values.len(),
+                "{given} values were given for {} rows",
                 nodes.len()
             )));
         }
-        for (node, value) in nodes.iter().zip(values) {
+        for (node, value) in nodes.iter().zip(values()?) {
             set(Arc::make_mut(&mut arena.nodes[*node].doc), value);
         }
         Ok(())
@@ -811,7 +1066,7 @@ impl LiveArray {
     /// # Errors
     /// When a row does not exist.
     pub fn strings(&self, field: StringField, rows: &Rows) -> Result<Vec<ByteString>> {
-        self.read(rows, |doc| string_of(doc, field).clone())
+        self.read(rows, |doc| string_of(doc, field).clone(), |text| text.len())
     }
 
     /// Writes a string of each row.
@@ -824,27 +1079,23 @@ impl LiveArray {
         rows: &Rows,
         values: Vec<ByteString>,
     ) -> Result<()> {
-        self.write(rows, values.into_iter(), |doc, value| match field {
-            StringField::Id => doc.id = value,
-            StringField::ParentId => doc.parent_id = value,
-            StringField::Text => doc.content = Content::Text(value),
-            StringField::Uri => doc.uri = value,
-            StringField::MimeType => doc.mime_type = value,
-            StringField::Modality => doc.modality = value,
+        self.write(rows, values.into_iter(), |doc, value| {
+            set_string(doc, field, value);
         })
     }
 
     /// [`strings`](Self::strings) in one buffer.
     ///
     /// # Errors
-    /// When a row does not exist, or they are larger than 4 GiB together.
+    /// When a row does not exist, or they are larger together than one read may be.
     pub fn packed_strings(&self, field: StringField, rows: &Rows) -> Result<Packed> {
         let arena = self.lock();
-        let nodes = Arena::pick(&arena.lists, self.list, rows)?;
+        let nodes = arena.pick(self.list, rows)?;
         Packed::collect(
             nodes
                 .iter()
                 .map(|node| &**string_of(&arena.nodes[*node].doc, field)),
+            Column::new(arena.column),
         )
     }
 
@@ -859,7 +1110,12 @@ impl LiveArray {
         rows: &Rows,
         values: Packed,
     ) -> Result<()> {
-        self.set_strings(field, rows, values.split()?)
+        self.write_all(
+            rows,
+            values.ends.len(),
+            || values.split(),
+            |doc, value| set_string(doc, field, value),
+        )
     }
 
     /// A JSON object of each row, the empty string where unset.
@@ -867,9 +1123,13 @@ impl LiveArray {
     /// # Errors
     /// When a row does not exist.
     pub fn json_objects(&self, field: JsonField, rows: &Rows) -> Result<Vec<ByteString>> {
-        self.read(rows, |doc| {
-            struct_of(doc, field).map_or_else(ByteString::new, |value| value.to_json().into())
-        })
+        self.read(
+            rows,
+            |doc| {
+                struct_of(doc, field).map_or_else(ByteString::new, |value| value.to_json().into())
+            },
+            |text| text.len(),
+        )
     }
 
     /// Writes a JSON object of each row; the empty string unsets it.
@@ -883,29 +1143,22 @@ impl LiveArray {
         rows: &Rows,
         values: Vec<ByteString>,
     ) -> Result<()> {
-        let values = values
-            .iter()
-            .enumerate()
-            .map(|(row, value)| {
-                (!value.is_empty())
-                    .then(|| Struct::from_json(value))
-                    .transpose()
-                    .map_err(|error| LiveError::Invalid(format!("value {row}: {error}")))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        self.write(rows, values.into_iter(), |doc, value| match field {
-            JsonField::Tags => doc.tags = value,
-            JsonField::Metadata => doc.metadata = value,
-        })
+        self.write_all(
+            rows,
+            values.len(),
+            || structs(&values),
+            |doc, value| set_struct(doc, field, value),
+        )
     }
 
     /// [`json_objects`](Self::json_objects) in one buffer.
     ///
     /// # Errors
-    /// When a row does not exist, or they are larger than 4 GiB together.
+    /// When a row does not exist, or they are larger together than one read may be.
     pub fn packed_json_objects(&self, field: JsonField, rows: &Rows) -> Result<Packed> {
         let values = self.json_objects(field, rows)?;
-        Packed::collect(values.iter().map(|value| &**value))
+        // Held to the bound already.
+        Packed::collect(values.iter().map(|value| &**value), Column::new(MAX_COLUMN))
     }
 
     /// [`set_json_objects`](Self::set_json_objects) from one buffer.
@@ -918,7 +1171,12 @@ impl LiveArray {
         rows: &Rows,
         values: Packed,
     ) -> Result<()> {
-        self.set_json_objects(field, rows, values.split()?)
+        self.write_all(
+            rows,
+            values.ends.len(),
+            || structs(&values.split()?),
+            |doc, value| set_struct(doc, field, value),
+        )
     }
 
     /// A number of each row, 0 where unset.
@@ -926,10 +1184,14 @@ impl LiveArray {
     /// # Errors
     /// When a row does not exist.
     pub fn integers(&self, field: IntegerField, rows: &Rows) -> Result<Vec<u32>> {
-        self.read(rows, |doc| match field {
-            IntegerField::Granularity => doc.granularity,
-            IntegerField::Adjacency => doc.adjacency,
-        })
+        self.read(
+            rows,
+            |doc| match field {
+                IntegerField::Granularity => doc.granularity,
+                IntegerField::Adjacency => doc.adjacency,
+            },
+            |_| 0,
+        )
     }
 
     /// Writes a number of each row.
@@ -948,10 +1210,14 @@ impl LiveArray {
     /// # Errors
     /// When a row does not exist.
     pub fn floats(&self, field: FloatField, rows: &Rows) -> Result<Vec<f32>> {
-        self.read(rows, |doc| match field {
-            FloatField::Weight => doc.weight,
-            FloatField::Offset => doc.offset,
-        })
+        self.read(
+            rows,
+            |doc| match field {
+                FloatField::Weight => doc.weight,
+                FloatField::Offset => doc.offset,
+            },
+            |_| 0,
+        )
     }
 
     /// Writes a number of each row.
@@ -970,7 +1236,11 @@ impl LiveArray {
     /// # Errors
     /// When a row does not exist.
     pub fn locations(&self, rows: &Rows) -> Result<Vec<Vec<f32>>> {
-        self.read(rows, |doc| doc.location.clone())
+        self.read(
+            rows,
+            |doc| doc.location.clone(),
+            |location| size_of_val(&**location),
+        )
     }
 
     /// Writes the location of each row.
@@ -986,12 +1256,16 @@ impl LiveArray {
     /// # Errors
     /// When a row does not exist.
     pub fn contents(&self, rows: &Rows) -> Result<Vec<ContentKind>> {
-        self.read(rows, |doc| match doc.content {
-            Content::None => ContentKind::None,
-            Content::Text(_) => ContentKind::Text,
-            Content::Blob(_) => ContentKind::Blob,
-            Content::Tensor(_) => ContentKind::Tensor,
-        })
+        self.read(
+            rows,
+            |doc| match doc.content {
+                Content::None => ContentKind::None,
+                Content::Text(_) => ContentKind::Text,
+                Content::Blob(_) => ContentKind::Blob,
+                Content::Tensor(_) => ContentKind::Tensor,
+            },
+            |_| 0,
+        )
     }
 
     /// The blob of each row, empty where the content is something else.
@@ -999,10 +1273,14 @@ impl LiveArray {
     /// # Errors
     /// When a row does not exist.
     pub fn blobs(&self, rows: &Rows) -> Result<Vec<Bytes>> {
-        self.read(rows, |doc| match &doc.content {
-            Content::Blob(blob) => blob.clone(),
-            _ => Bytes::new(),
-        })
+        self.read(
+            rows,
+            |doc| match &doc.content {
+                Content::Blob(blob) => blob.clone(),
+                _ => Bytes::new(),
+            },
+            Bytes::len,
+        )
     }
 
     /// Makes a blob the content of each row.
@@ -1021,11 +1299,15 @@ impl LiveArray {
     /// # Errors
     /// When a row does not exist.
     pub fn ndarrays(&self, field: NdArrayField, rows: &Rows) -> Result<Vec<Option<NdArray>>> {
-        self.read(rows, |doc| {
-            ndarray_of(doc, field)
-                .filter(|array| array.data.is_some())
-                .map(|array| NdArray::clone(array))
-        })
+        self.read(
+            rows,
+            |doc| {
+                ndarray_of(doc, field)
+                    .filter(|array| array.data.is_some())
+                    .map(|array| NdArray::clone(array))
+            },
+            |array| array.as_ref().map_or(0, ndarray_size),
+        )
     }
 
     /// Writes an array of each row; none unsets it.
@@ -1050,7 +1332,7 @@ impl LiveArray {
     /// When a row does not exist.
     pub fn matrix(&self, field: NdArrayField, rows: &Rows) -> Result<Option<Matrix>> {
         let arena = self.lock();
-        let nodes = Arena::pick(&arena.lists, self.list, rows)?;
+        let nodes = arena.pick(self.list, rows)?;
         let Some(first) = nodes.first() else {
             return Ok(None);
         };
@@ -1062,7 +1344,9 @@ impl LiveArray {
         let Some((model, cls_name)) = array(first) else {
             return Ok(None);
         };
-        let mut buffer = BytesMut::with_capacity(model.buffer().len() * nodes.len());
+        let total = model.buffer().len().saturating_mul(nodes.len());
+        let mut buffer = BytesMut::with_capacity(total.min(arena.column as usize));
+        let mut column = Column::new(arena.column);
         for node in nodes.iter() {
             match array(node) {
                 Some((dense, name))
@@ -1071,6 +1355,7 @@ impl LiveArray {
                         && dense.shape() == model.shape()
                         && dense.buffer().len() == model.buffer().len() =>
                 {
+                    column.add(dense.buffer().len())?;
                     buffer.extend_from_slice(dense.buffer());
                 }
                 _ => return Ok(None),
@@ -1088,16 +1373,22 @@ impl LiveArray {
     /// the rows and not copied.
     ///
     /// # Errors
-    /// When a row does not exist, the dtype is not a number's, or the buffer is
-    /// not as long as the rows need.
+    /// When a row does not exist, the dtype is not a number's, there are too many
+    /// dimensions, or the buffer is not as long as the rows need.
     pub fn set_matrix(&self, field: NdArrayField, rows: &Rows, matrix: Matrix) -> Result<()> {
-        let count = Arena::pick(&self.lock().lists, self.list, rows)?.len();
+        let count = self.lock().pick(self.list, rows)?.len();
         let Matrix {
             dtype,
             shape,
             buffer,
             cls_name,
         } = matrix;
+        if shape.len() > MAX_DIMENSIONS {
+            return Err(LiveError::Invalid(format!(
+                "the shape has {} dimensions; an array has {MAX_DIMENSIONS} at most",
+                shape.len()
+            )));
+        }
         let size = item_size(&dtype).ok_or_else(|| {
             LiveError::Invalid(format!(
                 "the size of one element of dtype {dtype:?} is not known"
@@ -1138,10 +1429,14 @@ impl LiveArray {
     /// # Errors
     /// When a row does not exist.
     pub fn scores(&self, field: ScoreField, rows: &Rows) -> Result<Vec<Scores>> {
-        self.read(rows, |doc| match field {
-            ScoreField::Scores => doc.scores.clone(),
-            ScoreField::Evaluations => doc.evaluations.clone(),
-        })
+        self.read(
+            rows,
+            |doc| match field {
+                ScoreField::Scores => doc.scores.clone(),
+                ScoreField::Evaluations => doc.evaluations.clone(),
+            },
+            scores_size,
+        )
     }
 
     /// Writes the scores of each row. Of a repeated name the last counts.
@@ -1167,7 +1462,7 @@ impl LiveArray {
     /// When a row does not exist.
     pub fn clear(&self, fields: Fields, rows: &Rows) -> Result<()> {
         let mut arena = self.lock();
-        let nodes = Arena::pick(&arena.lists, self.list, rows)?.into_owned();
+        let nodes = arena.pick(self.list, rows)?.into_owned();
         for node in nodes {
             let doc = Arc::make_mut(&mut arena.nodes[node].doc);
             let blank = Document::default();

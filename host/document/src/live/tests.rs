@@ -1,4 +1,5 @@
 use super::*;
+use crate::NamedScore;
 use NestedField::{Chunks, Matches};
 
 fn live(texts: &[&str]) -> LiveArray {
@@ -45,7 +46,7 @@ fn nothing_written_gives_back_the_very_documents() {
     let docs: DocumentArray = [doc].into_iter().collect();
     let array = LiveArray::new(docs.clone(), Limits::default());
     // Looking at the chunks makes nodes of them, which is no change.
-    assert_eq!(texts(&array.flatten(&[Chunks])), ["x", "y"]);
+    assert_eq!(texts(&array.flatten(&[Chunks]).unwrap()), ["x", "y"]);
     let after = array.snapshot();
     assert!(Arc::ptr_eq(&docs.shared()[0], &after.shared()[0]));
 }
@@ -269,6 +270,100 @@ fn a_document_cannot_be_grown_without_bound() {
     ));
 }
 
+/// A row named a million times: what is made of it stays within bounds, and is
+/// made or refused in no time.
+#[test]
+fn naming_a_row_again_and_again_gives_a_guest_no_more() {
+    let again = Rows::List(vec![0; 1_000_000]);
+    let refused = |error: LiveError| {
+        assert!(matches!(error, LiveError::Limit(_)), "{error:?}");
+        error.to_string()
+    };
+    let array = LiveArray::with_column_limit(
+        DocumentArray::from_texts(["x".repeat(1 << 20)]),
+        Limits::default(),
+        64 << 20,
+    );
+    let message = "the values of these rows are larger than 67108864 bytes together, which is \
+                   the most that one call gives; ask for fewer rows at a time";
+    let text = StringField::Text;
+    assert_eq!(
+        refused(array.packed_strings(text, &again).unwrap_err()),
+        message
+    );
+    assert_eq!(refused(array.strings(text, &again).unwrap_err()), message);
+    let few = array
+        .packed_strings(text, &Rows::List(vec![0; 64]))
+        .unwrap();
+    assert_eq!(few.bytes.len(), 64 << 20);
+
+    let tags = format!(r#"{{"text":"{}"}}"#, "x".repeat(1 << 20));
+    array
+        .set_json_objects(JsonField::Tags, &Rows::All, strings(&[&tags]))
+        .unwrap();
+    refused(array.json_objects(JsonField::Tags, &again).unwrap_err());
+    refused(
+        array
+            .packed_json_objects(JsonField::Tags, &again)
+            .unwrap_err(),
+    );
+    array
+        .set_locations(&Rows::All, vec![vec![0.0; 1 << 18]])
+        .unwrap();
+    refused(array.locations(&again).unwrap_err());
+    let score = NamedScore {
+        description: "x".repeat(1 << 20).into(),
+        ..NamedScore::default()
+    };
+    array
+        .set_scores(
+            ScoreField::Scores,
+            &Rows::All,
+            vec![vec![("a".into(), score)]],
+        )
+        .unwrap();
+    refused(array.scores(ScoreField::Scores, &again).unwrap_err());
+    let vector = NdArray::numpy(Dense::from_f32(&vec![0.0; 1 << 18]));
+    array
+        .set_ndarrays(NdArrayField::Embedding, &Rows::All, vec![Some(vector)])
+        .unwrap();
+    refused(array.matrix(NdArrayField::Embedding, &again).unwrap_err());
+    refused(array.ndarrays(NdArrayField::Embedding, &again).unwrap_err());
+    array
+        .set_blobs(&Rows::All, vec![Bytes::from(vec![0; 1 << 20])])
+        .unwrap();
+    refused(array.blobs(&again).unwrap_err());
+    assert_eq!(
+        array.integers(IntegerField::Adjacency, &again).unwrap(),
+        vec![0; 1_000_000]
+    );
+
+    let more = Rows::List(vec![0; 1_000_001]);
+    assert_eq!(
+        refused(array.select(&more).unwrap_err()),
+        "1000001 rows were named at once; at most 1000000 are allowed"
+    );
+}
+
+#[test]
+fn documents_with_much_below_them_are_copied_once_however_often_they_are_named() {
+    let mut doc = Document::from_text("a");
+    doc.chunks = (0..50_000).map(|_| Document::default()).collect();
+    let array = LiveArray::new([doc].into_iter().collect(), Limits::default());
+    // Each chunk is looked at by itself from here on.
+    assert_eq!(array.flatten(&[Chunks]).unwrap().length(), 50_000);
+    let again = Rows::List(vec![0; 500_000]);
+    let error = array.extend(&array, &again).unwrap_err();
+    assert!(matches!(error, LiveError::Limit(_)), "{error:?}");
+    let many = array.select(&again).unwrap();
+    assert_eq!(many.snapshot().total(), 500_000 * 50_001);
+    let error = many.flatten(&[Chunks]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "1050000 rows were named at once; at most 1000000 are allowed"
+    );
+}
+
 #[test]
 fn set_nested_replaces_what_other_handles_see() {
     let array = live(&["a"]);
@@ -278,7 +373,7 @@ fn set_nested_replaces_what_other_handles_see() {
     assert_eq!(texts(&chunks), ["x"]);
     // Its own chunks as its source.
     array.set_nested(Chunks, 0, &chunks).unwrap();
-    assert_eq!(texts(&array.flatten(&[Chunks])), ["x"]);
+    assert_eq!(texts(&array.flatten(&[Chunks]).unwrap()), ["x"]);
     array.clear(Fields::CHUNKS, &Rows::All).unwrap();
     assert_eq!(chunks.length(), 0);
     assert_eq!(array.snapshot().depth(), 1);
@@ -318,8 +413,19 @@ fn matrices_stack_and_split() {
     };
     assert!(
         array
-            .set_matrix(NdArrayField::Embedding, &Rows::All, wild)
+            .set_matrix(NdArrayField::Embedding, &Rows::All, wild.clone())
             .is_err()
+    );
+    let deep = Matrix {
+        shape: vec![1; 1_000_000],
+        ..wild
+    };
+    assert_eq!(
+        array
+            .set_matrix(NdArrayField::Embedding, &Rows::All, deep)
+            .unwrap_err()
+            .to_string(),
+        "the shape has 1000000 dimensions; an array has 64 at most"
     );
 }
 
@@ -348,7 +454,6 @@ fn tags_are_json_objects() {
 
 #[test]
 fn scores_keep_the_last_of_a_name() {
-    use crate::NamedScore;
     let array = live(&["a"]);
     let score = |value| NamedScore {
         value,
@@ -368,6 +473,55 @@ fn scores_keep_the_last_of_a_name() {
     let scores = array.scores(ScoreField::Scores, &Rows::All).unwrap();
     let values: Vec<_> = scores[0].iter().map(|(n, s)| (&**n, s.value)).collect();
     assert_eq!(values, [("b", 2.0), ("a", 3.0)]);
+}
+
+/// An array as a window: an executor may keep one for as long as it lives.
+#[test]
+fn documents_taken_out_again_count_no_more_and_are_let_go() {
+    let limits = Limits {
+        documents: 100,
+        depth: 5,
+    };
+    let window = LiveArray::new(DocumentArray::from_texts(["kept"]), limits);
+    let kept = window.select(&Rows::All).unwrap();
+    let below = window.nested(Chunks, 0).unwrap();
+    for round in 0..20 {
+        let docs = DocumentArray::from_texts((0..30).map(|n| format!("{round}-{n}")));
+        let docs = LiveArray::new(docs, limits);
+        window.arrange(&[]).unwrap();
+        window.extend(&docs, &Rows::All).unwrap();
+        // What is below a document and replaced goes the same way.
+        window.set_nested(Chunks, 0, &docs).unwrap();
+        assert_eq!(window.length(), 30);
+    }
+    assert_eq!(texts(&window)[29], "19-29");
+    assert_eq!(texts(&window.nested(Chunks, 0).unwrap())[29], "19-29");
+    // What a handle leads to is there, also where the array let go of it.
+    assert_eq!(texts(&kept), ["kept"]);
+    below.append_new(1).unwrap();
+    assert_eq!(kept.nested_lengths(Chunks, &Rows::All).unwrap(), [1]);
+    assert_eq!(
+        below.strings(StringField::ParentId, &Rows::All).unwrap(),
+        kept.strings(StringField::Id, &Rows::All).unwrap()
+    );
+    let error = window.append_new(40).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the request would hold 102 documents, chunks and matches included; \
+         at most 100 are allowed"
+    );
+    assert!(window.lock().nodes.len() <= 100);
+}
+
+#[test]
+fn documents_are_let_go_long_before_a_limit_is_hit() {
+    let window = live(&[]);
+    for _ in 0..100 {
+        window.arrange(&[]).unwrap();
+        window.append_new(1000).unwrap();
+    }
+    let held = window.lock().nodes.len();
+    assert!(held <= 2 * COLLECT_FROM as usize, "{held}");
 }
 
 #[test]

@@ -7,9 +7,9 @@ use wasmtime::component::Resource;
 use super::bindings::documents as wit;
 use super::store::Ctx;
 use crate::document::{
-    ByteString, ContentKind, Dense, Fields, FloatField, IntegerField, JsonField, LiveArray,
-    LiveError, Matrix, NamedScore, NdArray, NdArrayData, NdArrayField, NestedField, Packed, Rows,
-    ScoreField, Scores, Sparse, StringField, Struct,
+    ByteString, ContentKind, Dense, DocumentArray, Fields, FloatField, IntegerField, JsonField,
+    LiveArray, LiveError, Matrix, NamedScore, NdArray, NdArrayData, NdArrayField, NestedField,
+    Packed, Rows, ScoreField, Scores, Sparse, StringField, Struct,
 };
 
 type Array = Resource<LiveArray>;
@@ -242,7 +242,11 @@ fn same<T>(value: T) -> T {
 
 impl wit::HostDocumentArray for Ctx {
     fn new(&mut self) -> wasmtime::Result<Array> {
-        let array = LiveArray::empty(self.document_limits);
+        let array = LiveArray::with_column_limit(
+            DocumentArray::new(),
+            self.document_limits,
+            self.bounds.memory_limit(),
+        );
         Ok(self.table.push(array)?)
     }
 
@@ -256,7 +260,8 @@ impl wit::HostDocumentArray for Ctx {
 
     fn flatten(&mut self, this: Array, path: Vec<wit::NestedField>) -> wasmtime::Result<Array> {
         let path: Vec<_> = path.into_iter().map(NestedField::from).collect();
-        let array = self.table.get(&this)?.flatten(&path);
+        // It has no way to be refused: an array that comes to too much traps.
+        let array = self.table.get(&this)?.flatten(&path)?;
         Ok(self.table.push(array)?)
     }
 
