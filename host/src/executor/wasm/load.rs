@@ -15,6 +15,7 @@ use super::super::output::{Discard, LineStream, Stream, printable};
 use super::bindings::{BarePre, guest};
 use super::grants::{self, HttpGrants};
 use super::instance;
+use super::requests::bounded;
 use super::runtime::Runtime;
 use super::store::Ctx;
 
@@ -231,10 +232,10 @@ impl Runtime {
         let component = tokio::task::spawn_blocking(compile)
             .await
             .map_err(|error| Kind::Invalid(error.to_string()))?
-            .map_err(|error| Kind::Invalid(chain(&error)))?;
+            .map_err(|error| Kind::Invalid(bounded(&chain(&error))))?;
 
         let imports = self.check_world(&component)?;
-        let link = |error: wasmtime::Error| Kind::Link(chain(&error));
+        let link = |error: wasmtime::Error| Kind::Link(bounded(&chain(&error)));
         let pre = self.linker().instantiate_pre(&component).map_err(link)?;
         let pre = BarePre::new(pre).map_err(link)?;
         let described = describe(self, &pre).await.map_err(Kind::Describe)?;
@@ -348,8 +349,10 @@ async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Descri
             match store.as_context_mut().data_mut().panic.take() {
                 Some(panic) => format!("it panicked: {} ({})", panic.message, panic.location),
                 None => match stderr.tail().last() {
-                    Some(line) => format!("{}; its last words: {line}", chain(&error)),
-                    None => chain(&error),
+                    Some(line) => {
+                        format!("{}; its last words: {line}", bounded(&chain(&error)))
+                    }
+                    None => bounded(&chain(&error)),
                 },
             }
         })
