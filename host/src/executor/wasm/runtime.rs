@@ -78,9 +78,43 @@ impl Runtime {
     }
 }
 
+/// Instances that may be there at once, of all executors. Each has at least one
+/// memory, and each memory takes 6 GiB of address space.
+const INSTANCES: u32 = 1000;
+
+/// What one instance may consist of. Components are made of several core
+/// instances, three of which come with any that a compiler makes for WASI, and
+/// many where a language links its libraries when it starts.
+const CORE_INSTANCES_EACH: u32 = 64;
+const MEMORIES_EACH: u32 = 8;
+const TABLES_EACH: u32 = 16;
+
+/// Tables for each of [`INSTANCES`] on average, and elements of one.
+const TABLES: u32 = 4;
+const TABLE_ELEMENTS: u32 = 64 * 1024;
+
+/// Elements of all tables of an instance.
+pub(super) const MAX_TABLE_ELEMENTS: usize = (TABLES_EACH * TABLE_ELEMENTS) as usize;
+
+/// Room for as many instances as are said, whatever they consist of. What is
+/// reserved here is address space; memory is taken as it is used.
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(INSTANCES)
+        .total_memories(INSTANCES)
+        .total_stacks(INSTANCES)
+        .total_core_instances(INSTANCES * CORE_INSTANCES_EACH)
+        .total_tables(INSTANCES * TABLES)
+        .table_elements(TABLE_ELEMENTS as usize)
+        .max_core_instances_per_component(CORE_INSTANCES_EACH)
+        .max_memories_per_component(MEMORIES_EACH)
+        .max_tables_per_component(TABLES_EACH);
+    pool
+}
+
 fn engine(config: RuntimeConfig) -> wasmtime::Result<Engine> {
     let mut wasmtime = Config::new();
-    wasmtime.allocation_strategy(PoolingAllocationConfig::default());
+    wasmtime.allocation_strategy(pool());
     wasmtime.epoch_interruption(true);
     if config.cache {
         // No cache folder means a slower start, and no more.

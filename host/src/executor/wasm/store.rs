@@ -8,13 +8,11 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::grants::HttpGrants;
+use super::runtime::MAX_TABLE_ELEMENTS;
 use crate::document::Limits as DocumentLimits;
 
 /// Handles that a guest may hold at once, of every kind.
 const MAX_HANDLES: usize = 64 * 1024;
-
-/// Elements of all tables of an instance.
-const MAX_TABLE_ELEMENTS: usize = 1 << 20;
 
 /// An instance's call, counted from 0.
 pub(super) type CallId = u64;
