@@ -10,7 +10,6 @@
 //! whole instance: it takes no more calls, those in flight go on as long as
 //! somebody waits for them, and another instance takes its place.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -34,8 +33,8 @@ use super::grants::{self, HttpGrants};
 use super::load::{Component, chain};
 use super::requests::{RequestState, bounded};
 use super::runtime::Runtime;
-use super::store::{CallId, Ctx};
-use crate::document::{DocumentArray, LiveArray};
+use super::store::{CallId, Ctx, Origin};
+use crate::document::{DocumentArray, Limits as DocumentLimits, LiveArray};
 
 /// How long a retired instance may take to show that it still answers.
 const ANSWER_WITHIN: Duration = Duration::from_millis(100);
@@ -323,14 +322,13 @@ impl Instance {
         slot: OwnedSemaphorePermit,
     ) -> Pending {
         let deadline = Instant::now().checked_add(limit);
-        let docs = LiveArray::new(call.docs.clone(), crate::document::Limits::default());
+        let docs = LiveArray::new(call.docs.clone(), DocumentLimits::default());
         let parts = match call.parts.as_slice() {
             [part] => vec![(part.executor.clone(), docs.share())],
             parts => parts
                 .iter()
                 .map(|part| {
-                    let docs =
-                        LiveArray::new(part.docs.clone(), crate::document::Limits::default());
+                    let docs = LiveArray::new(part.docs.clone(), DocumentLimits::default());
                     (part.executor.clone(), docs)
                 })
                 .collect(),
@@ -510,10 +508,14 @@ impl Drop for Pending {
     }
 }
 
-/// Holds a store to its bounds: memory and tables by its limiter, its thread by
-/// yielding at every epoch, where an aborted task also ends.
+/// Holds a store to its bounds: memory and tables by its limiter, what a call of
+/// the host takes from the guest by its own measure, its thread by yielding at every epoch, where an aborted task also ends.
 pub(super) fn arm(store: &mut Store<Ctx>) {
     store.limiter(|ctx| &mut ctx.bounds);
+    // A guest may hand over in one call what it can hold, and no less than the
+    // engine lets it by default: many small values are larger here than there.
+    let memory = usize::try_from(store.data().bounds.memory_limit()).unwrap_or(usize::MAX);
+    store.set_hostcall_fuel(memory.max(store.hostcall_fuel()));
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|_| {
         // tokio's own yield lets the scheduler look at its timers and sockets.
@@ -573,6 +575,7 @@ async fn live(
     store
         .run_concurrent(async |accessor| {
             let outcome = guest.call_start(accessor, configuration).await?;
+            accessor.with(|mut access| access.get().forget_warnings());
             if let Some(started) = started.take() {
                 let outcome = outcome.map_err(|failure| StartFailure::Failed {
                     name: bounded(&failure.name),
@@ -658,10 +661,11 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
     })?;
     let task = call.task();
     let (outcome,) = handle.finish_call_concurrent(accessor, call).await?;
-    let outcome = accessor.with(|mut access| {
+    let (outcome, limits) = accessor.with(|mut access| {
         let ctx = access.get();
         ctx.tasks.remove(&task);
-        wasmtime::error::Ok(match outcome {
+        ctx.forget_warnings();
+        let outcome = match outcome {
             Err(failure) => Err(JobError::Failed {
                 name: bounded(&failure.name),
                 message: bounded(&failure.message),
@@ -670,14 +674,35 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
             Ok(guest::Outcome::Docs) => Ok((None, None)),
             Ok(guest::Outcome::Results(json)) => Ok((None, Some(json))),
             Ok(guest::Outcome::Replaced(array)) => Ok((Some(ctx.table.delete(array)?), None)),
-        })
+        };
+        wasmtime::error::Ok((outcome, ctx.document_limits))
     })?;
     let outcome = outcome.and_then(|(replaced, json)| {
         let results = json.as_deref().map(results).transpose()?;
         let docs = replaced.as_ref().unwrap_or(&docs).snapshot();
+        // An array may list a document as often as it likes.
+        within(&docs, limits)?;
         Ok(Outcome { docs, results })
     });
     reply.send(outcome);
+    Ok(())
+}
+
+fn within(docs: &DocumentArray, limits: DocumentLimits) -> Result<(), JobError> {
+    if docs.total() > limits.documents {
+        return Err(JobError::BadReply(format!(
+            "it has {} documents, chunks and matches included; at most {} are allowed",
+            docs.total(),
+            limits.documents
+        )));
+    }
+    if docs.depth() > limits.depth {
+        return Err(JobError::BadReply(format!(
+            "its documents are nested {} levels deep; at most {} are allowed",
+            docs.depth(),
+            limits.depth
+        )));
+    }
     Ok(())
 }
 
@@ -711,20 +736,17 @@ fn post_mortem(store: &mut Store<Ctx>, error: &wasmtime::Error, stderr: &LineStr
         .and_then(|stack| stack.last());
     let ctx = store.data_mut();
     let panic = ctx.panic.take();
-    let in_flight: BTreeMap<_, _> = ctx
-        .tasks
-        .iter()
-        .map(|(task, call)| (*call, *task))
-        .collect();
-    let only = match in_flight.len() {
-        1 => in_flight.keys().next().copied(),
-        _ => None,
+    let origin = match panic.as_ref().map(|panic| panic.origin) {
+        None | Some(Origin::Unknown) => ctx.origin(task),
+        Some(origin) => origin,
     };
-    let call = panic
-        .as_ref()
-        .and_then(|panic| panic.call)
-        .or_else(|| task.and_then(|task| ctx.tasks.get(&task).copied()))
-        .or(only);
+    let mut in_flight = ctx.tasks.values();
+    let call = match (origin, in_flight.next(), in_flight.next()) {
+        (Origin::Call(call), ..) => Some(call),
+        // The only one there is.
+        (Origin::Unknown, Some(call), None) => Some(*call),
+        (Origin::Unknown | Origin::NoCall, ..) => None,
+    };
     let kind = match (panic, ctx.bounds.memory_denied) {
         (Some(panic), _) => CallErrorKind::Panicked {
             message: panic.message,
@@ -740,6 +762,9 @@ fn post_mortem(store: &mut Store<Ctx>, error: &wasmtime::Error, stderr: &LineStr
         },
     };
     let mut trace = frames(error);
+    if matches!(kind, CallErrorKind::OutOfMemory { .. }) {
+        trace.insert(0, reason(error));
+    }
     trace.extend(
         stderr
             .tail()

@@ -112,7 +112,7 @@ impl<T> diagnostics::HostWithStore<T> for HasCtx {
         ctx.panic = Some(Panic {
             message: bounded(&panic.message),
             location: bounded(&panic.location),
-            call: task.and_then(|task| ctx.tasks.get(&task).copied()),
+            origin: ctx.origin(task),
         });
         Ok(())
     }

@@ -36,7 +36,19 @@ pub(super) struct Ctx {
 pub(super) struct Panic {
     pub(super) message: String,
     pub(super) location: String,
-    pub(super) call: Option<CallId>,
+    pub(super) origin: Origin,
+}
+
+/// Where in a guest something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// In a call in flight.
+    Call(CallId),
+    /// Outside of all calls in flight: in what a call left behind when it
+    /// returned, in `start` or in `stop`.
+    NoCall,
+    /// The store does not know.
+    Unknown,
 }
 
 impl Ctx {
@@ -58,6 +70,22 @@ impl Ctx {
             tasks: HashMap::new(),
             panic: None,
         }
+    }
+
+    /// Where a task of the guest's belongs.
+    pub(super) fn origin(&self, task: Option<GuestTaskId>) -> Origin {
+        match task.map(|task| self.tasks.get(&task)) {
+            Some(Some(call)) => Origin::Call(*call),
+            Some(None) => Origin::NoCall,
+            None => Origin::Unknown,
+        }
+    }
+
+    /// A guest that finishes a call got over what it reported and what it was
+    /// refused before. A later trap has another reason.
+    pub(super) fn forget_warnings(&mut self) {
+        self.panic = None;
+        self.bounds.memory_denied = None;
     }
 }
 
@@ -84,8 +112,8 @@ impl WasiHttpView for Ctx {
 pub(super) struct Bounds {
     memory: u64,
     memory_used: u64,
-    /// What the last refused growth would have come to. A refusal is no trap:
-    /// a guest that can do with less goes on.
+    /// What a growth would have come to that was refused, and after which none
+    /// was granted. A refusal is no trap: a guest that can do with less goes on.
     pub(super) memory_denied: Option<u64>,
     table_elements: usize,
 }
@@ -113,6 +141,7 @@ impl ResourceLimiter for Bounds {
         // One that the memory's own type forbids will not come about.
         if maximum.is_none_or(|maximum| desired <= maximum) {
             self.memory_used = wanted;
+            self.memory_denied = None;
         }
         Ok(true)
     }
