@@ -73,7 +73,9 @@ pub enum Isolation {
 /// What one replica of an executor may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of linear memory.
+    /// Bytes of linear memory. Also of the values that one call of the host
+    /// gives to the executor, and, where that is more than 128 MiB, of those that
+    /// it takes.
     pub memory: u64,
     /// Calls in flight; more wait in the replica's queue.
     pub concurrency: NonZeroU32,

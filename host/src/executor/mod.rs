@@ -15,11 +15,13 @@
 //! it sent.
 //!
 //! What is bounded here: linear memory, table elements, handles, wall-clock time
-//! of a call (by the caller's own clock, outside the guest's store), calls in
-//! flight, the size of what a guest prints in one line or says of itself, the
-//! size of its file. Not yet bounded: bytes of documents that a guest makes, how
-//! much it prints in all, and the time to compile it.
+//! of a call (by the caller's own clock, outside the guest's store) and of
+//! stopping, calls in flight, what one call of the host gives to a guest and
+//! takes from it, the size of what a guest prints in one line or says of itself,
+//! the size of its file. Not yet bounded: bytes of documents that a guest makes,
+//! how much it prints in all, and the time to compile it.
 
+mod abort;
 mod call;
 mod config;
 mod description;

@@ -1,11 +1,12 @@
 //! Replicas: each keeps one instance alive and queues calls for it.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::abort::AbortOnDrop;
 use super::call::{Call, CallError, CallErrorKind, Reply};
 use super::config::{ExecutorConfig, Isolation};
 use super::description::Route;
@@ -14,8 +15,10 @@ use super::wasm::{Finish, Instance, JobError, Setup, StartFailure};
 /// An instance that traps again and again is started again ever later.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const LAST_BACK_OFF: Duration = Duration::from_secs(5);
-/// Traps in a row that are followed at once by a new instance.
+/// Failures in a row that are followed at once by a new instance.
 const FREE_RESTARTS: u32 = 3;
+/// Instances that a call may lose in a row without being taken by one.
+const MAX_LOST: u32 = 3;
 
 /// The replicas of an executor.
 pub(super) struct Pool {
@@ -101,11 +104,65 @@ struct Replica {
     concurrency: u32,
     /// One for each call in flight; closed when the executor is stopped.
     slots: Arc<Semaphore>,
-    current: RwLock<Option<Arc<Instance>>>,
-    /// Held by the one who starts an instance.
-    starting: Mutex<()>,
-    /// Traps since the last call that came back.
-    traps: AtomicU32,
+    current: RwLock<Current>,
+    back_off: Arc<BackOff>,
+    /// Each instance watches it for as long as anything of it is left.
+    instances: watch::Sender<()>,
+}
+
+/// The instance that takes calls.
+#[derive(Default)]
+enum Current {
+    /// The next call starts one.
+    #[default]
+    None,
+    Starting(Starting),
+    Running(Arc<Instance>),
+}
+
+/// What came of a start, once it is known.
+type Started = Option<Result<Arc<Instance>, StartFailure>>;
+
+/// A start, for all who wait for it. It goes on while nobody does: clients that
+/// give up sooner than an executor starts would otherwise keep it from starting
+/// at all.
+struct Starting {
+    outcome: watch::Receiver<Started>,
+    _task: AbortOnDrop,
+}
+
+/// Keeps an instance that fails again and again from being started all the time.
+#[derive(Default)]
+struct BackOff {
+    /// Failures since the last call that came back.
+    failures: AtomicU32,
+    last: Mutex<Option<Instant>>,
+}
+
+impl BackOff {
+    fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn recovered(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    /// Until an instance may be started.
+    async fn wait(&self) {
+        let failures = self.failures.load(Ordering::Relaxed);
+        let Some(more) = failures.checked_sub(FREE_RESTARTS) else {
+            return;
+        };
+        let wait = FIRST_BACK_OFF
+            .saturating_mul(1 << more.min(16))
+            .min(LAST_BACK_OFF);
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = last.and_then(|last| last.checked_add(wait)) {
+            tokio::time::sleep_until(until.into()).await;
+        }
+    }
 }
 
 impl Replica {
@@ -119,62 +176,128 @@ impl Replica {
             concurrency,
             slots: Arc::new(Semaphore::new(concurrency as usize)),
             current: RwLock::default(),
-            starting: Mutex::default(),
-            traps: AtomicU32::new(0),
+            back_off: Arc::default(),
+            instances: watch::Sender::new(()),
         }
     }
 
-    fn open(&self) -> Option<Arc<Instance>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current
-            .as_ref()
-            .filter(|instance| instance.is_open())
-            .cloned()
+    fn current(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn current_mut(&self) -> RwLockWriteGuard<'_, Current> {
+        self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The instance that takes calls; a new one where the last has ended.
     async fn instance(&self) -> Result<Arc<Instance>, StartFailure> {
-        if let Some(instance) = self.open() {
-            return Ok(instance);
+        if let Current::Running(instance) = &*self.current()
+            && instance.is_open()
+        {
+            return Ok(instance.clone());
         }
-        let _starting = self.starting.lock().await;
-        if let Some(instance) = self.open() {
-            return Ok(instance);
+        let mut outcome = match self.starting() {
+            Ok(instance) => return Ok(instance),
+            Err(outcome) => outcome,
+        };
+        let started = match outcome.wait_for(Option::is_some).await {
+            Ok(started) => started.clone(),
+            // The task sends before it ends.
+            Err(_) => None,
+        };
+        let started = started.unwrap_or(Err(StartFailure::Broken));
+        let mut current = self.current_mut();
+        if let Current::Starting(starting) = &*current
+            && starting.outcome.same_channel(&outcome)
+        {
+            *current = match &started {
+                Ok(instance) => Current::Running(instance.clone()),
+                Err(_) => Current::None,
+            };
         }
-        let traps = self.traps.load(Ordering::Relaxed);
-        if let Some(more) = traps.checked_sub(FREE_RESTARTS) {
-            let wait = FIRST_BACK_OFF.saturating_mul(1 << more.min(16));
-            tokio::time::sleep(wait.min(LAST_BACK_OFF)).await;
+        started
+    }
+
+    /// The running instance, or the start that there is or is to be.
+    fn starting(&self) -> Result<Arc<Instance>, watch::Receiver<Started>> {
+        let mut current = self.current_mut();
+        match &*current {
+            Current::Running(instance) if instance.is_open() => return Ok(instance.clone()),
+            Current::Starting(starting) => {
+                let of_use = match &*starting.outcome.borrow() {
+                    // Closed where its task ended without one.
+                    None => starting.outcome.has_changed().is_ok(),
+                    Some(Ok(instance)) => instance.is_open(),
+                    // Of old: nobody waited for it any more.
+                    Some(Err(_)) => false,
+                };
+                if of_use {
+                    return Err(starting.outcome.clone());
+                }
+            }
+            Current::Running(_) | Current::None => {}
         }
-        let started = Instance::start(self.setup.clone()).await;
-        if started.is_err() {
-            self.traps.fetch_add(1, Ordering::Relaxed);
-        }
-        let instance = started?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(instance.clone());
-        Ok(instance)
+        let (sender, outcome) = watch::channel(None);
+        let (setup, alive) = (self.setup.clone(), self.instances.subscribe());
+        let back_off = self.back_off.clone();
+        let task = tokio::spawn(async move {
+            back_off.wait().await;
+            let started = Instance::start(setup, alive).await;
+            if started.is_err() {
+                back_off.failed();
+            }
+            sender.send_replace(Some(started));
+        });
+        *current = Current::Starting(Starting {
+            outcome: outcome.clone(),
+            _task: AbortOnDrop::new(task.abort_handle()),
+        });
+        Err(outcome)
     }
 
     async fn call(&self, route: &Route, call: &Call) -> Result<Reply, Failure> {
+        let mut lost = 0;
         loop {
             let slot = self.slots.clone().acquire_owned().await;
             let slot = slot.map_err(|_| CallErrorKind::Stopped)?;
             let instance = match self.isolation {
                 Isolation::Shared => self.instance().await,
-                Isolation::Request => Instance::start(self.setup.clone()).await,
+                Isolation::Request => {
+                    Instance::start(self.setup.clone(), self.instances.subscribe()).await
+                }
             };
             let instance = instance.map_err(|failure| CallErrorKind::Unavailable {
                 reason: failure.to_string(),
             })?;
             let answer = self.call_instance(&instance, route, call, slot).await;
             if self.isolation == Isolation::Request {
-                tokio::spawn(async move { instance.stop().await });
+                instance.close();
             }
-            match answer {
-                Some(answer) => return answer,
-                // Retired while this call waited for it: to the next instance.
-                None => continue,
+            if let Some(answer) = answer {
+                return answer;
             }
+            // Retired while this call waited for it: to the next instance. Not
+            // for ever, where they end by themselves.
+            if let Some(reason) = instance.lost().await {
+                self.count(&instance);
+                lost += 1;
+                if lost == MAX_LOST {
+                    return Err(CallErrorKind::Unavailable {
+                        reason: format!(
+                            "{lost} in a row ended before they took the call, \
+                             the last one so: {reason}"
+                        ),
+                    }
+                    .into());
+                }
+            }
+        }
+    }
+
+    /// Counts the failure of an instance once.
+    fn count(&self, instance: &Instance) {
+        if instance.first_to_tell() {
+            self.back_off.failed();
         }
     }
 
@@ -190,7 +313,7 @@ impl Replica {
         let pending = instance.submit(route.method.clone(), call, self.timeout, gate, slot);
         Some(match pending.finish().await {
             Finish::Reply(Ok(outcome)) => {
-                self.traps.store(0, Ordering::Relaxed);
+                self.back_off.recovered();
                 Ok(Reply {
                     docs: outcome.docs,
                     results: outcome.results,
@@ -203,7 +326,7 @@ impl Replica {
                 message,
                 trace,
             })) => {
-                self.traps.store(0, Ordering::Relaxed);
+                self.back_off.recovered();
                 Err(Failure {
                     kind: CallErrorKind::Failed { name, message },
                     trace,
@@ -223,10 +346,19 @@ impl Replica {
                 });
                 Err(CallErrorKind::TimedOut { limit }.into())
             }
+            Finish::Stuck => {
+                let limit = self.timeout;
+                let reason = || {
+                    format!(
+                        "the instance took no call for {limit:?}, because the executor computes or \
+                         blocks outside of any call"
+                    )
+                };
+                instance.retire(reason);
+                Err(CallErrorKind::Lost { reason: reason() }.into())
+            }
             Finish::Trapped { trap, mine } => {
-                if instance.first_to_tell() {
-                    self.traps.fetch_add(1, Ordering::Relaxed);
-                }
+                self.count(instance);
                 Err(Failure {
                     kind: match mine {
                         true => trap.kind,
@@ -244,15 +376,16 @@ impl Replica {
     async fn stop(&self) {
         // Those in flight keep their slots until the guest is done with them,
         // and their timeouts see to it that it is.
-        drop(self.slots.acquire_many(self.concurrency).await);
+        let all = self.slots.acquire_many(self.concurrency).await;
+        // Before they are given back: none is for those who still wait.
         self.slots.close();
-        let current = self
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(instance) = current {
-            instance.stop().await;
+        drop(all);
+        let current = std::mem::take(&mut *self.current_mut());
+        if let Current::Running(instance) = &current {
+            instance.close();
         }
+        drop(current);
+        // Those of single requests, too: each guest's `stop` is called.
+        self.instances.closed().await;
     }
 }

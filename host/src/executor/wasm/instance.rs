@@ -8,7 +8,9 @@
 //!
 //! There is no way to end one call of a store. A call that overruns retires the
 //! whole instance: it takes no more calls, those in flight go on as long as
-//! somebody waits for them, and another instance takes its place.
+//! somebody waits for them, and another instance takes its place. The same goes
+//! for one that is stopped: whatever it does then, somebody outside sees to it
+//! that it ends.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit};
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -24,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut as _, Store, UpdateDeadline};
 
+use super::super::abort::AbortOnDrop;
 use super::super::call::{Call, CallErrorKind};
 use super::super::config::{ExecutorConfig, HttpOrigin};
 use super::super::description::{Bindings, Concurrency};
@@ -31,7 +35,7 @@ use super::super::output::{LineStream, OutputSink, Stream};
 use super::bindings::guest;
 use super::grants::{self, HttpGrants};
 use super::load::{Component, chain};
-use super::requests::{RequestState, bounded};
+use super::requests::{Parts, RequestState, bounded};
 use super::runtime::Runtime;
 use super::store::{CallId, Ctx, Origin};
 use crate::document::{DocumentArray, Limits as DocumentLimits, LiveArray};
@@ -39,7 +43,8 @@ use crate::document::{DocumentArray, Limits as DocumentLimits, LiveArray};
 /// How long a retired instance may take to show that it still answers.
 const ANSWER_WITHIN: Duration = Duration::from_millis(100);
 
-/// How long `stop` may take.
+/// How long an instance that nobody waits for may take to end, which is how long
+/// the guest's `stop` may take.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Lines of a guest's traceback that are passed on.
@@ -109,6 +114,13 @@ impl Setup {
     }
 }
 
+impl Setup {
+    /// Tells the operator what no call's error tells.
+    fn say(&self, line: &str) {
+        self.output.line(&self.name, Stream::Stderr, line);
+    }
+}
+
 /// Why an instance could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartFailure {
@@ -131,6 +143,18 @@ pub enum StartFailure {
     /// It took longer than `timeout`.
     #[error("it did not start within its `timeout` of {0:?}")]
     TimedOut(Duration),
+    /// One process runs so many instances and no more.
+    #[error(
+        "as many instances run as one process has room for ({0}); `replicas` makes more of them, \
+         and so does `limits.concurrency` where `isolation` is `request`"
+    )]
+    Full(String),
+    /// The host itself failed while it started.
+    #[error(
+        "wasm-flow itself failed while it started; that is a bug, and what it wrote to its \
+         standard error says where"
+    )]
+    Broken,
 }
 
 /// What ended an instance that did not end by itself.
@@ -157,7 +181,14 @@ pub(crate) enum End {
     /// It was stopped, or retired with nobody left waiting.
     Stopped,
     Trapped(Trap),
+    /// It did not end by itself when it was to.
+    Aborted,
+    /// The host itself failed in the instance's task.
+    Broken,
 }
+
+const BROKEN: &str = "wasm-flow itself failed while it ran the instance; that is a bug, and what \
+                      it wrote to its standard error says where";
 
 /// Why a job has no outcome.
 #[derive(Debug)]
@@ -195,16 +226,20 @@ pub(crate) struct Job {
     method: Arc<str>,
     request: RequestState,
     docs: LiveArray,
+    limit: Duration,
     reply: ReplyTo,
     _gate: Gate,
     _slot: OwnedSemaphorePermit,
 }
 
+/// When the guest got a call, for the one who keeps its time.
+type Entered = Arc<OnceLock<Instant>>;
+
 /// Where a call's outcome goes. A call that is dropped before the guest has it,
 /// whatever became of the instance, can go to another one.
 struct ReplyTo {
     sender: Option<oneshot::Sender<Result<Outcome, JobError>>>,
-    entered: bool,
+    entered: Entered,
 }
 
 impl ReplyTo {
@@ -218,7 +253,7 @@ impl ReplyTo {
 
 impl Drop for ReplyTo {
     fn drop(&mut self) {
-        if let (false, Some(sender)) = (self.entered, self.sender.take()) {
+        if let (None, Some(sender)) = (self.entered.get(), self.sender.take()) {
             drop(sender.send(Err(JobError::NotEntered)));
         }
     }
@@ -226,12 +261,17 @@ impl Drop for ReplyTo {
 
 /// A running instance.
 pub(crate) struct Instance {
+    setup: Arc<Setup>,
     jobs: mpsc::UnboundedSender<Job>,
     gate: Arc<RwLock<()>>,
     next_call: AtomicU64,
     shared: Arc<Shared>,
     ended: watch::Receiver<Option<Arc<End>>>,
     task: AbortHandle,
+    /// Callers may drop what they hold on any thread.
+    runtime: Handle,
+    /// Whether somebody sees to it that it ends.
+    closed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -248,36 +288,77 @@ struct Shared {
     counted: AtomicBool,
 }
 
+/// Tells how an instance ended, however its task does.
+struct Life {
+    shared: Arc<Shared>,
+    ended: watch::Sender<Option<Arc<End>>>,
+    how: Option<End>,
+    /// Dropped last: then nothing of the instance is left.
+    _alive: watch::Receiver<()>,
+}
+
+impl Life {
+    fn tell(mut self, end: End) {
+        self.how = Some(end);
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        let end = self.how.take().unwrap_or(match std::thread::panicking() {
+            true => End::Broken,
+            false => End::Aborted,
+        });
+        self.shared.retired.cancel();
+        self.ended.send_replace(Some(Arc::new(end)));
+    }
+}
+
 impl Instance {
-    /// Makes an instance and starts the executor in it.
-    pub(crate) async fn start(setup: Arc<Setup>) -> Result<Arc<Instance>, StartFailure> {
+    /// Makes an instance and starts the executor in it. `alive` is dropped when
+    /// nothing of it is left.
+    pub(crate) async fn start(
+        setup: Arc<Setup>,
+        alive: watch::Receiver<()>,
+    ) -> Result<Arc<Instance>, StartFailure> {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (started, start) = oneshot::channel();
         let (end, ended) = watch::channel(None);
         let shared = Arc::new(Shared::default());
         let limit = setup.config.timeout;
+        let life = Life {
+            shared: shared.clone(),
+            ended: end,
+            how: None,
+            _alive: alive,
+        };
         let task = tokio::spawn({
-            let shared = shared.clone();
+            let setup = setup.clone();
             async move {
-                let result = run(&setup, inbox, started, &shared).await;
-                shared.retired.cancel();
-                end.send_replace(Some(Arc::new(result)));
+                let end = run(&setup, inbox, started, &life.shared).await;
+                life.tell(end);
             }
-        });
-        let task = AbortOnDrop(task.abort_handle());
+        })
+        .abort_handle();
+        // Whoever waits for its start may go away.
+        let guard = AbortOnDrop::new(task.clone());
         match tokio::time::timeout(limit, start).await {
-            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Ok(()))) => guard.disarm(),
             Ok(Ok(Err(failure))) => return Err(failure),
-            // The task sends before it ends, so it was aborted.
-            Ok(Err(_)) | Err(_) => return Err(StartFailure::TimedOut(limit)),
+            // The task sends before it ends.
+            Ok(Err(_)) => return Err(StartFailure::Broken),
+            Err(_) => return Err(StartFailure::TimedOut(limit)),
         }
         Ok(Arc::new(Instance {
+            setup,
             jobs,
             gate: Arc::default(),
             next_call: AtomicU64::new(0),
             shared,
             ended,
-            task: task.keep(),
+            task,
+            runtime: Handle::current(),
+            closed: AtomicBool::new(false),
         }))
     }
 
@@ -312,7 +393,7 @@ impl Instance {
         }
     }
 
-    /// Sends a call on its way. Its clock starts now.
+    /// Sends a call on its way. Its clock starts when the guest has it.
     pub(crate) fn submit(
         self: &Arc<Self>,
         method: Arc<str>,
@@ -321,20 +402,26 @@ impl Instance {
         gate: Gate,
         slot: OwnedSemaphorePermit,
     ) -> Pending {
-        let deadline = Instant::now().checked_add(limit);
-        let docs = LiveArray::new(call.docs.clone(), DocumentLimits::default());
+        let live = |docs: &DocumentArray| {
+            LiveArray::with_column_limit(
+                docs.clone(),
+                DocumentLimits::default(),
+                self.setup.config.limits.memory,
+            )
+        };
+        let docs = live(&call.docs);
         let parts = match call.parts.as_slice() {
-            [part] => vec![(part.executor.clone(), docs.share())],
-            parts => parts
-                .iter()
-                .map(|part| {
-                    let docs = LiveArray::new(part.docs.clone(), DocumentLimits::default());
-                    (part.executor.clone(), docs)
-                })
-                .collect(),
+            [part] => Parts::One(part.executor.clone()),
+            parts => Parts::Many(
+                parts
+                    .iter()
+                    .map(|part| (part.executor.clone(), live(&part.docs)))
+                    .collect(),
+            ),
         };
         let (reply, receiver) = oneshot::channel();
         let id = self.next_call.fetch_add(1, Ordering::Relaxed);
+        let entered = Entered::default();
         let job = Job {
             id,
             method,
@@ -344,12 +431,13 @@ impl Instance {
                 parameters: call.parameters.clone(),
                 docs: docs.share(),
                 parts,
-                deadline,
+                deadline: None,
             },
             docs,
+            limit,
             reply: ReplyTo {
                 sender: Some(reply),
-                entered: false,
+                entered: entered.clone(),
             },
             _gate: gate,
             _slot: slot,
@@ -359,7 +447,11 @@ impl Instance {
             id,
             instance: self.clone(),
             receiver: Some(receiver),
-            deadline: deadline.map(tokio::time::Instant::from_std),
+            clock: Clock {
+                due: Instant::now().checked_add(limit),
+                limit,
+                entered,
+            },
         };
         // A job that cannot be sent is dropped, which answers it.
         drop(self.jobs.send(job));
@@ -370,11 +462,10 @@ impl Instance {
     /// once when it does not answer.
     pub(crate) fn retire(self: &Arc<Self>, reason: impl FnOnce() -> String) {
         self.shared.reason.get_or_init(reason);
-        self.shared.retired.cancel();
         let before = self.shared.heartbeat.load(Ordering::Relaxed);
-        self.shared.poke.notify_one();
+        self.close();
         let instance = self.clone();
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             tokio::time::sleep(ANSWER_WITHIN).await;
             if instance.shared.heartbeat.load(Ordering::Relaxed) == before {
                 instance.task.abort();
@@ -387,15 +478,54 @@ impl Instance {
         !self.shared.counted.swap(true, Ordering::Relaxed)
     }
 
-    /// Ends it after the calls in flight.
-    pub(crate) async fn stop(&self) {
+    /// Takes no more calls, and ends after those in flight that somebody waits
+    /// for. The guest's `stop` is called, but need not come back: nothing inside
+    /// the store can bound that, and a guest may also go on outside of any call.
+    pub(crate) fn close(&self) {
         self.shared.retired.cancel();
+        self.shared.poke.notify_one();
+        let first = !self.closed.swap(true, Ordering::Relaxed);
+        if !first || self.ended.borrow().is_some() {
+            return;
+        }
+        let setup = self.setup.clone();
+        let shared = self.shared.clone();
+        let task = self.task.clone();
         let mut ended = self.ended.clone();
-        // An error means that it was aborted: ended, too.
-        drop(ended.wait_for(Option::is_some).await);
+        self.runtime.spawn(async move {
+            loop {
+                // While somebody waits, it is the calls' timeouts that bound it.
+                let idle = shared.waiting.load(Ordering::SeqCst) == 0;
+                let end = ended.wait_for(Option::is_some);
+                if tokio::time::timeout(STOP_WITHIN, end).await.is_ok() {
+                    break;
+                }
+                if idle {
+                    setup.say(&format!(
+                        "the instance did not stop within {STOP_WITHIN:?}, and was ended"
+                    ));
+                    task.abort();
+                    break;
+                }
+            }
+        });
     }
 
-    /// How it ended, or none when it was aborted.
+    /// Waits until it takes no more calls, and says why where it ended by itself:
+    /// neither was it stopped, nor did a call overrun.
+    pub(crate) async fn lost(&self) -> Option<String> {
+        self.shared.retired.cancelled().await;
+        if self.shared.reason.get().is_some() {
+            return None;
+        }
+        match self.end().await.as_deref()? {
+            End::Trapped(trap) => Some(trap.to_string()),
+            End::Broken => Some(BROKEN.to_owned()),
+            End::Stopped | End::Aborted => None,
+        }
+    }
+
+    /// How it ended. There is an answer: the task gives one however it ends.
     async fn end(&self) -> Option<Arc<End>> {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await.ok()?;
@@ -414,24 +544,62 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         // Callers hold the instance while they wait, so nobody does.
-        self.shared.retired.cancel();
+        self.close();
     }
 }
 
-/// Ends the task when the one who waits for its start goes away.
-struct AbortOnDrop(AbortHandle);
-
-impl AbortOnDrop {
-    fn keep(self) -> AbortHandle {
-        let handle = self.0.clone();
-        std::mem::forget(self);
-        handle
-    }
+/// A call's time, kept by its caller.
+struct Clock {
+    /// When to look at it first: the call's end if it was entered at once. None
+    /// where that is beyond all time.
+    due: Option<Instant>,
+    limit: Duration,
+    entered: Entered,
 }
 
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+/// What took too long.
+enum Overrun {
+    /// The method.
+    Method,
+    /// The instance, to take the call.
+    Queue,
+}
+
+impl Clock {
+    /// Completes when the call's time is up, which counts from when the guest
+    /// got it: before that, another call may have blocked the instance.
+    ///
+    /// Such a call has a timeout of its own and takes the instance with it. So
+    /// an instance that does not answer for as long as any of them may take is
+    /// held up by something else, which has none.
+    async fn overrun(&self, shared: &Shared) -> Overrun {
+        let mut due = self.due;
+        let mut asked = None;
+        loop {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+            let now = Instant::now();
+            due = match self.entered.get() {
+                Some(entered) => {
+                    let end = entered.checked_add(self.limit);
+                    if end.is_some_and(|end| end <= now) {
+                        return Overrun::Method;
+                    }
+                    end
+                }
+                None => {
+                    let heartbeat = shared.heartbeat.load(Ordering::Relaxed);
+                    if asked == Some(heartbeat) {
+                        return Overrun::Queue;
+                    }
+                    asked = Some(heartbeat);
+                    shared.poke.notify_one();
+                    now.checked_add(self.limit)
+                }
+            };
+        }
     }
 }
 
@@ -441,13 +609,15 @@ pub(crate) struct Pending {
     id: CallId,
     instance: Arc<Instance>,
     receiver: Option<oneshot::Receiver<Result<Outcome, JobError>>>,
-    deadline: Option<tokio::time::Instant>,
+    clock: Clock,
 }
 
 /// What came of a call.
 pub(crate) enum Finish {
     Reply(Result<Outcome, JobError>),
     TimedOut,
+    /// The instance did not take the call, and no other call is the reason.
+    Stuck,
     /// The instance ended, by this call's fault or another's.
     Trapped {
         trap: Trap,
@@ -463,15 +633,16 @@ impl Pending {
         let Some(receiver) = self.receiver.as_mut() else {
             return Finish::Aborted(self.instance.reason());
         };
-        let reply = match self.deadline {
-            Some(deadline) => match tokio::time::timeout_at(deadline, receiver).await {
-                Ok(reply) => reply,
-                Err(_) => {
-                    self.receiver = None;
-                    return Finish::TimedOut;
-                }
-            },
-            None => receiver.await,
+        let reply = tokio::select! {
+            biased;
+            reply = receiver => reply,
+            overrun = self.clock.overrun(&self.instance.shared) => {
+                self.receiver = None;
+                return match overrun {
+                    Overrun::Method => Finish::TimedOut,
+                    Overrun::Queue => Finish::Stuck,
+                };
+            }
         };
         self.receiver = None;
         if let Ok(reply) = reply {
@@ -482,7 +653,8 @@ impl Pending {
                 mine: trap.call == Some(self.id),
                 trap: trap.clone(),
             },
-            Some(End::Stopped) | None => Finish::Aborted(self.instance.reason()),
+            Some(End::Broken) => Finish::Aborted(BROKEN.to_owned()),
+            Some(End::Stopped | End::Aborted) | None => Finish::Aborted(self.instance.reason()),
         }
     }
 }
@@ -496,13 +668,22 @@ impl Drop for Pending {
         if shared.retired.is_cancelled() {
             shared.poke.notify_one();
         }
-        let (Some(receiver), Some(deadline)) = (self.receiver.take(), self.deadline) else {
+        let Some(receiver) = self.receiver.take() else {
             return;
         };
         let instance = self.instance.clone();
-        tokio::spawn(async move {
-            if tokio::time::timeout_at(deadline, receiver).await.is_err() {
-                instance.retire(|| "a call whose client had gone overran its timeout".to_owned());
+        let clock = Clock {
+            due: self.clock.due,
+            limit: self.clock.limit,
+            entered: self.clock.entered.clone(),
+        };
+        self.instance.runtime.spawn(async move {
+            tokio::select! {
+                biased;
+                _ = receiver => {}
+                _ = clock.overrun(&instance.shared) => instance.retire(|| {
+                    "a call whose client had gone overran its timeout".to_owned()
+                }),
             }
         });
     }
@@ -551,10 +732,23 @@ async fn run(
     let mut started = Some(started);
     match live(setup, &mut store, inbox, &mut started, shared).await {
         Ok(()) => End::Stopped,
-        Err(error) => {
-            let trap = post_mortem(&mut store, &error, &stderr);
+        Err(error) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
             if let Some(started) = started {
-                drop(started.send(Err(StartFailure::Trapped(trap.clone()))));
+                drop(started.send(Err(StartFailure::Full(error.to_string()))));
+            }
+            End::Stopped
+        }
+        Err(error) => {
+            let idle = store.data().tasks.is_empty();
+            let trap = post_mortem(&mut store, &error, &stderr);
+            match started {
+                Some(started) => drop(started.send(Err(StartFailure::Trapped(trap.clone())))),
+                // No call's error tells of it.
+                None if idle => {
+                    setup.say(&format!("the instance trapped outside of any call: {trap}"));
+                    frames(&error).iter().for_each(|frame| setup.say(frame));
+                }
+                None => {}
             }
             End::Trapped(trap)
         }
@@ -588,10 +782,7 @@ async fn live(
                 }
             }
             if serve(accessor, guest, inbox, shared).await? {
-                let stop = guest.call_stop(accessor);
-                if let Ok(stopped) = tokio::time::timeout(STOP_WITHIN, stop).await {
-                    stopped?;
-                }
+                guest.call_stop(accessor).await?;
             }
             Ok(())
         })
@@ -610,9 +801,14 @@ async fn serve(
     // Made once, because each takes a lock when it is first polled.
     let mut poked = std::pin::pin!(shared.poke.notified());
     let mut retired = std::pin::pin!(shared.retired.cancelled());
+    // One job at a time where there are several: the guest has one only when it
+    // runs, which is before this is polled again. A call that waits behind one
+    // that blocks is still in the inbox, then, and its clock stands.
+    let mut entering = false;
     loop {
         tokio::select! {
             biased;
+            () = tokio::task::yield_now(), if entering => entering = false,
             () = &mut poked => {
                 poked.set(shared.poke.notified());
                 shared.heartbeat.fetch_add(1, Ordering::Relaxed);
@@ -624,8 +820,11 @@ async fn serve(
                 }
             }
             Some(done) = calls.next() => done?,
-            job = inbox.recv(), if !inbox.is_closed() => match job {
-                Some(job) => calls.push(call(accessor, guest, job)),
+            job = inbox.recv(), if !entering && !inbox.is_closed() => match job {
+                Some(job) => {
+                    calls.push(call(accessor, guest, job));
+                    entering = !inbox.is_empty();
+                }
                 None => inbox.close(),
             },
         }
@@ -644,13 +843,15 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
     let Job {
         id,
         method,
-        request,
+        mut request,
         docs,
-        mut reply,
+        limit,
+        reply,
         _gate,
         _slot,
     } = job;
-    reply.entered = true;
+    let entered = reply.entered.get_or_init(Instant::now);
+    request.deadline = entered.checked_add(limit);
     let handle = guest.func_handle();
     let call = accessor.with(|mut access| {
         let request = access.get().table.push(request)?;

@@ -21,8 +21,17 @@ pub struct RequestState {
     pub(super) endpoint: Arc<str>,
     pub(super) parameters: Arc<Map<String, Value>>,
     pub(super) docs: LiveArray,
-    pub(super) parts: Vec<(Arc<str>, LiveArray)>,
+    pub(super) parts: Parts,
+    /// Known when the guest gets the call.
     pub(super) deadline: Option<Instant>,
+}
+
+/// The documents by predecessor.
+pub(super) enum Parts {
+    /// All are one's.
+    One(Arc<str>),
+    /// Each has its own.
+    Many(Vec<(Arc<str>, LiveArray)>),
 }
 
 impl requests::Host for Ctx {}
@@ -45,13 +54,14 @@ impl requests::HostRequest for Ctx {
         &mut self,
         this: Resource<RequestState>,
     ) -> wasmtime::Result<Vec<requests::Part>> {
-        let parts: Vec<_> = self
-            .table
-            .get(&this)?
-            .parts
-            .iter()
-            .map(|(executor, docs)| (executor.to_string(), docs.share()))
-            .collect();
+        let request = self.table.get(&this)?;
+        let parts: Vec<_> = match &request.parts {
+            Parts::One(executor) => vec![(executor.to_string(), request.docs.share())],
+            Parts::Many(parts) => parts
+                .iter()
+                .map(|(executor, docs)| (executor.to_string(), docs.share()))
+                .collect(),
+        };
         parts
             .into_iter()
             .map(|(executor, docs)| {
