@@ -16,6 +16,7 @@ mod flow_file;
 mod golden;
 mod grants;
 mod hostile;
+mod lifecycle;
 mod protocol;
 mod routing;
 mod seeds;

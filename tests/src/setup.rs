@@ -33,7 +33,11 @@ pub const EXAMPLES: [&str; 19] = [
 ];
 
 /// The tests' own executors.
-pub const GUESTS: [&str; 2] = ["probe", "hostile"];
+pub const GUESTS: [&str; 3] = ["probe", "hostile", RAW];
+
+/// The one that is built by itself: it asks for features of the dependencies that
+/// the others are to be tested without.
+const RAW: &str = "raw";
 
 const CARGO_COMPONENT_VERSION: &str = "0.21.1";
 
@@ -120,6 +124,11 @@ fn build_components() {
                     .args(["build", "--release", "--target", "wasm32-wasip2"])
                     .args(packages()),
             );
+            succeed(
+                cargo()
+                    .args(["build", "--release", "--target", "wasm32-wasip2"])
+                    .args(["--package", RAW]),
+            );
         });
     });
 }
@@ -145,6 +154,7 @@ fn packages() -> impl Iterator<Item = &'static str> {
     EXAMPLES
         .into_iter()
         .chain(GUESTS)
+        .filter(|name| *name != RAW)
         .flat_map(|name| ["--package", name])
 }
 

@@ -1,0 +1,240 @@
+//! Instances that start late, end by themselves or do not end, and guests that
+//! ask for more than there is.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use wasm_flow_tests::Server;
+
+/// One executor without an SDK, with more in its table.
+#[track_caller]
+fn raw(more: &str) -> Server {
+    Server::run(&format!(
+        "[[executors]]\nname = \"raw\"\nuses = \"{{raw}}\"\n{more}\n"
+    ))
+}
+
+#[track_caller]
+fn says(seen: &Value, parts: &[&str]) {
+    let text = seen.as_str().unwrap_or_default();
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in: {seen}");
+    }
+}
+
+#[test]
+fn naming_a_row_a_million_times_gives_no_more_than_there_is_memory() {
+    let flow = raw("limits = { memory = \"32MiB\" }");
+    let seen = flow.python(
+        "
+        large = texts('x' * (1 << 20))
+        nested = DocumentArray([Document(chunks=texts('a', 'b'))])
+        (many,) = responses('/flatten', nested)
+        (replaced,) = responses('/replace', nested)
+        answer({
+            'again': results('/again', large)['raw/rep-0'],
+            'flatten': many.header.status.description,
+            'replace': replaced.header.status.description,
+            'unchanged': exact(replaced.docs) == exact(nested),
+            'ok': client().post('/ok', texts('x')).texts,
+        })
+        ",
+    );
+    let again = &seen["again"];
+    for column in ["packed", "strings"] {
+        says(&again[column], &["Limit", "larger than 33554432 bytes"]);
+    }
+    says(
+        &again["extend"],
+        &["Limit", "1000001 documents", "at most 1000000"],
+    );
+    says(
+        &again["rows"],
+        &["Limit", "1000001 rows", "at most 1000000"],
+    );
+    says(&seen["flatten"], &["/flatten", "rows were named at once"]);
+    says(
+        &seen["replace"],
+        &["BadReply", "3000000 documents", "at most 1000000"],
+    );
+    assert_eq!(seen["unchanged"], true);
+    assert_eq!(seen["ok"], json!(["x"]));
+}
+
+#[test]
+fn a_guest_hands_over_as_much_as_it_can_hold() {
+    let flow = raw("limits = { memory = \"400MiB\" }");
+    let seen = flow.python("answer(failed(lambda: client().post('/matrix', texts('x'))))");
+    assert_eq!(seen, Value::Null);
+}
+
+/// What a guest got over has no part in a later trap.
+#[test]
+fn a_trap_is_told_by_its_own_reason() {
+    let flow = raw("limits = { memory = \"32MiB\" }");
+    let seen = flow.python(
+        "
+        refused = results('/reserve', texts('x'))['raw/rep-0']
+        memory = failed(lambda: client().post('/abort', texts('x')))
+        client().post('/report', texts('x'))
+        reported = failed(lambda: client().post('/abort', texts('x')))
+        answer([refused, memory['name'], reported['name']])
+        ",
+    );
+    assert_eq!(seen, json!([{ "refused": true }, "Trap", "Trap"]));
+}
+
+/// A call that has returned may leave something behind that traps. That is no
+/// fault of another one.
+#[test]
+fn a_trap_outside_of_all_calls_is_nobodys_fault() {
+    let flow = raw("");
+    let seen = flow.python(
+        "
+        client().post('/tail_panic', texts('x'), parameters={'seconds': 0.5})
+        beside = failed(lambda: client().post('/sleep', texts('x'), parameters={'seconds': 5}))
+        client().post('/tail_panic', texts('x'), parameters={'seconds': 0.1})
+        time.sleep(1)
+        answer([beside['name'], client().post('/ok', texts('x')).texts])
+        ",
+    );
+    assert_eq!(seen, json!(["InstanceLost", ["x"]]));
+    let told: Vec<_> = flow
+        .printed()
+        .into_iter()
+        .filter(|(_, line)| line.contains("trapped outside of any call"))
+        .collect();
+    assert_eq!(told.len(), 1, "{:?}", flow.printed());
+    assert_eq!(told[0].0, "raw/rep-0");
+}
+
+#[test]
+fn instances_that_all_end_before_they_take_a_call_are_not_started_for_ever() {
+    let flow = raw("uses_with = { trap_after_start = true }");
+    let seen = flow.python("answer(told(raw(request('/ok', texts('x')), timeout=20)))");
+    assert_eq!(seen["status"], "OK", "{seen}");
+    assert_eq!(seen["code"], 1, "{seen}");
+    let starts = flow
+        .printed()
+        .iter()
+        .filter(|(_, line)| line == "starts")
+        .count();
+    assert!(starts < 8, "{starts} starts for one call");
+}
+
+#[test]
+fn a_stop_that_does_not_come_back_is_ended() {
+    for isolation in ["shared", "request"] {
+        let mut flow = raw(&format!(
+            "isolation = \"{isolation}\"\nuses_with = {{ spin_at_stop = true }}"
+        ));
+        let seen =
+            flow.python("answer([client().post('/ok', texts('x')).texts for _ in range(3)])");
+        assert_eq!(seen, json!([["x"], ["x"], ["x"]]));
+        flow.signal(Signal::TERM);
+        let ended = flow.ended();
+        assert_eq!(ended.status, Some(0), "{ended}");
+        assert!(ended.stdout.contains("did not stop within"), "{ended}");
+    }
+}
+
+#[test]
+fn each_instance_is_stopped_before_the_flow_ends() {
+    let mut flow = raw(r#"
+        isolation = "request"
+        uses_with = { stop_writes = "/out/stopped" }
+        allow.dirs = [{ host = "{folder}", guest = "/out", access = "write" }]
+        "#);
+    flow.python("answer(client().post('/ok', texts('x')).texts)");
+    flow.signal(Signal::TERM);
+    let ended = flow.ended();
+    assert_eq!(ended.status, Some(0), "{ended}");
+    assert!(flow.folder().join("stopped").exists(), "{ended}");
+}
+
+/// Six calls that each block the instance for less than the timeout, and for
+/// more together.
+#[test]
+fn the_timeout_counts_from_when_a_method_is_entered() {
+    let flow = raw("timeout = \"2s\"");
+    let seen = flow.python(
+        "
+        from concurrent.futures import ThreadPoolExecutor
+        def block(n):
+            body = request('/block', texts(str(n)))
+            body.parameters.update({'seconds': 0.7})
+            return told(raw(body))
+        with ThreadPoolExecutor(6) as pool:
+            answer([[got['status'], got.get('code'), got.get('description')] for got in pool.map(block, range(6))])
+        ",
+    );
+    for outcome in seen.as_array().unwrap() {
+        assert_eq!(*outcome, json!(["OK", 0, ""]), "{seen}");
+    }
+}
+
+/// What a call left behind spins: no call's timeout ends that.
+#[test]
+fn an_instance_that_takes_no_calls_is_replaced() {
+    let flow = raw("timeout = \"1s\"");
+    let seen = flow.python(
+        "
+        client().post('/tail_spin', texts('x'))
+        time.sleep(0.5)
+        lost = failed(lambda: client().post('/ok', texts('x')))
+        answer([lost['name'], client().post('/ok', texts('x')).texts])
+        ",
+    );
+    assert_eq!(seen, json!(["InstanceLost", ["x"]]));
+}
+
+/// A start goes on when the client that caused it has gone.
+#[test]
+fn clients_that_give_up_do_not_keep_an_executor_from_starting() {
+    let flow = raw("uses_with = { start_seconds = 3 }");
+    let seen = flow.python(
+        "
+        failed(lambda: client().post('/abort', texts('x')))
+        attempts = []
+        while not attempts or (attempts[-1] != 'OK' and len(attempts) < 15):
+            attempts.append(raw(request('/ok', texts('x')), timeout=1)['status'])
+        answer(attempts)
+        ",
+    );
+    let attempts = seen.as_array().unwrap();
+    assert_eq!(attempts.first(), Some(&json!("DEADLINE_EXCEEDED")));
+    assert_eq!(attempts.last(), Some(&json!("OK")), "{seen}");
+}
+
+/// All calls that wait for an instance learn of one failure to start.
+#[test]
+fn a_failed_start_is_told_to_all_who_wait_for_it() {
+    let flow = raw(r#"
+        uses_with = { start_seconds = 2, fails_with = "/in/broken" }
+        allow.dirs = [{ host = "{folder}", guest = "/in" }]
+        "#);
+    std::fs::write(flow.folder().join("broken"), "").unwrap();
+    let seen = flow.python(
+        "
+        from concurrent.futures import ThreadPoolExecutor
+        failed(lambda: client().post('/abort', texts('x')))
+        def ok(n):
+            return told(raw(request('/ok', texts(str(n)))))
+        with ThreadPoolExecutor(6) as pool:
+            answer([got['exception']['name'] for got in pool.map(ok, range(6))])
+        ",
+    );
+    assert_eq!(seen, json!(vec!["ExecutorUnavailable"; 6]));
+    std::thread::sleep(Duration::from_millis(500));
+    let starts = flow
+        .printed()
+        .iter()
+        .filter(|(_, line)| line == "fails to start")
+        .count();
+    assert!(starts <= 2, "{starts} starts for six calls at once");
+    // It comes back by itself.
+    std::fs::remove_file(flow.folder().join("broken")).unwrap();
+    let seen = flow.python("answer(client().post('/ok', texts('x')).texts)");
+    assert_eq!(seen, json!(["x"]));
+}

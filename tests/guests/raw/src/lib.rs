@@ -1,0 +1,220 @@
+//! An executor without an SDK in between: what the interface allows, and no SDK
+//! would do.
+
+#![cfg(target_family = "wasm")]
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::Duration;
+use std::{fs, process, thread};
+
+use wasm_flow_sdk::__private::bindings;
+use wasm_flow_sdk::serde_json::{Value, json};
+use wit_bindgen::{spawn_local, yield_async};
+
+use bindings::exports::wasm_flow::executor::executor as wit;
+use bindings::wasm_flow::executor::documents::{
+    DocumentArray, Error, NestedField, Rows, StringField,
+};
+use bindings::wasm_flow::executor::{diagnostics, timers};
+
+/// What to do when it is started and stopped.
+#[derive(Default)]
+struct Plan {
+    /// Seconds that it takes to start.
+    start_seconds: f64,
+    /// A file: while it is there, starting fails.
+    fails_with: Option<String>,
+    /// Panics once it has started.
+    trap_after_start: bool,
+    /// Does not come back from `stop`.
+    spin_at_stop: bool,
+    /// A file that `stop` writes, after a second.
+    stop_writes: Option<String>,
+}
+
+thread_local! {
+    static SPIN_AT_STOP: Cell<bool> = const { Cell::new(false) };
+    static STOP_WRITES: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+struct Raw;
+
+impl wit::Guest for Raw {
+    fn describe() -> wit::Description {
+        let method = |name: &str| wit::Method {
+            name: name.to_owned(),
+            endpoints: vec![format!("/{name}")],
+            concurrency: wit::Concurrency::Concurrent,
+            documentation: String::new(),
+            parameters_schema: String::new(),
+        };
+        wit::Description {
+            name: "Raw".to_owned(),
+            version: String::new(),
+            documentation: String::new(),
+            methods: [
+                "ok",
+                "sleep",
+                "block",
+                "again",
+                "flatten",
+                "replace",
+                "matrix",
+                "tail_panic",
+                "tail_spin",
+                "report",
+                "reserve",
+                "abort",
+            ]
+            .map(method)
+            .into(),
+            config_schema: String::new(),
+            sdk: String::new(),
+        }
+    }
+
+    async fn start(configuration: wit::Configuration) -> Result<(), wit::Failure> {
+        let plan = plan(&configuration.uses_with);
+        if plan
+            .fails_with
+            .is_some_and(|file| fs::exists(file).unwrap_or(false))
+        {
+            println!("fails to start");
+            sleep(plan.start_seconds).await;
+            return Err(failure("told to fail".to_owned()));
+        }
+        println!("starts");
+        sleep(plan.start_seconds).await;
+        SPIN_AT_STOP.set(plan.spin_at_stop);
+        STOP_WRITES.set(plan.stop_writes);
+        if plan.trap_after_start {
+            spawn_local(async {
+                yield_async().await;
+                panic!("panicked in the background");
+            });
+        }
+        Ok(())
+    }
+
+    async fn handle(method: String, request: wit::Request) -> Result<wit::Outcome, wit::Failure> {
+        let docs = request.docs();
+        let parameters: Value = request.parameters().parse().unwrap_or_default();
+        let seconds = parameters["seconds"].as_f64().unwrap_or(0.1);
+        match method.as_str() {
+            "sleep" => sleep(seconds).await,
+            // All other calls of the instance wait, too.
+            "block" => thread::sleep(Duration::from_secs_f64(seconds)),
+            "again" => return Ok(wit::Outcome::Results(again(&docs).to_string())),
+            "flatten" => {
+                let many = docs.select(&million()).map_err(refused)?;
+                drop(many.flatten(&[NestedField::Chunks]));
+            }
+            "replace" => {
+                let many = docs.select(&million()).map_err(refused)?;
+                return Ok(wit::Outcome::Replaced(many));
+            }
+            // 160 MB to the host in one call.
+            "matrix" => {
+                let ends = vec![160_000_000];
+                let bytes = vec![b'x'; 160_000_000];
+                let packed = bindings::wasm_flow::executor::documents::Packed { bytes, ends };
+                docs.set_packed_strings(StringField::Uri, &Rows::All, &packed)
+                    .map_err(refused)?;
+                drop(packed);
+                docs.set_strings(StringField::Uri, &Rows::All, &["short".to_owned()])
+                    .map_err(refused)?;
+            }
+            "tail_panic" => {
+                spawn_local(async move {
+                    sleep(seconds).await;
+                    panic!("panicked after its answer");
+                });
+            }
+            "tail_spin" => {
+                spawn_local(async move {
+                    sleep(seconds).await;
+                    loop {
+                        black_box(0);
+                    }
+                });
+            }
+            "report" => diagnostics::report_panic(&diagnostics::Panic {
+                message: "a panic that was none".to_owned(),
+                location: String::new(),
+            }),
+            "reserve" => {
+                let refused = Vec::<u8>::new().try_reserve_exact(1 << 30).is_err();
+                return Ok(wit::Outcome::Results(
+                    json!({ "refused": refused }).to_string(),
+                ));
+            }
+            "abort" => process::abort(),
+            _ => {}
+        }
+        Ok(wit::Outcome::Docs)
+    }
+
+    async fn stop() {
+        if let Some(file) = STOP_WRITES.take() {
+            sleep(1.0).await;
+            let _ = fs::write(file, "stopped");
+        }
+        if SPIN_AT_STOP.get() {
+            loop {
+                black_box(0);
+            }
+        }
+    }
+}
+
+bindings::export_bare!(Raw with_types_in wasm_flow_sdk::__private::bindings);
+
+fn plan(uses_with: &str) -> Plan {
+    let with: Value = uses_with.parse().unwrap_or_default();
+    let text = |key: &str| with[key].as_str().map(str::to_owned);
+    let flag = |key: &str| with[key].as_bool().unwrap_or(false);
+    Plan {
+        start_seconds: with["start_seconds"].as_f64().unwrap_or(0.0),
+        fails_with: text("fails_with"),
+        trap_after_start: flag("trap_after_start"),
+        spin_at_stop: flag("spin_at_stop"),
+        stop_writes: text("stop_writes"),
+    }
+}
+
+async fn sleep(seconds: f64) {
+    timers::after(Duration::from_secs_f64(seconds).as_nanos() as u64).await;
+}
+
+fn million() -> Rows {
+    Rows::List(vec![0; 1_000_000])
+}
+
+/// What the host says to values that would come to more than there is memory.
+fn again(docs: &DocumentArray) -> Value {
+    let told = |result: Result<(), Error>| match result {
+        Ok(()) => "nothing".to_owned(),
+        Err(error) => format!("{error:?}"),
+    };
+    let rows = million();
+    let too_many = Rows::List(vec![0; 1_000_001]);
+    json!({
+        "packed": told(docs.packed_strings(StringField::Text, &rows).map(drop)),
+        "strings": told(docs.strings(StringField::Text, &rows).map(drop)),
+        "extend": told(docs.extend(docs, &rows)),
+        "rows": told(docs.select(&too_many).map(drop)),
+    })
+}
+
+fn refused(error: Error) -> wit::Failure {
+    failure(format!("{error:?}"))
+}
+
+fn failure(message: String) -> wit::Failure {
+    wit::Failure {
+        name: "Refused".to_owned(),
+        message,
+        trace: Vec::new(),
+    }
+}
