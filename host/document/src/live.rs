@@ -24,7 +24,7 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
 use crate::array::{Content, Document, DocumentArray, Scores};
-use crate::ndarray::{Dense, NdArray, NdArrayData, item_size};
+use crate::ndarray::{Dense, MAX_DIMS, NdArray, NdArrayData, item_size};
 use crate::{Limits, Struct, random_ids};
 
 /// Why an operation was refused. The array is as it was before.
@@ -46,10 +46,6 @@ type Result<T, E = LiveError> = std::result::Result<T, E>;
 /// Bytes that one read may come to where nobody says less: what a guest of 32
 /// bits can address, and what the ends of a [`Packed`] can count.
 const MAX_COLUMN: u64 = u32::MAX as u64;
-
-/// Dimensions of an array in a [`Matrix`], whose shape each row gets a copy of.
-/// numpy has as many at most.
-const MAX_DIMENSIONS: usize = 64;
 
 /// Documents below which nothing is looked for that could be let go.
 const COLLECT_FROM: u64 = 4096;
@@ -1383,9 +1379,9 @@ impl LiveArray {
             buffer,
             cls_name,
         } = matrix;
-        if shape.len() > MAX_DIMENSIONS {
+        if shape.len() > MAX_DIMS {
             return Err(LiveError::Invalid(format!(
-                "the shape has {} dimensions; an array has {MAX_DIMENSIONS} at most",
+                "the shape has {} dimensions; an array has {MAX_DIMS} at most",
                 shape.len()
             )));
         }

@@ -32,7 +32,7 @@ pub enum ShapeError {
 }
 
 /// The most dimensions that an array may have: numpy's own bound.
-const MAX_DIMS: usize = 64;
+pub(crate) const MAX_DIMS: usize = 64;
 
 pub(crate) fn check_dims(shape: &[u32]) -> Result<(), ShapeError> {
     match shape.len() {

@@ -690,7 +690,8 @@ impl Drop for Pending {
 }
 
 /// Holds a store to its bounds: memory and tables by its limiter, what a call of
-/// the host takes from the guest by its own measure, its thread by yielding at every epoch, where an aborted task also ends.
+/// the host takes from the guest by its own measure, its thread by yielding at
+/// every epoch, where an aborted task also ends.
 pub(super) fn arm(store: &mut Store<Ctx>) {
     store.limiter(|ctx| &mut ctx.bounds);
     // A guest may hand over in one call what it can hold, and no less than the
