@@ -300,3 +300,16 @@ fn a_stream_goes_on_after_a_request_that_fails() {
     );
     assert_eq!(seen, json!({ "1": 0, "2": 1, "3": 0 }));
 }
+
+#[test]
+fn names_in_a_component_do_not_reach_the_terminal_as_they_are() {
+    let component =
+        wat::parse_str("(component (import \"red\\1b[31m\\0d\" (func)))").expect("a component");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.wasm");
+    fs::write(&file, component).unwrap();
+    let inspected = Finished::of(wasm_flow(["inspect"]).arg(&file));
+    assert_eq!(inspected.status, Some(1), "{inspected}");
+    inspected.complains_of(&["no valid component", "red"]);
+    assert!(!inspected.stderr.contains(['\u{1b}', '\r']), "{inspected}");
+}

@@ -25,3 +25,19 @@ impl Drop for AbortOnDrop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_ends_with_its_guard_unless_that_is_disarmed() {
+        let task = tokio::spawn(std::future::pending::<()>());
+        drop(AbortOnDrop::new(task.abort_handle()));
+        assert!(task.await.unwrap_err().is_cancelled());
+
+        let task = tokio::spawn(tokio::task::yield_now());
+        AbortOnDrop::new(task.abort_handle()).disarm();
+        task.await.unwrap();
+    }
+}
