@@ -29,7 +29,7 @@ struct Plan {
     trap_after_start: bool,
     /// Does not come back from `stop`.
     spin_at_stop: bool,
-    /// A file that `stop` writes, after a second.
+    /// A file that `stop` writes, after three seconds.
     stop_writes: Option<String>,
 }
 
@@ -157,7 +157,7 @@ impl wit::Guest for Raw {
 
     async fn stop() {
         if let Some(file) = STOP_WRITES.take() {
-            sleep(1.0).await;
+            sleep(3.0).await;
             let _ = fs::write(file, "stopped");
         }
         if SPIN_AT_STOP.get() {
