@@ -29,11 +29,13 @@ struct Plan {
     trap_after_start: bool,
     /// Does not come back from `stop`.
     spin_at_stop: bool,
-    /// A file that `stop` writes, after three seconds.
+    /// A file that `stop` writes after three seconds, in an instance that was
+    /// called.
     stop_writes: Option<String>,
 }
 
 thread_local! {
+    static CALLED: Cell<bool> = const { Cell::new(false) };
     static SPIN_AT_STOP: Cell<bool> = const { Cell::new(false) };
     static STOP_WRITES: Cell<Option<String>> = const { Cell::new(None) };
 }
@@ -98,6 +100,7 @@ impl wit::Guest for Raw {
     }
 
     async fn handle(method: String, request: wit::Request) -> Result<wit::Outcome, wit::Failure> {
+        CALLED.set(true);
         let docs = request.docs();
         let parameters: Value = request.parameters().parse().unwrap_or_default();
         let seconds = parameters["seconds"].as_f64().unwrap_or(0.1);
@@ -156,7 +159,7 @@ impl wit::Guest for Raw {
     }
 
     async fn stop() {
-        if let Some(file) = STOP_WRITES.take() {
+        if let (true, Some(file)) = (CALLED.get(), STOP_WRITES.take()) {
             sleep(3.0).await;
             let _ = fs::write(file, "stopped");
         }
