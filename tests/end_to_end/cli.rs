@@ -489,7 +489,7 @@ fn serve_takes_a_file_a_name_and_a_configuration() {
         "
         (response,) = responses('/anything', texts('t'))
         (result,) = response.parameters['__results__'].values()
-        answer([result['executor'], result['config'], [route.executor for route in response.routes]])
+        answer([result['name'], result['config'], [route.executor for route in response.routes]])
         ",
     );
     assert_eq!(

@@ -125,6 +125,7 @@ fn the_executor_knows_what_jina_tells_it() {
     );
     assert_eq!(a["endpoint"], "/anything");
     assert_eq!(a["executor"], "a");
+    assert_eq!(a["name"], "a/rep-0");
     assert_eq!(a["request_id"], seen["id"]);
     assert_eq!(a["docs"], 2.0);
     assert_eq!(a["matrix"], json!([["gateway", ["x", "y"]]]));
@@ -287,7 +288,7 @@ fn replicas_take_turns_and_key_their_results() {
         names = []
         for _ in range(6):
             (result,) = results('/anything', texts('t')).values()
-            names.append([result['executor'], result['calls']])
+            names.append([result['name'], result['calls']])
         answer(sorted(names))
         ",
     );

@@ -93,6 +93,7 @@ impl Probe {
             "parameters": **parameters,
             "endpoint": context.endpoint(),
             "executor": context.executor(),
+            "name": context.setup().name(),
             "request_id": context.request_id(),
             "seconds_left": context.time_left().map(|left| left.as_secs_f64()),
             "docs": docs.len(),
