@@ -93,7 +93,8 @@ pub enum ClientError {
     },
     /// Nobody answers there.
     #[error(
-        "cannot reach {address}: {reason}; is `wasm-flow run` or `wasm-flow serve` running there?"
+        "cannot reach {address}: {reason}; is `wasm-flow run` or `wasm-flow serve` running there? \
+         (without a `--port`, `serve` listens on 12345, and `run` on what flow.toml says, else 54321)"
     )]
     Connect {
         /// `host:port`.
