@@ -295,6 +295,29 @@ fn a_batch_that_fails_says_so() {
     parameters.complains_of(&["parameters"]);
 }
 
+#[test]
+fn a_batch_that_passes_by_every_executor_says_so() {
+    let folder = folder();
+    write_flow(
+        folder.path(),
+        "[[executors]]\nname = \"bad\"\nuses = \"{hostile}\"\n",
+    );
+    let run = |arguments: &[&str]| {
+        Finished::successfully(
+            wasm_flow(["run", "flow.toml", "--print", "text", "--text", "x"])
+                .args(arguments)
+                .current_dir(folder.path()),
+        )
+    };
+    let misspelt = run(&["--on", "/okk"]);
+    assert_eq!(misspelt.stdout, "x\n");
+    misspelt.complains_of(&["warning: no executor binds `/okk`", "`/ok`"]);
+    let target = run(&["--on", "/ok", "--target", "god"]);
+    target.complains_of(&["warning: no executor that `god` stands for binds `/ok`"]);
+    let bound = run(&["--on", "/ok"]);
+    assert!(!bound.stderr.contains("warning"), "{bound}");
+}
+
 /// Ctrl-C in a batch: what was printed are the first documents, what became of
 /// the others is told, and nobody takes it for a success.
 #[test]

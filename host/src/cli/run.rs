@@ -14,7 +14,7 @@ use super::terminal::Lines;
 use super::{Error, Format, Result, input, launch, print, progress, shutdown, terminal};
 use crate::document::DocumentArray;
 use crate::flow::{
-    Flow, GatewayConfig, LateProblem, Parameters, Place, Request, Response, Started,
+    DRY_RUN, Flow, GatewayConfig, LateProblem, Parameters, Place, Request, Response, Started,
 };
 use crate::gateway::Gateway;
 
@@ -223,6 +223,8 @@ async fn batch(
         requests: requests.len(),
         ..Outcome::default()
     };
+    // Whether an executor did anything at all.
+    let mut handled = false;
     outcome.documents.total = requests.iter().map(DocumentArray::len).sum();
     let sent = Cell::new(0);
     let parameters = Parameters::from(args.input.parameters());
@@ -261,7 +263,10 @@ async fn batch(
         outcome.answered += 1;
         let mut done = false;
         progress.beside(|| match answer {
-            Ok(response) => done = told(&response, args.print, format),
+            Ok(response) => {
+                handled |= response.hops.iter().any(|hop| hop.end.is_some());
+                done = told(&response, args.print, format);
+            }
             Err(error) => terminal::error(&format!("a request was given up: {error}")),
         });
         if done {
@@ -277,7 +282,33 @@ async fn batch(
         true => progress.gone(),
         false => progress.done(),
     }
+    if !handled && outcome.answered > outcome.failed {
+        terminal::note(&format!(
+            "warning: {}",
+            passed_by(flow, endpoint, args.input.target())
+        ));
+    }
     outcome
+}
+
+/// What is to be said where every executor was passed by: as a rule the endpoint
+/// or the target is misspelt.
+fn passed_by(flow: &Flow, endpoint: &str, target: Option<&str>) -> String {
+    let bound = flow.endpoints();
+    let bound: Vec<_> = bound
+        .iter()
+        .filter(|bound| *bound != DRY_RUN)
+        .map(|bound| format!("`{bound}`"))
+        .collect();
+    let who = match target {
+        Some(target) => format!("no executor that `{target}` stands for"),
+        None => "no executor".to_owned(),
+    };
+    let instead = match bound.is_empty() {
+        true => "the flow's executors bind no endpoint at all".to_owned(),
+        false => format!("bound are {}", bound.join(", ")),
+    };
+    format!("{who} binds `{endpoint}`, so the documents passed through as they were; {instead}")
 }
 
 /// Stops the executors. Calls that a guest is busy with come to their end first.
