@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use wasm_flow_document::{Document, DocumentArray};
+use wasm_flow_tests::server::write_flow;
 use wasm_flow_tests::setup::{self, EXAMPLES};
 use wasm_flow_tests::{Finished, Server, repository, wasm_flow};
 
@@ -110,6 +112,31 @@ fn the_quickstart_runs_in_one_command() {
         .filter(|line| line.starts_with('{'))
         .count();
     assert_eq!(documents, 40, "one a line of texts.txt\n{lines}");
+}
+
+/// Where features fall does not depend on how many bits a `usize` has: of the
+/// hashes' lower halves, this would be 131, 147 and 244.
+#[test]
+fn embed_puts_features_where_their_hashes_say() {
+    let folder = tempfile::tempdir().unwrap();
+    write_flow(
+        folder.path(),
+        &format!(
+            "[[executors]]\nname = \"embed\"\nuses = {:?}\nuses_with = {{ dimension = 300 }}\n",
+            setup::example("embed")
+        ),
+    );
+    let finished = Finished::successfully(
+        wasm_flow(["run", "flow.toml", "--on", "/index", "--text", "cat"])
+            .args(["--parameters", "{\"traverse\": \"@r\"}", "--print", "jsonl"])
+            .current_dir(folder.path()),
+    );
+    let document: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let embedding = document["embedding"].as_array().unwrap();
+    let set: Vec<_> = (0..embedding.len())
+        .filter(|at| embedding[*at].as_f64() != Some(0.0))
+        .collect();
+    assert_eq!((embedding.len(), set), (300, vec![3, 15, 148]));
 }
 
 #[test]

@@ -113,15 +113,6 @@ mod tests {
     }
 
     #[test]
-    fn a_feature_has_its_place_by_all_of_its_hash() {
-        let mut sum = vec![0.0; 300];
-        add(&mut sum, "cat", 1.0);
-        let at = sum.iter().position(|x| *x != 0.0);
-        // Of the hash's lower half it would be 131.
-        assert_eq!(at, Some(15));
-    }
-
-    #[test]
     fn chunks_are_embedded_unless_told_otherwise() -> Result<()> {
         let executor = TestExecutor::<Embed>::start(json!({ "dimension": 16 }))?;
         let doc = Document::new("whole").with_chunks(DocumentArray::from_texts(["a part", ""]));
