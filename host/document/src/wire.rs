@@ -577,8 +577,8 @@ impl DocumentArray {
     ///
     /// # Errors
     /// When it is malformed, holds a string that is not UTF-8 or an array whose
-    /// shape does not fit its bytes, or exceeds `limits`. The error names the
-    /// document and field.
+    /// shape does not fit its bytes, or exceeds `limits` or a million scores and
+    /// evaluations. The error names the document and field.
     pub fn decode_within(bytes: Bytes, limits: Limits) -> Result<Self, DecodeError> {
         let mut budget = Budget {
             documents: limits.documents,

@@ -101,7 +101,7 @@ impl Future for Task {
         Poll::Ready(match ready!(Pin::new(&mut self.answer).poll(cx)) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Status::invalid_argument(short(&format!(
-                "message {number} of this call is {error}; the messages after it are not read"
+                "message {number} of this call is {error}; the call ends with it, and no further messages of it are read"
             )))),
             // Only a panic drops the other end.
             Err(_) => Err(Status::internal(format!(

@@ -1030,14 +1030,11 @@ fn recursion(error: &wasmtime::Error) -> bool {
 fn reason(error: &wasmtime::Error) -> String {
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         // WASI passes on whether it was a success, and not the number.
-        let status = match exit.0 {
-            0 => "success",
-            _ => "a failure",
-        };
-        return format!(
-            "it called exit with the status of {status}; a method returns, with an error where \
-             that is due"
-        );
+        return match exit.0 {
+            0 => "it called exit; a method returns instead",
+            _ => "it called exit with a failure; a method returns an error instead",
+        }
+        .to_owned();
     }
     if let Some(trap) = error.downcast_ref::<wasmtime::Trap>() {
         let trap = bounded(&trap.to_string());
