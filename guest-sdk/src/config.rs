@@ -281,7 +281,8 @@ impl<'de> Deserializer<'de> for Reader<'_> {
                 let mut entries = Entries(object.into_iter(), Steps::new(self.notes));
                 match entries.next() {
                     Some((name, value)) => visitor.visit_enum(Variant { name, value }),
-                    None => unreachable!("there is one"),
+                    // Not with a length of 1.
+                    None => Err(serde::de::Error::custom("expected one variant")),
                 }
             }
             value => value.deserialize_enum(name, variants, visitor),
