@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-use wasmtime::{Cache, CacheConfig, Config, Engine, EngineWeak, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, EngineWeak, PoolingAllocationConfig};
 
 use super::bindings::{HasCtx, diagnostics, documents, requests, timers};
 use super::store::Ctx;
@@ -116,10 +116,7 @@ fn engine(config: RuntimeConfig) -> wasmtime::Result<Engine> {
     let mut wasmtime = Config::new();
     wasmtime.allocation_strategy(pool());
     wasmtime.epoch_interruption(true);
-    if config.cache {
-        // No cache folder means a slower start, and no more.
-        wasmtime.cache(Cache::new(CacheConfig::new()).ok());
-    }
+    let _ = config.cache;
     Engine::new(&wasmtime)
 }
 
