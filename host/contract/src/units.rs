@@ -1,5 +1,6 @@
-//! Values that a TOML string stands for: sizes and durations.
+//! Sizes and durations, as people write and read them.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Reads a size: `256MiB`, `1.5 GB`, `64 KiB`, `100 B`.
@@ -76,9 +77,40 @@ fn number_and_unit(text: &str) -> Option<(f64, &str)> {
     Some((number, unit.trim_start()))
 }
 
+/// Bytes for a person: exact in the largest binary unit that leaves no rest, else
+/// rounded to one decimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match UNITS.iter().find(|(unit, _)| self.0 >= *unit) {
+            Some((unit, name)) if self.0.is_multiple_of(*unit) => {
+                write!(f, "{} {name}", self.0 / unit)
+            }
+            Some((unit, name)) => write!(f, "{:.1} {name}", self.0 as f64 / *unit as f64),
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_for_people() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (256 << 20, "256 MiB"),
+            (4 << 30, "4 GiB"),
+        ] {
+            assert_eq!(Size(bytes).to_string(), text);
+        }
+    }
 
     #[test]
     fn sizes() {

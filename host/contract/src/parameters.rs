@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-/// Where results are kept for the client. Executors do not see it.
+/// The key under which results are kept for the client. Executors do not see it.
 pub const RESULTS: &str = "__results__";
 
 /// Stands between an executor's name and a key that is meant for it alone.

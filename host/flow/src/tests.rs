@@ -1,11 +1,14 @@
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use wasm_flow_contract::request::DRY_RUN;
+use wasm_flow_contract::{Request, Response};
+use wasm_flow_document::DocumentArray;
 
-use super::testing::{Functions, failure, flow, map, reply, results, suffixed};
-use super::*;
+use crate::testing::{Functions, failure, flow, graph, map, reply, results, suffixed};
+use crate::{Flow, NotAChain};
 
 fn texts(docs: &DocumentArray) -> Vec<&str> {
     docs.texts().collect()
@@ -192,44 +195,25 @@ async fn what_an_executor_is_told() {
     );
 }
 
-#[tokio::test]
-async fn branches_run_at_the_same_time() {
-    // What a join makes of its inputs is another matter: here both branches
-    // send the same. Each of them waits for the other.
-    let barrier = Arc::new(tokio::sync::Barrier::new(2));
-    let meets = || {
-        let barrier = Arc::clone(&barrier);
-        Functions::default().on("/x", move |call| {
-            let barrier = Arc::clone(&barrier);
-            async move {
-                barrier.wait().await;
-                reply(call.docs)
-            }
-        })
-    };
-    let visits = Arc::new(AtomicU32::new(0));
-    let count = Arc::clone(&visits);
-    let flow = flow([
+#[test]
+fn a_graph_that_is_more_than_a_chain_is_refused() {
+    let graph = graph([
         ("a", &[], adds("a", "/x")),
-        ("left", &[0], meets()),
-        ("right", &[0], meets()),
-        (
-            "join",
-            &[1, 2],
-            Functions::default().on("/x", move |call| {
-                count.fetch_add(1, Ordering::Relaxed);
-                let names: Vec<_> = call.parts.iter().map(|part| &*part.executor).collect();
-                assert_eq!(names, ["left", "right"]);
-                std::future::ready(reply(call.docs))
-            }),
-        ),
+        ("left", &[0], adds("l", "/x")),
+        ("right", &[0], adds("r", "/x")),
+        ("join", &[1, 2], adds("j", "/x")),
     ]);
-    let response = tokio::time::timeout(Duration::from_secs(5), flow.call(request("/x")))
-        .await
-        .unwrap();
-    assert_eq!(texts(&response.docs), ["xa"]);
-    assert_eq!(way(&response), "a left join right");
-    assert_eq!(visits.load(Ordering::Relaxed), 1);
+    let NotAChain(branchings) = Flow::new("test", graph).unwrap_err();
+    assert_eq!(branchings.len(), 2, "{branchings:?}");
+}
+
+#[tokio::test]
+async fn a_call_can_outlive_the_flow() {
+    let call = {
+        let flow = flow([("a", &[], adds("a", "/x"))]);
+        flow.call(request("/x"))
+    };
+    assert_eq!(texts(&call.await.docs), ["xa"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,74 @@
+//! Why a request failed.
+
+/// An error as Jina's clients get it, with what the host knows beside it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{description}")]
+pub struct Failure {
+    /// What failed, for whoever decides what to do about it.
+    pub kind: FailureKind,
+    /// The error's type, as the guest's language names it: `ValueError`.
+    pub name: String,
+    /// What failed, where and why, in a sentence.
+    pub description: String,
+    /// The error's own words.
+    pub args: Vec<String>,
+    /// Where it came from: the lines of a backtrace, or the chain of causes.
+    pub stacks: Vec<String>,
+    /// The type of the executor that failed, not its name in the flow. Empty if
+    /// no executor did.
+    pub executor: String,
+}
+
+/// What failed. A client sees [`Failure::name`]; this is for the host: to retry,
+/// to count, to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The request itself is wrong.
+    Request,
+    /// The executor's method returned an error.
+    Method,
+    /// The executor panicked, trapped or ran out of memory.
+    Trap,
+    /// The call took longer than it may.
+    Timeout,
+    /// The instance ended through no fault of this call. The documents are
+    /// unchanged, and the call may be tried again.
+    Lost,
+    /// No instance could be had.
+    Unavailable,
+    /// What the executor returned cannot be used.
+    Reply,
+    /// The executor is being stopped.
+    Stopped,
+}
+
+impl FailureKind {
+    /// A word for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FailureKind::Request => "request",
+            FailureKind::Method => "method",
+            FailureKind::Trap => "trap",
+            FailureKind::Timeout => "timeout",
+            FailureKind::Lost => "lost",
+            FailureKind::Unavailable => "unavailable",
+            FailureKind::Reply => "reply",
+            FailureKind::Stopped => "stopped",
+        }
+    }
+}
+
+impl Failure {
+    /// A failure that no executor is to blame for.
+    pub fn of_flow(kind: FailureKind, name: &str, description: String) -> Failure {
+        Failure {
+            kind,
+            name: name.to_owned(),
+            args: vec![description.clone()],
+            description,
+            stacks: Vec::new(),
+            executor: String::new(),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! How a flow is served.
+
+use std::num::NonZeroUsize;
+
+/// Where and how a gateway serves a flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// The address or host name to listen on.
+    pub host: String,
+    /// The port; 0 for any free one.
+    pub port: u16,
+    /// How many requests of one stream may be in flight, if the client does not
+    /// ask for another number.
+    pub prefetch: NonZeroUsize,
+    /// The largest message that is taken or sent, in bytes.
+    pub max_message: usize,
+}
+
+impl Default for GatewayConfig {
+    /// `127.0.0.1:54321`, 1000 requests in flight, messages of up to 256 MiB.
+    fn default() -> Self {
+        GatewayConfig {
+            host: "127.0.0.1".to_owned(),
+            port: 54321,
+            prefetch: NonZeroUsize::MIN.saturating_add(999),
+            max_message: 256 << 20,
+        }
+    }
+}
+
+/// Why a text cannot be a gateway's `host`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a host name or an IP address; for example: 127.0.0.1 for this machine alone, 0.0.0.0 for \
+     every network; the port is a setting of its own"
+)]
+pub struct HostError;
+
+impl GatewayConfig {
+    /// Checks a `host`: an IP address, or a name that may be a host's.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn parse_host(text: &str) -> Result<String, HostError> {
+        let is_name = !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+        match is_name || text.parse::<std::net::IpAddr>().is_ok() {
+            true => Ok(text.to_owned()),
+            false => Err(HostError),
+        }
+    }
+}

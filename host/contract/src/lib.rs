@@ -1,0 +1,40 @@
+//! What the parts of wasm-flow agree on.
+//!
+//! A flow sends a [`Call`] to a [`Stage`] and gets a [`Reply`] or a [`Failure`].
+//! A gateway sends a [`Request`] to a [`Service`], which is a flow, and gets a
+//! [`Response`]. Neither knows what stands behind: an instance in this process,
+//! another host, or a function in a test. So this crate depends on no engine and
+//! on no network protocol, and the crates of a flow, a gateway, an executor and
+//! `flow.toml` know this one and not each other.
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | [`call`], [`reply`], [`failure`], [`stage`] | a flow and an executor |
+//! | [`request`], [`parameters`], [`service`] | a gateway and a flow |
+//! | [`trace`] | what both pass along for whoever observes a request |
+//! | [`graph`] | the shape of a flow |
+//! | [`config`], [`gateway`] | how an executor is run, and how a flow is served |
+//! | [`units`] | sizes and durations, read and printed |
+
+pub mod call;
+pub mod config;
+pub mod failure;
+pub mod gateway;
+pub mod graph;
+pub mod parameters;
+pub mod reply;
+pub mod request;
+pub mod service;
+pub mod stage;
+pub mod trace;
+pub mod units;
+
+pub use call::{Call, Part};
+pub use failure::{Failure, FailureKind};
+pub use graph::{GATEWAY, Graph, NodeId};
+pub use parameters::Parameters;
+pub use reply::{Reply, Results};
+pub use request::{Hop, Request, Response};
+pub use service::Service;
+pub use stage::{Stage, StageInfo};
+pub use trace::TraceContext;

@@ -1,0 +1,15 @@
+//! What stands behind a gateway.
+
+use futures::future::BoxFuture;
+
+use crate::request::{Request, Response};
+
+/// A flow, as a gateway sees it.
+pub trait Service: Send + Sync + 'static {
+    /// Every endpoint that some executor binds, sorted, and the dry run's.
+    fn endpoints(&self) -> Vec<String>;
+
+    /// Takes a request through the flow. A failure is part of the answer.
+    /// Dropping the future gives the request up, wherever it is.
+    fn call(&self, request: Request) -> BoxFuture<'static, Response>;
+}

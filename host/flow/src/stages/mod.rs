@@ -1,0 +1,8 @@
+//! Stages around stages.
+//!
+//! A wrapper is a small value that holds an `Arc<dyn Stage>` and is one itself.
+//! What wraps what is decided in one place, [`Flow::new`](crate::Flow::new).
+
+mod observed;
+
+pub use observed::Observed;
