@@ -10,8 +10,10 @@ use prost_types::Timestamp;
 use super::frame::{Answer, Data, FrameError, Incoming, with_results};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
-use crate::document::{DocumentArray, Struct, random_id};
-use crate::flow::{Failure, Flow, GATEWAY, Hop, Parameters, Request};
+use wasm_flow_contract::{Failure, FailureKind, GATEWAY, Hop, Parameters, Request};
+use wasm_flow_document::{DocumentArray, Struct, random_id};
+
+use crate::Flow;
 
 /// Said to a request that names no endpoint. It is served, and nearly always a
 /// mistake.
@@ -71,6 +73,7 @@ impl Unreadable {
         Unreadable {
             parameters: None,
             failure: Box::new(Failure::of_flow(
+                FailureKind::Request,
                 "BadRequest",
                 format!("the request cannot be read: {reason}"),
             )),
@@ -115,6 +118,7 @@ fn request(
         target: header.target_executor.clone().unwrap_or_default(),
         parameters,
         docs,
+        trace: None,
     };
     Ok((request, raw))
 }
@@ -135,6 +139,7 @@ async fn served(
             Ok(merged) => parameters = Some(merged),
             Err(error) => {
                 let failure = Failure::of_flow(
+                    FailureKind::Reply,
                     "BadResults",
                     format!("what an executor returned for __results__ cannot be sent: {error}"),
                 );

@@ -15,8 +15,8 @@ use tonic::{Code, Status, Streaming};
 use super::answer::answer;
 use super::drain::{Active, Unanswered};
 use super::frame::{Answer, FrameError};
-use crate::executor::Size;
-use crate::flow::Flow;
+use crate::Flow;
+use wasm_flow_contract::units::Size;
 
 /// How a stream is to be served.
 #[derive(Debug, Clone, Copy)]

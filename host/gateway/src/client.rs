@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 use super::frame::{Answer, Data, Incoming, RawCodec};
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto, StatusProto};
-use crate::document::{DocumentArray, Struct, random_id};
+use wasm_flow_document::{DocumentArray, Struct, random_id};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -122,7 +122,7 @@ pub enum ClientError {
     },
     /// The parameters cannot be sent.
     #[error("these parameters cannot be sent: {0}")]
-    Parameters(#[from] crate::document::StructError),
+    Parameters(#[from] wasm_flow_document::StructError),
 }
 
 impl Client {
@@ -325,7 +325,7 @@ impl Client {
     }
 }
 
-fn message(request: PostRequest) -> Result<Answer, crate::document::StructError> {
+fn message(request: PostRequest) -> Result<Answer, wasm_flow_document::StructError> {
     let parameters = if request.parameters.is_empty() {
         None
     } else {

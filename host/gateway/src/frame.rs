@@ -17,8 +17,8 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use super::proto::{HeaderProto, RouteProto};
-use crate::document::{DocumentArray, Encoding, Struct};
-use crate::flow::RESULTS;
+use wasm_flow_contract::parameters::RESULTS;
+use wasm_flow_document::{DocumentArray, Encoding, Struct};
 
 /// Field numbers of `DataRequestProto`.
 const HEADER: u32 = 1;
@@ -221,7 +221,7 @@ fn bytes_of(name: &str, field: Option<Bytes>) -> Result<Bytes, String> {
 pub(crate) fn with_results(
     parameters: Option<Bytes>,
     results: Map<String, Value>,
-) -> Result<Bytes, crate::document::StructError> {
+) -> Result<Bytes, wasm_flow_document::StructError> {
     let mut entry = Map::new();
     entry.insert(RESULTS.to_owned(), Value::Object(results));
     let entry = Struct::from_map(&entry)?;

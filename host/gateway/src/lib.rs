@@ -52,8 +52,10 @@ use self::proto::jina_single_data_request_r_p_c_server::{
     JinaSingleDataRequestRPC, JinaSingleDataRequestRPCServer,
 };
 use self::proto::{EndpointsProto, JinaInfoProto, StatusProto};
-use crate::document::DocumentArray;
-use crate::flow::{self, DRY_RUN, Flow, GatewayConfig};
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_contract::request::DRY_RUN;
+use wasm_flow_contract::{self as contract, Service};
+use wasm_flow_document::DocumentArray;
 
 /// The services that reflection lists: Jina's own list, whose names are not
 /// those of what is implemented, and health.
@@ -80,7 +82,6 @@ const DRAIN: Duration = Duration::from_secs(120);
 const CLOSE: Duration = Duration::from_secs(30);
 
 /// A flow with a port, not serving yet.
-#[derive(Debug)]
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
@@ -173,13 +174,24 @@ pub enum ServeError {
     },
 }
 
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Gateway {
     /// Takes the port. Clients can connect from now on; they are answered once
     /// [`serve`](Self::serve) runs.
     ///
     /// # Errors
     /// When the port cannot be had.
-    pub async fn bind(config: &GatewayConfig, flow: Flow) -> Result<Gateway, BindError> {
+    pub async fn bind(
+        config: &GatewayConfig,
+        flow: Arc<dyn Service>,
+    ) -> Result<Gateway, BindError> {
         let GatewayConfig { host, port, .. } = config;
         let fail = |source| BindError::new(host, *port, source);
         // A host name may not resolve: the system has no error kind of its own
@@ -319,13 +331,15 @@ const STREAM_WINDOW: u32 = 4 << 20;
 /// The same for all streams of a connection together.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// What is served.
+type Flow = Arc<dyn Service>;
+
 /// Implements Jina's services.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct JinaService {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     flow: Flow,
     prefetch: usize,
@@ -390,7 +404,7 @@ impl JinaGatewayDryRunRPC for JinaService {
         let response = self
             .shared
             .flow
-            .call(flow::Request::new(DRY_RUN, docs))
+            .call(contract::Request::new(DRY_RUN, docs))
             .await;
         Ok(Response::new(match response.failure {
             Some(failure) => answer::status(&failure),

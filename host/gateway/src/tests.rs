@@ -14,8 +14,9 @@ use super::client::{Client, PostOptions, PostRequest};
 use super::frame::{Data, Incoming, RawCodec};
 use super::proto::HeaderProto;
 use super::*;
-use crate::document::Struct;
-use crate::flow::testing::{Functions, failure, flow, map, reply, results, suffixed};
+use wasm_flow_document::Struct;
+use wasm_flow_flow::Flow;
+use wasm_flow_flow::testing::{Functions, failure, flow, map, reply, results, suffixed};
 
 /// A gateway that serves in the background.
 struct Served {
@@ -31,7 +32,7 @@ impl Served {
 
     async fn configured(flow: Flow, config: GatewayConfig) -> Served {
         let config = GatewayConfig { port: 0, ..config };
-        let gateway = Gateway::bind(&config, flow).await.unwrap();
+        let gateway = Gateway::bind(&config, Arc::new(flow)).await.unwrap();
         let address = gateway.local_addr();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(gateway.serve(async {
@@ -357,7 +358,7 @@ async fn documents_that_cannot_be_read_are_answered() {
 
 #[tokio::test]
 async fn no_bytes_break_it() {
-    let flow = exclaiming();
+    let flow: crate::Flow = Arc::new(exclaiming());
     let mut whole = frame("id", Some("/results"), &documents(["a", "b"])).to_vec();
     let parameters = Struct::from_map(&map(json!({"k": {"l": [1]}, "__results__": {}}))).unwrap();
     whole.extend(field(2, parameters.as_bytes()));
@@ -676,7 +677,9 @@ async fn a_port_that_cannot_be_had() {
             port,
             ..GatewayConfig::default()
         };
-        let error = Gateway::bind(&config, exclaiming()).await.unwrap_err();
+        let error = Gateway::bind(&config, Arc::new(exclaiming()))
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains(&expected), "{error}");
     }
 }

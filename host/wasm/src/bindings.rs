@@ -3,7 +3,7 @@
 use super::store::Ctx;
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "../../wit",
     world: "bare",
     imports: {
         "wasm-flow:executor/timers.after": store | trappable,
@@ -12,7 +12,7 @@ wasmtime::component::bindgen!({
     },
     exports: { default: async | store },
     with: {
-        "wasm-flow:executor/documents.document-array": crate::document::LiveArray,
+        "wasm-flow:executor/documents.document-array": wasm_flow_document::LiveArray,
         "wasm-flow:executor/requests.request": super::requests::RequestState,
     },
 });

@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 
 use super::bindings::documents as wit;
 use super::store::Ctx;
-use crate::document::{
+use wasm_flow_document::{
     ByteString, ContentKind, Dense, DocumentArray, Fields, FloatField, IntegerField, JsonField,
     LiveArray, LiveError, Matrix, NamedScore, NdArray, NdArrayData, NdArrayField, NestedField,
     Packed, Rows, ScoreField, Scores, Sparse, StringField, Struct,

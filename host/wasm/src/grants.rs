@@ -7,8 +7,8 @@ use std::sync::Arc;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::super::config::{Access, Allow, HttpOrigin};
-use super::super::output::LineStream;
+use crate::output::LineStream;
+use wasm_flow_contract::config::{Access, Allow, HttpOrigin};
 
 /// Why a grant cannot be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -27,18 +27,19 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut as _, Store, UpdateDeadline};
 
-use super::super::abort::AbortOnDrop;
-use super::super::call::{Call, CallErrorKind};
-use super::super::config::{ExecutorConfig, HttpOrigin};
-use super::super::description::{Bindings, Concurrency};
-use super::super::output::{LineStream, OutputSink, Stream};
 use super::bindings::guest;
 use super::grants::{self, HttpGrants};
 use super::load::{Component, chain};
 use super::requests::{Parts, RequestState, bounded};
 use super::runtime::Runtime;
 use super::store::{CallId, Ctx, Origin};
-use crate::document::{DocumentArray, Limits as DocumentLimits, LiveArray};
+use crate::abort::AbortOnDrop;
+use crate::description::{Bindings, Concurrency};
+use crate::error::CallErrorKind;
+use crate::output::{LineStream, OutputSink, Stream};
+use wasm_flow_contract::Call;
+use wasm_flow_contract::config::{ExecutorConfig, HttpOrigin};
+use wasm_flow_document::{DocumentArray, Limits as DocumentLimits, LiveArray};
 
 /// How long a retired instance may take to show that it still answers.
 const ANSWER_WITHIN: Duration = Duration::from_millis(100);

@@ -22,33 +22,39 @@
 //! how much it prints in all, and the time to compile it.
 
 mod abort;
-mod call;
-mod config;
+mod bindings;
 mod description;
+mod documents;
+mod error;
+mod grants;
+mod instance;
+mod load;
 mod output;
 mod pool;
-mod wasm;
+mod requests;
+mod runtime;
+mod store;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use call::Size;
-pub use call::{Call, CallError, CallErrorKind, Part, Reply};
-pub use config::{
-    Access, Allow, DirGrant, ExecutorConfig, HttpOrigin, Isolation, Limits, OriginError,
-};
+use futures::future::BoxFuture;
+use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::{Call, Failure, GATEWAY, Part, Reply, Stage, StageInfo};
+use wasm_flow_document::DocumentArray;
+
 pub use description::{
     BindingError, Bindings, Concurrency, DEFAULT_ENDPOINT, Description, Method, Route,
 };
-pub(crate) use output::printable;
-pub use output::{Discard, Output, OutputSink, Stream};
-pub use wasm::{
-    Component, GrantError, LoadError, Runtime, RuntimeConfig, RuntimeError, StartFailure, Trap,
-};
+pub use error::{CallError, CallErrorKind};
+pub use grants::GrantError;
+pub use instance::{StartFailure, Trap};
+pub use load::{Component, LoadError};
+pub use output::{Discard, Output, OutputSink, Stream, printable};
+pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
 
-use crate::document::DocumentArray;
+use instance::Setup;
 use pool::Pool;
-use wasm::Setup;
 
 /// Why an executor could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -246,16 +252,17 @@ impl Executor {
         let parts = match docs.is_empty() {
             true => Vec::new(),
             false => vec![Part {
-                executor: "gateway".into(),
+                executor: GATEWAY.into(),
                 docs: docs.clone(),
             }],
         };
         let call = Call {
-            request_id: crate::document::random_id().to_string().into(),
+            request_id: wasm_flow_document::random_id().to_string().into(),
             endpoint: endpoint.into(),
             parameters: Arc::default(),
             docs,
             parts,
+            trace: None,
         };
         Ok(self.handle(&route, &call).await?.docs)
     }
@@ -264,5 +271,37 @@ impl Executor {
     /// [`CallErrorKind::Stopped`].
     pub async fn stop(&self) {
         self.inner.pool.stop().await;
+    }
+}
+
+impl Stage for Executor {
+    fn info(&self) -> StageInfo {
+        let bindings = self.bindings().iter();
+        StageInfo {
+            class: self.description().name.clone(),
+            endpoints: bindings
+                .map(|(endpoint, method)| (endpoint.to_owned(), method.to_owned()))
+                .collect(),
+            replicas: self.config().replicas.get(),
+        }
+    }
+
+    fn binds(&self, endpoint: &str) -> bool {
+        self.inner.bindings.route(endpoint).is_some()
+    }
+
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        let executor = self.clone();
+        Box::pin(async move {
+            match executor.inner.bindings.route(&call.endpoint) {
+                Some(route) => executor.handle(route, &call).await.map_err(Failure::from),
+                None => Ok(Reply::new(call.docs)),
+            }
+        })
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        let executor = self.clone();
+        Box::pin(async move { Executor::stop(&executor).await })
     }
 }

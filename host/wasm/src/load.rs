@@ -9,15 +9,15 @@ use std::time::Duration;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::{AsContextMut as _, Store};
 
-use super::super::config::Allow;
-use super::super::description::{Concurrency, Description, Method};
-use super::super::output::{Discard, LineStream, Stream, printable};
 use super::bindings::{BarePre, guest};
 use super::grants::{self, HttpGrants};
 use super::instance;
 use super::requests::bounded;
 use super::runtime::Runtime;
 use super::store::Ctx;
+use crate::description::{Concurrency, Description, Method};
+use crate::output::{Discard, LineStream, Stream, printable};
+use wasm_flow_contract::config::Allow;
 
 /// A larger file is not even read. A Python executor with its interpreter has
 /// 20 MB.

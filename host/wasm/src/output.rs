@@ -135,7 +135,7 @@ impl Drop for Shared {
 
 /// The text without characters that a terminal would act on: a guest's output
 /// must not move the operator's cursor or write over other lines.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars()
         .filter_map(|c| match c {
             '\t' => Some(' '),

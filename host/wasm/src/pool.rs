@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::abort::AbortOnDrop;
-use super::call::{Call, CallError, CallErrorKind, Reply};
-use super::config::{ExecutorConfig, Isolation};
 use super::description::Route;
-use super::wasm::{Finish, Instance, JobError, Setup, StartFailure};
+use crate::error::{CallError, CallErrorKind};
+use crate::instance::{Finish, Instance, JobError, Setup, StartFailure};
+use wasm_flow_contract::config::{ExecutorConfig, Isolation};
+use wasm_flow_contract::reply::Origin as ReplyOrigin;
+use wasm_flow_contract::{Call, Reply, Results};
 
 /// An instance that traps again and again is started again ever later.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
@@ -314,10 +316,13 @@ impl Replica {
         Some(match pending.finish().await {
             Finish::Reply(Ok(outcome)) => {
                 self.back_off.recovered();
+                let results = outcome.results.map(|values| Results {
+                    origin: ReplyOrigin::replica(self.index),
+                    values,
+                });
                 Ok(Reply {
                     docs: outcome.docs,
-                    results: outcome.results,
-                    replica: self.index,
+                    results: results.into_iter().collect(),
                 })
             }
             Finish::Reply(Err(JobError::NotEntered)) => return None,

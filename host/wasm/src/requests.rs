@@ -9,7 +9,7 @@ use wasmtime::component::{Access, FutureReader, Resource};
 
 use super::bindings::{HasCtx, diagnostics, requests, timers};
 use super::store::{Ctx, Panic};
-use crate::document::LiveArray;
+use wasm_flow_document::LiveArray;
 
 /// Text that a guest reports about itself is cut here.
 const MAX_TEXT: usize = 16 * 1024;
@@ -100,7 +100,7 @@ pub(super) fn bounded(text: &str) -> String {
     }
     let kept = text.get(..end).unwrap_or_default();
     kept.split('\n')
-        .map(super::super::output::printable)
+        .map(crate::output::printable)
         .collect::<Vec<_>>()
         .join("\n")
 }

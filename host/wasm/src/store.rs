@@ -9,7 +9,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::grants::HttpGrants;
 use super::runtime::MAX_TABLE_ELEMENTS;
-use crate::document::Limits as DocumentLimits;
+use wasm_flow_document::Limits as DocumentLimits;
 
 /// Handles that a guest may hold at once, of every kind.
 const MAX_HANDLES: usize = 64 * 1024;

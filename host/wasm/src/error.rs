@@ -1,0 +1,186 @@
+//! Why a call failed.
+
+use std::fmt;
+use std::time::Duration;
+
+use wasm_flow_contract::units::Size;
+use wasm_flow_contract::{Failure, FailureKind};
+
+/// Why a call failed. The documents that were sent are unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallError {
+    /// The executor's name in the flow.
+    pub executor: String,
+    /// The executor's type, as its description names it.
+    pub class: String,
+    /// The endpoint that was called.
+    pub endpoint: String,
+    /// The method that was called.
+    pub method: String,
+    /// What happened.
+    pub kind: CallErrorKind,
+    /// Lines for who looks into it: the guest's traceback, its last lines on
+    /// stderr.
+    pub trace: Vec<String>,
+}
+
+/// What made a call fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallErrorKind {
+    /// The method returned an error.
+    Failed {
+        /// The kind of error, as the guest's language names it.
+        name: String,
+        /// What went wrong.
+        message: String,
+    },
+    /// The method panicked. Its instance was replaced.
+    Panicked {
+        /// The panic's message.
+        message: String,
+        /// `src/lib.rs:10:5`, or empty.
+        location: String,
+    },
+    /// The instance trapped otherwise, and was replaced.
+    Trapped {
+        /// What the trap was.
+        reason: String,
+    },
+    /// The instance needed more memory than it may have, and was replaced.
+    OutOfMemory {
+        /// Bytes that it asked for in all.
+        wanted: u64,
+        /// Bytes that it may have.
+        limit: u64,
+    },
+    /// The method took longer than `timeout`.
+    TimedOut {
+        /// The bound.
+        limit: Duration,
+    },
+    /// Another call on the same instance ended it.
+    Lost {
+        /// What ended the instance.
+        reason: String,
+    },
+    /// There was no instance to call, and a new one could not be started.
+    Unavailable {
+        /// Why it could not be started.
+        reason: String,
+    },
+    /// The method's reply is not what it may be.
+    BadReply {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The executor is being stopped.
+    Stopped,
+}
+
+impl CallError {
+    /// The exception's name, in Jina's form.
+    pub fn name(&self) -> &str {
+        match &self.kind {
+            CallErrorKind::Failed { name, .. } => name,
+            CallErrorKind::Panicked { .. } => "Panic",
+            CallErrorKind::Trapped { .. } => "Trap",
+            CallErrorKind::OutOfMemory { .. } => "MemoryError",
+            CallErrorKind::TimedOut { .. } => "TimeoutError",
+            CallErrorKind::Lost { .. } => "InstanceLost",
+            CallErrorKind::Unavailable { .. } => "ExecutorUnavailable",
+            CallErrorKind::BadReply { .. } => "BadReply",
+            CallErrorKind::Stopped => "ExecutorStopped",
+        }
+    }
+
+    /// What went wrong, without where: the exception's only argument.
+    pub fn message(&self) -> String {
+        self.kind.to_string()
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CallError {
+            executor,
+            endpoint,
+            method,
+            kind,
+            ..
+        } = self;
+        write!(
+            f,
+            "executor `{executor}` failed at endpoint `{endpoint}` (method `{method}`): {}: {kind}",
+            self.name()
+        )
+    }
+}
+
+impl std::error::Error for CallError {}
+
+impl CallErrorKind {
+    fn failure_kind(&self) -> FailureKind {
+        match self {
+            CallErrorKind::Failed { .. } => FailureKind::Method,
+            CallErrorKind::Panicked { .. }
+            | CallErrorKind::Trapped { .. }
+            | CallErrorKind::OutOfMemory { .. } => FailureKind::Trap,
+            CallErrorKind::TimedOut { .. } => FailureKind::Timeout,
+            CallErrorKind::Lost { .. } => FailureKind::Lost,
+            CallErrorKind::Unavailable { .. } => FailureKind::Unavailable,
+            CallErrorKind::BadReply { .. } => FailureKind::Reply,
+            CallErrorKind::Stopped => FailureKind::Stopped,
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Failure {
+            kind: error.kind.failure_kind(),
+            name: error.name().to_owned(),
+            description: error.to_string(),
+            args: vec![error.message()],
+            stacks: error.trace,
+            executor: error.class,
+        }
+    }
+}
+
+impl fmt::Display for CallErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallErrorKind::Failed { message, .. } => f.write_str(message),
+            CallErrorKind::Panicked { message, location } if location.is_empty() => {
+                f.write_str(message)
+            }
+            CallErrorKind::Panicked { message, location } => write!(f, "{message} ({location})"),
+            CallErrorKind::Trapped { reason } => f.write_str(reason),
+            CallErrorKind::OutOfMemory { wanted, limit } => write!(
+                f,
+                "it asked for {} of memory, and `limits.memory` is {}; raise that in the \
+                 executor's table of flow.toml if it needs so much",
+                Size(*wanted),
+                Size(*limit)
+            ),
+            CallErrorKind::TimedOut { limit } => write!(
+                f,
+                "it did not finish within its `timeout` of {limit:?}; raise that in the \
+                 executor's table of flow.toml if it needs so long",
+            ),
+            CallErrorKind::Lost { reason } => write!(
+                f,
+                "the instance was lost while this call was in flight, by no fault of this call's: \
+                 {reason}; the documents are unchanged, and the call may be tried again"
+            ),
+            CallErrorKind::Unavailable { reason } => {
+                write!(f, "no instance could be started: {reason}")
+            }
+            CallErrorKind::BadReply { reason } => {
+                write!(f, "its reply is not usable: {reason}")
+            }
+            CallErrorKind::Stopped => f.write_str("the executor is being stopped"),
+        }
+    }
+}
