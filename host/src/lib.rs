@@ -26,6 +26,7 @@
 
 pub mod cli;
 pub mod executor;
+mod file_kind;
 pub mod flow;
 pub mod gateway;
 

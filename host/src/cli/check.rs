@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::operand::Use;
 use super::{Error, Format, Result, launch, print, terminal};
 use crate::flow::{ConfigError, Report};
 
@@ -15,34 +16,37 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
+    Use::Check.accept(&args.flow)?;
     let loaded = match launch::load(&args.flow).await {
         Ok(loaded) => loaded,
-        Err(error) if format == Format::Json => return Err(told(error)),
+        Err(error) if format == Format::Json => return Err(as_json(error)),
         Err(error) => return Err(error),
     };
     let executors = print::Executors::of_config(&loaded.config, &loaded.components);
     match format {
         Format::Text => {
-            terminal::line(&executors.table());
-            terminal::line(&format!("{}: fine", args.flow.display()));
+            terminal::line(&executors.table())?;
+            terminal::line(&format!("{}: fine", args.flow.display()))?;
         }
         Format::Json => terminal::json(&json!({
             "ok": true,
             "flow": loaded.config.name,
             "executors": executors.json(),
-        })),
+        }))?,
     }
     Ok(())
 }
 
-/// Problems of the file as JSON; another error is left to be told as all are.
-fn told(error: Error) -> Error {
+/// Prints problems of the file as JSON. Any other error is left as it is.
+fn as_json(error: Error) -> Error {
     let report = match &error {
         Error::Problems(report) | Error::Config(ConfigError::Invalid(report)) => report,
         _ => return error,
     };
-    terminal::json(&json!({ "ok": false, "problems": problems(report) }));
-    Error::Told
+    match terminal::json(&json!({ "ok": false, "problems": problems(report) })) {
+        Ok(()) => Error::Reported,
+        Err(error) => error.into(),
+    }
 }
 
 fn problems(report: &Report) -> serde_json::Value {

@@ -1,19 +1,29 @@
-//! Documents from files and the command line.
+//! Documents from files and the command line, a request at a time.
+//!
+//! Input is read while earlier requests are answered, and no faster: a file may
+//! be larger than memory, and a pipe need not end.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::document::{Document, DocumentArray};
+use super::progress::Extent;
+use super::reader;
+use crate::document::{Document, DocumentArray, Struct};
+use crate::executor::Size;
+use crate::file_kind::FileKind;
 
-/// Where documents come from, as `run --on` and `post` take it. Without `--on`,
-/// which is the commands' own, none of it would be looked at.
+/// Where documents come from, as `run --on` and `post` take it. Nothing of it is
+/// used without `--on`, which is the commands' own.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A file of documents: text, one a line, or JSON lines; `-` is standard
-    /// input.
+    /// A file of documents: text, a document a line; JSON lines; or JSON. `-` is
+    /// standard input.
     #[arg(long, value_name = "FILE", requires = "on")]
     input: Option<PathBuf>,
     /// How the file is to be read.
@@ -22,11 +32,12 @@ pub(super) struct Args {
     /// A document with this text; may be given several times.
     #[arg(long, value_name = "TEXT", requires = "on", conflicts_with = "input")]
     text: Vec<String>,
-    /// Documents in one request.
+    /// Documents in one request. It has fewer if the input pauses or ends, or if
+    /// the documents are large.
     #[arg(long, value_name = "N", requires = "on", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     request_size: u32,
     /// Parameters for the executors, as a JSON object.
-    #[arg(long, value_name = "JSON", requires = "on", value_parser = object)]
+    #[arg(long, value_name = "JSON", requires = "on", value_parser = parameters)]
     parameters: Option<Map<String, Value>>,
     /// Only the executors whose name begins with what this regular expression
     /// matches.
@@ -36,14 +47,18 @@ pub(super) struct Args {
 
 /// How a file of documents is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum InputFormat {
-    /// JSON lines where the name ends in .jsonl or .ndjson, else text.
+pub(super) enum InputFormat {
+    /// By the name's ending: JSON lines for .jsonl and .ndjson, JSON for .json,
+    /// else text.
     #[default]
     Auto,
     /// Each line that is not blank is a document's text.
     Text,
     /// Each line is a document as a JSON object.
     Jsonl,
+    /// JSON over any number of lines: a document as an object, an array of them,
+    /// or several of either.
+    Json,
 }
 
 /// Why documents cannot be read.
@@ -54,13 +69,33 @@ pub(super) enum InputError {
         file: String,
         source: std::io::Error,
     },
-    /// `at` is a line, with a column where one is known.
+    /// `at` is a line, with a column if one is known.
     #[error("{file}:{at}: {reason}")]
     Line {
         file: String,
         at: String,
         reason: String,
     },
+    #[error(
+        "{file}:{line}: byte {offset} of the file (0x{byte:02x}) is not UTF-8; convert the file \
+         first, for example with `iconv -f latin1 -t utf-8`"
+    )]
+    NotUtf8 {
+        file: String,
+        line: u64,
+        offset: u64,
+        byte: u8,
+    },
+    #[error(
+        "{file} is {kind}, and not documents as text or JSON{}",
+        kind.way_out().map(|way| format!("; {way}")).unwrap_or_default()
+    )]
+    Kind { file: String, kind: FileKind },
+    #[error(
+        "{file} is binary by its name; DocumentArray.save_json writes a .json file, which is read \
+         here (if it is something else, say what with --input-format)"
+    )]
+    BinaryName { file: String },
 }
 
 /// A JSON object of the command line.
@@ -72,25 +107,116 @@ pub(super) fn object(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// Parameters as a gateway gives them to executors. They cross the wire as a
+/// `google.protobuf.Struct`, whose only numbers are 64-bit floats; without the
+/// wire, they must not become something else.
+fn parameters(text: &str) -> Result<Map<String, Value>, String> {
+    let sent = Struct::from_map(&object(text)?).map_err(|error| error.to_string())?;
+    Ok(sent.to_map())
+}
+
+/// Bytes of the documents that are read ahead or in flight, as [`Costed`] counts
+/// them. A request that is larger travels alone.
+const BUDGET: u32 = 32 << 20;
+
+/// A request is closed early when its documents have so many bytes.
+const MAX_REQUEST: usize = 64 << 20;
+
+/// A request is closed early when a pipe gives nothing more for so long.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A document that was read.
+pub(super) struct Costed {
+    pub(super) doc: Document,
+    /// Bytes of input that it was made from, and [`Costed::OVERHEAD`].
+    pub(super) cost: usize,
+    /// The input's position behind it.
+    pub(super) position: u64,
+}
+
+impl Costed {
+    /// What a document without any content costs, with its share of what is kept
+    /// for a request.
+    pub(super) const OVERHEAD: usize = 1 << 10;
+}
+
+/// What [`reader`] sends.
+pub(super) type Piece = Result<Vec<Costed>, InputError>;
+
+/// The documents of one request.
+#[derive(Debug)]
+pub(super) struct Portion {
+    pub(super) docs: DocumentArray,
+    /// The input's position behind the last of them, in bytes.
+    pub(super) position: u64,
+    /// Held until the request is answered.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Documents on their way from a file, a pipe or the command line.
+pub(super) struct Input {
+    pieces: mpsc::Receiver<Piece>,
+    waiting: VecDeque<Costed>,
+    cost: usize,
+    request_size: usize,
+    budget: Arc<Semaphore>,
+    /// For how long a request may wait for its next document.
+    pause: Option<Duration>,
+    ended: bool,
+    /// No request was taken yet: one is due, even without documents.
+    untouched: bool,
+    /// Taken, and put back.
+    first: Option<Result<Portion, InputError>>,
+    extent: Extent,
+}
+
 impl Args {
-    /// The documents, a request's worth at a time. Without any, one request
-    /// without documents.
-    pub(super) fn requests(&self) -> Result<Vec<DocumentArray>, InputError> {
-        let docs = match &self.input {
-            Some(path) => read(path, self.input_format)?,
-            None => self
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// If there is no such file, or it is not one of documents.
+    pub(super) fn open(&self) -> Result<Input, InputError> {
+        let request_size = self.request_size as usize;
+        let Some(path) = &self.input else {
+            let (_, pieces) = mpsc::channel(1);
+            let waiting: VecDeque<_> = self
                 .text
                 .iter()
-                .map(|text| Document::from_text(text.as_str()))
-                .collect(),
+                .map(|text| Costed {
+                    doc: Document::from_text(text.as_str()),
+                    cost: Costed::OVERHEAD + text.len(),
+                    position: 0,
+                })
+                .collect();
+            return Ok(Input {
+                pieces,
+                request_size,
+                budget: budget(),
+                pause: None,
+                ended: true,
+                untouched: true,
+                first: None,
+                extent: Extent::Requests(waiting.len().div_ceil(request_size).max(1)),
+                cost: waiting.iter().map(|doc| doc.cost).sum(),
+                waiting,
+            });
         };
-        if docs.is_empty() {
-            return Ok(vec![DocumentArray::new()]);
-        }
-        Ok(docs
-            .chunks(self.request_size as usize)
-            .map(|docs| docs.iter().cloned().collect())
-            .collect())
+        let (sender, pieces) = mpsc::channel(2);
+        let source = reader::Source::open(path, self.input_format)?;
+        let length = source.length();
+        source.read(sender)?;
+        Ok(Input {
+            pieces,
+            waiting: VecDeque::new(),
+            cost: 0,
+            request_size,
+            budget: budget(),
+            pause: length.is_none().then_some(PAUSE),
+            ended: false,
+            untouched: true,
+            first: None,
+            extent: length.map_or(Extent::Unknown, Extent::Bytes),
+        })
     }
 
     pub(super) fn parameters(&self) -> Map<String, Value> {
@@ -102,88 +228,216 @@ impl Args {
     }
 }
 
-fn read(path: &Path, format: InputFormat) -> Result<Vec<Document>, InputError> {
-    let standard = path == Path::new("-");
-    let file = match standard {
-        true => "standard input".to_owned(),
-        false => path.display().to_string(),
-    };
-    let mut text = String::new();
-    let read = match standard {
-        true => std::io::stdin().read_to_string(&mut text).map(drop),
-        false => std::fs::read_to_string(path).map(|read| text = read),
-    };
-    read.map_err(|source| InputError::Read {
-        file: file.clone(),
-        source,
-    })?;
-    let jsonl = match format {
-        InputFormat::Auto => path
-            .extension()
-            .is_some_and(|end| end == "jsonl" || end == "ndjson"),
-        InputFormat::Text => false,
-        InputFormat::Jsonl => true,
-    };
-    parse(&text, jsonl).map_err(|(at, reason)| InputError::Line { file, at, reason })
+fn budget() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(BUDGET as usize))
 }
 
-/// The documents, or the place of what is none, counted from 1, and why.
-fn parse(text: &str, jsonl: bool) -> Result<Vec<Document>, (String, String)> {
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| {
-            if !jsonl {
-                return Ok(Document::from_text(line));
+impl Input {
+    /// How much there is to do.
+    pub(super) fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// Whether nothing is left, as far as is known without waiting.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.ended && self.waiting.is_empty() && self.first.is_none() && !self.untouched
+    }
+
+    /// Waits for the first request's documents, and keeps them: a file that is
+    /// wrong from the start is refused before anything is built for it. A pipe is
+    /// not waited for.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(super) async fn check_beginning(&mut self) -> Result<(), InputError> {
+        if self.pause.is_some() {
+            return Ok(());
+        }
+        match self.next().await {
+            Some(Err(error)) => Err(error),
+            first => {
+                self.first = first;
+                Ok(())
             }
-            let number = index + 1;
-            let value = serde_json::from_str(line).map_err(|error| {
-                let (column, reason) = told(&error, line);
-                (format!("{number}:{column}"), reason)
-            })?;
-            Document::from_json(&value).map_err(|error| (number.to_string(), error.to_string()))
-        })
-        .collect()
+        }
+    }
+
+    /// The documents of the next request. Of those that an error follows within
+    /// the same request, none is sent.
+    pub(super) async fn next(&mut self) -> Option<Result<Portion, InputError>> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        while !self.is_full() && !self.ended {
+            let piece = match self.pause {
+                Some(pause) if !self.waiting.is_empty() => {
+                    match tokio::time::timeout(pause, self.pieces.recv()).await {
+                        Ok(piece) => piece,
+                        Err(_) => break,
+                    }
+                }
+                _ => self.pieces.recv().await,
+            };
+            match piece {
+                Some(Ok(piece)) => {
+                    self.cost += piece.iter().map(|doc| doc.cost).sum::<usize>();
+                    self.waiting.extend(piece);
+                }
+                Some(Err(error)) => {
+                    self.waiting.clear();
+                    self.ended = true;
+                    self.untouched = false;
+                    return Some(Err(error));
+                }
+                None => self.ended = true,
+            }
+        }
+        if self.waiting.is_empty() && !self.untouched {
+            return None;
+        }
+        self.untouched = false;
+        Some(Ok(self.portion().await))
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= self.request_size || self.cost >= MAX_REQUEST
+    }
+
+    async fn portion(&mut self) -> Portion {
+        let (mut docs, mut cost, mut position) = (Vec::new(), 0, 0);
+        while docs.len() < self.request_size && cost < MAX_REQUEST {
+            let Some(next) = self.waiting.pop_front() else {
+                break;
+            };
+            cost += next.cost;
+            position = next.position;
+            docs.push(Arc::new(next.doc));
+        }
+        self.cost -= cost;
+        let permits = u32::try_from(cost).unwrap_or(BUDGET).min(BUDGET);
+        let budget = Arc::clone(&self.budget);
+        Portion {
+            docs: DocumentArray::from(docs),
+            position,
+            // The semaphore is never closed.
+            permit: budget.acquire_many_owned(permits).await.ok(),
+        }
+    }
 }
 
-/// The column of an error in a line, in characters, and the error without the
-/// place that it has in its own words: there the line is always the first.
-fn told(error: &serde_json::Error, line: &str) -> (usize, String) {
-    let column = line
-        .get(..error.column().saturating_sub(1))
-        .map_or(error.column(), |before| before.chars().count() + 1);
-    let whole = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let reason = whole.strip_suffix(&place).unwrap_or(&whole);
-    (column, reason.to_owned())
+/// The longest document of a file, in bytes: a gateway's own bound on a message
+/// is the same, if flow.toml does not say otherwise.
+pub(super) const MAX_DOCUMENT: usize = 256 << 20;
+
+/// Said of a document that is longer.
+pub(super) fn too_long() -> String {
+    format!(
+        "a document of more than {} is not read; split it, or leave out what no executor needs",
+        Size(MAX_DOCUMENT as u64)
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn lines_become_documents_and_bad_ones_are_named() {
-        let docs = parse("a\n\n  b \r\n", false).unwrap();
-        let texts: Vec<_> = docs.iter().map(Document::text).collect();
-        assert_eq!(texts, ["a", "  b "]);
-        let docs = parse("{\"text\": \"a\"}\n\n{\"id\": \"x\"}", true).unwrap();
-        assert_eq!((docs[0].text(), &*docs[1].id), ("a", "x"));
-        let (at, reason) = parse("{}\n{\"txt\": 1}", true).unwrap_err();
-        assert_eq!(at, "2");
-        assert!(reason.starts_with("txt: no such field"), "{reason}");
+    fn input(pieces: Vec<Piece>, request_size: usize, pause: Option<Duration>) -> Input {
+        let (sender, receiver) = mpsc::channel(pieces.len() + 1);
+        for piece in pieces {
+            sender.try_send(piece).ok().unwrap();
+        }
+        if pause.is_some() {
+            // It stays open.
+            std::mem::forget(sender);
+        }
+        Input {
+            pieces: receiver,
+            waiting: VecDeque::new(),
+            cost: 0,
+            request_size,
+            budget: budget(),
+            pause,
+            ended: false,
+            untouched: true,
+            first: None,
+            extent: Extent::Unknown,
+        }
+    }
+
+    fn piece(docs: usize, cost: usize) -> Piece {
+        Ok((0..docs)
+            .map(|number| Costed {
+                doc: Document::from_text(number.to_string()),
+                cost,
+                position: 0,
+            })
+            .collect())
+    }
+
+    async fn sizes(mut input: Input) -> Vec<Option<usize>> {
+        let mut sizes = Vec::new();
+        while let Some(portion) = input.next().await {
+            sizes.push(portion.ok().map(|portion| portion.docs.len()));
+        }
+        sizes
+    }
+
+    #[tokio::test]
+    async fn requests_are_cut_from_pieces_of_any_size() {
+        let pieces = vec![piece(3, 1), piece(5, 1), piece(1, 1)];
+        let cut = sizes(input(pieces, 4, None)).await;
+        assert_eq!(cut, [Some(4), Some(4), Some(1)]);
+        let exact = sizes(input(vec![piece(8, 1)], 4, None)).await;
+        assert_eq!(exact, [Some(4), Some(4)]);
+        assert_eq!(sizes(input(Vec::new(), 4, None)).await, [Some(0)]);
+    }
+
+    #[tokio::test]
+    async fn large_documents_close_a_request_early() {
+        let pieces = vec![piece(5, MAX_REQUEST / 2)];
+        let cut = sizes(input(pieces, 100, None)).await;
+        assert_eq!(cut, [Some(2), Some(2), Some(1)]);
+    }
+
+    #[tokio::test]
+    async fn an_error_takes_its_request_with_it() {
+        let error = || InputError::BinaryName {
+            file: String::new(),
+        };
+        let pieces = vec![piece(5, 1), Err(error())];
+        assert_eq!(sizes(input(pieces, 4, None)).await, [Some(4), None]);
+        let mut early = input(vec![piece(3, 1), Err(error())], 4, None);
+        assert!(early.check_beginning().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_pause_closes_a_request() {
+        let mut input = input(vec![piece(3, 1)], 4, Some(Duration::from_millis(20)));
+        let portion = input.next().await.unwrap().unwrap();
+        assert_eq!(portion.docs.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_in_flight_is_bounded() {
+        let cost = BUDGET as usize / 2;
+        let mut input = input(vec![piece(3, cost)], 1, None);
+        let first = input.next().await.unwrap().unwrap();
+        let _second = input.next().await.unwrap().unwrap();
+        let mut third = Box::pin(input.next());
+        let wait = tokio::time::timeout(Duration::from_millis(20), &mut third).await;
+        assert!(wait.is_err(), "the budget is spent");
+        drop(first);
+        assert!(third.await.is_some());
     }
 
     #[test]
-    fn what_is_no_json_has_a_column() {
-        for (text, at, reason) in [
-            ("{}\n\n{\"text\": }", "3:10", "expected value"),
-            ("{\"text\": \"ä🎉\" x}", "1:15", "expected `,` or `}`"),
-            ("{", "1:1", "EOF while parsing an object"),
-            ("[1, 2] 3", "1:8", "trailing characters"),
-        ] {
-            let error = parse(text, true).unwrap_err();
-            assert_eq!(error, (at.to_owned(), reason.to_owned()), "{text}");
-        }
+    fn parameters_are_what_they_are_behind_the_wire() {
+        let read = |text| Value::Object(parameters(text).unwrap()).to_string();
+        assert_eq!(
+            read(r#"{"a": 1, "b": 1.0, "c": 12345678901234567890, "d": [2.0, 0.5]}"#),
+            r#"{"a":1,"b":1,"c":1.2345678901234567e19,"d":[2,0.5]}"#
+        );
+        let deep = "{\"a\":".repeat(40) + "1" + &"}".repeat(40);
+        assert!(parameters(&deep).unwrap_err().contains("nested deeper"));
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Format, Result, build, print, terminal};
-use crate::executor::{Component, Concurrency, Runtime, RuntimeConfig, Size, printable};
+use super::operand::Use;
+use super::{Format, Result, build, print, schema, terminal};
+use crate::executor::{Component, Concurrency, Runtime, RuntimeConfig, Size};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,6 +16,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
+    Use::Inspect.accept(&args.component)?;
     let runtime = Runtime::new(RuntimeConfig::default())?;
     let path = match args.component.is_dir() {
         true => tokio::task::block_in_place(|| build::build(&args.component))?,
@@ -22,12 +24,12 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
     };
     let component = runtime.load(&path).await?;
     match format {
-        Format::Text => terminal::line(text(&component).trim_end()),
+        Format::Text => terminal::line(text(&component).trim_end())?,
         Format::Json => terminal::json(&json!({
             "description": component.description(),
             "imports": component.imports(),
             "size": component.size(),
-        })),
+        }))?,
     }
     Ok(())
 }
@@ -61,12 +63,12 @@ fn text(component: &Component) -> String {
 
     if let Some(schema) = &description.config_schema {
         text += "\nuses_with\n";
-        text += &properties(schema);
+        text += &schema::text(schema);
     }
     for method in &description.methods {
         if let Some(schema) = &method.parameters_schema {
             text += &format!("\nparameters of {}\n", method.name);
-            text += &properties(schema);
+            text += &schema::text(schema);
         }
     }
     text += "\nimports\n";
@@ -88,78 +90,4 @@ fn imports(names: &[String]) -> BTreeMap<String, Vec<String>> {
             .push(interface.to_owned());
     }
     packages
-}
-
-/// The properties of a JSON schema's object, a line each.
-fn properties(schema: &Value) -> String {
-    let required: Vec<_> = schema
-        .get("required")
-        .and_then(Value::as_array)
-        .map(|names| names.iter().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-        return "  any object\n".to_owned();
-    };
-    if properties.is_empty() {
-        return "  nothing\n".to_owned();
-    }
-    properties
-        .iter()
-        .map(|(name, property)| {
-            let kind = match property.get("type") {
-                Some(Value::String(kind)) => kind.clone(),
-                Some(Value::Array(kinds)) => {
-                    let kinds: Vec<_> = kinds.iter().filter_map(Value::as_str).collect();
-                    kinds.join(" or ")
-                }
-                _ => "any".to_owned(),
-            };
-            let need = match (required.contains(&name.as_str()), property.get("default")) {
-                (true, _) => ", required".to_owned(),
-                (false, Some(default)) => format!(", default {default}"),
-                (false, None) => String::new(),
-            };
-            let about = property
-                .get("description")
-                .and_then(Value::as_str)
-                .map(|text| format!(": {}", text.lines().next().unwrap_or_default()))
-                .unwrap_or_default();
-            // A line end in a name would make a line of its own.
-            format!(
-                "  {}\n",
-                printable(&format!("{name} ({kind}{need}){about}"))
-            )
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schema_is_a_line_a_property() {
-        let schema = json!({
-            "properties": {
-                "dimension": { "type": "integer", "description": "How many.\nMore.", "default": 3 },
-                "model": { "type": ["string", "null"] },
-            },
-            "required": ["model"],
-        });
-        assert_eq!(
-            properties(&schema),
-            "  dimension (integer, default 3): How many.\n  model (string or null, required)\n"
-        );
-    }
-
-    #[test]
-    fn a_hostile_schema_prints_nothing_that_a_terminal_acts_on() {
-        let bad = "\u{1b}]0;t\u{7}\n\u{9b}2J";
-        let schema = json!({
-            "properties": { bad: { "type": bad, "description": bad, "default": bad } },
-        });
-        let text = properties(&schema);
-        assert_eq!(text.lines().count(), 1, "{text:?}");
-        assert!(!text.trim_end().contains(char::is_control), "{text:?}");
-    }
 }

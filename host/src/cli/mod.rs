@@ -1,24 +1,35 @@
-//! The command line. A file a subcommand.
+//! The command line: a file for each subcommand.
 //!
-//! Results go to standard output, all else to standard error: progress, what
-//! executors print in the batch form, errors. With `--format json` results are
-//! JSON, and of a running flow one object a line.
+//! Results go to standard output, all else to standard error: progress, errors,
+//! and what executors print while a batch runs. With `--format json` results are
+//! JSON, and a server's events one object a line.
+//!
+//! Results are never lost: a command waits until they are taken. What executors
+//! print while they serve waits for nobody; see [`writer`].
 
+mod batch;
 mod build;
 mod check;
+mod console;
 mod input;
 mod inspect;
 mod launch;
 mod new;
+mod operand;
 mod post;
 mod print;
 mod progress;
+mod reader;
 mod run;
+mod schema;
 mod serve;
 mod shutdown;
 mod terminal;
+mod writer;
 
+use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -49,15 +60,15 @@ enum Command {
     New(new::Args),
     /// Compile an executor's folder to a component.
     Build(build::Args),
-    /// Tell what an executor is: its endpoints, configuration and imports.
+    /// Show what an executor is: its endpoints, configuration and imports.
     Inspect(inspect::Args),
-    /// Look whether a flow would start: read the file, load the executors.
+    /// Check whether a flow would start: read the file, load the executors.
     Check(check::Args),
     /// Run a flow: serve it, or with --on send documents through it and stop.
     Run(run::Args),
     /// Serve one executor alone.
     Serve(serve::Args),
-    /// Send documents to a gateway that runs.
+    /// Send documents to a running gateway.
     Post(post::Args),
 }
 
@@ -98,26 +109,27 @@ enum Error {
     Input(#[from] input::InputError),
     #[error(transparent)]
     New(#[from] new::NewError),
-    /// Requests failed, and each was told of when it did.
+    #[error(transparent)]
+    File(#[from] operand::WrongFile),
+    #[error(transparent)]
+    Output(#[from] terminal::OutputError),
+    /// Requests failed, and each failure was reported when it happened.
     #[error("{failed} of {total} requests failed")]
     Requests { failed: usize, total: usize },
     /// A gateway that ended a stream as if all were well.
-    #[error(
-        "the gateway ended the call after {answered} of {total} requests; the others are not \
-         answered"
-    )]
-    Unanswered { answered: usize, total: usize },
+    #[error("the gateway ended the call after it had answered {answered} of {sent} requests")]
+    Unanswered { answered: usize, sent: usize },
     /// The command line contradicts itself.
     #[error("{0}")]
     Usage(String),
-    /// Cut short by a signal, and told when it was.
+    /// Cut short by a signal, which was reported when it came.
     #[error("interrupted")]
     Interrupted,
-    #[error("the scheduler cannot be started: {0}")]
-    Scheduler(std::io::Error),
-    /// Already told, as a result in JSON.
+    #[error("the system gives this program no threads: {0}")]
+    Threads(std::io::Error),
+    /// Printed already, as a result in JSON.
     #[error("")]
-    Told,
+    Reported,
 }
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -127,27 +139,58 @@ impl Error {
         match self {
             Error::Usage(_) => 2,
             Error::Interrupted => shutdown::INTERRUPTED,
+            Error::Output(error) if error.is_reader_gone() => 0,
             _ => 1,
         }
     }
 }
 
+/// How long a process that signals do not end may be kept by a standard error
+/// that nobody reads.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Runs the command that the process was started with. Exit status: 0, 1 for a
-/// failure, 2 for bad usage, 130 for a batch that a signal cut short.
+/// failure, 2 for bad usage, 130 for a batch that a signal cut short. If the
+/// reader of standard output goes away, the command ends with 0.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match dispatch(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tell(&error);
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return explain(&usage),
+    };
+    let Err(error) = dispatch(cli) else {
+        return ExitCode::SUCCESS;
+    };
+    let status = error.status();
+    if shutdown::is_listening() {
+        let (done, reported) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            report(&error);
+            // Nobody waits any more after the time of grace.
+            let _ = done.send(());
+        });
+        let _ = reported.recv_timeout(GRACE);
+    } else {
+        report(&error);
+    }
+    status.into()
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn explain(usage: &clap::Error) -> ExitCode {
+    let printed = usage.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        Err(error) if !usage.use_stderr() => {
+            let error = Error::from(terminal::OutputError::from(error));
+            report(&error);
             error.status().into()
         }
+        _ => u8::try_from(usage.exit_code()).unwrap_or(2).into(),
     }
 }
 
 fn dispatch(cli: Cli) -> Result<()> {
     let format = cli.format;
-    // What needs no scheduler does without one.
+    // These two need no scheduler.
     let command = match cli.command {
         Command::New(args) => return new::run(&args, format),
         Command::Build(args) => return build::run(&args, format),
@@ -156,7 +199,7 @@ fn dispatch(cli: Cli) -> Result<()> {
     let scheduler = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(Error::Scheduler)?;
+        .map_err(Error::Threads)?;
     let result = scheduler.block_on(async {
         match command {
             Command::New(_) | Command::Build(_) => Ok(()),
@@ -172,10 +215,12 @@ fn dispatch(cli: Cli) -> Result<()> {
     result
 }
 
-/// An error on standard error, with the places in the file where it is about one.
-fn tell(error: &Error) {
+/// Prints an error to standard error, with the places in the file that it is
+/// about.
+fn report(error: &Error) {
     match error {
-        Error::Told | Error::Interrupted => {}
+        Error::Reported | Error::Interrupted => {}
+        Error::Output(error) if error.is_reader_gone() => {}
         Error::Problems(report) | Error::Config(ConfigError::Invalid(report)) => {
             terminal::report(report);
         }

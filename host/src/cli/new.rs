@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{Format, Result, terminal};
+use crate::file_kind::FileKind;
 use crate::flow::ExecutorEntry;
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ pub(super) struct Args {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NewError {
     #[error(
-        "`{0}` is no name for a crate: use lower-case letters, digits, `-` and `_`, \
+        "`{0}` cannot be the name of a crate: use lower-case letters, digits, `-` and `_`, \
          beginning with a letter"
     )]
     Name(String),
@@ -35,9 +36,11 @@ pub(super) enum NewError {
          built from; choose another name"
     )]
     Taken(String),
-    #[error("{} is there already, and not empty", .0.display())]
+    #[error("{} exists already and is not empty", .0.display())]
     Exists(PathBuf),
-    #[error("{} holds no wasm-flow-sdk: it has no Cargo.toml", .0.display())]
+    #[error("{} is {kind}, and a new executor needs a folder of its own", path.display())]
+    NotAFolder { path: PathBuf, kind: FileKind },
+    #[error("{} does not hold wasm-flow-sdk: it has no Cargo.toml", .0.display())]
     NoSdk(PathBuf),
     #[error("{} cannot be written: {source}", path.display())]
     Write {
@@ -65,6 +68,10 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         return Err(NewError::Taken(name.clone()).into());
     }
     let folder = args.path.clone().unwrap_or_else(|| PathBuf::from(name));
+    match FileKind::of(&folder) {
+        Err(_) | Ok(FileKind::Folder) => {}
+        Ok(kind) => return Err(NewError::NotAFolder { path: folder, kind }.into()),
+    }
     let empty = std::fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_none());
     if !empty {
         return Err(NewError::Exists(folder).into());
@@ -83,13 +90,12 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     match format {
         Format::Text => {
             let folder = folder.display();
-            terminal::line(&format!("made {folder}"));
-            terminal::line("\nnext:");
-            terminal::line(&format!("  cd {folder}"));
-            terminal::line("  cargo test");
-            terminal::line("  wasm-flow run --on /hello --text world");
+            terminal::line(&format!(
+                "made {folder}\n\nnext:\n  cd {folder}\n  cargo test\n  \
+                 wasm-flow run --on /hello --text world"
+            ))?;
         }
-        Format::Json => terminal::json(&json!({ "folder": folder })),
+        Format::Json => terminal::json(&json!({ "folder": folder }))?,
     }
     Ok(())
 }

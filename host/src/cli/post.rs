@@ -1,9 +1,17 @@
 //! `wasm-flow post`: a client.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use futures::{Stream, StreamExt as _};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Error, Format, Result, input, print, progress, terminal};
+use super::input::{Input, InputError};
+use super::progress::Progress;
+use super::terminal::{self, Page};
+use super::{Error, Format, Result, input, print};
+use crate::document::DocumentArray;
 use crate::flow::RESULTS;
 use crate::gateway::client::{Client, ClientError, PostOptions, PostRequest, PostResponse};
 
@@ -17,10 +25,10 @@ pub(super) struct Args {
     on: String,
     #[command(flatten)]
     input: input::Args,
-    /// Take answers in the order of the requests, not as they come.
+    /// Take answers in the order of the requests and not as they come.
     #[arg(long)]
     in_order: bool,
-    /// Requests in flight at most; the gateway's own bound where not given.
+    /// Requests in flight at most, in place of the gateway's own bound.
     #[arg(long, value_name = "N")]
     prefetch: Option<usize>,
     /// Compress messages.
@@ -32,8 +40,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
-    let requests = args.input.requests()?;
-    let total = requests.len();
+    let mut input = args.input.open()?;
+    // Before anything is sent.
+    input.check_beginning().await?;
     let client = Client::connect(&args.gateway).await?;
     let options = PostOptions {
         prefetch: args.prefetch,
@@ -42,60 +51,142 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     };
     let (endpoint, parameters) = (args.on, args.input.parameters());
     let target = args.input.target().map(str::to_owned);
-    let requests = futures::stream::iter(requests).map(move |docs| PostRequest {
+    let progress = Progress::new(input.extent());
+    let sending = Arc::new(Mutex::new(Sending::default()));
+    let requests = portions(input, Arc::clone(&sending)).map(move |docs| PostRequest {
         endpoint: endpoint.clone(),
         target: target.clone(),
         parameters: parameters.clone(),
         docs,
     });
     let answers = client.call(requests, options).await?;
-    take(answers, total, args.print, format).await
+    take(answers, &sending, progress, args.print, format).await
+}
+
+/// The sending side of a call, as far as the answers' side has to know it.
+#[derive(Default)]
+struct Sending {
+    requests: usize,
+    /// Of the requests that are not answered, in the order in which they were
+    /// sent. Answers may overtake each other: an answer lets go of the oldest
+    /// one, which comes to the same amount in the end.
+    in_flight: VecDeque<InFlight>,
+    /// How the input ended, once it has.
+    end: Option<Result<(), InputError>>,
+}
+
+struct InFlight {
+    position: u64,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+fn lock(sending: &Mutex<Sending>) -> MutexGuard<'_, Sending> {
+    sending.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The documents to send, a request at a time. What cannot be read ends them.
+fn portions(
+    input: Input,
+    sending: Arc<Mutex<Sending>>,
+) -> impl Stream<Item = DocumentArray> + Send + 'static {
+    futures::stream::unfold((input, sending), |(mut input, sending)| async move {
+        let next = input.next().await;
+        let mut state = lock(&sending);
+        let portion = match next {
+            Some(Ok(portion)) => portion,
+            Some(Err(error)) => {
+                state.end = Some(Err(error));
+                return None;
+            }
+            None => {
+                state.end = Some(Ok(()));
+                return None;
+            }
+        };
+        state.requests += 1;
+        state.in_flight.push_back(InFlight {
+            position: portion.position,
+            _permit: portion.permit,
+        });
+        drop(state);
+        Some((portion.docs, (input, sending)))
+    })
 }
 
 /// Prints answers as they come.
 async fn take(
     mut answers: impl Stream<Item = Result<PostResponse, ClientError>> + Unpin,
-    total: usize,
+    sending: &Mutex<Sending>,
+    progress: Progress,
     print: print::Print,
     format: Format,
 ) -> Result<()> {
-    let progress = progress::Progress::new(total);
     let (mut answered, mut failed) = (0, 0);
     while let Some(answer) = answers.next().await {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 progress.gone();
-                terminal::note(&format!("{answered} of {total} requests are answered"));
+                let sent = lock(sending).requests;
+                terminal::note(&format!("{answered} of {sent} requests are answered"));
                 return Err(error.into());
             }
         };
         answered += 1;
-        progress.step();
-        progress.beside(|| failed += usize::from(!told(&answer, print, format)));
+        let in_flight = lock(sending).in_flight.pop_front();
+        progress.step(in_flight.as_ref().map_or(0, |request| request.position));
+        let mut page = Page::default();
+        failed += usize::from(!print_answer(&answer, print, format, &mut page));
+        if let Err(error) = progress.print(page).await {
+            progress.gone();
+            return Err(error.into());
+        }
+        // Now that the answer is out, there is room for further input.
+        drop(in_flight);
+    }
+    let (sent, end) = {
+        let mut state = lock(sending);
+        (state.requests, state.end.take())
+    };
+    if let Some(Err(error)) = end {
+        progress.gone();
+        if sent > 0 {
+            terminal::note(&format!(
+                "before the error: {answered} of {sent} requests answered, {failed} of them failed"
+            ));
+        }
+        return Err(error.into());
     }
     progress.done();
-    if answered < total {
-        return Err(Error::Unanswered { answered, total });
+    if answered < sent || end.is_none() {
+        return Err(Error::Unanswered { answered, sent });
     }
     match failed {
         0 => Ok(()),
-        failed => Err(Error::Requests { failed, total }),
+        failed => Err(Error::Requests {
+            failed,
+            total: sent,
+        }),
     }
 }
 
-/// Prints an answer; says whether it is one of success.
-fn told(answer: &PostResponse, print: print::Print, format: Format) -> bool {
+/// Prints an answer, and says whether it is one of success.
+fn print_answer(
+    answer: &PostResponse,
+    print: print::Print,
+    format: Format,
+    page: &mut Page,
+) -> bool {
     if let Some(failure) = &answer.failure {
-        print::failure(&failure.description, &failure.stacks);
+        print::failure(&failure.description, &failure.stacks, page);
         return false;
     }
     if let Some(notice) = &answer.notice {
-        terminal::note(&format!("note: {notice}"));
+        page.note(&format!("note: {notice}"));
     }
-    print.documents(&answer.docs, format);
+    print.documents(&answer.docs, format, page);
     if let Some(results) = answer.parameters.get(RESULTS).and_then(Value::as_object) {
-        print::results(results);
+        print::results(results, page);
     }
     true
 }
@@ -103,7 +194,7 @@ fn told(answer: &PostResponse, print: print::Print, format: Format) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::DocumentArray;
+    use crate::cli::progress::Extent;
 
     fn answer() -> Result<PostResponse, ClientError> {
         Ok(PostResponse {
@@ -116,23 +207,55 @@ mod tests {
         })
     }
 
-    async fn taken(answers: Vec<Result<PostResponse, ClientError>>) -> Result<()> {
+    /// Of two requests that were sent.
+    async fn taken(
+        answers: Vec<Result<PostResponse, ClientError>>,
+        end: Option<Result<(), InputError>>,
+    ) -> Result<()> {
         let answers = futures::stream::iter(answers);
-        take(answers, 2, print::Print::default(), Format::Text).await
+        let sending = Mutex::new(Sending {
+            requests: 2,
+            end,
+            ..Sending::default()
+        });
+        let progress = Progress::new(Extent::Unknown);
+        take(
+            answers,
+            &sending,
+            progress,
+            print::Print::default(),
+            Format::Text,
+        )
+        .await
     }
 
     #[tokio::test]
     async fn a_call_without_all_answers_has_failed() {
-        assert!(taken(vec![answer(), answer()]).await.is_ok());
-        let ended = ClientError::Address {
-            address: "x".to_owned(),
+        let whole = || Some(Ok(()));
+        let ended = || {
+            Err(ClientError::Address {
+                address: "x".to_owned(),
+            })
         };
-        let broken = taken(vec![answer(), Err(ended)]).await.unwrap_err();
+        assert!(taken(vec![answer(), answer()], whole()).await.is_ok());
+        let broken = taken(vec![answer(), ended()], whole()).await.unwrap_err();
         assert!(matches!(broken, Error::Client(_)), "{broken}");
-        let short = taken(vec![answer()]).await.unwrap_err();
+        let short = taken(vec![answer()], whole()).await.unwrap_err();
         assert_eq!(
             short.to_string(),
-            "the gateway ended the call after 1 of 2 requests; the others are not answered"
+            "the gateway ended the call after it had answered 1 of 2 requests"
         );
+        // The input was not sent to its end.
+        let early = taken(vec![answer(), answer()], None).await.unwrap_err();
+        assert!(matches!(early, Error::Unanswered { .. }), "{early}");
+    }
+
+    #[tokio::test]
+    async fn input_that_cannot_be_read_is_the_error() {
+        let end = Some(Err(InputError::BinaryName {
+            file: "f".to_owned(),
+        }));
+        let error = taken(vec![answer(), answer()], end).await.unwrap_err();
+        assert!(matches!(error, Error::Input(_)), "{error}");
     }
 }

@@ -4,7 +4,8 @@ use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
-use super::{Format, terminal};
+use super::Format;
+use super::terminal::Page;
 use crate::document::{Content, Document, DocumentArray};
 use crate::executor::{Bindings, Component, Executor, printable};
 use crate::flow::{FlowConfig, GATEWAY, RESULTS};
@@ -12,7 +13,7 @@ use crate::flow::{FlowConfig, GATEWAY, RESULTS};
 /// How documents are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum Print {
-    /// Texts, as a tree where documents have chunks or matches; JSON lines with
+    /// Texts, as a tree if documents have chunks or matches; JSON lines with
     /// `--format json`.
     #[default]
     Auto,
@@ -37,19 +38,19 @@ pub(super) fn table(header: &[&str]) -> Table {
 }
 
 impl Print {
-    /// Prints documents to standard output.
-    pub(super) fn documents(self, docs: &DocumentArray, format: Format) {
+    /// Prints documents.
+    pub(super) fn documents(self, docs: &DocumentArray, format: Format, page: &mut Page) {
         let nested = docs.depth() > 1;
         match (self, format) {
             (Print::Auto, Format::Json) | (Print::Jsonl, _) => {
-                docs.iter().for_each(|doc| terminal::json(&doc.to_json()));
+                docs.iter().for_each(|doc| page.json(&doc.to_json()));
             }
-            (Print::Auto, _) if nested => tree(docs, 0),
-            (Print::Tree, _) => tree(docs, 0),
+            (Print::Auto, _) if nested => tree(docs, 0, page),
+            (Print::Tree, _) => tree(docs, 0, page),
             (Print::Auto | Print::Text, _) => {
-                docs.iter().for_each(|doc| terminal::line(&one_line(doc)));
+                docs.iter().for_each(|doc| page.line(&one_line(doc)));
             }
-            (Print::Table, _) => documents_table(docs),
+            (Print::Table, _) => page.line(&documents_table(docs)),
         }
     }
 }
@@ -70,13 +71,13 @@ fn one_line(doc: &Document) -> String {
     }
 }
 
-fn tree(docs: &DocumentArray, depth: usize) {
+fn tree(docs: &DocumentArray, depth: usize, page: &mut Page) {
     for doc in docs.iter() {
-        branch(doc, depth, "");
+        branch(doc, depth, "", page);
     }
 }
 
-fn branch(doc: &Document, depth: usize, mark: &str) {
+fn branch(doc: &Document, depth: usize, mark: &str, page: &mut Page) {
     let indent = "  ".repeat(depth);
     let scores: String = match mark {
         "≈ " => doc
@@ -86,16 +87,16 @@ fn branch(doc: &Document, depth: usize, mark: &str) {
             .collect(),
         _ => String::new(),
     };
-    terminal::line(&format!("{indent}{mark}{}{scores}", one_line(doc)));
+    page.line(&format!("{indent}{mark}{}{scores}", one_line(doc)));
     for chunk in doc.chunks.iter() {
-        branch(chunk, depth + 1, "· ");
+        branch(chunk, depth + 1, "· ", page);
     }
     for found in doc.matches.iter() {
-        branch(found, depth + 1, "≈ ");
+        branch(found, depth + 1, "≈ ", page);
     }
 }
 
-fn documents_table(docs: &DocumentArray) {
+fn documents_table(docs: &DocumentArray) -> String {
     let mut table = table(&["id", "content", "chunks", "matches", "embedding", "tags"]);
     for doc in docs.iter() {
         let embedding =
@@ -126,21 +127,21 @@ fn documents_table(docs: &DocumentArray) {
             short(printable(&tags), 40),
         ]);
     }
-    terminal::line(&table.to_string());
+    table.to_string()
 }
 
-/// Tells of a request that failed, with where that came from.
-pub(super) fn failure(description: &str, stacks: &[String]) {
-    terminal::error(description);
+/// Prints why a request failed, with where that came from.
+pub(super) fn failure(description: &str, stacks: &[String], page: &mut Page) {
+    page.error(description);
     for line in stacks.iter().flat_map(|stack| stack.lines()) {
-        terminal::note(&format!("  {line}"));
+        page.note(&format!("  {line}"));
     }
 }
 
 /// Prints what executors returned beside documents.
-pub(super) fn results(results: &Map<String, Value>) {
+pub(super) fn results(results: &Map<String, Value>, page: &mut Page) {
     if !results.is_empty() {
-        terminal::json(&json!({ RESULTS: results }));
+        page.json(&json!({ RESULTS: results }));
     }
 }
 

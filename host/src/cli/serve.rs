@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::terminal::Lines;
-use super::{Error, Format, Result, launch, print, run, shutdown};
-use crate::executor::{Executor, ExecutorConfig, Limits, Runtime, RuntimeConfig};
+use super::console::Console;
+use super::operand::Use;
+use super::{Error, Format, Result, launch, print, run};
+use crate::executor::{Component, Executor, ExecutorConfig, Limits, Runtime, RuntimeConfig};
 use crate::flow::{ExecutorEntry, Flow, GatewayConfig, Graph, Stage, Uses, parse_duration};
 use crate::gateway::Gateway;
 
@@ -77,12 +78,13 @@ fn bindings(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>> {
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     // Before anything is built.
     let uses_requests = bindings(args.uses_request)?;
+    Use::Serve.accept(&args.component)?;
     let runtime = Runtime::new(RuntimeConfig::default())?;
     let uses = match args.component.is_dir() {
         true => Uses::Folder(args.component.clone()),
         false => Uses::Wasm(args.component.clone()),
     };
-    let component = launch::one(&runtime, &uses).await?;
+    let component = launch::component(&runtime, &uses).await?;
     let defaults = ExecutorConfig::new(args.name.clone());
     let config = ExecutorConfig {
         uses_with: args.uses_with.unwrap_or_default(),
@@ -96,19 +98,30 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         },
         ..defaults
     };
-    let output = Arc::new(Lines {
-        format,
-        aside: false,
-    });
-    let executor = Executor::start(&runtime, &component, config, output).await?;
-    let graph = Graph::new([(args.name.clone(), vec![None])])?;
-    let stage: Arc<dyn Stage> = Arc::new(executor.clone());
-    let flow = Flow::new(args.name, graph, vec![stage])?;
     let gateway = GatewayConfig {
         host: args.host,
         port: args.port,
         ..GatewayConfig::default()
     };
+    let console = Console::of_server(format).map_err(Error::Threads)?;
+    let result = serve(&runtime, &component, config, gateway, &console, format).await;
+    console.finish();
+    result
+}
+
+async fn serve(
+    runtime: &Runtime,
+    component: &Component,
+    config: ExecutorConfig,
+    gateway: GatewayConfig,
+    console: &Console,
+    format: Format,
+) -> Result<()> {
+    let name = config.name.clone();
+    let executor = Executor::start(runtime, component, config, console.sink()).await?;
+    let graph = Graph::new([(name.clone(), vec![None])])?;
+    let stage: Arc<dyn Stage> = Arc::new(executor.clone());
+    let flow = Flow::new(name, graph, vec![stage])?;
     let gateway = match Gateway::bind(&gateway, flow.clone()).await {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -117,10 +130,5 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         }
     };
     let executors = print::Executors::of_executor(&executor);
-    // Before a supervisor learns that it may send one.
-    let signals = shutdown::listen(1);
-    run::announce(&gateway, flow.name(), &executors, format);
-    let served = gateway.serve(signals.requested()).await;
-    flow.stop().await;
-    Ok(served?)
+    run::serve_until_signal(gateway, &flow, &executors, console, format).await
 }

@@ -3,17 +3,27 @@
 #[cfg(unix)]
 use std::task::Poll;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::watch;
 
-use super::terminal;
+use super::console::Console;
 
 /// The exit status of what a signal cut short: a shell's for Ctrl-C.
 pub(super) const INTERRUPTED: u8 = 130;
+
+static LISTENING: AtomicBool = AtomicBool::new(false);
+
+/// Whether signals no longer end the process by themselves.
+pub(super) fn is_listening() -> bool {
+    LISTENING.load(Ordering::Relaxed)
+}
 
 /// Listens from now on: a signal that comes before it is waited for is not
 /// missed, and does not end the process. The second one does, at once and with
 /// this status, whatever the command is busy with.
 pub(super) fn listen(status: u8) -> Signals {
+    LISTENING.store(true, Ordering::Relaxed);
     let mut sources = Sources::new();
     let (come, first) = watch::channel(false);
     tokio::spawn(async move {
@@ -29,16 +39,16 @@ pub(super) fn listen(status: u8) -> Signals {
 pub(super) struct Signals(watch::Receiver<bool>);
 
 impl Signals {
-    /// Done at the first signal, and from then on.
+    /// Completes at the first signal, and at once after that.
     pub(super) async fn first(&mut self) {
         // The other end is gone only when the process is.
         drop(self.0.wait_for(|come| *come).await);
     }
 
     /// The same for a server, which says what it does about it.
-    pub(super) async fn requested(mut self) {
+    pub(super) async fn requested(mut self, console: Console) {
         self.first().await;
-        terminal::note("stopping after the requests in flight; once more to stop at once");
+        console.note("stopping after the requests in flight; once more to stop at once");
     }
 }
 

@@ -1,37 +1,100 @@
-//! Standard output and standard error.
+//! Standard output and standard error, for a command that waits until they have
+//! taken what it prints. What must not wait leaves through a
+//! [`Console`](super::console::Console).
 //!
 //! Much of what is printed comes from executors, gateways and files: whatever
 //! goes through here does nothing to a terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::Format;
-use crate::executor::{Output, Stream, printable};
+use crate::executor::printable;
 use crate::flow::Report;
 
+/// Standard output does not take what a command has to say.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+pub(super) struct OutputError(#[from] io::Error);
+
+impl OutputError {
+    /// The reader went away. There is nobody left to work for, and nothing to
+    /// complain of.
+    pub(super) fn is_reader_gone(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+/// Lines for both streams that are printed at once.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    results: String,
+    notes: String,
+}
+
+impl Page {
+    /// Text for standard output, with a line end.
+    pub(super) fn line(&mut self, text: &str) {
+        self.results += &lines(text);
+        self.results.push('\n');
+    }
+
+    /// A JSON value as a line for standard output.
+    pub(super) fn json(&mut self, value: &Value) {
+        self.results += &json_text(value);
+        self.results.push('\n');
+    }
+
+    /// Text for standard error, with a line end.
+    pub(super) fn note(&mut self, text: &str) {
+        self.notes += &lines(text);
+        self.notes.push('\n');
+    }
+
+    /// An error for standard error.
+    pub(super) fn error(&mut self, text: &str) {
+        self.note(&format!("error: {text}"));
+    }
+
+    /// Prints it, and waits as long as that takes.
+    ///
+    /// # Errors
+    /// If standard output does not take it.
+    pub(super) fn print(&self) -> Result<(), OutputError> {
+        print_aside(&self.notes);
+        if self.results.is_empty() {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(self.results.as_bytes())?;
+        // A full disk shows only here.
+        Ok(out.flush()?)
+    }
+}
+
 /// Text on standard output, with a line end.
-pub(super) fn line(text: &str) {
-    print(&lines(text));
+///
+/// # Errors
+/// If standard output does not take it.
+pub(super) fn line(text: &str) -> Result<(), OutputError> {
+    let mut page = Page::default();
+    page.line(text);
+    page.print()
 }
 
 /// A JSON value as a line on standard output.
-pub(super) fn json(value: &Value) {
-    print(&json_text(value));
-}
-
-/// A reader that went away ends the program: there is nobody left to work for.
-fn print(text: &str) {
-    if let Err(error) = writeln!(io::stdout().lock(), "{text}") {
-        let status = i32::from(error.kind() != io::ErrorKind::BrokenPipe);
-        std::process::exit(status);
-    }
+///
+/// # Errors
+/// If standard output does not take it.
+pub(super) fn json(value: &Value) -> Result<(), OutputError> {
+    let mut page = Page::default();
+    page.json(value);
+    page.print()
 }
 
 /// Text on standard error, with a line end.
 pub(super) fn note(text: &str) {
-    print_aside(&lines(text));
+    print_aside(&format!("{}\n", lines(text)));
 }
 
 /// An error on standard error.
@@ -43,16 +106,16 @@ pub(super) fn error(text: &str) {
 /// the rest what a terminal would act on.
 pub(super) fn report(report: &Report) {
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    print_aside(&report.render(colours));
+    print_aside(&format!("{}\n", report.render(colours)));
 }
 
-/// Where standard error is gone, so is its reader.
+/// If standard error cannot be written, there is no place left to say so.
 fn print_aside(text: &str) {
-    drop(writeln!(io::stderr().lock(), "{text}"));
+    drop(io::stderr().lock().write_all(text.as_bytes()));
 }
 
 /// Text as it may be printed. Line ends stay.
-fn lines(text: &str) -> String {
+pub(super) fn lines(text: &str) -> String {
     text.split('\n')
         .map(printable)
         .collect::<Vec<_>>()
@@ -61,7 +124,7 @@ fn lines(text: &str) -> String {
 
 /// JSON as it may be printed. The characters that JSON does not escape by itself
 /// stand in strings only, so that it says the same with them escaped.
-fn json_text(value: &Value) -> String {
+pub(super) fn json_text(value: &Value) -> String {
     let text = value.to_string();
     if printable(&text) == text {
         return text;
@@ -73,48 +136,17 @@ fn json_text(value: &Value) -> String {
         if printable(alone) == *alone {
             escaped.push(c);
         } else {
-            // None of them has more digits than four.
+            // None of them has more than four digits.
             escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
         }
     }
     escaped
 }
 
-/// Prints what executors print, with their names in front.
-pub(super) struct Lines {
-    pub(super) format: Format,
-    /// Whether standard output is for results only.
-    pub(super) aside: bool,
-}
-
-impl Output for Lines {
-    fn line(&self, executor: &str, stream: Stream, text: &str) {
-        match (self.format, stream) {
-            (Format::Json, stream) => {
-                let event = json!({
-                    "event": "output",
-                    "executor": executor,
-                    "stream": match stream {
-                        Stream::Stdout => "stdout",
-                        Stream::Stderr => "stderr",
-                    },
-                    "line": text,
-                });
-                if self.aside {
-                    print_aside(&json_text(&event));
-                } else {
-                    json(&event);
-                }
-            }
-            (Format::Text, Stream::Stdout) if !self.aside => line(&format!("{executor} | {text}")),
-            (Format::Text, _) => note(&format!("{executor} | {text}")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn text_does_nothing_to_a_terminal() {

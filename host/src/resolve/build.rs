@@ -56,11 +56,11 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let component = build(&args.folder)?;
     let size = std::fs::metadata(&component).map_or(0, |file| file.len());
     match format {
-        Format::Text => terminal::line(&format!("{} ({})", component.display(), Size(size))),
+        Format::Text => terminal::line(&format!("{} ({})", component.display(), Size(size)))?,
         Format::Json => terminal::json(&json!({
             "component": component,
             "size": size,
-        })),
+        }))?,
     }
     Ok(())
 }

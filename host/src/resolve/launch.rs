@@ -5,19 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::build::build;
+use super::operand::Use;
 use super::{Error, Result};
 use crate::executor::{Bindings, Component, OutputSink, Runtime, RuntimeConfig};
 use crate::flow::{FlowConfig, FlowStartError, LateProblem, Place, Started, Uses, start};
 
-/// A flow whose components are there.
+/// A flow with its components.
 pub(super) struct Loaded {
     pub(super) config: FlowConfig,
     pub(super) runtime: Runtime,
     pub(super) components: Vec<Component>,
 }
 
-/// Reads a flow, builds its folders and loads its components. All that is wrong
-/// with them is told at once.
+/// Reads a flow, builds its folders and loads its components. Reports everything
+/// that is wrong with them at once.
 pub(super) async fn load(path: &Path) -> Result<Loaded> {
     let config = FlowConfig::load(path)?;
     let runtime = Runtime::new(RuntimeConfig::default())?;
@@ -28,7 +29,7 @@ pub(super) async fn load(path: &Path) -> Result<Loaded> {
         let key = entry.uses.path().to_owned();
         let component = match known.get(&key) {
             Some(component) => Ok(component.clone()),
-            None => one(&runtime, &entry.uses).await,
+            None => component(&runtime, &entry.uses).await,
         };
         match component {
             Ok(component) => {
@@ -61,9 +62,12 @@ pub(super) async fn load(path: &Path) -> Result<Loaded> {
 }
 
 /// The component that an executor's `uses` names.
-pub(super) async fn one(runtime: &Runtime, uses: &Uses) -> Result<Component> {
+pub(super) async fn component(runtime: &Runtime, uses: &Uses) -> Result<Component> {
     let path = match uses {
-        Uses::Wasm(path) => path.clone(),
+        Uses::Wasm(path) => {
+            Use::Uses.accept(path)?;
+            path.clone()
+        }
         Uses::Folder(folder) => {
             let folder = folder.clone();
             tokio::task::block_in_place(|| build(&folder))?

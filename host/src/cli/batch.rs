@@ -1,0 +1,418 @@
+//! `wasm-flow run --on`: documents through a flow, and what comes out printed.
+
+use std::cell::Cell;
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use futures::StreamExt as _;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::{JoinError, JoinHandle};
+
+use super::console::Console;
+use super::input::{Input, InputError, Portion};
+use super::progress::Progress;
+use super::terminal::{self, OutputError, Page};
+use super::{Error, Format, Result, print};
+use crate::flow::{DRY_RUN, Flow, Parameters, Request, Response};
+
+/// A batch that is to run.
+pub(super) struct Batch<'a> {
+    pub(super) flow: &'a Flow,
+    pub(super) endpoint: &'a str,
+    pub(super) target: Option<&'a str>,
+    pub(super) parameters: Parameters,
+    /// Requests in flight at most.
+    pub(super) prefetch: NonZeroUsize,
+    pub(super) print: print::Print,
+    pub(super) format: Format,
+}
+
+/// What came of a batch.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    answered: usize,
+    failed: usize,
+    documents: Documents,
+    end: End,
+}
+
+/// How a batch ended.
+#[derive(Debug)]
+enum End {
+    /// All of the input is answered.
+    Complete,
+    /// A signal came before that.
+    Interrupted,
+    /// The rest of the input cannot be read.
+    Input(InputError),
+    /// Standard output takes nothing more.
+    Output(OutputError),
+}
+
+/// What became of a batch's documents.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Documents {
+    sent: usize,
+    done: usize,
+    failed: usize,
+    /// The input may have more of them.
+    more: bool,
+}
+
+impl Outcome {
+    /// What the command comes to. An interruption is reported now: executors may
+    /// take their time to stop, and a second signal does not wait for them.
+    pub(super) fn result(self, console: &Console) -> Result<()> {
+        match self.end {
+            End::Interrupted => {
+                console.note(&format!("error: interrupted: {}", self.documents));
+                Err(Error::Interrupted)
+            }
+            End::Input(error) => {
+                if self.documents.sent > 0 {
+                    console.note(&format!("before the error: {}", self.documents));
+                }
+                Err(error.into())
+            }
+            End::Output(error) => Err(error.into()),
+            End::Complete if self.failed > 0 => Err(Error::Requests {
+                failed: self.failed,
+                total: self.answered,
+            }),
+            End::Complete => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Documents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Documents {
+            sent,
+            done,
+            failed,
+            more,
+        } = self;
+        if sent == 0 && !more {
+            return f.write_str("the request was in flight and is given up");
+        }
+        let plural = if done == 1 { "" } else { "s" };
+        write!(f, "{done} document{plural} done")?;
+        for (count, what) in [
+            (failed, "failed"),
+            (sent.saturating_sub(done + failed), "in flight and given up"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        match more {
+            true => f.write_str(", the rest not sent"),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A call on a task of its own, so that requests use all cores. The call ends
+/// when this is dropped: nobody is left to take its answer.
+struct Task(JoinHandle<Response>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A request that came back.
+struct Answer {
+    documents: usize,
+    /// The input's position behind the request.
+    position: u64,
+    response: Result<Response, JoinError>,
+    /// Makes room for further input, once the answer is printed.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Batch<'_> {
+    /// Sends requests through the flow, several at a time, and prints what comes
+    /// out in the order of what went in. What is printed before an interruption
+    /// or an error comes from the first of the documents, without a gap.
+    pub(super) async fn run(&self, input: Input, interrupted: impl Future<Output = ()>) -> Outcome {
+        let mut outcome = Outcome {
+            answered: 0,
+            failed: 0,
+            documents: Documents::default(),
+            end: End::Complete,
+        };
+        let progress = Progress::new(input.extent());
+        let (sent, more) = (Cell::new(0), Cell::new(true));
+        let portions = futures::stream::unfold(input, |mut input| {
+            let more = &more;
+            async move {
+                let next = input.next().await;
+                more.set(!input.is_at_end());
+                Some((next?, input))
+            }
+        });
+        let answers = portions
+            .map(|portion| {
+                let sending = portion.map(|portion| {
+                    sent.set(sent.get() + portion.docs.len());
+                    self.send(portion)
+                });
+                async move {
+                    match sending {
+                        Ok(answer) => Ok(answer.await),
+                        Err(error) => Err(error),
+                    }
+                }
+            })
+            .buffered(self.prefetch.get());
+        // Whether an executor did anything at all.
+        let mut handled = false;
+        let end = {
+            let printing = async {
+                tokio::pin!(answers);
+                while let Some(answer) = answers.next().await {
+                    let answer = match answer {
+                        Ok(answer) => answer,
+                        Err(error) => return End::Input(error),
+                    };
+                    outcome.answered += 1;
+                    progress.step(answer.position);
+                    let mut page = Page::default();
+                    let done = match &answer.response {
+                        Ok(response) => {
+                            handled |= response.hops.iter().any(|hop| hop.end.is_some());
+                            self.print(response, &mut page)
+                        }
+                        Err(error) => {
+                            page.error(&format!("a request was given up: {error}"));
+                            false
+                        }
+                    };
+                    if let Err(error) = progress.print(page).await {
+                        return End::Output(error);
+                    }
+                    if done {
+                        outcome.documents.done += answer.documents;
+                    } else {
+                        outcome.failed += 1;
+                        outcome.documents.failed += answer.documents;
+                    }
+                }
+                End::Complete
+            };
+            tokio::select! {
+                // First, as a fast flow always has an answer ready.
+                biased;
+                () = interrupted => End::Interrupted,
+                end = printing => end,
+            }
+        };
+        outcome.end = end;
+        outcome.documents.sent = sent.get();
+        outcome.documents.more = more.get();
+        match outcome.end {
+            End::Complete => progress.done(),
+            _ => progress.gone(),
+        }
+        if !handled && outcome.answered > outcome.failed {
+            terminal::note(&format!("warning: {}", self.passed_by()));
+        }
+        outcome
+    }
+
+    /// Begins a call.
+    fn send(&self, portion: Portion) -> impl Future<Output = Answer> + use<> {
+        let Portion {
+            docs,
+            position,
+            permit,
+        } = portion;
+        let documents = docs.len();
+        let request = Request {
+            target: self.target.unwrap_or_default().to_owned(),
+            parameters: self.parameters.clone(),
+            ..Request::new(self.endpoint, docs)
+        };
+        let flow = self.flow.clone();
+        let mut call = Task(tokio::spawn(async move { flow.call(request).await }));
+        async move {
+            Answer {
+                documents,
+                position,
+                response: (&mut call.0).await,
+                _permit: permit,
+            }
+        }
+    }
+
+    /// Prints an answer, and says whether it is one of success.
+    fn print(&self, response: &Response, page: &mut Page) -> bool {
+        if let Some(failure) = &response.failure {
+            print::failure(&failure.description, &failure.stacks, page);
+            return false;
+        }
+        self.print.documents(&response.docs, self.format, page);
+        print::results(&response.results, page);
+        true
+    }
+
+    /// What there is to say if every executor was passed by: nearly always the
+    /// endpoint or the target is misspelt.
+    fn passed_by(&self) -> String {
+        let bound = self.flow.endpoints();
+        let bound: Vec<_> = bound
+            .iter()
+            .filter(|bound| *bound != DRY_RUN)
+            .map(|bound| format!("`{bound}`"))
+            .collect();
+        let who = match self.target {
+            Some(target) => format!("no executor that `{target}` stands for"),
+            None => "no executor".to_owned(),
+        };
+        let instead = match bound.is_empty() {
+            true => "the flow's executors bind no endpoint at all".to_owned(),
+            false => format!("bound are {}", bound.join(", ")),
+        };
+        format!(
+            "{who} binds `{}`, so the documents passed through as they were; {instead}",
+            self.endpoint
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::input;
+    use crate::document::DocumentArray;
+    use crate::executor::Call;
+    use crate::flow::testing::{Functions, failure, flow, reply};
+    use clap::Parser;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+    use tokio::sync::Notify;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[arg(long)]
+        on: String,
+        #[command(flatten)]
+        input: input::Args,
+    }
+
+    /// Two documents a request.
+    async fn run(functions: Functions, requests: usize, signal: &Notify) -> Outcome {
+        let flow = flow([("a", &[], functions)]);
+        let mut arguments = vec!["run".to_owned(), "--on=/x".to_owned()];
+        arguments.push("--request-size=2".to_owned());
+        for number in 0..requests {
+            arguments.extend([format!("--text={number}"), "--text=x".to_owned()]);
+        }
+        let cli = Cli::try_parse_from(arguments).unwrap();
+        let batch = Batch {
+            flow: &flow,
+            endpoint: &cli.on,
+            target: None,
+            parameters: Parameters::default(),
+            prefetch: NonZeroUsize::new(3).unwrap(),
+            print: print::Print::default(),
+            format: Format::Text,
+        };
+        batch
+            .run(cli.input.open().unwrap(), signal.notified())
+            .await
+    }
+
+    fn number(docs: &DocumentArray) -> usize {
+        docs.texts().next().unwrap().parse().unwrap()
+    }
+
+    /// Counts itself when it is dropped.
+    struct Ended(Arc<AtomicUsize>);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_interrupted_batch_gives_up_what_is_in_flight_and_says_so() {
+        let signal = Arc::new(Notify::new());
+        let ended = Arc::new(AtomicUsize::new(0));
+        let (interrupt, counter) = (Arc::clone(&signal), Arc::clone(&ended));
+        // The first two are answered, one with an error; then three are in
+        // flight and stay there.
+        let functions = Functions::default().on("/x", move |call: Call| {
+            let (interrupt, ended) = (Arc::clone(&interrupt), Ended(Arc::clone(&counter)));
+            async move {
+                match number(&call.docs) {
+                    0 => return reply(DocumentArray::new()),
+                    1 => return Err(failure("Error")),
+                    4 => interrupt.notify_one(),
+                    _ => {}
+                }
+                std::future::pending::<()>().await;
+                drop(ended);
+                reply(DocumentArray::new())
+            }
+        });
+        let outcome = run(functions, 10, &signal).await;
+        assert!(matches!(outcome.end, End::Interrupted));
+        assert_eq!((outcome.answered, outcome.failed), (2, 1));
+        assert_eq!(
+            outcome.documents.to_string(),
+            "2 documents done, 2 failed, 6 in flight and given up, the rest not sent"
+        );
+        // Their tasks are ended, and not left to themselves.
+        let all_ended = async {
+            while ended.load(Ordering::SeqCst) < 5 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = Duration::from_secs(10);
+        assert!(tokio::time::timeout(patience, all_ended).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn without_a_signal_all_is_answered() {
+        let signal = Notify::new();
+        let outcome = run(
+            Functions::default().on("/x", |_| async { reply(DocumentArray::new()) }),
+            7,
+            &signal,
+        )
+        .await;
+        assert!(matches!(outcome.end, End::Complete));
+        assert_eq!((outcome.answered, outcome.failed), (7, 0));
+    }
+
+    #[test]
+    fn what_became_of_documents() {
+        let documents = |sent, done, failed, more| Documents {
+            sent,
+            done,
+            failed,
+            more,
+        };
+        for (documents, text) in [
+            (
+                documents(0, 0, 0, false),
+                "the request was in flight and is given up",
+            ),
+            (
+                documents(1, 0, 0, false),
+                "0 documents done, 1 in flight and given up",
+            ),
+            (
+                documents(1, 1, 0, true),
+                "1 document done, the rest not sent",
+            ),
+        ] {
+            assert_eq!(documents.to_string(), text);
+        }
+    }
+}

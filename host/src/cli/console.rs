@@ -1,0 +1,207 @@
+//! Where a running flow's lines go: what its executors print, and what the
+//! program says while it serves. Nothing here waits for a reader.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Format;
+use super::terminal::{OutputError, json_text, lines};
+use super::writer::{Dropped, Notices, Writer};
+use crate::executor::{Output, OutputSink, Stream, printable};
+
+/// How long a process that ends waits for its last lines to be taken.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The source of the program's own lines. No executor has this name.
+const PROGRAM: &str = "";
+
+/// Both streams of a flow that runs. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Console {
+    format: Format,
+    stderr: Writer,
+    /// Executors' lines and events on standard output. None: that is for results
+    /// only, and executors' lines go to standard error.
+    stdout: Option<Writer>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Console {
+    /// For a flow that is served: what executors print goes to the stream that
+    /// they print it to, or as events to standard output with `--format json`.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(super) fn of_server(format: Format) -> io::Result<Console> {
+        let mut console = Console::of_batch(format)?;
+        let notices = StdoutNotices {
+            format,
+            stderr: console.stderr.clone(),
+            ready: Arc::clone(&console.ready),
+        };
+        console.stdout = Some(Writer::start("stdout", io::stdout(), notices)?);
+        Ok(console)
+    }
+
+    /// For a flow whose results go to standard output: all else goes to standard
+    /// error.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(super) fn of_batch(format: Format) -> io::Result<Console> {
+        Ok(Console {
+            format,
+            stderr: Writer::start("stderr", io::stderr(), StderrNotices { format })?,
+            stdout: None,
+            ready: Arc::default(),
+        })
+    }
+
+    /// Takes what executors print.
+    pub(super) fn sink(&self) -> OutputSink {
+        Arc::new(self.clone())
+    }
+
+    /// Says that a server is ready. Executors' later lines come after this.
+    ///
+    /// # Errors
+    /// If standard output cannot be written: whoever waits for this would wait
+    /// for ever. A reader that is gone, or does not read, is no error.
+    pub(super) fn ready(&self, text: String) -> Result<(), OutputError> {
+        let Some(stdout) = &self.stdout else {
+            return Ok(());
+        };
+        stdout.line(PROGRAM, text);
+        stdout.flush(GRACE)?;
+        self.ready.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Text on standard error, with a line end.
+    pub(super) fn note(&self, text: &str) {
+        self.stderr.line(PROGRAM, lines(text));
+    }
+
+    /// Gives the last lines a moment to leave.
+    pub(super) fn finish(&self) {
+        if let Some(stdout) = &self.stdout {
+            stdout.finish(GRACE);
+        }
+        self.stderr.finish(GRACE);
+    }
+}
+
+impl Output for Console {
+    fn line(&self, executor: &str, stream: Stream, text: &str) {
+        let line = match self.format {
+            Format::Json => json_text(&json!({
+                "event": "output",
+                "executor": executor,
+                "stream": match stream {
+                    Stream::Stdout => "stdout",
+                    Stream::Stderr => "stderr",
+                },
+                "line": text,
+            })),
+            Format::Text => format!("{} | {}", printable(executor), printable(text)),
+        };
+        let writer = match (&self.stdout, self.format, stream) {
+            (Some(stdout), Format::Json, _) => stdout,
+            (Some(stdout), Format::Text, Stream::Stdout) => stdout,
+            _ => &self.stderr,
+        };
+        writer.line(executor, line);
+    }
+}
+
+fn dropped_line(format: Format, dropped: &Dropped) -> String {
+    let Dropped {
+        source,
+        lines,
+        reason,
+    } = dropped;
+    let reason = reason.text();
+    let plural = if *lines == 1 { "" } else { "s" };
+    let text = format!("... {lines} line{plural} dropped: {reason}");
+    match (format, &**source) {
+        (Format::Json, PROGRAM) => json_text(&json!({
+            "event": "dropped", "lines": lines, "reason": reason,
+        })),
+        (Format::Json, executor) => json_text(&json!({
+            "event": "dropped", "executor": executor, "lines": lines, "reason": reason,
+        })),
+        (Format::Text, PROGRAM) => text,
+        (Format::Text, executor) => format!("{} | {text}", printable(executor)),
+    }
+}
+
+struct StdoutNotices {
+    format: Format,
+    stderr: Writer,
+    /// Before a server is ready, a failure is the command's own error.
+    ready: Arc<AtomicBool>,
+}
+
+impl Notices for StdoutNotices {
+    fn dropped(&self, dropped: &Dropped) -> String {
+        dropped_line(self.format, dropped)
+    }
+
+    fn failed(&self, error: &io::Error) {
+        let text = match error.kind() {
+            io::ErrorKind::BrokenPipe => {
+                "the reader of standard output is gone; the flow is served on without it".to_owned()
+            }
+            _ if !self.ready.load(Ordering::Relaxed) => return,
+            _ => format!(
+                "cannot write to standard output: {error}; lines are lost until that is possible \
+                 again"
+            ),
+        };
+        self.stderr.line(PROGRAM, format!("warning: {text}"));
+    }
+}
+
+/// There is no place to say that standard error cannot be written.
+struct StderrNotices {
+    format: Format,
+}
+
+impl Notices for StderrNotices {
+    fn dropped(&self, dropped: &Dropped) -> String {
+        dropped_line(self.format, dropped)
+    }
+
+    fn failed(&self, _: &io::Error) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::writer::Reason;
+
+    #[test]
+    fn dropped_lines_are_told_as_lines_of_their_executor() {
+        let dropped = |source: &str, lines| Dropped {
+            source: source.into(),
+            lines,
+            reason: Reason::SlowReader,
+        };
+        assert_eq!(
+            dropped_line(Format::Text, &dropped("a", 1)),
+            "a | ... 1 line dropped: the reader of this output is too slow"
+        );
+        assert_eq!(
+            dropped_line(Format::Json, &dropped("a", 20)),
+            r#"{"event":"dropped","executor":"a","lines":20,"reason":"the reader of this output is too slow"}"#
+        );
+        assert_eq!(
+            dropped_line(Format::Text, &dropped(PROGRAM, 2)),
+            "... 2 lines dropped: the reader of this output is too slow"
+        );
+    }
+}
