@@ -4,11 +4,14 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | [`contract`] | what the others agree on: calls, replies, failures, stages |
 //! | [`document`] | documents: the model and its wire format |
 //! | [`executor`] | components in their sandbox |
-//! | [`flow`] | `flow.toml`, the graph, a request's way through it |
+//! | [`flow`] | a request's way through a graph of executors |
 //! | [`gateway`] | gRPC, and a client for it |
-//! | [`cli`] | the command line |
+//! | [`manifest`] | `flow.toml` |
+//! | [`resolve`] | from `flow.toml` to a running flow |
+//! | `cli` | the command line, with the feature `cli` |
 //!
 //! A component can be used without a flow:
 //!
@@ -24,10 +27,15 @@
 //! # }
 //! ```
 
+#[cfg(feature = "cli")]
 pub mod cli;
-pub mod executor;
 mod file_kind;
-pub mod flow;
-pub mod gateway;
+mod operand;
+pub mod resolve;
 
+pub use wasm_flow_contract as contract;
 pub use wasm_flow_document as document;
+pub use wasm_flow_flow as flow;
+pub use wasm_flow_gateway as gateway;
+pub use wasm_flow_manifest as manifest;
+pub use wasm_flow_wasm as executor;

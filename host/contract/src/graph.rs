@@ -285,6 +285,28 @@ impl<N> Graph<N> {
         }
     }
 
+    /// The same graph with another value at each node, or none if one node has
+    /// none.
+    pub fn try_map<M>(
+        self,
+        mut value: impl FnMut(NodeId, &Arc<str>, N) -> Option<M>,
+    ) -> Option<Graph<M>> {
+        let nodes = self.nodes.0.into_iter().enumerate();
+        let nodes = nodes.map(|(index, node)| {
+            Some(Node {
+                value: value(NodeId(index), &node.name, node.value)?,
+                name: node.name,
+                needs: node.needs,
+                successors: node.successors,
+            })
+        });
+        Some(Graph {
+            nodes: NodeMap(nodes.collect::<Option<_>>()?),
+            order: self.order,
+            walk: self.walk,
+        })
+    }
+
     /// The same graph with references to its values, for [`map`](Self::map).
     pub fn as_ref(&self) -> Graph<&N> {
         let nodes = self.nodes.0.iter().map(|node| Node {

@@ -13,7 +13,9 @@ use super::input::{Input, InputError, Portion};
 use super::progress::Progress;
 use super::terminal::{self, OutputError, Page};
 use super::{Error, Format, Result, print};
-use crate::flow::{DRY_RUN, Flow, Parameters, Request, Response};
+use wasm_flow_contract::request::DRY_RUN;
+use wasm_flow_contract::{Parameters, Request, Response};
+use wasm_flow_flow::Flow;
 
 /// A batch that is to run.
 pub(super) struct Batch<'a> {
@@ -286,9 +288,9 @@ impl Batch<'_> {
 mod tests {
     use super::*;
     use crate::cli::input;
-    use crate::document::DocumentArray;
-    use crate::executor::Call;
-    use crate::flow::testing::{Functions, failure, flow, reply};
+    use wasm_flow_document::DocumentArray;
+    use wasm_flow_contract::Call;
+    use wasm_flow_flow::testing::{Functions, failure, flow, reply};
     use clap::Parser;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};

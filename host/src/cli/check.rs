@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::operand::Use;
-use super::{Error, Format, Result, launch, print, terminal};
-use crate::flow::{ConfigError, Report};
+use wasm_flow_manifest::{ManifestError, Report};
+
+use super::{Error, Format, Result, load, print, terminal};
+use crate::operand::Use;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -17,12 +18,12 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
     Use::Check.accept(&args.flow)?;
-    let loaded = match launch::load(&args.flow).await {
+    let loaded = match load(&args.flow).await {
         Ok(loaded) => loaded,
         Err(error) if format == Format::Json => return Err(as_json(error)),
         Err(error) => return Err(error),
     };
-    let executors = print::Executors::of_config(&loaded.config, &loaded.components);
+    let executors = print::Executors::new(loaded.executors(), |executor| executor.info.clone());
     match format {
         Format::Text => {
             terminal::line(&executors.table())?;
@@ -30,7 +31,7 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
         }
         Format::Json => terminal::json(&json!({
             "ok": true,
-            "flow": loaded.config.name,
+            "flow": loaded.manifest().name,
             "executors": executors.json(),
         }))?,
     }
@@ -40,7 +41,7 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
 /// Prints problems of the file as JSON. Any other error is left as it is.
 fn as_json(error: Error) -> Error {
     let report = match &error {
-        Error::Problems(report) | Error::Config(ConfigError::Invalid(report)) => report,
+        Error::Problems(report) | Error::Manifest(ManifestError::Invalid(report)) => report,
         _ => return error,
     };
     match terminal::json(&json!({ "ok": false, "problems": problems(report) })) {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Format;
 use super::terminal::{OutputError, json_text, lines};
 use super::writer::{Dropped, Notices, Writer};
-use crate::executor::{Output, OutputSink, Stream, printable};
+use wasm_flow_wasm::{Output, OutputSink, Stream, printable};
 
 /// How long a process that ends waits for its last lines to be taken.
 const GRACE: Duration = Duration::from_secs(1);

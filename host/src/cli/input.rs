@@ -14,8 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::progress::Extent;
 use super::reader;
-use crate::document::{Document, DocumentArray, Struct};
-use crate::executor::Size;
+use wasm_flow_document::{Document, DocumentArray, Struct};
+use wasm_flow_contract::units::Size;
 use crate::file_kind::FileKind;
 
 /// Where documents come from, as `run --on` and `post` take it. Nothing of it is

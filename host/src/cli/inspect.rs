@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::operand::Use;
-use super::{Format, Result, build, print, schema, terminal};
-use crate::executor::{Component, Concurrency, Runtime, RuntimeConfig, Size};
+use wasm_flow_contract::units::Size;
+use wasm_flow_wasm::{Component, Concurrency};
+
+use super::{Format, Result, print, resolver, schema, terminal};
+use crate::operand::Use;
+use crate::resolve::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,13 +19,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
-    Use::Inspect.accept(&args.component)?;
-    let runtime = Runtime::new(RuntimeConfig::default())?;
-    let path = match args.component.is_dir() {
-        true => tokio::task::block_in_place(|| build::build(&args.component))?,
-        false => args.component.clone(),
-    };
-    let component = runtime.load(&path).await?;
+    let source = Source::at(&args.component, Use::Inspect)?;
+    let component = resolver()?.component(&source).await?;
     match format {
         Format::Text => terminal::line(text(&component).trim_end())?,
         Format::Json => terminal::json(&json!({

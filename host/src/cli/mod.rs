@@ -13,9 +13,7 @@ mod check;
 mod console;
 mod input;
 mod inspect;
-mod launch;
 mod new;
-mod operand;
 mod post;
 mod print;
 mod progress;
@@ -28,14 +26,20 @@ mod terminal;
 mod writer;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::executor::{LoadError, RuntimeError, StartError};
-use crate::flow::{ConfigError, GraphError, Report, StageCount};
-use crate::gateway::{BindError, ServeError, client::ClientError};
+use wasm_flow_gateway::client::ClientError;
+use wasm_flow_gateway::{BindError, ServeError};
+use wasm_flow_manifest::{Manifest, ManifestError, Report};
+use wasm_flow_wasm::{Runtime, RuntimeConfig, RuntimeError, StartError};
+
+use crate::WrongFile;
+use crate::resolve::build::BuildError;
+use crate::resolve::{Loaded, Resolver, SourceError};
 
 /// Runs WebAssembly executors over documents, alone or chained into a flow, and
 /// serves them to Jina's clients.
@@ -84,17 +88,17 @@ enum Format {
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
-    Build(#[from] build::BuildError),
+    Build(#[from] BuildError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Manifest(#[from] ManifestError),
     #[error(transparent)]
     Problems(#[from] Box<Report>),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Source(#[from] SourceError),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
@@ -102,15 +106,11 @@ enum Error {
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error(transparent)]
-    Graph(#[from] GraphError),
-    #[error(transparent)]
-    Stages(#[from] StageCount),
-    #[error(transparent)]
     Input(#[from] input::InputError),
     #[error(transparent)]
     New(#[from] new::NewError),
     #[error(transparent)]
-    File(#[from] operand::WrongFile),
+    File(#[from] WrongFile),
     #[error(transparent)]
     Output(#[from] terminal::OutputError),
     /// Requests failed, and each failure was reported when it happened.
@@ -215,13 +215,25 @@ fn dispatch(cli: Cli) -> Result<()> {
     result
 }
 
+/// What finds the components that commands are about.
+fn resolver() -> Result<Resolver> {
+    let runtime = Runtime::new(RuntimeConfig::default())?;
+    Ok(Resolver::new(runtime, progress::note))
+}
+
+/// The flow of a file, with its components.
+async fn load(path: &Path) -> Result<Loaded> {
+    let manifest = Manifest::load(path)?;
+    Ok(resolver()?.load(manifest).await?)
+}
+
 /// Prints an error to standard error, with the places in the file that it is
 /// about.
 fn report(error: &Error) {
     match error {
         Error::Reported | Error::Interrupted => {}
         Error::Output(error) if error.is_reader_gone() => {}
-        Error::Problems(report) | Error::Config(ConfigError::Invalid(report)) => {
+        Error::Problems(report) | Error::Manifest(ManifestError::Invalid(report)) => {
             terminal::report(report);
         }
         error => terminal::error(&error.to_string()),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Format, Result, terminal};
 use crate::file_kind::FileKind;
-use crate::flow::ExecutorEntry;
+use wasm_flow_manifest::ExecutorEntry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::Format;
 use super::terminal::Page;
-use crate::document::{Content, Document, DocumentArray};
-use crate::executor::{Bindings, Component, Executor, printable};
-use crate::flow::{FlowConfig, GATEWAY, RESULTS};
+use wasm_flow_contract::parameters::RESULTS;
+use wasm_flow_contract::{Graph, StageInfo};
+use wasm_flow_document::{Content, Document, DocumentArray};
+use wasm_flow_wasm::printable;
 
 /// How documents are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -156,50 +157,28 @@ struct Row {
     replicas: u32,
 }
 
-fn endpoints(bindings: &Bindings) -> Vec<(String, String)> {
-    bindings
-        .iter()
-        .map(|(endpoint, method)| (endpoint.to_owned(), method.to_owned()))
-        .collect()
-}
-
 impl Executors {
-    pub(super) fn of_config(config: &FlowConfig, components: &[Component]) -> Self {
-        let nodes = config.graph.nodes();
-        let rows = config.executors.iter().zip(components).zip(nodes);
-        Executors(
-            rows.map(|((entry, component), node)| {
-                let bindings = Bindings::new(component.description(), &entry.config.uses_requests)
-                    .unwrap_or_default();
-                let mut needs: Vec<_> = node
-                    .predecessors
-                    .iter()
-                    .filter_map(|index| nodes.get(*index))
-                    .map(|node| node.name.to_string())
-                    .collect();
-                if node.from_gateway {
-                    needs.insert(0, GATEWAY.to_owned());
-                }
-                Row {
-                    name: entry.config.name.clone(),
-                    class: component.description().name.clone(),
-                    endpoints: endpoints(&bindings),
-                    needs,
-                    replicas: entry.config.replicas.get(),
-                }
-            })
-            .collect(),
-        )
-    }
-
-    pub(super) fn of_executor(executor: &Executor) -> Self {
-        Executors(vec![Row {
-            name: executor.name().to_owned(),
-            class: executor.description().name.clone(),
-            endpoints: endpoints(executor.bindings()),
-            needs: vec![GATEWAY.to_owned()],
-            replicas: executor.config().replicas.get(),
-        }])
+    /// The executors of a flow, in the order of its file. `info` tells what
+    /// stands at a node.
+    pub(super) fn new<N>(graph: &Graph<N>, info: impl Fn(&N) -> StageInfo) -> Self {
+        let rows = graph.iter().map(|(_, node)| {
+            let StageInfo {
+                class,
+                endpoints,
+                replicas,
+            } = info(&node.value);
+            let needs = node.needs.iter();
+            Row {
+                name: node.name.to_string(),
+                class,
+                endpoints,
+                needs: needs
+                    .map(|edge| graph.upstream_name(edge.from).to_owned())
+                    .collect(),
+                replicas,
+            }
+        });
+        Executors(rows.collect())
     }
 
     pub(super) fn table(&self) -> String {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::terminal::{self, OutputError, Page};
+use crate::resolve::build::Event;
 
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -87,4 +88,9 @@ impl Progress {
             self.begun.elapsed().as_secs_f64()
         ));
     }
+}
+
+/// Says what a build waits for.
+pub(super) fn note(event: Event<'_>) {
+    terminal::note(&event.to_string());
 }

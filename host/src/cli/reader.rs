@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::input::{Costed, InputError, InputFormat, MAX_DOCUMENT, Piece, too_long};
 use super::terminal;
-use crate::document::Document;
+use wasm_flow_document::Document;
 use crate::file_kind::FileKind;
 
 /// Read at once. What came in one read is handed on before the next one, which

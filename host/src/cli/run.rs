@@ -1,16 +1,20 @@
 //! `wasm-flow run`: a flow behind its gateway, or over a file.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::json;
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_flow::Flow;
+use wasm_flow_gateway::Gateway;
+use wasm_flow_manifest::{LateProblem, Place};
 
 use super::batch::Batch;
 use super::console::Console;
-use super::operand::Use;
 use super::terminal::{json_text, lines};
-use super::{Error, Format, Result, input, launch, print, shutdown};
-use crate::flow::{Flow, GatewayConfig, LateProblem, Place, Started};
-use crate::gateway::Gateway;
+use super::{Error, Format, Result, input, load, print, shutdown};
+use crate::operand::Use;
+use crate::resolve::Loaded;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,18 +50,18 @@ async fn batch(endpoint: &str, args: &Args, format: Format) -> Result<()> {
     let mut input = args.input.open()?;
     // Before anything is built or started.
     input.check_beginning().await?;
-    let loaded = launch::load(&args.flow).await?;
+    let loaded = load(&args.flow).await?;
     let console = Console::of_batch(format).map_err(Error::Threads)?;
     let started = loaded.start(console.sink()).await;
     let result = match started {
-        Ok(Started { flow, .. }) => {
+        Ok(flow) => {
             let mut signals = shutdown::listen(shutdown::INTERRUPTED);
             let batch = Batch {
                 flow: &flow,
                 endpoint,
                 target: args.input.target(),
                 parameters: args.input.parameters().into(),
-                prefetch: loaded.config.gateway.prefetch,
+                prefetch: loaded.manifest().gateway.prefetch,
                 print: args.print,
                 format,
             };
@@ -66,7 +70,7 @@ async fn batch(endpoint: &str, args: &Args, format: Format) -> Result<()> {
             stop(&flow, signals, &console).await;
             result
         }
-        Err(error) => Err(error),
+        Err(report) => Err(report.into()),
     };
     console.finish();
     result
@@ -86,8 +90,8 @@ async fn stop(flow: &Flow, mut signals: shutdown::Signals, console: &Console) {
 }
 
 async fn serve(args: &Args, format: Format) -> Result<()> {
-    let mut loaded = launch::load(&args.flow).await?;
-    let gateway = &mut loaded.config.gateway;
+    let loaded = load(&args.flow).await?;
+    let mut gateway = loaded.manifest().gateway.clone();
     if let Some(host) = &args.host {
         gateway.host.clone_from(host);
     }
@@ -95,19 +99,20 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
         gateway.port = port;
     }
     let console = Console::of_server(format).map_err(Error::Threads)?;
-    let result = serve_loaded(args, &loaded, &console, format).await;
+    let result = serve_loaded(args, &loaded, &gateway, &console, format).await;
     console.finish();
     result
 }
 
 async fn serve_loaded(
     args: &Args,
-    loaded: &launch::Loaded,
+    loaded: &Loaded,
+    gateway: &GatewayConfig,
     console: &Console,
     format: Format,
 ) -> Result<()> {
-    let Started { flow, .. } = loaded.start(console.sink()).await?;
-    let gateway = match Gateway::bind(&loaded.config.gateway, flow.clone()).await {
+    let flow = loaded.start(console.sink()).await?;
+    let gateway = match Gateway::bind(gateway, Arc::new(flow.clone())).await {
         Ok(gateway) => gateway,
         Err(error) => {
             flow.stop().await;
@@ -121,26 +126,25 @@ async fn serve_loaded(
             let problem = LateProblem {
                 place,
                 title: error.to_string(),
+                label: None,
                 help: None,
             };
-            return Err(Error::Problems(Box::new(loaded.config.report([problem]))));
+            return Err(Box::new(loaded.manifest().report([problem])).into());
         }
     };
-    let executors = print::Executors::of_config(&loaded.config, &loaded.components);
-    serve_until_signal(gateway, &flow, &executors, console, format).await
+    serve_until_signal(gateway, &flow, console, format).await
 }
 
 /// Says what is served, serves it until a signal comes, and stops the executors.
 pub(super) async fn serve_until_signal(
     gateway: Gateway,
     flow: &Flow,
-    executors: &print::Executors,
     console: &Console,
     format: Format,
 ) -> Result<()> {
     // Before a supervisor learns that it may send one.
     let signals = shutdown::listen(1);
-    let ready = console.ready(announcement(&gateway, flow.name(), executors, format));
+    let ready = console.ready(announcement(&gateway, flow, format));
     let served = match ready {
         Ok(()) => gateway
             .serve(signals.requested(console.clone()))
@@ -155,11 +159,11 @@ pub(super) async fn serve_until_signal(
 /// What is served, and where.
 fn announcement(
     gateway: &Gateway,
-    name: &str,
-    executors: &print::Executors,
+    flow: &Flow,
     format: Format,
 ) -> String {
-    let address = gateway.local_addr();
+    let (name, address) = (flow.name(), gateway.local_addr());
+    let executors = print::Executors::new(flow.graph(), |stage| stage.info());
     match format {
         Format::Json => json_text(&json!({
             "event": "ready",

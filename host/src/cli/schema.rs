@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use crate::executor::printable;
+use wasm_flow_wasm::printable;
 
 /// Objects within objects are opened so deep. A schema comes from a component,
 /// and may refer to itself.

@@ -8,13 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use wasm_flow_contract::config::{ExecutorConfig, Limits};
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_contract::units::parse_duration;
+use wasm_flow_flow::Flow;
+use wasm_flow_gateway::Gateway;
+use wasm_flow_manifest::ExecutorEntry;
+use wasm_flow_wasm::{Component, Executor, Runtime};
 
 use super::console::Console;
-use super::operand::Use;
-use super::{Error, Format, Result, launch, print, run};
-use crate::executor::{Component, Executor, ExecutorConfig, Limits, Runtime, RuntimeConfig};
-use crate::flow::{ExecutorEntry, Flow, GatewayConfig, Graph, Stage, Uses, parse_duration};
-use crate::gateway::Gateway;
+use super::{Error, Format, Result, resolver, run};
+use crate::operand::Use;
+use crate::resolve::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -78,13 +83,9 @@ fn bindings(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>> {
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     // Before anything is built.
     let uses_requests = bindings(args.uses_request)?;
-    Use::Serve.accept(&args.component)?;
-    let runtime = Runtime::new(RuntimeConfig::default())?;
-    let uses = match args.component.is_dir() {
-        true => Uses::Folder(args.component.clone()),
-        false => Uses::Wasm(args.component.clone()),
-    };
-    let component = launch::component(&runtime, &uses).await?;
+    let source = Source::at(&args.component, Use::Serve)?;
+    let resolver = resolver()?;
+    let component = resolver.component(&source).await?;
     let defaults = ExecutorConfig::new(args.name.clone());
     let config = ExecutorConfig {
         uses_with: args.uses_with.unwrap_or_default(),
@@ -104,7 +105,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         ..GatewayConfig::default()
     };
     let console = Console::of_server(format).map_err(Error::Threads)?;
-    let result = serve(&runtime, &component, config, gateway, &console, format).await;
+    let result = serve(resolver.runtime(), &component, config, gateway, &console, format).await;
     console.finish();
     result
 }
@@ -119,16 +120,13 @@ async fn serve(
 ) -> Result<()> {
     let name = config.name.clone();
     let executor = Executor::start(runtime, component, config, console.sink()).await?;
-    let graph = Graph::new([(name.clone(), vec![None])])?;
-    let stage: Arc<dyn Stage> = Arc::new(executor.clone());
-    let flow = Flow::new(name, graph, vec![stage])?;
-    let gateway = match Gateway::bind(&gateway, flow.clone()).await {
+    let flow = Flow::single(name, Arc::new(executor));
+    let gateway = match Gateway::bind(&gateway, Arc::new(flow.clone())).await {
         Ok(gateway) => gateway,
         Err(error) => {
             flow.stop().await;
             return Err(error.into());
         }
     };
-    let executors = print::Executors::of_executor(&executor);
-    run::serve_until_signal(gateway, &flow, &executors, console, format).await
+    run::serve_until_signal(gateway, &flow, console, format).await
 }

@@ -9,8 +9,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::Value;
 
-use crate::executor::printable;
-use crate::flow::Report;
+use wasm_flow_wasm::printable;
+use wasm_flow_manifest::Report;
 
 /// Standard output does not take what a command has to say.
 #[derive(Debug, thiserror::Error)]

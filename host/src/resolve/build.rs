@@ -1,49 +1,77 @@
-//! `wasm-flow build`: from an executor's crate to a component.
+//! From an executor's crate to a component.
 
+use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
-
-use super::{Format, Result, terminal};
-use crate::executor::Size;
+use serde_json::Value;
 
 /// The target that gives components.
-pub(super) const TARGET: &str = "wasm32-wasip2";
+pub const TARGET: &str = "wasm32-wasip2";
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// The folder with the executor's Cargo.toml.
-    #[arg(default_value = ".")]
-    folder: PathBuf,
+/// What a build waits for.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A folder is compiled.
+    Building {
+        /// The crate's folder.
+        folder: &'a Path,
+    },
+    /// The target is added to the toolchain.
+    AddingTarget,
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Building { folder } => write!(
+                f,
+                "building {} (cargo build --lib --release --target {TARGET})",
+                folder.display()
+            ),
+            Event::AddingTarget => write!(
+                f,
+                "the Rust target {TARGET} is missing: adding it (rustup target add {TARGET})"
+            ),
+        }
+    }
 }
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BuildError {
+pub enum BuildError {
+    /// The folder is not a crate's.
     #[error("{} has no Cargo.toml; `wasm-flow new` makes an executor's folder", .0.display())]
     NoCrate(PathBuf),
+    /// A program of the toolchain is not there.
     #[error(
         "{program} cannot be run: {source}; building an executor needs Rust, from https://rustup.rs"
     )]
     NoProgram {
+        /// The program.
         program: &'static str,
+        /// What the system said.
         source: std::io::Error,
     },
+    /// The target is not there and cannot be added.
     #[error(
         "the Rust target {TARGET} is not installed, and `rustup target add {TARGET}` failed; \
          add it in the way that this machine's Rust was installed"
     )]
     NoTarget,
+    /// The crate does not compile.
     #[error("{} does not compile; cargo's messages are above", .0.display())]
     Failed(PathBuf),
+    /// cargo refused before it compiled anything.
     #[error(
         "cargo does not build {}, for the reason that it gives above; an executor is a library, \
          with src/lib.rs",
         .0.display()
     )]
     Refused(PathBuf),
+    /// The crate is a library of another type.
     #[error(
         "{} compiles, but gives no component; its Cargo.toml needs\n[lib]\n\
          crate-type = [\"cdylib\", \"rlib\"]",
@@ -52,30 +80,18 @@ pub(super) enum BuildError {
     NoComponent(PathBuf),
 }
 
-pub(super) fn run(args: &Args, format: Format) -> Result<()> {
-    let component = build(&args.folder)?;
-    let size = std::fs::metadata(&component).map_or(0, |file| file.len());
-    match format {
-        Format::Text => terminal::line(&format!("{} ({})", component.display(), Size(size)))?,
-        Format::Json => terminal::json(&json!({
-            "component": component,
-            "size": size,
-        }))?,
-    }
-    Ok(())
-}
-
-/// Compiles the crate in `folder` and gives its component's path.
-pub(super) fn build(folder: &Path) -> Result<PathBuf, BuildError> {
+/// Compiles the crate in `folder` and gives its component's path. Tells `progress`
+/// what it waits for; cargo's own messages go to standard error.
+///
+/// # Errors
+/// When there is no crate, no toolchain, or it does not compile to a component.
+pub fn build(folder: &Path, progress: &dyn Fn(Event<'_>)) -> Result<PathBuf, BuildError> {
     let manifest = folder.join("Cargo.toml");
     if !manifest.is_file() {
         return Err(BuildError::NoCrate(folder.to_owned()));
     }
-    see_to_target(folder)?;
-    terminal::note(&format!(
-        "building {} (cargo build --lib --release --target {TARGET})",
-        folder.display()
-    ));
+    see_to_target(folder, progress)?;
+    progress(Event::Building { folder });
     // The library alone: a program beside it may not be made for this target,
     // and its file would take the place of a component of the same name.
     let mut cargo = tool("cargo")
@@ -151,7 +167,7 @@ fn component_of(message: &str, manifest: &Path) -> Option<PathBuf> {
 }
 
 /// Adds the target where it is missing, and says so.
-fn see_to_target(folder: &Path) -> Result<(), BuildError> {
+fn see_to_target(folder: &Path, progress: &dyn Fn(Event<'_>)) -> Result<(), BuildError> {
     let libraries = tool("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(folder)
@@ -165,9 +181,7 @@ fn see_to_target(folder: &Path) -> Result<(), BuildError> {
     if libraries.status.success() && Path::new(path.trim()).is_dir() {
         return Ok(());
     }
-    terminal::note(&format!(
-        "the Rust target {TARGET} is missing: adding it (rustup target add {TARGET})"
-    ));
+    progress(Event::AddingTarget);
     let added = tool("rustup")
         .args(["target", "add", TARGET])
         .current_dir(folder)
@@ -181,6 +195,8 @@ fn see_to_target(folder: &Path) -> Result<(), BuildError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -128,6 +128,15 @@ impl Bindings {
             .or_else(|| self.0.get(DEFAULT_ENDPOINT))
     }
 
+    /// Endpoints with their methods, in order, for [`StageInfo`].
+    ///
+    /// [`StageInfo`]: wasm_flow_contract::StageInfo
+    pub fn to_list(&self) -> Vec<(String, String)> {
+        self.iter()
+            .map(|(endpoint, method)| (endpoint.to_owned(), method.to_owned()))
+            .collect()
+    }
+
     /// Endpoints with their methods, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0

@@ -276,12 +276,9 @@ impl Executor {
 
 impl Stage for Executor {
     fn info(&self) -> StageInfo {
-        let bindings = self.bindings().iter();
         StageInfo {
             class: self.description().name.clone(),
-            endpoints: bindings
-                .map(|(endpoint, method)| (endpoint.to_owned(), method.to_owned()))
-                .collect(),
+            endpoints: self.bindings().to_list(),
             replicas: self.config().replicas.get(),
         }
     }

@@ -11,7 +11,7 @@ use crate::file_kind::FileKind;
 
 /// A command, as far as its operand goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
+pub(crate) enum Use {
     /// `run`, which takes a flow.
     Run,
     /// `check`, which takes a flow.
@@ -27,7 +27,7 @@ pub(super) enum Use {
 /// Why a file is not what a command takes.
 #[derive(Debug, thiserror::Error)]
 #[error("{} is {found}{}", path.display(), Advice(instead))]
-pub(super) struct WrongFile {
+pub struct WrongFile {
     path: PathBuf,
     found: String,
     /// What to do, each a clause.
@@ -48,7 +48,7 @@ impl Use {
     /// # Errors
     /// With what the file is instead. A file that cannot be read is let pass:
     /// whoever reads it says why.
-    pub(super) fn accept(self, path: &Path) -> Result<(), WrongFile> {
+    pub(crate) fn accept(self, path: &Path) -> Result<(), WrongFile> {
         let Ok(kind) = FileKind::of(path) else {
             return Ok(());
         };

@@ -1,0 +1,242 @@
+//! From `flow.toml` to a running flow.
+//!
+//! [`Manifest`] is what the file says. A [`Resolver`] finds what it names:
+//! builds folders, loads components, looks whether folders that are granted
+//! exist. [`Loaded::start`] starts the executors. Each step reports everything
+//! that is wrong, with its place in the file, and not only the first.
+
+pub mod build;
+mod source;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::graph::Branching;
+use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
+use wasm_flow_flow::{Flow, NotAChain};
+use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Place, Report};
+use wasm_flow_wasm::{
+    BindingError, Bindings, Component, Executor, OutputSink, Runtime, StartError, StartFailure,
+    StartReason,
+};
+
+pub use source::{Source, SourceError};
+
+use build::Event;
+
+/// Finds what a flow's file names. Cheap to clone.
+#[derive(Clone)]
+pub struct Resolver {
+    runtime: Runtime,
+    progress: Arc<dyn Fn(Event<'_>) + Send + Sync>,
+}
+
+/// An executor that can be started.
+#[derive(Debug, Clone)]
+pub struct LoadedExecutor {
+    /// How it is run.
+    pub config: ExecutorConfig,
+    /// What runs.
+    pub component: Component,
+    /// What it is, as it is run.
+    pub info: StageInfo,
+}
+
+/// A flow whose executors can be started.
+pub struct Loaded {
+    runtime: Runtime,
+    manifest: Manifest,
+    executors: Graph<LoadedExecutor>,
+}
+
+impl Resolver {
+    /// A resolver that tells `progress` what it waits for.
+    pub fn new(
+        runtime: Runtime,
+        progress: impl Fn(Event<'_>) + Send + Sync + 'static,
+    ) -> Resolver {
+        Resolver {
+            runtime,
+            progress: Arc::new(progress),
+        }
+    }
+
+    /// The engine that components are loaded into.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The component of a source. A folder is built first.
+    ///
+    /// # Errors
+    /// When it does not compile, or is not an executor.
+    pub async fn component(&self, source: &Source) -> Result<Component, SourceError> {
+        let path = match source {
+            Source::File(path) => path.clone(),
+            Source::Folder(folder) => {
+                let progress = Arc::clone(&self.progress);
+                let folder = folder.clone();
+                let building =
+                    tokio::task::spawn_blocking(move || build::build(&folder, &*progress));
+                building.await.map_err(|_| SourceError::Interrupted)??
+            }
+        };
+        Ok(self.runtime.load(path).await?)
+    }
+
+    /// Loads all that a flow names.
+    ///
+    /// # Errors
+    /// With all that is wrong, each with its place in the file.
+    pub async fn load(&self, manifest: Manifest) -> Result<Loaded, Box<Report>> {
+        // A source that several executors use is built and compiled once.
+        let mut known: HashMap<Source, Component> = HashMap::new();
+        let mut problems = Vec::new();
+        let mut loaded = HashMap::new();
+        for (id, node) in manifest.executors.iter() {
+            problems.extend(source::missing_folders(id, &node.value.config.allow));
+            match self.executor(&node.value, &mut known).await {
+                Ok(executor) => {
+                    loaded.insert(id, executor);
+                }
+                Err(LoadFailure::Source(error)) => problems.push(error.problem(Place::Uses(id))),
+                Err(LoadFailure::Binding(error)) => {
+                    problems.push(problem(Place::UsesRequests(id), error.to_string()));
+                }
+            }
+        }
+        let executors = manifest.executors.as_ref();
+        match executors.try_map(|id, _, _| loaded.remove(&id)) {
+            Some(executors) if problems.is_empty() => Ok(Loaded {
+                runtime: self.runtime.clone(),
+                executors,
+                manifest,
+            }),
+            _ => Err(Box::new(manifest.report(problems))),
+        }
+    }
+
+    async fn executor(
+        &self,
+        entry: &ExecutorEntry,
+        known: &mut HashMap<Source, Component>,
+    ) -> Result<LoadedExecutor, LoadFailure> {
+        let source = Source::find(&entry.uses)?;
+        let component = match known.get(&source) {
+            Some(component) => component.clone(),
+            None => {
+                let component = self.component(&source).await?;
+                known.insert(source, component.clone());
+                component
+            }
+        };
+        let bindings = Bindings::new(component.description(), &entry.config.uses_requests)?;
+        Ok(LoadedExecutor {
+            info: StageInfo {
+                class: component.description().name.clone(),
+                endpoints: bindings.to_list(),
+                replicas: entry.config.replicas.get(),
+            },
+            config: entry.config.clone(),
+            component,
+        })
+    }
+}
+
+/// Why an executor of a file cannot be loaded.
+enum LoadFailure {
+    Source(SourceError),
+    Binding(BindingError),
+}
+
+impl From<SourceError> for LoadFailure {
+    fn from(error: SourceError) -> Self {
+        LoadFailure::Source(error)
+    }
+}
+
+impl From<BindingError> for LoadFailure {
+    fn from(error: BindingError) -> Self {
+        LoadFailure::Binding(error)
+    }
+}
+
+impl Loaded {
+    /// The file.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The executors, in the flow's shape.
+    pub fn executors(&self) -> &Graph<LoadedExecutor> {
+        &self.executors
+    }
+
+    /// Starts all executors at the same time.
+    ///
+    /// # Errors
+    /// When executors do not start: with all that did not, and why. Those that
+    /// did are stopped.
+    pub async fn start(&self, output: OutputSink) -> Result<Flow, Box<Report>> {
+        let starting = self.executors.iter().map(|(id, node)| {
+            let LoadedExecutor {
+                config, component, ..
+            } = &node.value;
+            let output = Arc::clone(&output);
+            let starting = Executor::start(&self.runtime, component, config.clone(), output);
+            starting.map(move |started| (id, started))
+        });
+        let mut problems = Vec::new();
+        let mut started: HashMap<NodeId, Arc<dyn Stage>> = HashMap::new();
+        for (id, executor) in join_all(starting).await {
+            match executor {
+                Ok(executor) => {
+                    started.insert(id, Arc::new(executor));
+                }
+                Err(error) => problems.push(problem(place(id, &error), error.to_string())),
+            }
+        }
+        if problems.is_empty() {
+            let stages = self.executors.as_ref();
+            let stages = stages.try_map(|id, _, _| started.get(&id).cloned());
+            match stages.map(|stages| Flow::new(self.manifest.name.clone(), stages)) {
+                Some(Ok(flow)) => return Ok(flow),
+                Some(Err(NotAChain(branchings))) => {
+                    // The file's reader refuses these with more to say.
+                    let node = branchings.first().map(|branching| match *branching {
+                        Branching::Join(id) | Branching::Split { second: id, .. } => id,
+                    });
+                    problems.extend(
+                        node.map(|id| problem(Place::Executor(id), NotAChain(branchings.clone()).to_string())),
+                    );
+                }
+                None => {}
+            }
+        }
+        join_all(started.values().map(|stage| stage.stop())).await;
+        Err(Box::new(self.manifest.report(problems)))
+    }
+}
+
+fn problem(place: Place, title: String) -> LateProblem {
+    LateProblem {
+        place,
+        title,
+        label: None,
+        help: None,
+    }
+}
+
+/// The key that an executor's failure to start is about.
+fn place(id: NodeId, error: &StartError) -> Place {
+    match error.reason() {
+        StartReason::Binding(_) => Place::UsesRequests(id),
+        StartReason::Instance(StartFailure::Grant(_)) => Place::Allow(id),
+        // What an executor refuses at its start is what it was constructed with.
+        StartReason::Instance(StartFailure::Failed { .. }) => Place::UsesWith(id),
+        _ => Place::Executor(id),
+    }
+}

@@ -1,0 +1,225 @@
+//! Where an executor comes from: a folder that is built, or a file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use wasm_flow_contract::NodeId;
+use wasm_flow_contract::config::Allow;
+use wasm_flow_manifest::{LateProblem, Place, Uses, nearest};
+use wasm_flow_wasm::{Component, LoadError};
+
+use super::build::BuildError;
+use crate::operand::{Use, WrongFile};
+
+/// Where a component comes from, as it was found on the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A crate's folder, which is built first.
+    Folder(PathBuf),
+    /// A component.
+    File(PathBuf),
+}
+
+/// Why there is no component.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// There is nothing at this path.
+    #[error("no such file or folder: {}", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// A name beside it that was probably meant.
+        neighbour: Option<String>,
+    },
+    /// The folder is not a crate's.
+    #[error("{} has no Cargo.toml; `wasm-flow new` makes an executor's folder", .0.display())]
+    NoCrate(PathBuf),
+    /// The path cannot be looked at.
+    #[error("cannot look at {}: {error}", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file is of another kind.
+    #[error(transparent)]
+    WrongFile(#[from] WrongFile),
+    /// The folder could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// What was built or found is not an executor.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The build was given up, because the program ends.
+    #[error("the build was interrupted")]
+    Interrupted,
+}
+
+/// What `uses` may name.
+const ALLOWED: &str = "allowed: the folder of a crate, or a .wasm file";
+
+impl SourceError {
+    /// The same as a problem of the flow's file.
+    pub(super) fn problem(&self, place: Place) -> LateProblem {
+        let problem = |title: String, label: Option<String>, help: Option<String>| LateProblem {
+            place,
+            title,
+            label,
+            help,
+        };
+        match self {
+            SourceError::Missing { path, neighbour } => problem(
+                "no such file or folder".to_owned(),
+                Some(format!("looked for {}", path.display())),
+                Some(match neighbour {
+                    Some(name) => {
+                        format!("did you mean `{name}`? Paths are relative to this file's folder")
+                    }
+                    None => "paths are relative to this file's folder".to_owned(),
+                }),
+            ),
+            SourceError::NoCrate(_) => problem(
+                self.to_string(),
+                Some("a folder is built with cargo before it runs".to_owned()),
+                Some(ALLOWED.to_owned()),
+            ),
+            _ => problem(self.to_string(), None, None),
+        }
+    }
+}
+
+impl Source {
+    /// Looks for what an executor's `uses` names.
+    ///
+    /// # Errors
+    /// When there is nothing of use at that path.
+    pub fn find(uses: &Uses) -> Result<Source, SourceError> {
+        match uses {
+            Uses::Path { path, .. } => Source::at(path, Use::Uses),
+        }
+    }
+
+    /// Looks at a path, for a command that takes it.
+    ///
+    /// # Errors
+    /// When there is nothing of use at that path.
+    pub(crate) fn at(path: &Path, purpose: Use) -> Result<Source, SourceError> {
+        let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => SourceError::Missing {
+                path: path.to_owned(),
+                neighbour: neighbour(path),
+            },
+            _ => SourceError::Unreadable {
+                path: path.to_owned(),
+                error,
+            },
+        })?;
+        purpose.accept(path)?;
+        if !metadata.is_dir() {
+            return Ok(Source::File(path.to_owned()));
+        }
+        match path.join("Cargo.toml").is_file() {
+            true => Ok(Source::Folder(path.to_owned())),
+            false => Err(SourceError::NoCrate(path.to_owned())),
+        }
+    }
+}
+
+/// The name beside a missing path that was probably meant.
+fn neighbour(path: &Path) -> Option<String> {
+    /// Entries of a folder that are looked at.
+    const MOST: usize = 1000;
+    let wanted = path.file_name()?.to_str()?;
+    let parent = match path.parent()? {
+        parent if parent.as_os_str().is_empty() => Path::new("."),
+        parent => parent,
+    };
+    let names: Vec<String> = std::fs::read_dir(parent)
+        .ok()?
+        .take(MOST)
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// Problems with the folders that an executor is granted.
+pub(super) fn missing_folders(id: NodeId, allow: &Allow) -> Vec<LateProblem> {
+    let folders = allow.dirs.iter().enumerate();
+    folders
+        .filter(|(_, dir)| !dir.host.is_dir())
+        .map(|(index, dir)| LateProblem {
+            place: Place::Dir(id, index),
+            title: match dir.host.exists() {
+                true => "not a folder".to_owned(),
+                false => "no such folder".to_owned(),
+            },
+            label: Some(format!("looked for {}", dir.host.display())),
+            help: Some("make it first; paths are relative to this file's folder".to_owned()),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that goes with its guard.
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Dir {
+            let name = format!("wasm-flow-source-{}-{name}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(path.join("crate")).unwrap();
+            std::fs::create_dir_all(path.join("data")).unwrap();
+            std::fs::write(path.join("crate/Cargo.toml"), "").unwrap();
+            std::fs::write(path.join("a.wasm"), b"\0asm\x0d\0\x01\0").unwrap();
+            std::fs::write(path.join("b.txt"), "text").unwrap();
+            Dir(path)
+        }
+
+        fn find(&self, written: &str) -> Result<Source, SourceError> {
+            Source::find(&Uses::Path {
+                written: written.to_owned(),
+                path: self.0.join(written),
+            })
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_uses_may_name() {
+        let dir = Dir::new("found");
+        let folder = dir.find("crate").unwrap();
+        assert_eq!(folder, Source::Folder(dir.0.join("crate")));
+        assert_eq!(
+            dir.find("a.wasm").unwrap(),
+            Source::File(dir.0.join("a.wasm"))
+        );
+    }
+
+    #[test]
+    fn what_uses_may_not_name() {
+        let dir = Dir::new("refused");
+        for (written, expected) in [
+            ("data", "has no Cargo.toml"),
+            ("b.txt", "not a WebAssembly component"),
+            ("crates", "no such file or folder"),
+        ] {
+            let error = dir.find(written).unwrap_err();
+            assert!(error.to_string().contains(expected), "{written}: {error}");
+        }
+        let error = dir.find("crates").unwrap_err();
+        let SourceError::Missing { neighbour, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(neighbour.as_deref(), Some("crate"));
+    }
+}
