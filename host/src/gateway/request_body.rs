@@ -1,0 +1,123 @@
+//! The body of a request, lent to the service that answers it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::bounds::{REFUSAL_BYTES, REFUSAL_QUIET, REFUSAL_WAIT};
+use super::drain::Drain;
+
+/// A request's body as its service reads it. What the service leaves unread goes to
+/// the [`Unread`] that was made with it.
+pub(super) struct RequestBody<B: Body + Unpin> {
+    /// `None` once it is given back.
+    body: Option<B>,
+    unread: Option<oneshot::Sender<B>>,
+    end: Option<End>,
+}
+
+/// Ends a body that its client keeps open.
+type End = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a service left of a request's body.
+#[derive(Debug)]
+pub(super) struct Unread<B>(oneshot::Receiver<B>);
+
+impl<B: Body + Unpin> RequestBody<B> {
+    /// Lends a body. At `end` it ends as if the client had ended it, but for what has
+    /// arrived by then.
+    pub(super) fn lend(body: B, end: Option<End>) -> (RequestBody<B>, Unread<B>) {
+        let (unread, rest) = oneshot::channel();
+        let body = RequestBody {
+            body: Some(body),
+            unread: Some(unread),
+            end,
+        };
+        (body, Unread(rest))
+    }
+
+    fn give_back(&mut self) {
+        if let (Some(body), Some(unread)) = (self.body.take(), self.unread.take())
+            && !body.is_end_stream()
+        {
+            // Nobody takes it if the call was answered, or is given up.
+            let _ = unread.send(body);
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(body).poll_frame(cx);
+        if frame.is_pending()
+            && let Some(end) = &mut this.end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            this.give_back();
+            return Poll::Ready(None);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(SizeHint::new, Body::size_hint)
+    }
+}
+
+impl<B: Body + Unpin> Drop for RequestBody<B> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Unread<B> {
+    /// Reads what the client still sends and throws it away: until it has ended its
+    /// side, or is silent and so waits for its answer, or takes too long.
+    pub(super) async fn skip(self, drain: &Drain) {
+        let quiet = async {
+            let Ok(Ok(mut body)) = timeout(REFUSAL_QUIET, self.0).await else {
+                return;
+            };
+            let mut left = REFUSAL_BYTES;
+            while let Ok(Some(Ok(frame))) = timeout(REFUSAL_QUIET, body.frame()).await {
+                let len = frame.data_ref().map_or(0, Bytes::len) as u64;
+                match left.checked_sub(len) {
+                    Some(less) => left = less,
+                    None => return,
+                }
+            }
+        };
+        let stop = async {
+            drain.stopping().await;
+            sleep(REFUSAL_QUIET).await;
+        };
+        tokio::select! {
+            () = quiet => {}
+            () = sleep(REFUSAL_WAIT) => {}
+            // A gateway that is being stopped does not wait for who keeps sending.
+            () = stop => {}
+        }
+    }
+}
