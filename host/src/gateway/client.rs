@@ -15,6 +15,7 @@ use super::frame::{Answer, Data, Incoming, RawCodec};
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use crate::document::{DocumentArray, Struct, random_id};
+use crate::executor::Size;
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -120,7 +121,17 @@ pub enum ClientError {
     },
     /// The parameters cannot be sent.
     #[error("these parameters cannot be sent: {0}")]
-    Parameters(#[from] crate::document::StructError),
+    Parameters(crate::document::StructError),
+    /// A request is larger than a gRPC message can be.
+    #[error(
+        "a request takes {size}, and a gRPC message is smaller than 4 GiB; send fewer documents \
+         a request",
+        size = Size(*bytes)
+    )]
+    TooLarge {
+        /// What it takes; `u64::MAX` for more than can be counted.
+        bytes: u64,
+    },
 }
 
 impl Client {
@@ -213,7 +224,7 @@ impl Client {
             }
         });
         let refusal = futures::stream::once(async move { refusal.try_recv().ok() })
-            .filter_map(|error| async { error.map(|error| Err(ClientError::Parameters(error))) });
+            .filter_map(|error| async { error.map(Err) });
         Ok(answers.chain(refusal).boxed())
     }
 
@@ -323,13 +334,14 @@ impl Client {
     }
 }
 
-fn message(request: PostRequest) -> Result<Answer, crate::document::StructError> {
+fn message(request: PostRequest) -> Result<Answer, ClientError> {
     let parameters = if request.parameters.is_empty() {
         None
     } else {
-        Some(Struct::from_map(&request.parameters)?.as_bytes().clone())
+        let parameters = Struct::from_map(&request.parameters).map_err(ClientError::Parameters)?;
+        Some(parameters.as_bytes().clone())
     };
-    Ok(Answer {
+    let message = Answer {
         header: HeaderProto {
             request_id: random_id().to_string(),
             exec_endpoint: Some(request.endpoint),
@@ -339,7 +351,14 @@ fn message(request: PostRequest) -> Result<Answer, crate::document::StructError>
         parameters,
         routes: Vec::new(),
         docs: Some(request.docs),
-    })
+    };
+    // Said here, in words: once a call has begun its client is told only that
+    // something went wrong with it.
+    let bytes = message.encoded_len();
+    if u32::try_from(bytes).is_err() {
+        return Err(ClientError::TooLarge { bytes });
+    }
+    Ok(message)
 }
 
 fn failure(status: StatusProto) -> Option<PostFailure> {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -96,6 +97,10 @@ impl<B: Body<Data = Bytes> + Unpin> Unread<B> {
     /// Reads what the client still sends and throws it away: until it has ended its
     /// side, or is silent and so waits for its answer, or takes too long.
     pub(super) async fn skip(self, drain: &Drain) {
+        self.skip_within(REFUSAL_WAIT, drain).await;
+    }
+
+    async fn skip_within(self, wait: Duration, drain: &Drain) {
         let quiet = async {
             let Ok(Ok(mut body)) = timeout(REFUSAL_QUIET, self.0).await else {
                 return;
@@ -115,9 +120,62 @@ impl<B: Body<Data = Bytes> + Unpin> Unread<B> {
         };
         tokio::select! {
             () = quiet => {}
-            () = sleep(REFUSAL_WAIT) => {}
-            // A gateway that is being stopped does not wait for who keeps sending.
+            () = sleep(wait) => {}
+            // A gateway that is being stopped does not wait for a client that keeps sending.
             () = stop => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Instant;
+
+    use futures::stream::{self, StreamExt as _};
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    /// A body that never ends, of pieces of a MiB, with a pause after each.
+    fn endless(pause: Duration) -> Unread<impl Body<Data = Bytes> + Unpin> {
+        let piece = Bytes::from(vec![0; 1 << 20]);
+        let frames = stream::repeat(piece).then(move |piece| async move {
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+            Ok::<_, Infallible>(Frame::data(piece))
+        });
+        let (body, unread) = RequestBody::lend(StreamBody::new(frames.boxed()), None);
+        drop(body);
+        unread
+    }
+
+    #[tokio::test]
+    async fn a_client_that_keeps_sending_is_not_heard_out() {
+        const LONG: Duration = Duration::from_secs(600);
+        let pause = Duration::from_millis(10);
+        let start = Instant::now();
+        let drain = Drain::new();
+        let few = Duration::from_millis(100);
+        endless(pause).skip_within(few, &drain).await;
+        // Of bytes there are enough soon.
+        endless(Duration::ZERO).skip_within(LONG, &drain).await;
+        drain.stop();
+        endless(pause).skip_within(LONG, &drain).await;
+        assert!(start.elapsed() < LONG / 10);
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_early_but_with_all_that_has_arrived() {
+        let arrived = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"a")))]);
+        let body = StreamBody::new(arrived.chain(stream::pending()).boxed());
+        let (mut body, unread) = RequestBody::lend(body, Some(Box::pin(async {})));
+        let first = body.frame().await.unwrap().unwrap();
+        assert_eq!(first.into_data().unwrap(), "a");
+        assert!(body.frame().await.is_none());
+        assert!(body.frame().await.is_none());
+        assert!(body.is_end_stream());
+        assert!(unread.0.await.is_ok(), "the rest is left to the other side");
     }
 }
