@@ -13,6 +13,7 @@ mod bad_input;
 mod cli;
 mod examples;
 mod flow_file;
+mod gateway;
 mod golden;
 mod grants;
 mod hostile;

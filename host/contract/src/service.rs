@@ -5,7 +5,10 @@ use futures::future::BoxFuture;
 use crate::request::{Request, Response};
 
 /// A flow, as a gateway sees it.
-pub trait Service: Send + Sync + 'static {
+pub trait Service: std::fmt::Debug + Send + Sync + 'static {
+    /// The flow's name.
+    fn name(&self) -> &str;
+
     /// Every endpoint that some executor binds, sorted, and the dry run's.
     fn endpoints(&self) -> Vec<String>;
 

@@ -112,6 +112,10 @@ impl Flow {
 }
 
 impl Service for Flow {
+    fn name(&self) -> &str {
+        Flow::name(self)
+    }
+
     fn endpoints(&self) -> Vec<String> {
         Flow::endpoints(self)
     }

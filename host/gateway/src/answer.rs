@@ -7,28 +7,28 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use prost_types::Timestamp;
 
+use super::bounds;
 use super::frame::{Answer, Data, FrameError, Incoming, with_results};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
-use wasm_flow_contract::{Failure, FailureKind, GATEWAY, Hop, Parameters, Request};
+use wasm_flow_contract::units::Size;
+use wasm_flow_contract::{Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Service};
 use wasm_flow_document::{DocumentArray, Struct, random_id};
 
-use crate::Flow;
-
-/// Said to a request that names no endpoint. It is served, and nearly always a
-/// mistake.
+/// The answer to a request that names no endpoint says this. The request is served,
+/// and nearly always a mistake.
 const NO_ENDPOINT: &str =
     "the request names no endpoint (header.exec_endpoint); only default handlers can have run";
 
-/// Bytes of a request's parameters. They are opened for every request, and the
-/// shortest values take 16 times their bytes then.
-const MAX_PARAMETERS: usize = 16 << 20;
-
-/// Takes a frame through the flow.
+/// Takes a frame through the flow. The answer takes no more than `max_message` bytes.
 ///
-/// A frame whose header can be read is always answered. One where that fails is
-/// the caller's to refuse: there is no request id to answer to.
-pub(super) async fn answer(flow: &Flow, frame: Bytes) -> Result<Answer, FrameError> {
+/// A frame whose header can be read is always answered. The caller refuses the others:
+/// they have no request id to answer to.
+pub(super) async fn answer(
+    flow: &dyn Service,
+    max_message: usize,
+    frame: Bytes,
+) -> Result<Answer, FrameError> {
     let start = SystemTime::now();
     let (mut header, decoded) = match Incoming::decode(frame) {
         Ok(mut incoming) => {
@@ -50,7 +50,7 @@ pub(super) async fn answer(flow: &Flow, frame: Bytes) -> Result<Answer, FrameErr
     Ok(match decoded {
         Ok((mut request, parameters)) => {
             request.id = Arc::from(header.request_id.as_str());
-            served(flow, start, header, request, parameters).await
+            served(flow, max_message, start, header, request, parameters).await
         }
         Err(unreadable) => Answer {
             header: answered(header, Some(&unreadable.failure)),
@@ -88,11 +88,11 @@ fn request(
 ) -> Result<(Request, Option<Bytes>), Unreadable> {
     let raw = incoming.parameters;
     let parameters = match &raw {
-        Some(bytes) if bytes.len() > MAX_PARAMETERS => {
+        Some(bytes) if bytes.len() > bounds::PARAMETERS => {
             return Err(Unreadable::new(format_args!(
-                "its parameters are {} bytes long, and {MAX_PARAMETERS} are the most; data belongs \
-                 into documents",
-                bytes.len()
+                "its parameters take {}, and they may take {}; data belongs in documents",
+                Size(bytes.len() as u64),
+                Size(bounds::PARAMETERS as u64),
             )));
         }
         Some(bytes) => Struct::decode(bytes.clone())
@@ -104,8 +104,8 @@ fn request(
         Data::None => Ok(DocumentArray::new()),
         Data::Docs(bytes) => DocumentArray::decode(bytes).map_err(Unreadable::new),
         Data::Pickle => Err(Unreadable::new(
-            "data.docs_bytes holds a Python pickle, which is never opened because that can run \
-             code; send the documents as data.docs",
+            "data.docs_bytes holds a Python pickle, which is never opened, because opening it can \
+             run code; send the documents as data.docs",
         )),
     };
     let docs = docs.map_err(|unreadable| Unreadable {
@@ -124,12 +124,14 @@ fn request(
 }
 
 async fn served(
-    flow: &Flow,
+    flow: &dyn Service,
+    max_message: usize,
     start: SystemTime,
     header: HeaderProto,
     request: Request,
     mut parameters: Option<Bytes>,
 ) -> Answer {
+    let asked = parameters.clone();
     let earlier = request.parameters.results().clone();
     let mut response = flow.call(request).await;
     if !response.results.is_empty() {
@@ -150,11 +152,73 @@ async fn served(
     let mut routes = Vec::with_capacity(response.hops.len() + 1);
     routes.push(gateway_route(start));
     routes.extend(response.hops.iter().map(route));
-    Answer {
+    let answer = Answer {
         header: answered(header, response.failure.as_deref()),
         parameters,
         routes,
         docs: Some(response.docs),
+    };
+    let len = answer.encoded_len();
+    if len <= max_message as u64 {
+        return answer;
+    }
+    let failure = too_large(flow, &response.hops, &answer, len, max_message);
+    let failure = match response.failure.as_deref() {
+        // Why the flow failed matters more than how large what it left is.
+        Some(first) => Failure {
+            description: format!("{}; {}", first.description, failure.description),
+            ..first.clone()
+        },
+        None => failure,
+    };
+    withheld(answer, asked, &failure)
+}
+
+/// What is said in place of an answer of `len` bytes.
+fn too_large(
+    flow: &dyn Service,
+    hops: &[Hop],
+    answer: &Answer,
+    len: u64,
+    max_message: usize,
+) -> Failure {
+    let last = hops.iter().rfind(|hop| hop.end.is_some());
+    let by = last.map_or_else(String::new, |hop| {
+        format!(", last changed by executor `{}`,", hop.executor)
+    });
+    Failure::of_flow(
+        FailureKind::Reply,
+        "AnswerTooLarge",
+        format!(
+            "the answer of flow `{}`{by} takes {}, and this gateway sends at most {}: it holds {} \
+             documents, nested ones included; return less, send fewer documents a request \
+             (request_size), or raise `max_message` under [gateway] in flow.toml",
+            flow.name(),
+            Size(len),
+            Size(max_message as u64),
+            answer.docs.as_ref().map_or(0, DocumentArray::total),
+        ),
+    )
+}
+
+/// An answer without all that could have made it too large. What the request itself
+/// brought is left: that came in one message.
+fn withheld(answer: Answer, asked: Option<Bytes>, failure: &Failure) -> Answer {
+    Answer {
+        header: HeaderProto {
+            status: Some(status(failure)),
+            ..answer.header
+        },
+        parameters: asked,
+        routes: answer
+            .routes
+            .into_iter()
+            .map(|route| RouteProto {
+                status: None,
+                ..route
+            })
+            .collect(),
+        docs: Some(DocumentArray::new()),
     }
 }
 
@@ -191,7 +255,7 @@ pub(super) fn status(failure: &Failure) -> StatusProto {
     }
 }
 
-/// The first route of an answer, which clients count on: this gateway's.
+/// This gateway's route, which clients expect to be the first.
 fn gateway_route(start: SystemTime) -> RouteProto {
     RouteProto {
         executor: GATEWAY.to_owned(),
@@ -201,8 +265,8 @@ fn gateway_route(start: SystemTime) -> RouteProto {
     }
 }
 
-/// Jina's `Client.profiling` counts in whole milliseconds and divides by this
-/// route's: one that is over within the same millisecond breaks it.
+/// Jina's `Client.profiling` counts in whole milliseconds and divides by the time of
+/// this route, which must not be zero.
 fn next_millisecond(time: SystemTime) -> Timestamp {
     const MILLISECOND: i32 = 1_000_000;
     let mut time = Timestamp::from(time);

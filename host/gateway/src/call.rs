@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,9 +14,10 @@ use tokio::task::AbortHandle;
 use tonic::{Code, Status, Streaming};
 
 use super::answer::answer;
+use super::bounds::{PREFETCH, SMALL_REQUEST, STATUS_MESSAGE};
 use super::drain::{Active, Unanswered};
 use super::frame::{Answer, FrameError};
-use crate::Flow;
+use wasm_flow_contract::Service;
 use wasm_flow_contract::units::Size;
 
 /// How a stream is to be served.
@@ -25,25 +27,24 @@ pub(super) struct CallOptions {
     pub(super) prefetch: usize,
     /// Whether answers come in the order of the requests.
     pub(super) in_order: bool,
-    /// The largest message, in bytes: named when one is too large.
+    /// The largest message, in bytes, in either direction.
     pub(super) max_message: usize,
 }
 
 /// The answers to a stream of frames.
 ///
-/// Requests run in tasks of their own, not in the connection's: they go on, and
-/// their time is kept, when the client does not read. Nothing is read while
-/// `prefetch` requests are in flight or wait to be taken by the client, which is
-/// how a slow client or flow holds a fast sender back. Dropping this drops them
-/// all.
+/// Requests run in tasks of their own, not in the connection's: they go on, and their
+/// time is kept, even if the client does not read. Nothing is read while `prefetch`
+/// requests are in flight or wait to be taken by the client. So a slow client or flow
+/// holds a fast sender back. Dropping this gives all of them up.
 pub(super) struct CallStream {
-    flow: Flow,
+    flow: Arc<dyn Service>,
     options: CallOptions,
     /// `None` once there is nothing more to read.
     input: Option<Streaming<Bytes>>,
     running: Running,
-    /// The task that the small requests share, once there was one.
-    lane: Option<Lane>,
+    /// Runs the small requests. `None` until there is one.
+    small: Option<SmallRequests>,
     /// How many messages were read.
     read: u64,
     /// How many more may be read, once the gateway is being stopped.
@@ -127,63 +128,62 @@ struct Reply {
 
 impl Reply {
     fn send(self, answered: Answered) {
-        // Nobody waits where the stream is gone.
+        // Nobody waits for it if the stream is gone.
         drop(self.sender.send(answered));
     }
 }
 
-/// Requests up to this many bytes share a task. A task for each costs more than
-/// such a request is worth, and scatters over the cores answers that could leave
-/// in one write.
-const SMALL: usize = 16 << 10;
-
-/// The task of a stream's small requests. It ends with this value.
-struct Lane {
+/// A stream's small requests, which share a task. It ends with this value.
+struct SmallRequests {
     frames: mpsc::UnboundedSender<(Bytes, Reply)>,
     task: AbortHandle,
 }
 
-impl Lane {
-    fn new(flow: Flow) -> Lane {
+impl SmallRequests {
+    fn new(flow: Arc<dyn Service>, max_message: usize) -> SmallRequests {
         let (frames, inbox) = mpsc::unbounded_channel();
-        Lane {
+        SmallRequests {
             frames,
-            task: tokio::spawn(run_lane(flow, inbox)).abort_handle(),
+            task: tokio::spawn(SmallRequests::run(flow, max_message, inbox)).abort_handle(),
         }
+    }
+
+    async fn run(
+        flow: Arc<dyn Service>,
+        max_message: usize,
+        mut inbox: mpsc::UnboundedReceiver<(Bytes, Reply)>,
+    ) {
+        let mut running = FuturesUnordered::new();
+        poll_fn(|cx| {
+            loop {
+                while let Poll::Ready(Some((frame, reply))) = inbox.poll_recv(cx) {
+                    let work = answer(&*flow, max_message, frame);
+                    running.push(async {
+                        // A request that panics does not take its neighbours along.
+                        if let Ok(answered) = AssertUnwindSafe(work).catch_unwind().await {
+                            reply.send(answered);
+                        }
+                    });
+                }
+                if !matches!(running.poll_next_unpin(cx), Poll::Ready(Some(()))) {
+                    // Aborted with its stream.
+                    return Poll::<()>::Pending;
+                }
+            }
+        })
+        .await;
     }
 }
 
-impl Drop for Lane {
+impl Drop for SmallRequests {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn run_lane(flow: Flow, mut inbox: mpsc::UnboundedReceiver<(Bytes, Reply)>) {
-    let mut running = FuturesUnordered::new();
-    poll_fn(|cx| {
-        loop {
-            while let Poll::Ready(Some((frame, reply))) = inbox.poll_recv(cx) {
-                let work = answer(&flow, frame);
-                running.push(async {
-                    // A request that panics does not take its neighbours along.
-                    if let Ok(answered) = AssertUnwindSafe(work).catch_unwind().await {
-                        reply.send(answered);
-                    }
-                });
-            }
-            if !matches!(running.poll_next_unpin(cx), Poll::Ready(Some(()))) {
-                // Aborted when the stream goes.
-                return Poll::<()>::Pending;
-            }
-        }
-    })
-    .await;
-}
-
 impl CallStream {
     pub(super) fn new(
-        flow: Flow,
+        flow: Arc<dyn Service>,
         input: Streaming<Bytes>,
         options: CallOptions,
         active: Active,
@@ -197,7 +197,7 @@ impl CallStream {
                 Running::Unordered(FuturesUnordered::new())
             },
             options,
-            lane: None,
+            small: None,
             read: 0,
             left: None,
             end: None,
@@ -209,8 +209,8 @@ impl CallStream {
     fn take_in(&mut self, cx: &mut Context<'_>) {
         let stopping = self.active.poll_stopping(cx).is_ready();
         if stopping && self.left.is_none() {
-            // What has arrived is served, but not more than fits at once: a
-            // client that keeps sending would keep the gateway from stopping.
+            // What has arrived is served, but only what fits at once: a client that keeps
+            // sending would keep the gateway from stopping.
             let room = self.options.prefetch.saturating_sub(self.running.len());
             self.left = Some(room as u64);
         }
@@ -232,8 +232,8 @@ impl CallStream {
                     self.stop_reading(read_error(status, self.read + 1, self.options.max_message));
                 }
                 Poll::Ready(None) => self.input = None,
-                // While requests are in flight the client's own end may still
-                // come, and then nothing of its stream was left out.
+                // While requests are in flight the client may still end its side, and then
+                // nothing of its stream is left out.
                 Poll::Pending if stopping && self.running.len() == 0 => {
                     self.stop_reading(self.stopped());
                 }
@@ -249,16 +249,17 @@ impl CallStream {
             _unanswered: self.active.request(),
         };
         let mut alone = None;
-        if frame.len() <= SMALL {
-            let lane = self
-                .lane
-                .get_or_insert_with(|| Lane::new(self.flow.clone()));
-            // The lane ends with this stream only.
-            drop(lane.frames.send((frame, reply)));
+        let max_message = self.options.max_message;
+        if frame.len() <= SMALL_REQUEST {
+            let small = self
+                .small
+                .get_or_insert_with(|| SmallRequests::new(self.flow.clone(), max_message));
+            // Its task ends only with this stream.
+            drop(small.frames.send((frame, reply)));
         } else {
             let flow = self.flow.clone();
             let work = async move {
-                reply.send(answer(&flow, frame).await);
+                reply.send(answer(&*flow, max_message, frame).await);
             };
             alone = Some(tokio::spawn(work).abort_handle());
         }
@@ -269,7 +270,8 @@ impl CallStream {
         }
     }
 
-    /// What a stream ends with that its client keeps open beyond the stop.
+    /// The end of a stream that its client keeps open although the gateway is being
+    /// stopped.
     fn stopped(&self) -> Status {
         Status::unavailable(format!(
             "the gateway is being stopped; the messages of this call after the first {} were not read",
@@ -303,7 +305,7 @@ impl Stream for CallStream {
     }
 }
 
-/// Says what is wrong with a message that did not get through gRPC's framing.
+/// What is wrong with a message that gRPC's framing did not let through.
 pub(super) fn read_error(status: Status, number: u64, max_message: usize) -> Status {
     // tonic's codes for a message over the limit, by its length prefix and
     // while it is decompressed.
@@ -325,14 +327,12 @@ pub(super) fn read_error(status: Status, number: u64, max_message: usize) -> Sta
     )
 }
 
-/// Statuses travel in a header, and clients refuse headers over 8 KiB; after
-/// percent-encoding a byte may take three.
-pub(super) fn short(text: &str) -> String {
-    const MOST: usize = 2000;
-    if text.len() <= MOST {
+/// Cuts the message of a status to what clients take.
+fn short(text: &str) -> String {
+    if text.len() <= STATUS_MESSAGE {
         return text.to_owned();
     }
-    let mut end = MOST;
+    let mut end = STATUS_MESSAGE;
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -349,11 +349,11 @@ pub(super) fn options(
     let prefetch = match text("__prefetch__") {
         None => prefetch,
         Some(wanted) => match wanted.trim().parse::<usize>() {
-            Ok(wanted) if wanted > 0 => wanted.min(prefetch.max(MOST_PREFETCH)),
+            Ok(wanted) if wanted > 0 => wanted.min(prefetch.max(PREFETCH)),
             _ => {
                 return Err(Status::invalid_argument(short(&format!(
-                    "the metadata `__prefetch__` is `{wanted}`; expected the number of requests \
-                     that may be in flight, 1 or more"
+                    "the metadata `__prefetch__` is `{wanted}`; it has to be the number of \
+                     requests that may be in flight, 1 or more"
                 ))));
             }
         },
@@ -366,13 +366,9 @@ pub(super) fn options(
     })
 }
 
-/// The most requests in flight that a client may ask for, where flow.toml does not
-/// give it more by itself: what Jina gives every client.
-const MOST_PREFETCH: usize = 1000;
-
-/// Gives the flow to a unary call, which is a stream of one message.
+/// Answers a unary call, which is a stream of one message.
 pub(super) async fn single(
-    flow: &Flow,
+    flow: &dyn Service,
     mut input: Streaming<Bytes>,
     max_message: usize,
     active: Active,
@@ -381,9 +377,13 @@ pub(super) async fn single(
         .message()
         .await
         .map_err(|status| read_error(status, 1, max_message))?
-        .ok_or_else(|| Status::invalid_argument("the call holds no message"))?;
+        .ok_or_else(|| {
+            Status::invalid_argument(
+                "this call ended without a message; send one jina.DataRequestProto",
+            )
+        })?;
     let _unanswered = active.request();
-    answer(flow, frame).await.map_err(|error| {
+    answer(flow, max_message, frame).await.map_err(|error| {
         Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
     })
 }

@@ -1,7 +1,5 @@
 //! A client for Jina's protocol, as `wasm-flow post` and the benchmark use it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use prost::Message;
@@ -12,9 +10,11 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use super::bounds::{CONNECT, CONNECTION_WINDOW, STREAM_WINDOW};
 use super::frame::{Answer, Data, Incoming, RawCodec};
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto, StatusProto};
+use wasm_flow_contract::units::Size;
 use wasm_flow_document::{DocumentArray, Struct, random_id};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
@@ -29,9 +29,9 @@ pub struct Client {
 pub struct PostRequest {
     /// The endpoint: `/index`.
     pub endpoint: String,
-    /// A regular expression for the executors that are meant.
+    /// A regular expression that picks executors by name.
     pub target: Option<String>,
-    /// Parameters for the executors; empty is the same as none.
+    /// Parameters for the executors. Empty is the same as none.
     pub parameters: Map<String, Value>,
     /// The documents.
     pub docs: DocumentArray,
@@ -47,7 +47,7 @@ pub struct PostResponse {
     /// The request's parameters, with what executors returned under
     /// `__results__`.
     pub parameters: Map<String, Value>,
-    /// The executors that the request came to, `gateway` first.
+    /// The executors that the request passed, `gateway` first.
     pub routes: Vec<String>,
     /// Why it failed, if it did.
     pub failure: Option<PostFailure>,
@@ -55,8 +55,7 @@ pub struct PostResponse {
     pub notice: Option<String>,
 }
 
-/// A request that failed in the flow. The others of its stream are not
-/// concerned.
+/// A request that failed in the flow. The other requests of its stream go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{description}")]
 pub struct PostFailure {
@@ -85,7 +84,7 @@ pub struct PostOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The address is none.
+    /// The address cannot be read.
     #[error("`{address}` is not a gateway's address: write grpc://host:port")]
     Address {
         /// What was given.
@@ -113,7 +112,7 @@ pub enum ClientError {
         message: String,
     },
     /// What came back is not what the protocol says.
-    #[error("{address} sent what is not an answer: {reason}")]
+    #[error("{address} sent something that is not an answer: {reason}")]
     Answer {
         /// `host:port`.
         address: String,
@@ -122,14 +121,24 @@ pub enum ClientError {
     },
     /// The parameters cannot be sent.
     #[error("these parameters cannot be sent: {0}")]
-    Parameters(#[from] wasm_flow_document::StructError),
+    Parameters(wasm_flow_document::StructError),
+    /// A request is larger than a gRPC message can be.
+    #[error(
+        "a request takes {size}, and a gRPC message is smaller than 4 GiB; send fewer documents \
+         a request",
+        size = Size(*bytes)
+    )]
+    TooLarge {
+        /// What it takes; `u64::MAX` for more than can be counted.
+        bytes: u64,
+    },
 }
 
 impl Client {
     /// Connects to `grpc://host:port`, or `host:port`.
     ///
     /// # Errors
-    /// When that is no address, or nobody answers there within 10 s.
+    /// When that is not an address, or nobody answers there within 10 s.
     pub async fn connect(address: &str) -> Result<Client, ClientError> {
         let wrong = || ClientError::Address {
             address: address.to_owned(),
@@ -142,10 +151,10 @@ impl Client {
         }
         let endpoint = Endpoint::from_shared(format!("http://{authority}"))
             .map_err(|_| wrong())?
-            .connect_timeout(Duration::from_secs(10))
+            .connect_timeout(CONNECT)
             .tcp_nodelay(true)
-            .initial_stream_window_size(super::STREAM_WINDOW)
-            .initial_connection_window_size(super::CONNECTION_WINDOW);
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         let channel = endpoint
             .connect()
             .await
@@ -174,11 +183,11 @@ impl Client {
         requests: impl Stream<Item = PostRequest> + Send + 'static,
         options: PostOptions,
     ) -> Result<BoxStream<'static, Result<PostResponse, ClientError>>, ClientError> {
-        // A request that cannot be encoded ends the sending side: what was sent
-        // before is answered, and the reason is the last item.
+        // A request that cannot be encoded ends the sending side. What was sent before
+        // is answered, and the reason is the last item.
         let (refused, mut refusal) = tokio::sync::oneshot::channel();
-        // HTTP/2 keeps a call open while either side of it is held: dropping the
-        // answers ends the requests too, and with that the call.
+        // HTTP/2 keeps a call open while either side of it is held. So dropping the
+        // answers has to end the requests too.
         let (held, dropped) = tokio::sync::oneshot::channel::<()>();
         let messages = requests
             .take_until(dropped)
@@ -215,7 +224,7 @@ impl Client {
             }
         });
         let refusal = futures::stream::once(async move { refusal.try_recv().ok() })
-            .filter_map(|error| async { error.map(|error| Err(ClientError::Parameters(error))) });
+            .filter_map(|error| async { error.map(Err) });
         Ok(answers.chain(refusal).boxed())
     }
 
@@ -255,7 +264,7 @@ impl Client {
 
     async fn grpc(&self, compress: bool) -> Result<Grpc<Channel>, ClientError> {
         let mut grpc = Grpc::new(self.channel.clone())
-            // The caller asked for these documents: there is no bound to keep.
+            // The caller asked for these documents, so there is no bound.
             .max_decoding_message_size(usize::MAX)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Deflate);
@@ -325,13 +334,14 @@ impl Client {
     }
 }
 
-fn message(request: PostRequest) -> Result<Answer, wasm_flow_document::StructError> {
+fn message(request: PostRequest) -> Result<Answer, ClientError> {
     let parameters = if request.parameters.is_empty() {
         None
     } else {
-        Some(Struct::from_map(&request.parameters)?.as_bytes().clone())
+        let parameters = Struct::from_map(&request.parameters).map_err(ClientError::Parameters)?;
+        Some(parameters.as_bytes().clone())
     };
-    Ok(Answer {
+    let message = Answer {
         header: HeaderProto {
             request_id: random_id().to_string(),
             exec_endpoint: Some(request.endpoint),
@@ -341,7 +351,14 @@ fn message(request: PostRequest) -> Result<Answer, wasm_flow_document::StructErr
         parameters,
         routes: Vec::new(),
         docs: Some(request.docs),
-    })
+    };
+    // Said here, in words: once a call has begun its client is told only that
+    // something went wrong with it.
+    let bytes = message.encoded_len();
+    if u32::try_from(bytes).is_err() {
+        return Err(ClientError::TooLarge { bytes });
+    }
+    Ok(message)
 }
 
 fn failure(status: StatusProto) -> Option<PostFailure> {

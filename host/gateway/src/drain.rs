@@ -10,8 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How often a gateway that is being stopped looks whether it is done.
-const LOOK: Duration = Duration::from_millis(20);
+use super::bounds::DRAIN_CHECK;
 
 /// Counts the calls in flight and tells them that the gateway is being stopped.
 #[derive(Debug, Clone)]
@@ -25,8 +24,8 @@ pub(super) struct Drain {
 struct Calls {
     /// gRPC calls.
     active: AtomicUsize,
-    /// Requests of those calls that are not answered yet. Where there are none,
-    /// the next step is the clients': to take their answers.
+    /// Requests of those calls that are not answered yet. If there are none, it is
+    /// the clients' turn: to take their answers.
     unanswered: AtomicUsize,
 }
 
@@ -41,15 +40,25 @@ impl Drain {
     /// Counts a call until what is returned is dropped.
     pub(super) fn enter(&self) -> Active {
         self.calls.active.fetch_add(1, Ordering::SeqCst);
-        let mut stopping = self.stopping.subscribe();
         Active {
             calls: Arc::clone(&self.calls),
-            stopping: Box::pin(async move {
-                // An error would mean that the gateway itself is gone.
-                let _ = stopping.wait_for(|stopping| *stopping).await;
-            }),
+            stopping: Box::pin(self.stopping()),
             stopped: false,
         }
+    }
+
+    /// Done once the gateway is being stopped.
+    pub(super) fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // An error would mean that the gateway itself is gone.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+
+    /// Whether the gateway is being stopped.
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// Tells every call, and those to come, that the gateway is being stopped.
@@ -57,10 +66,10 @@ impl Drain {
         self.stopping.send_replace(true);
     }
 
-    /// Waits until no call is in flight, or until those that are have waited for
-    /// their clients, and for nothing else, for `patience`. Says how many they are.
+    /// Waits until no call is in flight, or until all that is left has waited for
+    /// clients, and for nothing else, for `patience`. Returns how many calls are left.
     ///
-    /// Work is not bounded here: executors' own timeouts do that.
+    /// Work is not bounded here: the executors' own timeouts do that.
     pub(super) async fn idle(&self, patience: Duration) -> usize {
         let mut waiting_since = None;
         loop {
@@ -73,7 +82,7 @@ impl Drain {
             } else if waiting_since.get_or_insert_with(Instant::now).elapsed() >= patience {
                 return active;
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(DRAIN_CHECK).await;
         }
     }
 }
@@ -133,7 +142,7 @@ mod tests {
         let longer = tokio::time::timeout(3 * patience, wait.as_mut()).await;
         assert!(longer.is_err(), "work is waited for");
 
-        // The client has an answer to take, and takes it never.
+        // The client has an answer to take, and never takes it.
         drop(request);
         assert_eq!(wait.await, 1);
         drop(call);

@@ -1,10 +1,10 @@
 //! `jina.DataRequestProto`, read from and written to gRPC's frames by hand.
 //!
-//! A generated type would decode every document while the frame is taken off
-//! the connection, where one bad message fails the whole stream, and would copy
-//! every blob and tensor. Here a frame is passed on as the bytes that it is,
-//! read in its request's own task, and its documents stay slices of it. What
-//! goes out is written once, into the buffer that is sent.
+//! A generated type would decode every document while the frame is taken off the
+//! connection, so that one bad message fails the whole stream, and it would copy every
+//! blob and tensor. Here a frame is passed on as bytes and read in its request's own
+//! task, and its documents stay slices of it. An answer is written once, into the
+//! buffer that is sent.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
@@ -16,9 +16,11 @@ use serde_json::{Map, Value};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
+use super::bounds;
 use super::proto::{HeaderProto, RouteProto};
 use wasm_flow_contract::parameters::RESULTS;
-use wasm_flow_document::{DocumentArray, Encoding, Struct};
+use wasm_flow_contract::units::Size;
+use wasm_flow_document::{DocumentArray, Struct};
 
 /// Field numbers of `DataRequestProto`.
 const HEADER: u32 = 1;
@@ -29,24 +31,17 @@ const DATA: u32 = 4;
 const DOCS: u32 = 1;
 const DOCS_BYTES: u32 = 2;
 
-/// A `DataRequestProto` taken apart, its documents not decoded yet. A request
-/// and an answer have the same form.
+/// A `DataRequestProto` taken apart. Its documents are not decoded yet. A request and
+/// an answer have the same form.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Incoming {
     pub(crate) header: HeaderProto,
     /// An encoded `google.protobuf.Struct`.
     pub(crate) parameters: Option<Bytes>,
-    /// The first [`MAX_ROUTES`]. A request has none that would matter.
+    /// The first [`ROUTES`](bounds::ROUTES). Those of a request do not matter.
     pub(crate) routes: Vec<Bytes>,
     pub(crate) data: Data,
 }
-
-/// One for the gateway and one for each executor are what an answer has.
-const MAX_ROUTES: usize = 1000;
-
-/// Bytes of a header. It holds names, and of an answer an error's traceback; the
-/// shortest strings take 12 times their bytes once they are read.
-const MAX_HEADER: usize = 4 << 20;
 
 /// The documents of a `DataRequestProto`.
 #[derive(Debug, Clone, Default)]
@@ -62,15 +57,35 @@ pub(crate) enum Data {
 
 /// A frame that is not a `DataRequestProto`.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("not a jina.DataRequestProto: {reason}")]
+#[error("not a jina.DataRequestProto: {fault}")]
 pub(crate) struct FrameError {
-    /// The header, where that much could be read.
+    /// The header, if that much could be read.
     pub(crate) header: Option<Box<HeaderProto>>,
-    reason: String,
+    fault: FrameFault,
+}
+
+/// What is wrong with a frame.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+enum FrameFault {
+    #[error("it does not begin with a field: {0}")]
+    Key(prost::DecodeError),
+    #[error("field {tag}: {error}")]
+    Field { tag: u32, error: prost::DecodeError },
+    #[error("field {tag} should be {len} bytes long, and only {left} are left")]
+    Short { tag: u32, len: u64, left: usize },
+    #[error("{0} has the wrong wire type")]
+    WireType(&'static str),
+    #[error("header: {0}")]
+    Header(prost::DecodeError),
+    #[error(
+        "the header is longer than {most}; data belongs in documents or parameters",
+        most = Size(bounds::HEADER as u64)
+    )]
+    LongHeader,
 }
 
 impl Incoming {
-    /// Takes a frame apart. Zero bytes are a request without anything.
+    /// Takes a frame apart. Zero bytes are an empty request.
     pub(crate) fn decode(frame: Bytes) -> Result<Incoming, FrameError> {
         let mut message = Incoming::default();
         let mut parts = Parts::default();
@@ -83,35 +98,30 @@ impl Incoming {
                 };
                 Ok(message)
             }
-            Err(reason) => Err(FrameError {
+            Err(fault) => Err(FrameError {
                 header: parts.header.then(|| Box::new(message.header)),
-                reason,
+                fault,
             }),
         }
     }
 
-    fn read(&mut self, mut frame: Bytes, parts: &mut Parts) -> Result<(), String> {
+    fn read(&mut self, mut frame: Bytes, parts: &mut Parts) -> Result<(), FrameFault> {
         while let Some((tag, field)) = next(&mut frame)? {
             match tag {
                 HEADER => {
                     let header = bytes_of("header", field)?;
                     parts.header_len += header.len();
-                    if parts.header_len > MAX_HEADER {
-                        return Err(format!(
-                            "the header is longer than {MAX_HEADER} bytes; data belongs into \
-                             documents or parameters"
-                        ));
+                    if parts.header_len > bounds::HEADER {
+                        return Err(FrameFault::LongHeader);
                     }
-                    // A field that is repeated is merged: so protobuf has it.
-                    self.header
-                        .merge(header)
-                        .map_err(|error| format!("header: {error}"))?;
+                    // Protobuf merges a field that is repeated.
+                    self.header.merge(header).map_err(FrameFault::Header)?;
                     parts.header = true;
                 }
                 PARAMETERS => parts.parameters.add(bytes_of("parameters", field)?),
                 ROUTES => {
                     let route = bytes_of("routes", field)?;
-                    if self.routes.len() < MAX_ROUTES {
+                    if self.routes.len() < bounds::ROUTES {
                         self.routes.push(route);
                     }
                 }
@@ -123,7 +133,7 @@ impl Incoming {
     }
 }
 
-/// What of a message can occur again while it is read.
+/// The fields of a message that may occur more than once.
 #[derive(Default)]
 struct Parts {
     /// Whether there was a header that could be read.
@@ -136,7 +146,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn read_data(&mut self, mut data: Bytes) -> Result<(), String> {
+    fn read_data(&mut self, mut data: Bytes) -> Result<(), FrameFault> {
         while let Some((tag, field)) = next(&mut data)? {
             match tag {
                 DOCS => {
@@ -157,12 +167,12 @@ impl Parts {
     }
 }
 
-/// A message field that occurs again: the encoding of its occurrences merged is
-/// their encodings in a row. One alone stays a slice of the frame.
+/// A message field that may occur more than once. Its occurrences merged are encoded
+/// as their encodings in a row. A single one stays a slice of the frame.
 #[derive(Default)]
 struct Merging {
     first: Option<Bytes>,
-    /// All of them, once there are several.
+    /// All occurrences, once there are several.
     all: Vec<u8>,
 }
 
@@ -187,34 +197,35 @@ impl Merging {
     }
 }
 
-/// The next field of a message: its bytes, or `None` for a field of another
-/// wire type, which is skipped.
-fn next(buf: &mut Bytes) -> Result<Option<(u32, Option<Bytes>)>, String> {
+/// The next field of a message: its bytes, or `None` for a field of another wire type,
+/// which is skipped.
+fn next(buf: &mut Bytes) -> Result<Option<(u32, Option<Bytes>)>, FrameFault> {
     if !buf.has_remaining() {
         return Ok(None);
     }
-    let (tag, wire_type) = decode_key(buf).map_err(|error| error.to_string())?;
+    let (tag, wire_type) = decode_key(buf).map_err(FrameFault::Key)?;
     if wire_type != WireType::LengthDelimited {
         skip_field(wire_type, tag, buf, DecodeContext::default())
-            .map_err(|error| format!("field {tag}: {error}"))?;
+            .map_err(|error| FrameFault::Field { tag, error })?;
         return Ok(Some((tag, None)));
     }
-    let len = decode_varint(buf).map_err(|error| format!("field {tag}: {error}"))?;
+    let len = decode_varint(buf).map_err(|error| FrameFault::Field { tag, error })?;
     match usize::try_from(len) {
         Ok(len) if len <= buf.remaining() => Ok(Some((tag, Some(buf.split_to(len))))),
-        _ => Err(format!(
-            "field {tag} is {len} bytes long, of which {} are there",
-            buf.remaining()
-        )),
+        _ => Err(FrameFault::Short {
+            tag,
+            len,
+            left: buf.remaining(),
+        }),
     }
 }
 
-fn bytes_of(name: &str, field: Option<Bytes>) -> Result<Bytes, String> {
-    field.ok_or_else(|| format!("{name} has the wrong wire type"))
+fn bytes_of(name: &'static str, field: Option<Bytes>) -> Result<Bytes, FrameFault> {
+    field.ok_or(FrameFault::WireType(name))
 }
 
-/// The parameters of an answer: those of the request, byte for byte, but for
-/// the results.
+/// The parameters of an answer: those of the request, byte for byte, with other
+/// results.
 ///
 /// # Errors
 /// When the results nest too deep for protobuf.
@@ -230,7 +241,7 @@ pub(crate) fn with_results(
     let mut out = BytesMut::with_capacity(rest.len() + entry.as_bytes().len());
     loop {
         let before = rest.clone();
-        // The parameters were decoded before: nothing is left to fail here.
+        // The parameters were decoded before, so this does not fail.
         let Ok(Some((tag, field))) = next(&mut rest) else {
             break;
         };
@@ -261,59 +272,91 @@ pub(crate) struct Answer {
     /// An encoded `google.protobuf.Struct`.
     pub(crate) parameters: Option<Bytes>,
     pub(crate) routes: Vec<RouteProto>,
-    /// `None`: a request that says nothing of documents.
+    /// `None` leaves the field out.
     pub(crate) docs: Option<DocumentArray>,
 }
 
 impl Answer {
-    /// Writes the message. `reserve` is told beforehand how many bytes it takes.
-    fn encode<B: BufMut>(&self, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
-        let docs = self.docs.as_ref().map(DocumentArray::encoding);
-        let data_len = |docs: &Encoding<'_>| message_len(DOCS, docs.len());
-        let total = message_len(HEADER, self.header.encoded_len())
-            + self
-                .parameters
-                .as_ref()
-                .map_or(0, |bytes| message_len(PARAMETERS, bytes.len()))
-            + self
-                .routes
-                .iter()
-                .map(|route| message_len(ROUTES, route.encoded_len()))
-                .sum::<usize>()
-            + docs
-                .as_ref()
-                .map_or(0, |docs| message_len(DATA, data_len(docs)));
-        reserve(out, total);
+    /// Bytes that the message takes, found without writing it. `u64::MAX` stands for
+    /// more than can be counted.
+    pub(crate) fn encoded_len(&self) -> u64 {
+        let docs = self.docs.as_ref().map(documents_len);
+        self.len_with(docs)
+    }
 
-        put_head(HEADER, self.header.encoded_len(), out);
+    /// The same, with documents that take so many bytes.
+    fn len_with(&self, docs: Option<u64>) -> u64 {
+        let header = message_len(HEADER, self.header.encoded_len() as u64);
+        let parameters = self
+            .parameters
+            .as_ref()
+            .map_or(0, |bytes| message_len(PARAMETERS, bytes.len() as u64));
+        let routes = self.routes.iter().fold(0u64, |sum, route| {
+            sum.saturating_add(message_len(ROUTES, route.encoded_len() as u64))
+        });
+        let data = docs.map_or(0, |docs| message_len(DATA, message_len(DOCS, docs)));
+        [header, parameters, routes, data]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Writes the message. `reserve` is given beforehand how many bytes it takes.
+    ///
+    /// # Errors
+    /// When that is more than a gRPC message can hold. Then nothing is reserved.
+    fn encode<B: BufMut>(
+        &self,
+        out: &mut B,
+        reserve: impl FnOnce(&mut B, usize),
+    ) -> Result<(), TooLarge> {
+        let docs = self.docs.as_ref().map(DocumentArray::encoding);
+        let total = self.len_with(docs.as_ref().map(|docs| docs.len() as u64));
+        // gRPC's length prefix has 32 bits.
+        let total = u32::try_from(total).map_err(|_| TooLarge(total))?;
+        reserve(out, total as usize);
+
+        put_head(HEADER, self.header.encoded_len() as u64, out);
         self.header.encode_raw(out);
         if let Some(parameters) = &self.parameters {
-            put_head(PARAMETERS, parameters.len(), out);
+            put_head(PARAMETERS, parameters.len() as u64, out);
             out.put_slice(parameters);
         }
         for route in &self.routes {
-            put_head(ROUTES, route.encoded_len(), out);
+            put_head(ROUTES, route.encoded_len() as u64, out);
             route.encode_raw(out);
         }
         if let Some(docs) = &docs {
-            put_head(DATA, data_len(docs), out);
-            put_head(DOCS, docs.len(), out);
+            let len = docs.len() as u64;
+            put_head(DATA, message_len(DOCS, len), out);
+            put_head(DOCS, len, out);
             docs.write(out);
         }
+        Ok(())
     }
 }
 
-fn message_len(tag: u32, len: usize) -> usize {
-    key_len(tag) + encoded_len_varint(len as u64) + len
+/// A message of more bytes than gRPC can send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it takes {size}, and a gRPC message is smaller than 4 GiB", size = Size(*.0))]
+struct TooLarge(u64);
+
+/// Bytes that documents take in a message.
+fn documents_len(docs: &DocumentArray) -> u64 {
+    docs.encoding().len() as u64
 }
 
-fn put_head(tag: u32, len: usize, out: &mut impl BufMut) {
+fn message_len(tag: u32, len: u64) -> u64 {
+    let head = key_len(tag) + encoded_len_varint(len);
+    (head as u64).saturating_add(len)
+}
+
+fn put_head(tag: u32, len: u64, out: &mut impl BufMut) {
     encode_key(tag, WireType::LengthDelimited, out);
-    encode_varint(len as u64, out);
+    encode_varint(len, out);
 }
 
-/// Frames in, answers out. The client's side is the same: what it sends has the
-/// form of an answer.
+/// Frames in, answers out. The client's side is the same: its requests have the form
+/// of answers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RawCodec;
 
@@ -337,8 +380,9 @@ impl Encoder for RawCodec {
     type Error = Status;
 
     fn encode(&mut self, answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        answer.encode(out, EncodeBuf::reserve);
-        Ok(())
+        answer.encode(out, EncodeBuf::reserve).map_err(|error| {
+            Status::resource_exhausted(format!("the message cannot be sent: {error}"))
+        })
     }
 }
 
@@ -358,16 +402,19 @@ mod tests {
     use serde_json::json;
 
     fn encoded(answer: &Answer) -> Bytes {
-        let (mut out, mut told) = (BytesMut::new(), 0);
-        answer.encode(&mut out, |_, total| told = total);
-        assert_eq!(out.len(), told, "the length told beforehand");
+        let (mut out, mut reserved) = (BytesMut::new(), 0);
+        answer
+            .encode(&mut out, |_, total| reserved = total)
+            .unwrap();
+        assert_eq!(out.len(), reserved, "the length given beforehand");
+        assert_eq!(out.len() as u64, answer.encoded_len());
         out.freeze()
     }
 
     fn map(value: Value) -> Map<String, Value> {
         match value {
             Value::Object(map) => map,
-            other => panic!("{other} is no object"),
+            other => panic!("{other} is not an object"),
         }
     }
 
@@ -461,7 +508,7 @@ mod tests {
             frame.extend_from_slice(&routes);
         }
         let read = Incoming::decode(frame.into()).unwrap();
-        assert_eq!(read.routes.len(), MAX_ROUTES);
+        assert_eq!(read.routes.len(), bounds::ROUTES);
         assert_eq!(
             Struct::decode(read.parameters.unwrap()).unwrap().to_map(),
             map(json!({"k": 1}))

@@ -1,20 +1,34 @@
-use std::num::NonZeroUsize;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+//! The gateway before a flow of functions, with real clients.
 
+mod answers;
+mod calls;
+mod openings;
+mod refusals;
+mod stopping;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
-use tonic::Code;
 use tonic::client::Grpc;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
 
 use super::client::{Client, PostOptions, PostRequest};
 use super::frame::{Data, Incoming, RawCodec};
-use super::proto::HeaderProto;
-use super::*;
-use wasm_flow_document::Struct;
+use super::proto::{EndpointsProto, HeaderProto, JinaInfoProto};
+use super::services::LISTED;
+use super::{Gateway, ServeError, answer, call, proto};
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_document::{DocumentArray, Struct};
 use wasm_flow_flow::Flow;
 use wasm_flow_flow::testing::{Functions, failure, flow, map, reply, results, suffixed};
 
@@ -51,10 +65,14 @@ impl Served {
             .unwrap()
     }
 
+    async fn channel(&self) -> Channel {
+        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", self.address));
+        endpoint.unwrap().connect().await.unwrap()
+    }
+
     /// A client that sends whatever it is given.
     async fn raw(&self) -> Grpc<Channel> {
-        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", self.address));
-        let channel = endpoint.unwrap().connect().await.unwrap();
+        let channel = self.channel().await;
         let mut grpc = Grpc::new(channel).max_decoding_message_size(64 << 20);
         grpc.ready().await.unwrap();
         grpc
@@ -358,7 +376,7 @@ async fn documents_that_cannot_be_read_are_answered() {
 
 #[tokio::test]
 async fn no_bytes_break_it() {
-    let flow: crate::Flow = Arc::new(exclaiming());
+    let flow = exclaiming();
     let mut whole = frame("id", Some("/results"), &documents(["a", "b"])).to_vec();
     let parameters = Struct::from_map(&map(json!({"k": {"l": [1]}, "__results__": {}}))).unwrap();
     whole.extend(field(2, parameters.as_bytes()));
@@ -371,7 +389,7 @@ async fn no_bytes_break_it() {
         }
         for variant in variants {
             // Answered or refused: either is fine, as long as it ends.
-            let _ = answer::answer(&flow, variant.into()).await;
+            let _ = answer::answer(&flow, 1 << 20, variant.into()).await;
         }
     }
 }
@@ -639,8 +657,7 @@ async fn health_of_every_listed_service() {
     use tonic_health::pb::health_client::HealthClient;
 
     let served = Served::new(exclaiming()).await;
-    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address));
-    let mut client = HealthClient::new(endpoint.unwrap().connect().await.unwrap());
+    let mut client = HealthClient::new(served.channel().await);
     for service in LISTED.into_iter().chain([""]) {
         let service = service.to_owned();
         let answer = client.check(HealthCheckRequest { service }).await.unwrap();
@@ -694,105 +711,6 @@ async fn a_client_that_finds_nobody() {
         let error = Client::connect(address).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-}
-
-#[tokio::test]
-async fn stopping_answers_what_is_in_flight() {
-    let entered = Arc::new(Notify::new());
-    let release = Arc::new(Notify::new());
-    let (enter, wait) = (Arc::clone(&entered), Arc::clone(&release));
-    let mut served = Served::new(flow([(
-        "e",
-        &[],
-        Functions::default().on("/x", move |call| {
-            let wait = Arc::clone(&wait);
-            enter.notify_one();
-            async move {
-                wait.notified().await;
-                reply(call.docs)
-            }
-        }),
-    )]))
-    .await;
-    let client = served.client().await;
-    // A client that never says that it is done, and one that watches.
-    let requests = futures::stream::iter([post("/x", "a")]).chain(futures::stream::pending());
-    let mut answers = client.call(requests, PostOptions::default()).await.unwrap();
-    entered.notified().await;
-    served.stop.take().unwrap().send(()).unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let refused = Client::connect(&served.address.to_string()).await;
-    assert!(refused.is_err(), "the port is closed");
-    assert!(!served.task.is_finished());
-    release.notify_one();
-    assert!(answers.next().await.unwrap().is_ok());
-    let end = answers.next().await.unwrap().unwrap_err().to_string();
-    assert!(
-        end.contains("is being stopped") && end.contains("UNAVAILABLE"),
-        "{end}"
-    );
-    tokio::time::timeout(Duration::from_secs(5), served.task)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-}
-
-/// An answer is larger than what the two ends keep on the way, so that most of it
-/// is still here when its call is over.
-#[tokio::test]
-async fn stopping_lets_a_slow_client_have_its_whole_answer() {
-    let mut served = Served::new(exclaiming()).await;
-    let text = "x".repeat(16 << 20);
-    let path = http::uri::PathAndQuery::from_static("/jina.JinaRPC/Call");
-    let sent = futures::stream::iter([frame("id", None, &documents([&text]))]);
-    let mut stream = served
-        .raw()
-        .await
-        .streaming(Request::new(sent), path, BytesCodec)
-        .await
-        .unwrap()
-        .into_inner();
-    // The request has to have arrived: one that is under way at a stop is not read.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    served.stop.take().unwrap().send(()).unwrap();
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert!(!served.task.is_finished(), "the client has nothing yet");
-    let answer = stream.message().await.unwrap().unwrap();
-    assert_eq!(texts(&Incoming::decode(answer).unwrap()), [text]);
-    assert!(stream.message().await.unwrap().is_none());
-    drop(stream);
-    tokio::time::timeout(Duration::from_secs(10), served.task)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-}
-
-#[tokio::test]
-async fn stopping_ends_who_watches_health_and_who_is_idle() {
-    use tonic_health::pb::HealthCheckRequest;
-    use tonic_health::pb::health_client::HealthClient;
-
-    let mut served = Served::new(exclaiming()).await;
-    let _idle = served.client().await;
-    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address));
-    let mut client = HealthClient::new(endpoint.unwrap().connect().await.unwrap());
-    let service = "jina.JinaRPC".to_owned();
-    let mut watch = client
-        .watch(HealthCheckRequest { service })
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(watch.message().await.unwrap().unwrap().status, 1);
-    served.stop.take().unwrap().send(()).unwrap();
-    assert_eq!(watch.message().await.unwrap().unwrap().status, 2);
-    assert!(watch.message().await.unwrap().is_none());
-    tokio::time::timeout(Duration::from_secs(10), served.task)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
 }
 
 #[test]

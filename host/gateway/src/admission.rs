@@ -1,0 +1,182 @@
+//! What is decided about a call before it reaches its service.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+
+use http::{HeaderMap, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use tokio::time::timeout;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
+
+use super::deadline;
+use super::drain::Drain;
+use super::refusal::held_back;
+use super::request_body::{RequestBody, Unread};
+
+/// The methods that are served.
+const SERVED: [&str; 9] = [
+    "/jina.JinaRPC/Call",
+    "/jina.JinaSingleDataRequestRPC/process_single_data",
+    "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery",
+    "/jina.JinaGatewayDryRunRPC/dry_run",
+    "/jina.JinaInfoRPC/_status",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// The methods that take requests for the flow. The [`Drain`] decides what becomes
+/// of their calls at a stop.
+const REQUESTS: [&str; 2] = [
+    "/jina.JinaRPC/Call",
+    "/jina.JinaSingleDataRequestRPC/process_single_data",
+];
+
+/// Lets calls in to their services: refuses those to methods that are not served with
+/// a sentence instead of a bare code, decides which answers are compressed, keeps the
+/// client's deadline and ends what a client leaves open at a stop.
+#[derive(Debug, Clone)]
+pub(super) struct Admission {
+    services: Routes,
+    drain: Drain,
+}
+
+impl Admission {
+    pub(super) fn new(services: Routes, drain: Drain) -> Admission {
+        Admission {
+            services: services.prepare(),
+            drain,
+        }
+    }
+}
+
+impl Service<Request<Incoming>> for Admission {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let Admission { services, drain } = self.clone();
+        Box::pin(async move {
+            let (request, unread) = lend(request, &drain);
+            let response = answer(services, request).await?;
+            Ok(held_back(response, unread, drain).await)
+        })
+    }
+}
+
+/// Lends the request's body to what will answer it.
+fn lend(
+    request: Request<Incoming>,
+    drain: &Drain,
+) -> (Request<RequestBody<Incoming>>, Unread<Incoming>) {
+    let (head, body) = request.into_parts();
+    // Other calls are not waited for: a client may keep one open for ever, such as
+    // a stream of reflection requests.
+    let end = (!REQUESTS.contains(&head.uri.path()))
+        .then(|| Box::pin(drain.stopping()) as Pin<Box<dyn Future<Output = ()> + Send>>);
+    let (body, unread) = RequestBody::lend(body, end);
+    (Request::from_parts(head, body), unread)
+}
+
+async fn answer(
+    mut services: Routes,
+    mut request: Request<RequestBody<Incoming>>,
+) -> Result<Response<Body>, Infallible> {
+    let path = request.uri().path();
+    if !SERVED.contains(&path) {
+        return Ok(Status::unimplemented(not_served(path)).into_http());
+    }
+    compress_as_asked(request.headers_mut());
+    let deadline = deadline::of(request.headers());
+    // The routes are always ready.
+    let response = tower_service::Service::call(&mut services, request);
+    match deadline {
+        None => response.await,
+        Some(time) => timeout(time, response).await.unwrap_or_else(|_| {
+            Ok(Status::deadline_exceeded(format!(
+                "the call was not answered within the {time:?} that its client gave it"
+            ))
+            .into_http())
+        }),
+    }
+}
+
+/// Lets an answer be compressed where the request was, the same way.
+///
+/// gRPC clients nearly always say that they can read gzip, even if nobody asked for
+/// compression, and tonic takes that for a wish. On a local network compression costs
+/// more than it saves. tonic decides once a call and not once a message, so this does
+/// too.
+fn compress_as_asked(headers: &mut HeaderMap) {
+    const ACCEPT: &str = "grpc-accept-encoding";
+    match headers.get("grpc-encoding").cloned() {
+        Some(encoding) if encoding != HeaderValue::from_static("identity") => {
+            headers.insert(ACCEPT, encoding);
+        }
+        _ => {
+            headers.remove(ACCEPT);
+        }
+    }
+}
+
+fn not_served(path: &str) -> String {
+    let service = path
+        .trim_start_matches('/')
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    let instead = match service {
+        "jina.JinaDataRequestRPC" => {
+            "Jina's workers are called with it, and there are none here; send requests with \
+             jina.JinaRPC/Call or jina.JinaSingleDataRequestRPC/process_single_data"
+        }
+        "jina.JinaSingleDocumentRequestRPC" => {
+            "executors cannot stream single documents yet; send requests with jina.JinaRPC/Call"
+        }
+        "jina.JinaExecutorSnapshot"
+        | "jina.JinaExecutorSnapshotProgress"
+        | "jina.JinaExecutorRestore"
+        | "jina.JinaExecutorRestoreProgress" => {
+            "a flow has no snapshots; an executor keeps data in a folder that flow.toml grants it"
+        }
+        _ => "server reflection lists the services that are there",
+    };
+    // The path is the client's: it goes into a header only as far as it is text.
+    let path: String = path.chars().take(200).collect();
+    format!("this gateway does not serve {path}: {instead}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compressed_only_when_asked() {
+        for (encoding, accept) in [
+            (None, None),
+            (Some("identity"), None),
+            (Some("gzip"), Some("gzip")),
+            (Some("deflate"), Some("deflate")),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                "grpc-accept-encoding",
+                HeaderValue::from_static("identity, deflate, gzip"),
+            );
+            if let Some(encoding) = encoding {
+                headers.insert("grpc-encoding", HeaderValue::from_static(encoding));
+            }
+            compress_as_asked(&mut headers);
+            let left = headers
+                .get("grpc-accept-encoding")
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(left, accept);
+        }
+    }
+}

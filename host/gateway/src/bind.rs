@@ -1,0 +1,90 @@
+//! The port that a gateway listens on.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+/// Takes a port.
+pub(super) async fn listen(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), BindError> {
+    let fail = |source| BindError::new(host, port, source);
+    // A host name may not resolve. The system has no error kind of its own for that.
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|source| fail(io::Error::new(io::ErrorKind::NotFound, source)))?
+        .collect();
+    let listener = TcpListener::bind(addresses.as_slice())
+        .await
+        .map_err(fail)?;
+    let address = listener.local_addr().map_err(fail)?;
+    Ok((listener, address))
+}
+
+/// Why a gateway has no port.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another program has it.
+    #[error(
+        "cannot listen on {address}: another program has that port; stop it, or take another \
+         port with `--port` or with `port` under [gateway] in flow.toml (0 takes any free one)"
+    )]
+    Taken {
+        /// `host:port`.
+        address: String,
+    },
+    /// The port needs rights that this process has not.
+    #[error(
+        "cannot listen on {address}: this user may not open that port; take one above 1023 with \
+         `--port` or with `port` under [gateway] in flow.toml"
+    )]
+    Forbidden {
+        /// `host:port`.
+        address: String,
+    },
+    /// The host is not one of this machine's.
+    #[error(
+        "cannot listen on {address}: `{host}` is not an address of this machine; 127.0.0.1 is \
+         reached from this machine alone, 0.0.0.0 from every network ({source})"
+    )]
+    NotHere {
+        /// `host:port`.
+        address: String,
+        /// The host.
+        host: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}: {source}")]
+    Other {
+        /// `host:port`.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    /// Whether the host is what is wrong, and not the port.
+    pub fn is_about_host(&self) -> bool {
+        matches!(self, BindError::NotHere { .. })
+    }
+
+    fn new(host: &str, port: u16, source: io::Error) -> BindError {
+        let address = if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        };
+        match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::Taken { address },
+            io::ErrorKind::PermissionDenied => BindError::Forbidden { address },
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::NotFound => BindError::NotHere {
+                address,
+                host: host.to_owned(),
+                source,
+            },
+            _ => BindError::Other { address, source },
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Jina's services over a flow.
+
+use bytes::Bytes;
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::answer;
+use super::call::{self, CallStream};
+use super::drain::Drain;
+use super::frame::Answer;
+use super::proto::jina_discover_endpoints_r_p_c_server::JinaDiscoverEndpointsRPC;
+use super::proto::jina_gateway_dry_run_r_p_c_server::JinaGatewayDryRunRPC;
+use super::proto::jina_info_r_p_c_server::JinaInfoRPC;
+use super::proto::jina_r_p_c_server::JinaRPC;
+use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPC;
+use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_contract::request::DRY_RUN;
+use wasm_flow_contract::{self as contract, Service};
+use wasm_flow_document::DocumentArray;
+
+/// Implements Jina's services.
+#[derive(Debug)]
+pub(super) struct JinaService {
+    flow: Arc<dyn Service>,
+    prefetch: usize,
+    max_message: usize,
+    drain: Drain,
+}
+
+impl JinaService {
+    pub(super) fn new(config: &GatewayConfig, flow: Arc<dyn Service>, drain: Drain) -> JinaService {
+        JinaService {
+            flow,
+            prefetch: config.prefetch.get(),
+            max_message: config.max_message,
+            drain,
+        }
+    }
+
+    /// The largest message, in bytes, in either direction.
+    pub(super) fn max_message(&self) -> usize {
+        self.max_message
+    }
+}
+
+#[async_trait]
+impl JinaRPC for JinaService {
+    type CallStream = CallStream;
+
+    async fn call(
+        &self,
+        request: Request<Streaming<Bytes>>,
+    ) -> Result<Response<CallStream>, Status> {
+        let options = call::options(request.metadata(), self.prefetch, self.max_message)?;
+        Ok(Response::new(CallStream::new(
+            self.flow.clone(),
+            request.into_inner(),
+            options,
+            self.drain.enter(),
+        )))
+    }
+}
+
+#[async_trait]
+impl JinaSingleDataRequestRPC for JinaService {
+    async fn process_single_data(
+        &self,
+        request: Request<Streaming<Bytes>>,
+    ) -> Result<Response<Answer>, Status> {
+        let active = self.drain.enter();
+        call::single(&*self.flow, request.into_inner(), self.max_message, active)
+            .await
+            .map(Response::new)
+    }
+}
+
+#[async_trait]
+impl JinaDiscoverEndpointsRPC for JinaService {
+    async fn endpoint_discovery(&self, _: Request<()>) -> Result<Response<EndpointsProto>, Status> {
+        Ok(Response::new(EndpointsProto {
+            endpoints: self.flow.endpoints(),
+            ..EndpointsProto::default()
+        }))
+    }
+}
+
+#[async_trait]
+impl JinaGatewayDryRunRPC for JinaService {
+    async fn dry_run(&self, _: Request<()>) -> Result<Response<StatusProto>, Status> {
+        let active = self.drain.enter();
+        let _unanswered = active.request();
+        let docs = DocumentArray::from_texts([""]);
+        let response = self.flow.call(contract::Request::new(DRY_RUN, docs)).await;
+        Ok(Response::new(match response.failure {
+            Some(failure) => answer::status(&failure),
+            None => StatusProto::default(),
+        }))
+    }
+}
+
+#[async_trait]
+impl JinaInfoRPC for JinaService {
+    async fn status(&self, _: Request<()>) -> Result<Response<JinaInfoProto>, Status> {
+        // Jina also tells its environment variables here. They are not the business
+        // of everybody who can reach the port.
+        let versions = [
+            ("wasm-flow", env!("CARGO_PKG_VERSION")),
+            ("jina", "3"),
+            ("docarray", "1"),
+        ];
+        Ok(Response::new(JinaInfoProto {
+            jina: versions
+                .into_iter()
+                .map(|(name, version)| (name.to_owned(), version.to_owned()))
+                .collect(),
+            envs: Default::default(),
+        }))
+    }
+}

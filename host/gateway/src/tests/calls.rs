@@ -1,0 +1,38 @@
+//! What is decided about a call before its service sees it.
+
+use super::*;
+
+/// With a client that leaves deadlines to the gateway.
+#[tokio::test]
+async fn a_client_gets_no_answer_after_its_deadline() {
+    let served = Served::new(flow([(
+        "e",
+        &[],
+        Functions::default().on("/x", |_| std::future::pending()),
+    )]))
+    .await;
+    let stream = tokio::net::TcpStream::connect(served.address)
+        .await
+        .unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post(format!("http://{}{SINGLE}", served.address))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", "100m")
+        .body(())
+        .unwrap();
+    let (response, mut body) = client.send_request(request, false).unwrap();
+    let message = frame("id", Some("/x"), b"");
+    let mut framed = vec![0];
+    framed.extend((message.len() as u32).to_be_bytes());
+    framed.extend(&message);
+    body.send_data(framed.into(), true).unwrap();
+    let response = tokio::time::timeout(Duration::from_secs(8), response)
+        .await
+        .unwrap()
+        .unwrap();
+    let status = Status::from_header_map(response.headers()).unwrap();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(status.message().contains("within the 100ms"), "{status}");
+}
