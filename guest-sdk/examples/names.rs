@@ -1,19 +1,19 @@
-//! An executor whose names are those that a component is made with. What is made
-//! of it is for WebAssembly alone, so that no test of a native build sees it:
-//! `tests/component.rs` has it compiled.
+//! An executor that uses the names that occur in a component's generated code.
+//! That code is generated only for WebAssembly, so that no native build would find
+//! a conflict: `tests/component.rs` compiles this example.
 
-/// A module that is called like one of the SDK's.
+/// A module with the name of one of the SDK's modules.
 pub mod guest {
-    /// Called like what implements the interface.
+    /// Has the name of the type that implements the interface.
     #[derive(Default)]
     pub struct Component;
 }
 
-/// A module that is called like the interface's.
+/// A module with the name of the interface's module.
 pub mod wit {
     pub use super::guest::Component;
 
-    /// Another type of that name.
+    /// Has the name of the interface's trait.
     pub type Guest = Component;
 }
 
@@ -22,7 +22,7 @@ use wasm_flow_sdk::prelude::*;
 
 #[executor]
 impl Component {
-    /// What is given back is what came.
+    /// Returns the request's documents.
     #[requests]
     async fn pass(&self) {}
 }

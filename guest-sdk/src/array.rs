@@ -12,10 +12,10 @@ use crate::{Document, Error, Result};
 
 /// A list of documents.
 ///
-/// It derefs to `Vec<Document>`, and so is one: `docs[0]`, `docs.iter_mut()`,
-/// `docs.push(..)`, `docs.retain(..)`, `docs.sort_by(..)`, `docs.drain(..)` and
-/// all the rest. Beside that it has columns, and ways down to chunks and
-/// matches.
+/// It derefs to `Vec<Document>`, so all of `Vec`'s methods work: `docs[0]`,
+/// `docs.iter_mut()`, `docs.push(..)`, `docs.retain(..)`, `docs.sort_by(..)`,
+/// `docs.drain(..)` and so on. In addition it has columns, and paths to chunks
+/// and matches.
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
@@ -30,8 +30,8 @@ use crate::{Document, Error, Result};
 /// assert_eq!(docs.texts().collect::<Vec<_>>(), ["A", "B", "D"]);
 /// ```
 ///
-/// Which documents a request holds changes, like their fields, when the handler
-/// returns.
+/// Changes to the list take effect when the handler returns, like changes to the
+/// documents' fields.
 #[derive(Clone, Default)]
 pub struct DocumentArray {
     docs: Vec<Document>,
@@ -43,7 +43,7 @@ impl DocumentArray {
         DocumentArray::default()
     }
 
-    /// An array of `count` documents in which nothing is set.
+    /// An array of `count` documents with no fields set.
     pub fn empty(count: usize) -> Self {
         (0..count).map(|_| Document::default()).collect()
     }
@@ -63,20 +63,20 @@ impl DocumentArray {
         self.docs.iter().find(|doc| doc.id() == id)
     }
 
-    /// The first document with this id, to change.
+    /// The first document with this id, mutably.
     pub fn by_id_mut(&mut self, id: &str) -> Option<&mut Document> {
         self.docs.iter_mut().find(|doc| doc.id() == id)
     }
 
-    /// All documents in the executor's own memory: see
+    /// Copies all documents into the executor's own memory: see
     /// [`Document::into_owned`].
     #[must_use]
     pub fn into_owned(self) -> Self {
         self.docs.into_iter().map(Document::into_owned).collect()
     }
 
-    // `Vec`'s own methods, where an argument is likely to ask for the length:
-    // `docs.truncate(docs.len() - 1)` does not borrow through `DerefMut`.
+    // These methods of `Vec` are repeated because their arguments often use the
+    // length: `docs.truncate(docs.len() - 1)` does not compile through `DerefMut`.
 
     /// Keeps the first `len` documents.
     pub fn truncate(&mut self, len: usize) {
@@ -86,23 +86,23 @@ impl DocumentArray {
     /// Swaps two documents.
     ///
     /// # Panics
-    /// When one does not exist, as `Vec::swap` does.
+    /// If one of them does not exist, as `Vec::swap` does.
     pub fn swap(&mut self, a: usize, b: usize) {
         self.docs.swap(a, b);
     }
 
-    /// Puts a document before the one at `index`.
+    /// Inserts a document before the one at `index`.
     ///
     /// # Panics
-    /// When `index` is larger than the length, as `Vec::insert` does.
+    /// If `index` is larger than the length, as `Vec::insert` does.
     pub fn insert(&mut self, index: usize, doc: Document) {
         self.docs.insert(index, doc);
     }
 
-    /// Takes the document at `index` out.
+    /// Removes the document at `index` and returns it.
     ///
     /// # Panics
-    /// When it does not exist, as `Vec::remove` does.
+    /// If it does not exist, as `Vec::remove` does.
     pub fn remove(&mut self, index: usize) -> Document {
         self.docs.remove(index)
     }
@@ -114,17 +114,17 @@ impl DocumentArray {
         self.docs.iter().map(Document::id)
     }
 
-    /// Every document's text, `""` where it has none.
+    /// Every document's text, or `""` if it has none.
     pub fn texts(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
         self.docs.iter().map(Document::text)
     }
 
-    /// Every document's uri, `""` where it has none.
+    /// Every document's uri, or `""` if it has none.
     pub fn uris(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
         self.docs.iter().map(Document::uri)
     }
 
-    /// Every document's blob, empty where it has none.
+    /// Every document's blob, empty if it has none.
     pub fn blobs(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator {
         self.docs.iter().map(Document::blob)
     }
@@ -137,7 +137,7 @@ impl DocumentArray {
     /// Sets every document's text.
     ///
     /// # Errors
-    /// When there are not as many texts as documents. None is set then.
+    /// If there are not as many texts as documents. No text is set then.
     pub fn set_texts<T: Into<String>>(&mut self, texts: impl IntoIterator<Item = T>) -> Result<()> {
         let texts: Vec<T> = texts.into_iter().collect();
         self.same_length("texts", texts.len())?;
@@ -147,11 +147,12 @@ impl DocumentArray {
         Ok(())
     }
 
-    /// The embeddings as one matrix of `f32`, a row for each document. None
-    /// where a document has no embedding, one of another length or of another
-    /// dtype, and where there is no document.
+    /// The embeddings as one matrix of `f32`, a row for each document. None if
+    /// there are no documents, or if a document has no embedding or one with
+    /// another length or dtype.
     ///
-    /// No copy is made of the embeddings of a request that arrived alike.
+    /// The embeddings of a request are not copied if they arrived with the same
+    /// length and dtype.
     ///
     /// ```
     /// use wasm_flow_sdk::prelude::*;
@@ -168,7 +169,7 @@ impl DocumentArray {
         self.embeddings_as()
     }
 
-    /// The embeddings as one matrix of another type than `f32`.
+    /// Like [`embeddings`](DocumentArray::embeddings), with numbers of type `T`.
     pub fn embeddings_as<T: Element>(&self) -> Option<Matrix<'_, T>> {
         let first: &[T] = self.docs.first()?.embedding_as()?;
         let columns = first.len();
@@ -197,19 +198,20 @@ impl DocumentArray {
         })
     }
 
-    /// Sets every document's embedding: `columns` numbers each, document after
-    /// document.
+    /// Sets every document's embedding: `columns` numbers for each, one document
+    /// after the other.
     ///
     /// # Errors
-    /// When there are not `columns` numbers for each document. None is set then.
+    /// If there are not `columns` numbers for each document. No embedding is set
+    /// then.
     pub fn set_embeddings<T: Element>(&mut self, columns: usize, values: Vec<T>) -> Result<()> {
         if Some(values.len()) != columns.checked_mul(self.docs.len()) {
             return Err(Error::named(
                 "TensorError",
                 format_args!(
-                    "{} numbers are not {columns} for each of {} documents",
-                    values.len(),
-                    self.docs.len()
+                    "expected {columns} numbers for each of {} documents, but got {} in all",
+                    self.docs.len(),
+                    values.len()
                 ),
             ));
         }
@@ -223,7 +225,7 @@ impl DocumentArray {
     fn same_length(&self, what: &str, count: usize) -> Result<()> {
         if count != self.docs.len() {
             return Err(Error::msg(format_args!(
-                "{count} {what} were given for {} documents",
+                "expected {} {what}, one for each document, but got {count}",
                 self.docs.len()
             )));
         }
@@ -232,11 +234,13 @@ impl DocumentArray {
 
     // --- chunks and matches -------------------------------------------------
 
-    /// The documents at a path below this array, in docarray's spelling: `"@r"`
-    /// these documents, `"@c"` their chunks, `"@m"` their matches, `"@cm"` the
-    /// matches of their chunks, and so on. `"@r,c"` is one after the other.
+    /// The documents at a path below this array, in docarray's notation: `"@r"`
+    /// for these documents, `"@c"` for their chunks, `"@m"` for their matches,
+    /// `"@cm"` for the matches of their chunks, and so on. `"@r,c"` gives these
+    /// documents and then their chunks.
     ///
-    /// A field of them is fetched for all chunks of all documents at once.
+    /// Reading a field of a chunk fetches it for the chunks of all documents at
+    /// once.
     ///
     /// ```
     /// use wasm_flow_sdk::prelude::*;
@@ -252,7 +256,7 @@ impl DocumentArray {
     /// ```
     ///
     /// # Errors
-    /// When the path is none.
+    /// If this is not a path.
     pub fn traverse(&self, path: &str) -> Result<Vec<&Document>> {
         let mut found = Vec::new();
         for steps in parse_path(path)? {
@@ -268,16 +272,17 @@ impl DocumentArray {
         Ok(found)
     }
 
-    /// The documents at a path below this array, to change. One path only: with
-    /// `"@r,c"` a chunk could be changed through its document as well.
+    /// The documents at a path below this array, mutably. Only one path is
+    /// allowed: with `"@r,c"`, a chunk could be changed through its document as
+    /// well.
     ///
     /// # Errors
-    /// When the path is none, or more than one.
+    /// If this is not a path, or if it is more than one.
     pub fn traverse_mut(&mut self, path: &str) -> Result<Vec<&mut Document>> {
         let mut paths = parse_path(path)?;
         let (Some(steps), true) = (paths.pop(), paths.is_empty()) else {
             return Err(Error::msg(format_args!(
-                "`{path}` is more than one path: change the documents of one after those of the other"
+                "`{path}` is more than one path: change the documents of one path after the other"
             )));
         };
         let mut level: Vec<&mut Document> = self.docs.iter_mut().collect();
@@ -309,7 +314,7 @@ fn parse_path(path: &str) -> Result<Vec<Vec<NestedField>>> {
             match steps {
                 Some(steps) if !one.is_empty() => Ok(steps),
                 _ => Err(Error::msg(format_args!(
-                    "`{path}` is no path to documents: a path is `@r` for the documents \
+                    "`{path}` is not a path to documents: a path is `@r` for the documents \
                      themselves, or any number of `c` (chunks) and `m` (matches), as in `@c` or \
                      `@cm`"
                 ))),

@@ -1,22 +1,22 @@
-//! Writing back what a handler changed.
+//! Writes a handler's changes back to the host.
 //!
-//! Nothing is written while a handler runs. When it returns, the documents that
-//! it leaves behind are compared with those that it got, and the host is told of
-//! the difference, one call for each column that changed:
+//! Nothing is written while a handler runs. When it returns, its documents are
+//! compared with those that it received, and the difference is written to the
+//! host with one call for each column that changed:
 //!
-//! 1. Documents that are new, or came from somewhere else, are built in arrays
-//!    of their own. That reads from the host's arrays, all of which are still as
-//!    the handler got them.
-//! 2. Fields of documents that stayed where they were are written in place.
-//! 3. Lists of chunks and matches that became others are put in their places.
-//! 4. The list of the request's documents is put in order.
+//! 1. Documents that are new, or came from another array, are built in arrays of
+//!    their own. This reads from the host's arrays, which are still as the handler
+//!    received them.
+//! 2. Changed fields of documents that stayed in their place are written there.
+//! 3. Lists of chunks and matches that changed are replaced.
+//! 4. The list of the request's documents is rearranged.
 //!
-//! A document that the executor keeps in its own state reads from the arrays
-//! that are written here. Where there is one, it gets a copy of them to read from.
+//! A document that the executor keeps in its own state reads from the arrays that
+//! are written here. If there is such a document, it gets a copy to read from.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "a field's number is the index in an array of as many"
+    reason = "a field's number indexes an array that has an element for each field"
 )]
 
 use std::rc::Rc;
@@ -34,17 +34,17 @@ use crate::{Document, DocumentArray, Error, Result};
 
 const NESTED: [NestedField; 2] = [NestedField::Chunks, NestedField::Matches];
 
-/// Documents that were changed, each with the row that it is in.
+/// Changed documents, each with its row.
 type Changes = Vec<(u32, Box<Local>)>;
 
-/// What is to be written in place, once nothing is to be read any more.
+/// What to write in place once all reads are done.
 #[derive(Default)]
 struct Plan {
     writes: Vec<(Rc<Source>, Changes)>,
     lists: Vec<(Rc<Source>, NestedField, u32, Array)>,
 }
 
-/// Makes the array that `source` was made of hold `docs`.
+/// Makes the array behind `source` hold `docs`.
 pub(crate) fn write_back(docs: DocumentArray, source: &Rc<Source>) -> Result<()> {
     let mut plan = Plan::default();
     let list = if is_whole(&docs, source) {
@@ -82,7 +82,7 @@ pub(crate) fn build(docs: Vec<Document>) -> Result<Array> {
     let array = Array::new();
     let total = row_count(docs.len())?;
 
-    // Copies first, of everything that is beside each other in one call.
+    // Copies first: one call for each run of documents from the same array.
     let mut rows = Vec::new();
     let mut rest = docs.as_slice();
     while let Some(first) = rest.first() {
@@ -131,8 +131,8 @@ pub(crate) fn build(docs: Vec<Document>) -> Result<Array> {
     Ok(array)
 }
 
-/// Several lists, built as one array so that a column of all of them is one
-/// call, and then taken apart.
+/// Builds several lists as one array, so that a column of all of them is written
+/// with one call, and then takes them apart.
 fn build_lists<K>(lists: Vec<(K, DocumentArray)>) -> Result<Vec<(K, Array)>> {
     let mut spans = Vec::with_capacity(lists.len());
     let mut all = Vec::new();
@@ -160,7 +160,7 @@ pub(crate) fn is_whole(docs: &DocumentArray, source: &Rc<Source>) -> bool {
     is_list_of(docs, source, 0..source.len())
 }
 
-/// Whether `docs` are exactly these rows, in order; what they hold aside.
+/// Whether `docs` are exactly these rows, in order, whatever they hold.
 fn is_list_of(docs: &DocumentArray, source: &Rc<Source>, rows: std::ops::Range<u32>) -> bool {
     docs.len() == rows.len()
         && docs
@@ -169,7 +169,7 @@ fn is_list_of(docs: &DocumentArray, source: &Rc<Source>, rows: std::ops::Range<u
             .all(|(doc, row)| doc.is_row_of(source, row))
 }
 
-/// Whether a copy of the document has its chunks, or matches, right.
+/// Whether a copy of the document's row already has the right chunks, or matches.
 fn is_pristine_list(doc: &Document, field: NestedField) -> bool {
     let Some(list) = doc
         .local()
@@ -191,9 +191,9 @@ fn is_pristine(doc: &Document) -> bool {
         && NESTED.iter().all(|field| is_pristine_list(doc, *field))
 }
 
-/// Gives documents that are put below `parent`, and have documents below
-/// themselves, the level that the host is going to give them: what is below
-/// them is built first, and counts from it.
+/// Sets the level of documents that are put below `parent` and have nested
+/// documents of their own. The host will set the same level, but the nested
+/// documents are built first, and their levels are counted from it.
 fn descended(parent: &Document, field: NestedField, mut list: DocumentArray) -> DocumentArray {
     let has_nested = |doc: &Document| {
         doc.local().is_some_and(|local| {
@@ -222,7 +222,7 @@ fn descended(parent: &Document, field: NestedField, mut list: DocumentArray) -> 
     list
 }
 
-/// Plans the changes of documents that all are rows of `source`.
+/// Plans the changes to documents that are all rows of `source`.
 fn in_place(mut docs: Vec<Document>, source: &Rc<Source>, plan: &mut Plan) -> Result<()> {
     for field in NESTED {
         let mut same = Vec::new();
@@ -265,11 +265,12 @@ fn in_place(mut docs: Vec<Document>, source: &Rc<Source>, plan: &mut Plan) -> Re
     Ok(())
 }
 
-/// How an array's list is to become another.
+/// How to turn an array's list of documents into another.
 struct List {
     /// Documents to append.
     added: Option<Array>,
-    /// Which rows to keep then, in which order; none for all as they are.
+    /// Which rows to keep after that, and in which order; none to keep all as they
+    /// are.
     order: Option<Vec<u32>>,
 }
 
@@ -311,8 +312,8 @@ fn rearranged(docs: Vec<Document>, source: &Rc<Source>, plan: &mut Plan) -> Resu
     })
 }
 
-/// Whether anything but the plan, and the call that it is for, still reads from
-/// these arrays: a document in the executor's state does.
+/// Whether anything but the plan and its call still reads from these arrays, as a
+/// document in the executor's state does.
 fn is_kept(root: &Rc<Source>, plan: &Plan) -> bool {
     fn visit(source: &Rc<Source>, owners: usize, plan: &Plan) -> bool {
         let planned = plan
@@ -342,7 +343,7 @@ const INTEGERS: [IntegerField; 2] = [IntegerField::Granularity, IntegerField::Ad
 const FLOATS: [FloatField; 2] = [FloatField::Weight, FloatField::Offset];
 const SCORES: [ScoreField; 2] = [ScoreField::Scores, ScoreField::Evaluations];
 
-/// Whether a field was set; nested documents aside.
+/// Whether a field other than nested documents was set.
 fn has_changes(local: &Local) -> bool {
     local.content.is_some()
         || local.embedding.is_some()
@@ -355,7 +356,7 @@ fn has_changes(local: &Local) -> bool {
         || local.scores.iter().any(Option::is_some)
 }
 
-/// The rows in which `get` finds something, with what it finds.
+/// The rows in which `get` finds a value, with the values.
 fn cells<'a, T>(
     changes: &'a Changes,
     get: impl Fn(&'a Local) -> Option<T>,
@@ -367,7 +368,8 @@ fn cells<'a, T>(
     (!rows.is_empty()).then_some((rows, values))
 }
 
-/// Writes the fields of some rows of an array of `len`: a call for each column.
+/// Writes fields of some rows of an array of `len` rows, with a call for each
+/// column.
 fn write(array: &Array, len: u32, changes: &Changes) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
@@ -490,7 +492,7 @@ fn packed_objects(objects: &[&Map<String, Value>]) -> Result<raw::Packed> {
     let mut bytes = Vec::new();
     let mut ends = Vec::with_capacity(objects.len());
     for object in objects {
-        // No object is unset, and unset is the empty string.
+        // An empty object is written as unset, the empty string.
         if !object.is_empty() {
             serde_json::to_writer(&mut bytes, object)?;
         }

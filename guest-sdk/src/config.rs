@@ -1,4 +1,4 @@
-//! Reading JSON objects into the author's types, with errors that name the key.
+//! Reads JSON objects into the author's types, with errors that name the key.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write as _};
@@ -19,9 +19,10 @@ const CONFIG_ERROR: &str = "ConfigError";
 /// The name of an error in a request's parameters.
 pub(crate) const PARAMETERS_ERROR: &str = "ParametersError";
 
-/// An object from the host, which writes one that is unset as the empty string.
+/// Parses an object from the host, which writes an unset object as the empty
+/// string.
 ///
-/// Not generic, so that a component has one JSON parser.
+/// Not generic, so that a component contains only one JSON parser.
 pub(crate) fn parse_object(text: &str) -> Result<Map<String, Value>, serde_json::Error> {
     if text.is_empty() {
         return Ok(Map::new());
@@ -29,8 +30,8 @@ pub(crate) fn parse_object(text: &str) -> Result<Map<String, Value>, serde_json:
     serde_json::from_str(text)
 }
 
-/// The executor's configuration from `uses_with`. Every key must be one that
-/// the types have, as far as they say which they have.
+/// Reads the executor's configuration from `uses_with`. Every key must exist in
+/// the types, as far as serde tells which keys they have.
 pub(crate) fn read_config<T: DeserializeOwned>(
     executor: &str,
     uses_with: &Map<String, Value>,
@@ -55,7 +56,8 @@ pub(crate) fn read_config<T: DeserializeOwned>(
     ))
 }
 
-/// What an executor without configuration is started with; `why` it has none.
+/// Refuses a configuration for an executor that takes none; `why` says why it
+/// takes none.
 pub(crate) fn no_config(executor: &str, uses_with: &Map<String, Value>, why: &str) -> Result<()> {
     if uses_with.is_empty() {
         return Ok(());
@@ -70,8 +72,8 @@ pub(crate) fn no_config(executor: &str, uses_with: &Map<String, Value>, why: &st
     ))
 }
 
-/// A request's parameters as the type that a handler asks for. Keys that it
-/// does not have are left alone.
+/// Reads a request's parameters as the type that a handler takes. Keys that the
+/// type does not have are ignored.
 pub(crate) fn read_parameters<T: DeserializeOwned>(parameters: Map<String, Value>) -> Result<T> {
     read_object(parameters, &Notes::default())
         .map_err(|error| Error::named(PARAMETERS_ERROR, format_args!("parameters: {error}")))
@@ -91,15 +93,14 @@ fn read_object<T: DeserializeOwned>(
     })
 }
 
-/// What is learned while an object is read.
+/// What is learned while an object is being read.
 #[derive(Default)]
 struct Notes {
-    /// Where in it the reader is: `servers[1].port`.
+    /// The reader's place in the object: `servers[1].port`.
     path: RefCell<String>,
-    /// The keys that the outermost type is read from, where it is a struct that
-    /// names them all.
+    /// The keys of the outermost type, if it is a struct that names them all.
     takes: Cell<Option<&'static [&'static str]>>,
-    /// What there is to say of keys that no type has.
+    /// Messages about keys that no type has.
     unknown: RefCell<Vec<String>>,
 }
 
@@ -108,7 +109,7 @@ impl Notes {
         self.path.borrow().len()
     }
 
-    /// Goes back to where the path had this length, and from there on to `step`.
+    /// Shortens the path to this length and appends `step`.
     fn step(&self, depth: usize, step: fmt::Arguments<'_>) {
         let mut path = self.path.borrow_mut();
         path.truncate(depth);
@@ -116,7 +117,7 @@ impl Notes {
         let _ = path.write_fmt(step);
     }
 
-    /// Notes the keys of an object that the struct it is read as does not have.
+    /// Notes the keys of an object that its struct does not have.
     fn check(&self, object: &Map<String, Value>, known: &'static [&'static str]) {
         let path = self.path.borrow();
         if path.is_empty() {
@@ -133,7 +134,7 @@ impl Notes {
     }
 }
 
-/// A value that is read, and where it stands noted.
+/// A value to read, whose place is in the notes.
 struct Reader<'a> {
     value: Value,
     notes: &'a Notes,
@@ -159,7 +160,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Not generic, as what is wrong is said of every type.
+/// Not generic: the code would be compiled again for every type.
 fn invalid_type(value: &Value, expected: &dyn Expected) -> serde_json::Error {
     let unexpected = match value {
         Value::Null => Unexpected::Unit,
@@ -177,7 +178,7 @@ fn invalid_type(value: &Value, expected: &dyn Expected) -> serde_json::Error {
     serde::de::Error::invalid_type(unexpected, expected)
 }
 
-/// What holds nothing is read as serde_json reads it.
+/// Types without nested values are read by serde_json.
 macro_rules! by_value {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
@@ -186,8 +187,8 @@ macro_rules! by_value {
     )*};
 }
 
-// Each method has code for what its types are made of and for nothing else: it
-// is there once for every type that the author reads.
+// This code is compiled once for every type that the author reads, so each method
+// does only what its kind of type needs.
 impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = serde_json::Error;
 
@@ -252,7 +253,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
         let none = match &self.value {
             Value::Null => true,
-            // What is not given at all arrives as an empty object.
+            // A configuration that is not given arrives as an empty object.
             Value::Object(object) => object.is_empty() && self.notes.depth() == 0,
             _ => false,
         };
@@ -281,7 +282,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
                 let mut entries = Entries(object.into_iter(), Steps::new(self.notes));
                 match entries.next() {
                     Some((name, value)) => visitor.visit_enum(Variant { name, value }),
-                    // Not with a length of 1.
+                    // Cannot happen: the length is 1.
                     None => Err(serde::de::Error::custom("expected one variant")),
                 }
             }
@@ -300,7 +301,7 @@ impl<'de> IntoDeserializer<'de, serde_json::Error> for Reader<'_> {
     }
 }
 
-/// A variant that holds something.
+/// A variant that holds data.
 struct Variant<'a> {
     name: String,
     value: Reader<'a>,
@@ -350,7 +351,7 @@ impl<'de> VariantAccess<'de> for Reader<'_> {
     }
 }
 
-/// Where the values of an object or an array stand.
+/// The place of an object or an array, whose values are visited in turn.
 struct Steps<'a> {
     notes: &'a Notes,
     depth: usize,
@@ -368,7 +369,7 @@ impl<'a> Steps<'a> {
         Reader { value, notes }
     }
 
-    /// Past the last value: what is wrong now is wrong with all of it.
+    /// Called after the last value: errors from here on concern the whole.
     fn back(&self) {
         self.notes.step(self.depth, format_args!(""));
     }
@@ -406,7 +407,7 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-/// `a JSON array`, for an error.
+/// `an array`, for an error message.
 pub(crate) fn kind_of(value: &Value) -> impl fmt::Display {
     match value {
         Value::Null => "null",
@@ -436,7 +437,7 @@ fn list(names: &[&str]) -> String {
     text
 }
 
-/// The name that a misspelt one most likely stands for.
+/// The known name that a misspelt name most likely means.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
     known
@@ -447,11 +448,12 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, known)| known)
 }
 
-/// How many characters are to be inserted, removed, replaced or swapped with
-/// the next to make one name the other. Case, `-` and `_` do not count.
+/// How many characters have to be inserted, removed, replaced or swapped with
+/// their neighbour to turn one name into the other. Case, `-` and `_` do not
+/// count.
 #[expect(
     clippy::indexing_slicing,
-    reason = "all rows have an element for each letter of `two`, and one more"
+    reason = "every row has one element more than `two` has letters"
 )]
 fn distance(one: &str, two: &str) -> usize {
     let letters = |name: &str| -> Vec<char> {
@@ -606,7 +608,7 @@ mod tests {
             change(|value| value["stores"][1]["Remote"]["x"] = json!(1)),
             "unknown key `stores[1].Remote.x`"
         );
-        // What is wrong is named by its place.
+        // Errors name the place.
         assert_eq!(
             change(|value| value["stores"][1]["Remote"]["size"] = json!("x")),
             "`stores[1].Remote.size`: invalid type: string \"x\", expected u32"
@@ -643,7 +645,7 @@ mod tests {
              `E` takes `size`"
         );
         assert_eq!(read_parameters::<Option<Inner>>(Map::new()).unwrap(), None);
-        // An empty object further in is one.
+        // A nested empty object is an object, not an absent value.
         assert_eq!(
             message(json!({ "foo": "x", "bar": 1, "inner": {} })),
             "`uses_with`: `inner`: missing field `size`; \

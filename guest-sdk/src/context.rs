@@ -1,4 +1,4 @@
-//! What an executor is told of itself and of the request.
+//! What an executor can learn about itself and about the request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::{DocumentArray, raw};
 
-/// What the executor was started with, beside its configuration: its name, its
-/// metas, which endpoint calls which method.
+/// What the executor was started with, besides its configuration: its name, its
+/// metas, and which endpoint calls which method.
 ///
-/// `new` and the handlers get it by asking for it: `new(config: Config, setup:
-/// Setup)` keeps it, and a handler's [`Context`] has it as well. Cheap to clone.
+/// `new` can take it as an argument and keep it, as in `new(config: Config,
+/// setup: Setup)`. A handler's [`Context`] has it as well. Cheap to clone.
 #[derive(Clone)]
 pub struct Setup(Rc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
 }
 
 impl Setup {
-    /// A setup of these parts, each of which may be empty.
+    /// A setup made of these parts, each of which may be empty.
     pub fn new(
         uses_with: Map<String, Value>,
         metas: Map<String, Value>,
@@ -41,8 +41,8 @@ impl Setup {
         }))
     }
 
-    /// The name of this replica: the executor's name in the flow, and which
-    /// replica it is, as in `encode/rep-0`.
+    /// The name of this replica: the executor's name in the flow with the
+    /// replica's number, as in `encode/rep-0`.
     pub fn name(&self) -> &str {
         text(&self.0.runtime_args, "name")
     }
@@ -52,7 +52,7 @@ impl Setup {
         text(&self.0.runtime_args, "executor")
     }
 
-    /// Which replica this is, from 0.
+    /// The number of this replica, from 0.
     pub fn replica(&self) -> u32 {
         number(&self.0.runtime_args, "replica", 0)
     }
@@ -62,35 +62,34 @@ impl Setup {
         number(&self.0.runtime_args, "replicas", 1)
     }
 
-    /// `uses_metas`, with at least `name`, `description` and `workspace`.
+    /// `uses_metas`: at least `name`, `description` and `workspace`.
     pub fn metas(&self) -> &Map<String, Value> {
         &self.0.metas
     }
 
-    /// `name` of the metas: what the component calls itself, its type's name,
-    /// unless `uses_metas` says otherwise. The name in the flow is
-    /// [`executor`](Setup::executor).
+    /// `name` in the metas: the name of the executor's type, unless `uses_metas`
+    /// sets another. The name in the flow is [`executor`](Setup::executor).
     pub fn meta_name(&self) -> &str {
         text(&self.0.metas, "name")
     }
 
-    /// `description` of the metas.
+    /// `description` in the metas.
     pub fn description(&self) -> &str {
         text(&self.0.metas, "description")
     }
 
-    /// The folder that the executor may keep files in, if it has one.
+    /// The folder in which the executor may keep files, if it has one.
     pub fn workspace(&self) -> Option<&str> {
         Some(text(&self.0.metas, "workspace")).filter(|path| !path.is_empty())
     }
 
-    /// Endpoint to method, after `uses_requests`.
+    /// Which endpoint calls which method, with `uses_requests` applied.
     pub fn requests(&self) -> &BTreeMap<String, String> {
         &self.0.requests
     }
 
-    /// What the host adds: `name`, `executor`, `replica`, `replicas`, and what
-    /// later hosts have to say.
+    /// What the host adds: `name`, `executor`, `replica`, `replicas`, and more in
+    /// later versions.
     pub fn runtime_args(&self) -> &Map<String, Value> {
         &self.0.runtime_args
     }
@@ -139,8 +138,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context without a host, to call a handler with: of the endpoint, with
-    /// an empty request id and no bound on time.
+    /// A context for this endpoint, to call a handler without a host. It has an
+    /// empty request id and no time limit.
     pub fn new(endpoint: impl Into<String>, setup: Setup) -> Self {
         Context {
             request_id: "".into(),
@@ -164,19 +163,19 @@ impl Context {
         &self.request_id
     }
 
-    /// The endpoint that the client called, as it wrote it: a default handler
-    /// sees here what it stands in for.
+    /// The endpoint exactly as the client wrote it. A default handler can see here
+    /// which endpoint it is answering.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// How long it is until the host gives this call up, if there is a bound.
+    /// The time until the host gives up on this call, if there is a limit.
     pub fn time_left(&self) -> Option<Duration> {
         self.request.as_ref()?.time_left().map(Duration::from_nanos)
     }
 
-    /// The executor's name in the flow, `encode`, as a predecessor's
-    /// [`Part::executor`] is. [`Setup::name`] has the replica with it.
+    /// The executor's name in the flow, such as `encode`; [`Part::executor`] is
+    /// the same for a predecessor. [`Setup::name`] includes the replica.
     pub fn executor(&self) -> &str {
         self.setup.executor()
     }
@@ -200,8 +199,8 @@ impl fmt::Debug for Context {
 /// The request's documents by predecessor, before they were joined. It derefs
 /// to a slice of [`Part`]s.
 ///
-/// Empty when the request holds no document. To read: what is to go on is put
-/// into the request's documents, or returned.
+/// Empty if the request has no documents. It is for reading only: to send
+/// documents on, put them into the request's documents or return them.
 #[derive(Debug, Clone, Default)]
 pub struct DocsMatrix(Vec<Part>);
 
@@ -213,7 +212,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// What this predecessor sent.
+    /// The part that this predecessor sent.
     pub fn new(executor: impl Into<String>, docs: impl Into<DocumentArray>) -> Self {
         Part {
             executor: executor.into(),
@@ -221,7 +220,8 @@ impl Part {
         }
     }
 
-    /// The executor that they come from; `gateway` for the flow's first.
+    /// The executor that sent them. For the flow's first executor, this is
+    /// `gateway`.
     pub fn executor(&self) -> &str {
         &self.executor
     }

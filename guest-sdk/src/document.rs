@@ -1,8 +1,8 @@
-//! A document: a row of the host's, what the executor changed of it, or both.
+//! A document: a row in the host, the executor's changes to it, or both.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "a field's number is the index in an array of as many"
+    reason = "a field's number indexes an array that has an element for each field"
 )]
 
 use std::cell::OnceCell;
@@ -20,7 +20,7 @@ use crate::source::{Scores, Source};
 use crate::tensor::Element;
 use crate::{DocumentArray, NdArray};
 
-/// Which kind of content a document has: at most one of the three.
+/// The kind of a document's content. A document has at most one of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// No content.
@@ -33,21 +33,21 @@ pub enum Content {
     Tensor,
 }
 
-/// A score, with where it comes from.
+/// A score and its origin.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NamedScore {
     /// The score.
     pub value: f32,
-    /// The operation that gave it.
+    /// The operation that computed it.
     pub op_name: String,
-    /// For a person.
+    /// A description for people to read.
     pub description: String,
-    /// The id of the document that it was scored against.
+    /// The id of the document that this one was scored against.
     pub ref_id: String,
 }
 
 impl NamedScore {
-    /// A score of which only the value is known.
+    /// A score with only its value set.
     pub fn new(value: f32) -> Self {
         NamedScore {
             value,
@@ -86,10 +86,10 @@ impl From<NamedScore> for raw::NamedScore {
 
 /// A document: docarray v1's `Document`.
 ///
-/// Getters borrow. The first one that reads a field of a request's document
-/// fetches that field of all documents beside it, with one call; what nobody
-/// reads never enters the executor's memory. Setters change this document
-/// only, and the request's when the handler returns.
+/// Getters borrow. The first getter that reads a field of a request's document
+/// fetches that field for all documents of the same list, with one call. A field
+/// that is not read never enters the executor's memory. Setters change this
+/// document only, and the change reaches the host when the handler returns.
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
@@ -105,16 +105,16 @@ impl From<NamedScore> for raw::NamedScore {
 ///
 /// # A document that outlives its request
 ///
-/// A document may be moved or cloned into the executor's own state. It goes on
-/// reading what it held when it was taken, and so keeps the host's copy of all
-/// documents of that request alive, which counts against what the host lets the
-/// executor hold. [`into_owned`](Document::into_owned) makes it independent: it
-/// copies this one document into the executor's memory.
+/// A document may be moved or cloned into the executor's own state. It keeps the
+/// values that it had then. For that, it keeps the host's copy of all documents
+/// of its request alive, which counts against the executor's limits in the host.
+/// [`into_owned`](Document::into_owned) makes it independent: it copies this one
+/// document into the executor's memory.
 ///
 /// # Clones
 ///
-/// A clone has all that the document has, its id among it, as a copy in docarray
-/// has. `set_id("")` gives it an id of its own.
+/// As in docarray, a clone has all fields of the document, including its id.
+/// `set_id("")` gives it an id of its own.
 #[derive(Default)]
 pub struct Document {
     source: Option<Rc<Source>>,
@@ -125,8 +125,8 @@ pub struct Document {
 impl Clone for Document {
     fn clone(&self) -> Self {
         if self.source.is_none() {
-            // The id of a new document is drawn when somebody asks for it: were
-            // it still open here, each of the two would draw one.
+            // A new document gets its id when it is first read. If that were still
+            // to come, the document and its clone would get different ids.
             self.id();
         }
         Document {
@@ -137,16 +137,16 @@ impl Clone for Document {
     }
 }
 
-/// What a document has of its own.
+/// The fields that a document holds itself, beside its row in the host.
 #[derive(Clone, Default)]
 pub(crate) struct Local {
     pub(crate) content: Option<Held>,
     pub(crate) embedding: Option<Option<NdArray>>,
     pub(crate) objects: [Option<Map<String, Value>>; 2],
     pub(crate) nested: [OnceCell<DocumentArray>; 2],
-    /// Made when somebody asks for it, of a document that is new.
+    /// For a new document, made when it is first read.
     pub(crate) id: OnceCell<String>,
-    /// By `StringField`, of which `id` and `text` are above.
+    /// By `StringField`; `id` has its own field, and `text` is in the content.
     pub(crate) strings: [Option<String>; 6],
     pub(crate) integers: [Option<u32>; 2],
     pub(crate) floats: [Option<f32>; 2],
@@ -180,7 +180,7 @@ impl Document {
         }
     }
 
-    /// Where the document is from, if it is from the host.
+    /// The document's array and row in the host, if it is from there.
     pub(crate) fn origin(&self) -> Option<(&Rc<Source>, u32)> {
         self.source.as_ref().map(|source| (source, self.row))
     }
@@ -212,14 +212,14 @@ impl Document {
         }
     }
 
-    /// `self.local`, made when it is not there.
+    /// `self.local`, made if it is not there.
     fn local_cell(&self) -> &Local {
         self.local.get_or_init(Box::default)
     }
 
     // --- strings ------------------------------------------------------------
 
-    /// The document's id: 32 hexadecimal digits where nobody chose another.
+    /// The document's id: 32 random hexadecimal digits unless it was set.
     pub fn id(&self) -> &str {
         if let Some(id) = self.local().and_then(|local| local.id.get()) {
             return id;
@@ -230,7 +230,7 @@ impl Document {
         }
     }
 
-    /// Sets the id. Empty is no id: the document gets a random one.
+    /// Sets the id. With `""`, the document gets a random one.
     pub fn set_id(&mut self, id: impl Into<String>) {
         let id = id.into();
         let id = if id.is_empty() { random_id() } else { id };
@@ -254,7 +254,7 @@ impl Document {
         self.local_mut().strings[field as usize] = Some(value);
     }
 
-    /// The text, or `""` where the content is none or of another kind.
+    /// The text, or `""` if there is no content or it is of another kind.
     pub fn text(&self) -> &str {
         match self.local().and_then(|local| local.content.as_ref()) {
             Some(Held::Text(text)) => text,
@@ -266,14 +266,15 @@ impl Document {
         }
     }
 
-    /// Makes this text the content: a blob or a tensor that was there is gone.
+    /// Makes this text the content, and removes a blob or a tensor.
     pub fn set_text(&mut self, text: impl Into<String>) {
         self.local_mut().content = Some(Held::Text(text.into()));
     }
 
     /// The id of the document whose chunk this is, or `""`.
     ///
-    /// A document put into another's chunks gets it when the handler returns.
+    /// The host sets it when a document is put into another's chunks and the
+    /// handler returns.
     pub fn parent_id(&self) -> &str {
         self.string(StringField::ParentId)
     }
@@ -283,12 +284,12 @@ impl Document {
         self.set_string(StringField::ParentId, id.into());
     }
 
-    /// Where the content comes from, or `""`.
+    /// The location of the content, or `""`.
     pub fn uri(&self) -> &str {
         self.string(StringField::Uri)
     }
 
-    /// Sets where the content comes from.
+    /// Sets the location of the content.
     pub fn set_uri(&mut self, uri: impl Into<String>) {
         self.set_string(StringField::Uri, uri.into());
     }
@@ -315,7 +316,7 @@ impl Document {
 
     // --- content ------------------------------------------------------------
 
-    /// Which kind of content the document has.
+    /// The kind of content that the document has.
     pub fn content(&self) -> Content {
         match self.local().and_then(|local| local.content.as_ref()) {
             Some(Held::None) => Content::None,
@@ -336,7 +337,7 @@ impl Document {
         self.local_mut().content = Some(Held::None);
     }
 
-    /// The blob, empty where the content is none or of another kind.
+    /// The blob, empty if there is no content or it is of another kind.
     pub fn blob(&self) -> &[u8] {
         match self.local().and_then(|local| local.content.as_ref()) {
             Some(Held::Blob(blob)) => blob,
@@ -348,12 +349,12 @@ impl Document {
         }
     }
 
-    /// Makes these bytes the content: a text or a tensor that was there is gone.
+    /// Makes these bytes the content, and removes a text or a tensor.
     pub fn set_blob(&mut self, blob: impl Into<Vec<u8>>) {
         self.local_mut().content = Some(Held::Blob(blob.into()));
     }
 
-    /// The tensor, or none where the content is none or of another kind.
+    /// The tensor, or none if there is no content or it is of another kind.
     pub fn tensor(&self) -> Option<&NdArray> {
         match self.local().and_then(|local| local.content.as_ref()) {
             Some(Held::Tensor(tensor)) => Some(tensor),
@@ -362,12 +363,12 @@ impl Document {
         }
     }
 
-    /// Makes this tensor the content: a text or a blob that was there is gone.
+    /// Makes this tensor the content, and removes a text or a blob.
     pub fn set_tensor(&mut self, tensor: impl Into<NdArray>) {
         self.local_mut().content = Some(Held::Tensor(tensor.into()));
     }
 
-    /// The vector that stands for the document.
+    /// The vector that represents the document.
     pub fn embedding(&self) -> Option<&NdArray> {
         match self.local().and_then(|local| local.embedding.as_ref()) {
             Some(own) => own.as_ref(),
@@ -378,9 +379,8 @@ impl Document {
         }
     }
 
-    /// The embedding's numbers, without a copy. None where there is no
-    /// embedding and where it is of another dtype;
-    /// [`NdArray::to_vec`] converts that.
+    /// The embedding's numbers, without a copy. None if there is no embedding or
+    /// if it has another dtype, which [`NdArray::to_vec`] converts.
     pub fn embedding_as<T: Element>(&self) -> Option<&[T]> {
         self.embedding()?.as_slice().ok()
     }
@@ -423,13 +423,13 @@ impl Document {
         self.local_mut().objects[field as usize].get_or_insert(read)
     }
 
-    /// Anything else that is known of the document. A whole number is one
-    /// (`3`, not `3.0`), as long as 53 bits hold it.
+    /// Anything else that is known about the document. A whole number is an
+    /// integer (`3`, not `3.0`) if it fits into 53 bits.
     pub fn tags(&self) -> &Map<String, Value> {
         self.object(JsonField::Tags)
     }
 
-    /// The tags, to change.
+    /// The tags, mutably.
     pub fn tags_mut(&mut self) -> &mut Map<String, Value> {
         self.object_mut(JsonField::Tags)
     }
@@ -449,12 +449,12 @@ impl Document {
         self.tags_mut().insert(key.into(), value.into());
     }
 
-    /// docarray's own notes on the document.
+    /// docarray's own data about the document.
     pub fn metadata(&self) -> &Map<String, Value> {
         self.object(JsonField::Metadata)
     }
 
-    /// The notes, to change.
+    /// The metadata, mutably.
     pub fn metadata_mut(&mut self) -> &mut Map<String, Value> {
         self.object_mut(JsonField::Metadata)
     }
@@ -486,7 +486,8 @@ impl Document {
 
     /// How many `chunks` lists are above this document.
     ///
-    /// A document put into another's chunks gets it when the handler returns.
+    /// The host sets it when a document is put into another's chunks and the
+    /// handler returns.
     pub fn granularity(&self) -> u32 {
         self.integer(IntegerField::Granularity)
     }
@@ -498,7 +499,8 @@ impl Document {
 
     /// How many `matches` lists are above this document.
     ///
-    /// A document put into another's matches gets it when the handler returns.
+    /// The host sets it when a document is put into another's matches and the
+    /// handler returns.
     pub fn adjacency(&self) -> u32 {
         self.integer(IntegerField::Adjacency)
     }
@@ -508,7 +510,7 @@ impl Document {
         self.local_mut().integers[IntegerField::Adjacency as usize] = Some(adjacency);
     }
 
-    /// The weight of this document among its siblings; 0 where unset.
+    /// The weight of this document among its siblings; 0 if unset.
     pub fn weight(&self) -> f32 {
         self.float(FloatField::Weight)
     }
@@ -518,7 +520,7 @@ impl Document {
         self.local_mut().floats[FloatField::Weight as usize] = Some(weight);
     }
 
-    /// Where a chunk lies in its parent, in whatever unit that has; 0 where
+    /// The position of a chunk in its parent, in the parent's own unit; 0 if
     /// unset.
     pub fn offset(&self) -> f32 {
         self.float(FloatField::Offset)
@@ -529,7 +531,7 @@ impl Document {
         self.local_mut().floats[FloatField::Offset as usize] = Some(offset);
     }
 
-    /// Where a chunk lies in its parent, in more dimensions.
+    /// The position of a chunk in its parent, in several dimensions.
     pub fn location(&self) -> &[f32] {
         if let Some(own) = self.local().and_then(|local| local.location.as_ref()) {
             return own;
@@ -577,7 +579,7 @@ impl Document {
         self.all_scores(ScoreField::Scores)
     }
 
-    /// The scores, to change.
+    /// The scores, mutably.
     pub fn scores_mut(&mut self) -> &mut Scores {
         self.all_scores_mut(ScoreField::Scores)
     }
@@ -592,7 +594,7 @@ impl Document {
         self.all_scores(ScoreField::Evaluations)
     }
 
-    /// The evaluations, to change.
+    /// The evaluations, mutably.
     pub fn evaluations_mut(&mut self) -> &mut Scores {
         self.all_scores_mut(ScoreField::Evaluations)
     }
@@ -617,7 +619,8 @@ impl Document {
         }
     }
 
-    /// The chunks or matches, if anybody asked for them. They are unasked then.
+    /// Takes the chunks or matches out, if they were read or set. The next access
+    /// reads them again.
     pub(crate) fn take_nested(&mut self, field: NestedField) -> Option<DocumentArray> {
         self.local.get_mut()?.nested[field as usize].take()
     }
@@ -631,7 +634,7 @@ impl Document {
         self.nested(NestedField::Chunks)
     }
 
-    /// The parts of the document, to change.
+    /// The parts of the document, mutably.
     pub fn chunks_mut(&mut self) -> &mut DocumentArray {
         self.nested_mut(NestedField::Chunks)
     }
@@ -646,7 +649,7 @@ impl Document {
         self.nested(NestedField::Matches)
     }
 
-    /// The documents that this one matched, to change.
+    /// The documents that this one matched, mutably.
     pub fn matches_mut(&mut self) -> &mut DocumentArray {
         self.nested_mut(NestedField::Matches)
     }
@@ -728,9 +731,9 @@ impl Document {
         self
     }
 
-    /// This document with everything that it has in the executor's own memory,
-    /// chunks and matches of every depth included: it no longer keeps anything
-    /// of the request alive.
+    /// Copies all of this document into the executor's own memory, including
+    /// chunks and matches at every depth. It then no longer keeps any part of the
+    /// request alive.
     #[must_use]
     pub fn into_owned(mut self) -> Self {
         let Some(source) = self.source.clone() else {
@@ -813,7 +816,7 @@ impl From<String> for Document {
     }
 }
 
-/// The id, what it was made of, and how many chunks and matches it has.
+/// Shows the id, the content, and how many chunks and matches there are.
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Document");
@@ -844,8 +847,8 @@ impl fmt::Debug for Document {
 
 /// 32 hexadecimal digits, as docarray's ids are.
 ///
-/// Unique and not secret: the standard library keys its hash maps from the
-/// system's random source, and two of them make 128 bits.
+/// Unique, but not secret: the standard library seeds its hash maps from the
+/// system's random source, and two of them give 128 bits.
 fn random_id() -> String {
     let half = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", half(), half())

@@ -1,19 +1,19 @@
-//! What an executor fails with.
+//! The errors of executors.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// An executor's `Result`: [`Error`] unless another error type is named.
+/// An executor's `Result`, with [`Error`] unless another error type is given.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error, with what the client is told of it.
+/// Any error, with what the client sees of it.
 ///
-/// `?` makes one of every [`std::error::Error`]. The client sees, in Jina's
-/// form, the error's [`name`](Error::name) (its type: `ParseIntError`), its
+/// `?` converts every [`std::error::Error`]. The client sees, in Jina's form, the
+/// error's [`name`](Error::name) (its type, such as `ParseIntError`), its
 /// [`message`](Error::message) and the messages of its sources.
 ///
-/// Like `anyhow::Error`, this type does not itself implement
-/// [`std::error::Error`]; that is what lets `?` convert all others.
+/// Like `anyhow::Error`, this type does not implement [`std::error::Error`]
+/// itself, so that `?` can convert all types that do.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -31,8 +31,8 @@ impl Error {
         Error::named("Error", message)
     }
 
-    /// An error with this message and a name of its own, as a client that tells
-    /// errors apart by name may want: `Error::named("ValueError", "...")`.
+    /// An error with this message and a name of its own, for clients that
+    /// distinguish errors by name: `Error::named("ValueError", "...")`.
     pub fn named(name: impl Into<String>, message: impl fmt::Display) -> Self {
         Error(Box::new(Inner {
             name: name.into(),
@@ -42,7 +42,7 @@ impl Error {
         }))
     }
 
-    /// Wraps an error: its type's name, its message, its sources.
+    /// Wraps an error, with its type's name, its message and its sources.
     pub fn new<E: StdError + 'static>(error: E) -> Self {
         let mut trace = Vec::new();
         let mut source = error.source();
@@ -58,25 +58,25 @@ impl Error {
         }))
     }
 
-    /// Says what was being done: the message becomes `context: message`.
+    /// Adds what was being done: the message becomes `context: message`.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         self.0.message = format!("{context}: {}", self.0.message);
         self
     }
 
-    /// The kind of error: the type's name without its path, or what
-    /// [`Error::named`] was given.
+    /// The kind of error: the type's name without its path, or the name given to
+    /// [`Error::named`].
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What went wrong, for a person.
+    /// What went wrong, for people to read.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The messages of what caused it, outermost first.
+    /// The messages of the error's causes, outermost first.
     pub fn trace(&self) -> &[String] {
         &self.0.trace
     }
@@ -98,8 +98,8 @@ impl Error {
     }
 }
 
-/// `core::num::error::ParseIntError` to `ParseIntError`. Of a generic type,
-/// the outer name: `a::Wrapped<b::Inner>` to `Wrapped`.
+/// `ParseIntError` for `core::num::error::ParseIntError`. For a generic type, the
+/// outer name: `Wrapped` for `a::Wrapped<b::Inner>`.
 fn short_name(full: &str) -> &str {
     let outer = full.split('<').next().unwrap_or(full);
     outer.rsplit("::").next().unwrap_or(outer)
@@ -127,19 +127,19 @@ impl fmt::Debug for Error {
     }
 }
 
-/// `.context("what was being done")` on a `Result`, and on an `Option` that
-/// ought to be `Some`.
+/// `.context("what was being done")` on a `Result`, or on an `Option` that should
+/// be `Some`.
 pub trait ErrorContext<T> {
     /// Puts `context` in front of the error's message.
     ///
     /// # Errors
-    /// When the value is an error, or none.
+    /// If the value is an error or `None`.
     fn context(self, context: impl fmt::Display) -> Result<T>;
 
-    /// The same, with the context made only when it is needed.
+    /// The same, but computes the context only if it is needed.
     ///
     /// # Errors
-    /// When the value is an error, or none.
+    /// If the value is an error or `None`.
     fn with_context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T>;
 }
 

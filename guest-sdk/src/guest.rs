@@ -1,4 +1,4 @@
-//! An executor as a component: what the host calls.
+//! An executor as a component: the functions that the host calls.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::bindings::wasm_flow::executor::{diagnostics, requests};
 use crate::handler::{self, Executor, Outcome, Running};
 use crate::{Error, Result, Setup, config, raw};
 
-/// The executor of a component, once it was started.
+/// The executor of a component, once it is started.
 pub struct Slot<E>(RefCell<Option<Rc<Running<E>>>>);
 
 impl<E> Slot<E> {
@@ -66,7 +66,7 @@ pub fn describe<E: Executor>() -> wit::Description {
 /// `start`.
 ///
 /// # Errors
-/// When the configuration does not fit, or `new` fails.
+/// If the configuration does not fit, or if `new` fails.
 pub async fn start<E: Executor>(
     slot: &'static Local<E>,
     configuration: wit::Configuration,
@@ -96,7 +96,7 @@ fn setup(configuration: wit::Configuration) -> Result<Setup> {
 /// `handle`.
 ///
 /// # Errors
-/// When the handler fails, or its arguments cannot be read.
+/// If the handler fails, or if its arguments cannot be read.
 pub async fn handle<E: Executor>(
     slot: &'static Local<E>,
     method: String,
@@ -106,7 +106,7 @@ pub async fn handle<E: Executor>(
     let Some(running) = running else {
         return Err(failure(Error::named(
             "NotStarted",
-            format_args!("the host called `{method}` of an executor that was not started"),
+            format_args!("the host called `{method}` on an executor that was not started"),
         )));
     };
     let outcome = running
@@ -120,7 +120,7 @@ pub async fn handle<E: Executor>(
     })
 }
 
-/// `stop`: what `#[stop]` stands on, then the executor is dropped.
+/// `stop`: calls the `#[stop]` method, then drops the executor.
 pub async fn stop<E: Executor>(slot: &'static Local<E>) {
     let running = slot.with(|slot| slot.0.take());
     if let Some(running) = running
@@ -139,8 +139,8 @@ fn failure(error: Error) -> wit::Failure {
     }
 }
 
-/// Tells the host of a panic before it traps: of the trap itself the client
-/// would learn no more than `unreachable`.
+/// Reports a panic to the host before it becomes a trap: all that the client would
+/// learn from the trap itself is `unreachable`.
 fn report_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -148,7 +148,7 @@ fn report_panics() {
         std::panic::set_hook(Box::new(move |info| {
             let message = info
                 .payload_as_str()
-                .unwrap_or("a panic whose payload is no text");
+                .unwrap_or("a panic whose payload is not text");
             diagnostics::report_panic(&diagnostics::Panic {
                 message: message.to_owned(),
                 location: info.location().map(ToString::to_string).unwrap_or_default(),
@@ -160,9 +160,9 @@ fn report_panics() {
 
 /// Makes an executor the component's export.
 ///
-/// Items that a macro makes are in scope of what it is given: `$executor` may be
-/// called, or be in a module that is called, like any of them. So they have names
-/// that nobody chooses, and nothing is imported.
+/// A macro's items are in scope for its arguments: if `$executor`, or a module in
+/// its path, had the name of such an item, it would refer to that. So the items
+/// have names that nobody chooses, and nothing is imported.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __component {

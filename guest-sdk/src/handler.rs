@@ -1,5 +1,5 @@
-//! What `#[executor]` makes of an `impl` block, and the way a call takes
-//! through it: the same in a component and in a test.
+//! What `#[executor]` generates from an `impl` block, and how a call runs through
+//! it, which is the same in a component and in a test.
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
@@ -13,9 +13,9 @@ use crate::{
     Context, DocsMatrix, DocumentArray, Error, Parameters, Part, Result, Setup, commit, config,
 };
 
-/// An executor: a type with an `impl` block that `#[executor]` stands on.
+/// An executor: a type with an `impl` block that has `#[executor]`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no executor",
+    message = "`{Self}` is not an executor",
     label = "no `impl` block of this type has `#[executor]`",
     note = "put `#[executor]` on the `impl` block that has the handlers"
 )]
@@ -24,7 +24,7 @@ pub trait Executor: Sized + 'static {
     #[doc(hidden)]
     fn describe() -> Description;
 
-    /// Makes one, as its `new` or `Default` does.
+    /// Makes one with its `new` or `Default`.
     #[doc(hidden)]
     fn create(setup: &Setup) -> impl Future<Output = Result<Self>>;
 
@@ -36,7 +36,7 @@ pub trait Executor: Sized + 'static {
         call: &mut Call,
     ) -> impl Future<Output = Result<Returned>>;
 
-    /// Calls what `#[stop]` stands on.
+    /// Calls the `#[stop]` method.
     #[doc(hidden)]
     fn stop(&mut self) -> impl Future<Output = ()>;
 }
@@ -50,9 +50,9 @@ pub struct Description {
     pub version: &'static str,
     /// The `impl` block's doc comment.
     pub documentation: &'static str,
-    /// The handlers, in the order they are written in.
+    /// The handlers, in the order of the source.
     pub methods: Vec<Method>,
-    /// A JSON schema of the configuration, or empty.
+    /// A JSON schema of the configuration, empty if not known.
     pub config_schema: String,
 }
 
@@ -61,20 +61,20 @@ pub struct Description {
 pub struct Method {
     /// The function's name.
     pub name: &'static str,
-    /// What it is bound to; `/default` for `#[requests]` without `on`.
+    /// Its endpoints: `/default` for `#[requests]` without `on`.
     pub endpoints: &'static [&'static str],
-    /// Whether calls of it share the instance.
+    /// Whether its calls may share the instance with others.
     pub concurrent: bool,
     /// The function's doc comment.
     pub documentation: &'static str,
-    /// A JSON schema of the parameters, or empty.
+    /// A JSON schema of the parameters, empty if not known.
     pub parameters_schema: String,
 }
 
-/// An executor that was started.
+/// A started executor.
 ///
-/// The host keeps calls of exclusive handlers apart. Should it not, they fail
-/// here: `&mut self` is never had twice.
+/// The host runs calls of exclusive handlers one at a time. If it did not, they
+/// would fail here: `&mut self` is never given out twice.
 pub struct Running<E> {
     executor: RefCell<E>,
     setup: Setup,
@@ -93,7 +93,7 @@ impl<E: Executor> Running<E> {
         Ok(Running::new(executor, setup))
     }
 
-    /// Calls a handler and writes back what it changed.
+    /// Calls a handler and writes its changes back.
     pub(crate) async fn handle(&self, method: &str, request: raw::Request) -> Result<Outcome> {
         let mut call = Call {
             request: Rc::new(request),
@@ -107,7 +107,7 @@ impl<E: Executor> Running<E> {
 
     #[expect(
         clippy::await_holding_refcell_ref,
-        reason = "nothing else is to happen while the executor is stopped"
+        reason = "nothing else should run while the executor is being stopped"
     )]
     pub(crate) async fn stop(&self) -> Result<()> {
         let mut executor = self.exclusive("stop")?;
@@ -123,12 +123,12 @@ impl<E: Executor> Running<E> {
     /// `&self` for a handler.
     ///
     /// # Errors
-    /// When an exclusive handler is running.
+    /// If an exclusive handler is running.
     pub fn shared(&self, method: &str) -> Result<Ref<'_, E>> {
         self.executor.try_borrow().map_err(|_| {
             busy(
                 method,
-                "while one that needs the executor for itself is running",
+                "while a handler that needs the executor to itself is running",
             )
         })
     }
@@ -136,12 +136,12 @@ impl<E: Executor> Running<E> {
     /// `&mut self` for a handler.
     ///
     /// # Errors
-    /// When another handler is running.
+    /// If another handler is running.
     pub fn exclusive(&self, method: &str) -> Result<RefMut<'_, E>> {
         self.executor.try_borrow_mut().map_err(|_| {
             busy(
                 method,
-                "which needs the executor for itself, while another is running",
+                "which needs the executor to itself, while another handler is running",
             )
         })
     }
@@ -154,7 +154,7 @@ fn busy(method: &str, how: &str) -> Error {
     )
 }
 
-/// The answer to a method that the executor does not have.
+/// The error for a method that the executor does not have.
 pub fn unknown_method<E: Executor>(method: &str) -> Error {
     let Description { name, methods, .. } = E::describe();
     let known: Vec<&str> = methods.iter().map(|method| method.name).collect();
@@ -178,11 +178,11 @@ pub struct Call {
 impl Call {
     fn docs(&mut self) -> Result<DocumentArray> {
         if self.source.is_some() {
-            // `#[executor]` says so where it can; here are types that it knows
-            // by another name.
+            // `#[executor]` reports this for names that it knows. Aliases of these
+            // types are found only here.
             return Err(Error::named(
                 "TypeError",
-                "the handler asks for the request's documents twice",
+                "the handler takes the request's documents twice",
             ));
         }
         let source = self.source.insert(Source::new(self.request.docs()));
@@ -194,8 +194,8 @@ impl Call {
             .docs_matrix()
             .into_iter()
             .map(|(executor, docs)| {
-                // A copy, which costs little: these documents may be those that
-                // the handler changes, and a part stays as it was.
+                // A copy, which is cheap: the handler may change these documents,
+                // but a part has to stay as it was.
                 let own = Array::new();
                 own.extend(&docs, &raw::Rows::All)?;
                 Ok(Part::new(executor, Source::new(own).documents()))
@@ -227,7 +227,8 @@ impl Call {
                 Ok(Outcome::Results(results))
             }
             Returned::Docs(docs) => {
-                // What else was done to the request's documents is not to go on.
+                // The request's documents do not go on, and neither do changes to
+                // them.
                 self.changed = None;
                 let source = self.source.take();
                 match source.filter(|source| commit::is_whole(&docs, source)) {
@@ -249,19 +250,19 @@ impl Call {
     }
 }
 
-/// What a call leaves behind.
+/// The result of a call.
 pub(crate) enum Outcome {
     /// The request's documents.
     Docs,
     /// These.
     Replaced(Array),
-    /// The request's documents, and this for the client.
+    /// The request's documents, and this object for the client.
     Results(Map<String, Value>),
 }
 
-/// What a handler that returns an `R` may ask for.
+/// An argument of a handler that returns an `R`.
 #[diagnostic::on_unimplemented(
-    message = "a handler cannot ask for `{Self}`",
+    message = "a handler cannot take `{Self}`",
     label = "not an argument of a handler",
     note = "a handler takes, in any order and each at most once:\n\
             `&mut DocumentArray`, `&DocumentArray` or `DocumentArray`: the request's documents\n\
@@ -269,10 +270,10 @@ pub(crate) enum Outcome {
             `&Parameters<T>` or `Parameters<T>`: the same, read as a `T: Deserialize`\n\
             `&DocsMatrix` or `DocsMatrix`: the documents by predecessor\n\
             `&Context` or `Context`: the request's id, endpoint and time left",
-    note = "to read the parameters as a type of your own, put it into `Parameters<..>`"
+    note = "to read the parameters as a type of your own, wrap it in `Parameters<..>`"
 )]
 pub trait Argument<R>: Sized {
-    /// What is kept while the handler has the argument: [`Exclusive`],
+    /// What holds the argument while the handler uses it: [`Exclusive`],
     /// [`Shared`] or [`Owned`].
     #[doc(hidden)]
     type Held;
@@ -285,29 +286,29 @@ pub trait Argument<R>: Sized {
 /// Documents that a handler may change.
 pub struct Exclusive(DocumentArray);
 
-/// What a handler may look at.
+/// An argument that a handler may read.
 pub struct Shared<T>(T);
 
-/// What a handler has for itself.
+/// An argument that a handler takes by value.
 pub struct Owned<T>(Option<T>);
 
-// The same two methods on each of them, and no trait, so that an argument of a
-// wrong type is one error and not one for each step.
+// Each of them has the same two methods. They are not a trait's, so that an
+// argument of a wrong type is one error and not one for each step.
 
 impl Exclusive {
-    /// Gives it to the handler.
+    /// Lends it to the handler.
     pub fn lend(&mut self) -> &mut DocumentArray {
         &mut self.0
     }
 
-    /// Takes back what the handler changed.
+    /// Takes the handler's changes back.
     pub fn give_back(self, call: &mut Call) {
         call.changed = Some(self.0);
     }
 }
 
 impl<T> Shared<T> {
-    /// Gives it to the handler.
+    /// Lends it to the handler.
     pub fn lend(&mut self) -> &T {
         &self.0
     }
@@ -329,7 +330,7 @@ impl<T> Owned<T> {
         }
     }
 
-    /// The handler has it.
+    /// The handler has taken it.
     pub fn give_back(self, _call: &mut Call) {}
 }
 
@@ -405,14 +406,14 @@ impl<R> Argument<R> for Context {
     }
 }
 
-/// What a handler returns that has the request's documents by value: where it
-/// does not return documents, nothing that it did to them would go on.
+/// The return type of a handler that takes the request's documents by value: if it
+/// does not return documents, its changes to them would be lost.
 #[diagnostic::on_unimplemented(
-    message = "changes of these documents would be lost: the handler has them by value, and \
+    message = "changes to these documents would be lost: the handler takes them by value and \
                returns `{Self}`",
-    label = "these documents go nowhere",
+    label = "these documents would be dropped",
     note = "take `&mut DocumentArray` to change them, or return the `DocumentArray`",
-    note = "take `&DocumentArray` to read them; what is to be kept of them is cloned"
+    note = "take `&DocumentArray` to read them, and clone what you keep"
 )]
 pub trait ReturnsDocuments {}
 
@@ -434,13 +435,13 @@ pub enum Returned {
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "not what a handler returns",
-    note = "a handler returns, as it is or in a `Result`:\n\
+    note = "a handler returns one of these, plain or in a `Result`:\n\
             nothing: the request's documents, as changed, go on\n\
             `DocumentArray`: these documents go on instead\n\
             `Json` or `Map`: the documents go on, and the client gets the JSON object"
 )]
 pub trait HandlerReturn {
-    /// Which of the three it is.
+    /// Converts it to one of the three.
     #[doc(hidden)]
     fn into_returned(self) -> Result<Returned>;
 }
@@ -470,7 +471,7 @@ impl HandlerReturn for Value {
             other => Err(Error::named(
                 "TypeError",
                 format_args!(
-                    "the handler returned {}: what goes to the client is a JSON object",
+                    "the handler returned {}, but the client can only be sent a JSON object",
                     config::kind_of(&other)
                 ),
             )),
@@ -484,13 +485,13 @@ impl<T: HandlerReturn, E: IntoError> HandlerReturn for std::result::Result<T, E>
     }
 }
 
-/// What `new` and handlers may fail with: [`Error`], and whatever it is made of.
+/// An error of `new` or of a handler: [`Error`], and all types that convert to it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no error that an executor can fail with",
-    label = "the error is `{Self}`",
-    note = "it is the SDK's `Error`, which `Result<T>` means, or any type that implements \
-            `std::error::Error`",
-    note = "to make one of a text, use `bail!(\"..\")` or `Error::msg(..)`"
+    message = "`{Self}` is not an error that an executor can return",
+    label = "the error type is `{Self}`",
+    note = "use the SDK's `Error`, which is the default of `Result<T>`, or any type that \
+            implements `std::error::Error`",
+    note = "to make an error from a text, use `bail!(\"..\")` or `Error::msg(..)`"
 )]
 pub trait IntoError {
     /// The error.
@@ -511,12 +512,12 @@ impl<E: std::error::Error + 'static> IntoError for E {
     }
 }
 
-/// What `new` may ask for: the configuration, which is any type that serde
-/// reads, and the [`Setup`].
+/// An argument of `new`: the configuration, which is any type that serde can
+/// read, or the [`Setup`].
 #[diagnostic::on_unimplemented(
-    message = "`new` cannot ask for `{Self}`",
+    message = "`new` cannot take `{Self}`",
     label = "not an argument of `new`",
-    note = "`new` takes, in any order and any of them left out:\n\
+    note = "`new` takes both, one or none of these, in any order:\n\
             the configuration, of a type with `#[derive(Deserialize)]`\n\
             `&Setup` or `Setup`"
 )]
@@ -545,7 +546,7 @@ impl<'a> ConstructorArgument<'a> for &'a Setup {
     }
 }
 
-/// What `new` may return.
+/// The return type of `new`.
 #[diagnostic::on_unimplemented(
     message = "`new` cannot return `{Self}`",
     label = "not what `new` returns",
@@ -569,7 +570,7 @@ impl<E: Executor, F: IntoError> ConstructorReturn<E> for std::result::Result<E, 
     }
 }
 
-/// What `#[stop]` may return: nothing, or an error that is printed.
+/// The return type of a `#[stop]` method: nothing, or an error that is printed.
 #[diagnostic::on_unimplemented(
     message = "a `#[stop]` method cannot return `{Self}`",
     label = "not what a `#[stop]` method returns",
@@ -593,26 +594,26 @@ impl<E: IntoError> StopReturn for std::result::Result<(), E> {
     }
 }
 
-/// Uses an executor, in the compiler's eyes.
+/// Makes an executor used, as far as the compiler can see.
 pub fn used<E: Executor>() {}
 
-/// What an executor without `new` is made by.
+/// Makes an executor that has no `new`.
 ///
 /// # Errors
-/// When there is a configuration.
+/// If there is a configuration.
 pub fn made_by_default_without_new<E: Default>(executor: &str, setup: &Setup) -> Result<E> {
     config::no_config(
         executor,
         setup.uses_with(),
-        ": it is made by `Default`, as there is no `new` in its `#[executor]` block",
+        ": its `#[executor]` block has no `new`, so it is made by `Default`",
     )?;
     Ok(E::default())
 }
 
-/// The check of an executor that takes no configuration.
+/// Checks the configuration of an executor that takes none.
 ///
 /// # Errors
-/// When there is one.
+/// If there is a configuration.
 pub fn no_config(executor: &str, setup: &Setup) -> Result<()> {
     config::no_config(executor, setup.uses_with(), "")
 }

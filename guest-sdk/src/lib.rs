@@ -1,7 +1,7 @@
 //! Executors for wasm-flow, in Rust.
 //!
-//! An executor is a struct with an `impl` block that [`#[executor]`](macro@executor)
-//! stands on. It depends on this crate alone:
+//! An executor is a struct with an `impl` block that has
+//! [`#[executor]`](macro@executor). Its crate depends on this crate alone:
 //!
 //! ```toml
 //! [lib]
@@ -25,8 +25,7 @@
 //!
 //! #[executor]
 //! impl Greeter {
-//!     /// `uses_with` of `flow.toml` is the argument; leave `new` out where
-//!     /// `Default` will do.
+//!     /// Takes `uses_with` of `flow.toml`. Leave `new` out if `Default` will do.
 //!     fn new(config: GreeterConfig) -> Result<Self> {
 //!         ensure!(!config.greeting.is_empty(), "`greeting` is empty");
 //!         Ok(Greeter { greeting: config.greeting })
@@ -41,14 +40,14 @@
 //!         Ok(())
 //!     }
 //!
-//!     #[requests] // no `on`: every endpoint that nothing else binds
+//!     #[requests] // without `on`: every endpoint that nothing else is bound to
 //!     fn fallback(&mut self, docs: &mut DocumentArray) -> Json {
 //!         docs.retain(|doc| !doc.text().is_empty());
 //!         json!({ "kept": docs.len() })
 //!     }
 //! }
 //!
-//! // No host is needed to test it.
+//! // Testing it needs no host.
 //! # fn main() -> Result<()> {
 //! use wasm_flow_sdk::testing::TestExecutor;
 //!
@@ -59,73 +58,76 @@
 //! # }
 //! ```
 //!
-//! `cargo build --release --target wasm32-wasip2` makes the component, and so
-//! does `cargo component build --release`, whose target's linker must be
-//! `wasm-component-ld`; `wasm-flow new` writes the `.cargo/config.toml` that says
-//! so. A crate that is built for WebAssembly has one `#[executor]`, those that it
-//! depends on counted: what executors share is in a library crate without one.
+//! `cargo build --release --target wasm32-wasip2` builds the component. So does
+//! `cargo component build --release`, if its target's linker is
+//! `wasm-component-ld`: `wasm-flow new` writes a `.cargo/config.toml` that sets
+//! it. A crate that is built for WebAssembly must contain exactly one
+//! `#[executor]`, including its dependencies. Code that executors share belongs in
+//! a library crate without an executor.
 //!
 //! `wasm-flow inspect` shows the doc comments of the `impl` block and of the
-//! handlers; that of the struct is for whoever reads the code.
+//! handlers. The struct's doc comment is only for readers of the code.
 //!
 //! # Construction
 //!
-//! `new` stands in the block that has `#[executor]`; an executor without one is
-//! made by `Default`. It may be `async`, and returns `Self` or `Result<Self>`. It
-//! takes its configuration, of any type that serde reads, and a [`Setup`]: the
-//! executor's name, metas, and which endpoint calls which method.
+//! `new` belongs in the block that has `#[executor]`. An executor without it is
+//! made by `Default`. `new` may be `async`, and returns `Self` or `Result<Self>`.
+//! It takes its configuration, of any type that serde can read, and a [`Setup`]:
+//! the executor's name, its metas, and which endpoint calls which method.
 //!
-//! The [`Deserialize`] of this crate is serde's, without a dependency on serde. A
-//! key that the type does not have, or a struct inside of it, and one that is
-//! missing, end the start with an error that names it. Where serde does not tell
-//! which keys a type has, unknown ones are left alone: in maps, and in types with
-//! `flatten`, `tag` or `untagged`, unless they say `deny_unknown_fields`. As an
-//! `Option`, the configuration is `None` where `uses_with` is empty.
+//! The [`Deserialize`] of this crate is serde's, without a dependency on serde. If
+//! the configuration has a key that the type, or a struct inside it, does not
+//! have, or lacks one that is required, the executor does not start, and the error
+//! names the key. Unknown keys are ignored if serde does not tell which keys a type
+//! has: in maps, and in types with `flatten`, `tag` or `untagged`, unless they say
+//! `deny_unknown_fields`. If the configuration is an `Option`, it is `None` when
+//! `uses_with` is empty.
 //!
 //! # Handlers
 //!
-//! [`#[requests]`](macro@requests) makes a method a handler. What it takes and
-//! returns is told by the types, in any order:
+//! [`#[requests]`](macro@requests) makes a method a handler. Its types decide what
+//! it takes, in any order, and what it returns:
 //!
-//! - [`DocumentArray`]: the request's documents. With `&mut`, what is changed of
-//!   them goes on. Returned, they go on instead of the request's. By value they
-//!   are for a handler that returns documents: elsewhere changes would be lost,
-//!   and it does not compile.
-//! - [`Parameters`]: what the client sent beside them, as a JSON map or as a type
-//!   of the author's.
+//! - [`DocumentArray`]: the request's documents. A handler that takes them by
+//!   `&mut` changes them in place. If a handler returns a `DocumentArray`, these
+//!   documents go on instead. Only such a handler can take the documents by value:
+//!   in any other, changes to them would be lost, so it does not compile.
+//! - [`Parameters`]: what the client sent with the documents, as a JSON map or as
+//!   a type of your own.
 //! - [`DocsMatrix`]: the documents by predecessor, before they were joined.
-//! - [`Context`]: the request's id, the endpoint, the time left.
+//! - [`Context`]: the request's id, the endpoint, and the time left.
 //! - [`Json`], returned: an object that the client gets under `__results__`.
 //!
-//! A handler that returns an error changes nothing: the client is told of the
-//! error, and the documents are as they were.
+//! A handler that returns an error changes nothing: the client gets the error, and
+//! the documents stay as they were.
 //!
-//! # At once, or one after the other
+//! # Concurrent and exclusive handlers
 //!
 //! An instance has one thread. Handlers that are `async fn` and take `&self` run
-//! concurrently: while one awaits, another goes on. They share the executor; what
-//! they change of it is in a `Cell` or a `RefCell` (not borrowed over an
-//! `.await`). A plain `fn`, and whatever takes `&mut self`, runs alone: nothing
-//! else of this instance is under way. More instances are had with `replicas`.
+//! concurrently: while one awaits, others go on. They share the executor, so state
+//! that they change has to be in a `Cell` or a `RefCell` (do not hold its borrow
+//! across an `.await`). A plain `fn`, and any handler that takes `&mut self`, runs
+//! alone: no other call of the instance is in flight. `replicas` in `flow.toml`
+//! gives an executor more instances.
 //!
-//! Await [`time::sleep`] and [`http`]; what blocks, as `std::thread::sleep` does,
-//! keeps all calls of the instance waiting.
+//! Await [`time::sleep`] and [`http`]. Blocking, as `std::thread::sleep` does,
+//! stops all calls of the instance.
 //!
 //! # Documents stay in the host
 //!
-//! A [`DocumentArray`] is a `Vec` of rows. A row's first getter of a field
-//! fetches that field of all rows, with one call; what is not read does not enter
-//! the executor's memory. Setters write into the row. When the handler returns,
-//! each column that changed is written back, with one call.
+//! A [`DocumentArray`] is a `Vec` of rows. The first getter that reads a field of a
+//! row fetches that field for all rows, with one call. What is not read does not
+//! enter the executor's memory. Setters write into the row. When the handler
+//! returns, each column that changed is written back, with one call.
 //!
-//! So there is no need to think of columns for speed. They are there for
-//! convenience: [`DocumentArray::texts`], [`DocumentArray::embeddings`].
+//! So reading and writing row by row is fast enough. [`DocumentArray::texts`],
+//! [`DocumentArray::embeddings`] and the like are there for convenience.
 //!
 //! # Panics
 //!
-//! A panic ends the instance, and with it all calls that are under way there. The
-//! client is told of its message and place; the executor's state is lost. Return
-//! an error where anything can go wrong.
+//! A panic ends the instance, and all calls in flight there. The client gets the
+//! panic's message and location, and the executor's state is lost. Return an error
+//! if something can go wrong.
 //!
 //! # Features
 //!
@@ -133,7 +135,195 @@
 
 #![deny(unsafe_code)]
 
-pub use wasm_flow_sdk_macros::{Deserialize, Serialize, executor, requests, stop};
+/// Makes a type an executor. It goes on an `impl` block of the type:
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// struct GreeterConfig { greeting: String }
+///
+/// struct Greeter { greeting: String }
+///
+/// /// Greets.
+/// #[executor]
+/// impl Greeter {
+///     fn new(config: GreeterConfig) -> Result<Self> {
+///         Ok(Greeter { greeting: config.greeting })
+///     }
+///
+///     /// Puts the greeting before every text.
+///     #[requests(on = ["/index", "/search"])]
+///     async fn greet(&self, docs: &mut DocumentArray, parameters: &Parameters) -> Result<()> {
+///         let mark: String = parameters.get("mark")?.unwrap_or_default();
+///         for doc in docs.iter_mut() {
+///             doc.set_text(format!("{} {}{mark}", self.greeting, doc.text()));
+///         }
+///         Ok(())
+///     }
+///
+///     #[requests]
+///     fn fallback(&mut self, docs: &mut DocumentArray) -> Json {
+///         json!({ "documents": docs.len() })
+///     }
+///
+///     fn helper(&self) {}
+/// }
+/// ```
+///
+/// - `fn new` or `async fn new` makes the executor. It takes the configuration
+///   (`uses_with`), of any type that serde can read, and a [`Setup`]: both, one or
+///   none of them, in any order. It returns `Self` or `Result<Self>`. If there is
+///   no `new` in this block, `Default` makes the executor: the macro cannot see the
+///   type's other blocks.
+/// - A method with [`#[requests]`](macro@requests) is a handler.
+/// - A method with [`#[stop]`](macro@stop) is called before the instance ends.
+/// - All other methods are left alone.
+///
+/// The doc comments of the block and of the handlers are the description that
+/// `wasm-flow inspect` shows. The type's own doc comment is not part of it, because
+/// the macro cannot see it.
+///
+/// A component has one executor. A crate that is built for WebAssembly must have
+/// one `#[executor]`, and must not depend on a crate that has another, because both
+/// would be linked into the component (`duplicate symbol`). Code that executors
+/// share belongs in a library crate without an executor.
+pub use wasm_flow_sdk_macros::executor;
+
+/// Makes a method of an [`#[executor]`](macro@executor) block a handler, and binds
+/// it to endpoints.
+///
+/// - `#[requests]`: to every endpoint that nothing else is bound to.
+/// - `#[requests(on = "/index")]`: to one endpoint.
+/// - `#[requests(on = ["/index", "/search"])]`: to several endpoints.
+/// - `#[requests(on = [])]`: to none, until `uses_requests` in `flow.toml` names
+///   the method.
+///
+/// Endpoints are compared exactly as they are written: upper and lower case differ,
+/// and every `/` counts. An endpoint calls one method. Two methods may be bound to
+/// the same endpoint only if their `#[cfg]`s exclude each other.
+///
+/// A handler takes any of these, by type and in any order:
+///
+/// | type | what it is |
+/// | --- | --- |
+/// | `&mut DocumentArray` | the request's documents, to change |
+/// | `&DocumentArray` | the same, to read |
+/// | `DocumentArray` | the same, in a handler that returns documents |
+/// | `&Parameters`, `Parameters` | the parameters as a JSON map |
+/// | `&Parameters<T>`, `Parameters<T>` | the parameters, read as a `T` |
+/// | `&DocsMatrix`, `DocsMatrix` | the documents by predecessor |
+/// | `&Context`, `Context` | the request's id and endpoint, and the time left |
+///
+/// It returns one of these, plain or in a `Result`:
+///
+/// | type | what it means |
+/// | --- | --- |
+/// | nothing | the request's documents, as changed, go on |
+/// | `DocumentArray` | these documents go on instead |
+/// | `Json`, `Map` | the request's documents go on, and the client gets the JSON object |
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+/// # use wasm_flow_sdk::testing::TestExecutor;
+///
+/// #[derive(Default)]
+/// struct Pages;
+///
+/// #[executor]
+/// impl Pages {
+///     /// The documents from `skip` on, and the rest is dropped.
+///     #[requests(on = "/page")]
+///     async fn page(&self, docs: DocumentArray, parameters: &Parameters) -> Result<DocumentArray> {
+///         let skip = parameters.require("skip")?;
+///         Ok(docs.into_iter().skip(skip).collect())
+///     }
+/// }
+/// # fn main() -> Result<()> {
+/// # let post = wasm_flow_sdk::testing::Post::new("/page")
+/// #     .docs(["a", "b"])
+/// #     .parameters(json!({ "skip": 1 }));
+/// # let pages = TestExecutor::<Pages>::of(Pages);
+/// # let reply = wasm_flow_sdk::testing::block_on(pages.send(post))?;
+/// # assert_eq!(reply.docs.texts().collect::<Vec<_>>(), ["b"]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// An `async fn` with `&self` runs concurrently with others of its kind. A plain
+/// `fn`, and any handler that takes `&mut self`, runs alone.
+pub use wasm_flow_sdk_macros::requests;
+
+/// Makes a method of an [`#[executor]`](macro@executor) block the one that is
+/// called before the instance ends: `fn` or `async fn`, with `&self` or `&mut self`
+/// and no other arguments. It returns nothing or `Result<()>`; an error is printed.
+/// It is not called if the instance traps or hangs.
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+/// # use wasm_flow_sdk::testing::TestExecutor;
+///
+/// #[derive(Default)]
+/// struct Counter {
+///     calls: u32,
+/// }
+///
+/// #[executor]
+/// impl Counter {
+///     #[requests]
+///     fn count(&mut self) {
+///         self.calls += 1;
+///     }
+///
+///     #[stop]
+///     fn report(&mut self) {
+///         println!("{} calls", self.calls);
+/// #       self.calls = 100;
+///     }
+/// }
+/// # assert_eq!(TestExecutor::of(Counter::default()).stop().unwrap().calls, 100);
+/// ```
+pub use wasm_flow_sdk_macros::stop;
+
+/// Derives serde's [`Deserialize`](trait@Deserialize) without a dependency on
+/// serde, and a JSON schema, which the executor's description shows to the host.
+///
+/// serde's attributes work, except `crate` and `remote`: if you need those, depend
+/// on serde and use its derives. Bounds on the parameters of a generic type are
+/// inferred as serde infers them. A bound on an associated type, such as `T::Item`,
+/// has to be stated with `bound`.
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// #[serde(rename_all = "kebab-case")]
+/// struct Search {
+///     #[serde(default)]
+///     top_k: u32,
+/// }
+///
+/// let search: Search = wasm_flow_sdk::serde_json::from_value(json!({ "top-k": 3 })).unwrap();
+/// assert_eq!(search.top_k, 3);
+/// ```
+pub use wasm_flow_sdk_macros::Deserialize;
+
+/// Derives serde's [`Serialize`](trait@Serialize) without a dependency on serde.
+/// The notes on attributes and generic types at [`Deserialize`](macro@Deserialize)
+/// apply here too.
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+///
+/// #[derive(Serialize)]
+/// struct Found {
+///     id: String,
+/// }
+///
+/// let found = wasm_flow_sdk::serde_json::to_value(Found { id: "a".into() }).unwrap();
+/// assert_eq!(found, json!({ "id": "a" }));
+/// ```
+pub use wasm_flow_sdk_macros::Serialize;
 
 mod array;
 #[cfg(target_family = "wasm")]
@@ -178,13 +368,13 @@ pub use serde_json;
 /// Makes a [`Json`]: `json!({ "key": [1, null, "text"] })`.
 pub use serde_json::json;
 
-/// A JSON value: a tag, what a handler gives the client.
+/// A JSON value: a tag, or what a handler sends to the client.
 pub type Json = serde_json::Value;
 
-/// A JSON object: tags, parameters that no type is named for.
+/// A JSON object: tags, or parameters without a type of their own.
 pub type Map = serde_json::Map<String, Json>;
 
-/// Waiting for several things at once.
+/// Waits for several futures at once.
 ///
 /// ```
 /// use wasm_flow_sdk::future::{join, join_all};
@@ -200,10 +390,10 @@ pub mod future {
     pub use futures_util::{join, try_join};
 }
 
-/// What an executor needs: `use wasm_flow_sdk::prelude::*;`.
+/// Everything that an executor needs: `use wasm_flow_sdk::prelude::*;`.
 ///
-/// Its `Result` stands in for the standard library's, and takes a second
-/// argument like that: `Result<T>` is `Result<T, Error>`.
+/// Its `Result` replaces the standard library's, and can take a second argument
+/// like it: `Result<T>` is `Result<T, Error>`.
 pub mod prelude {
     pub use crate::{
         Context, Deserialize, DocsMatrix, Document, DocumentArray, Error, ErrorContext as _, Json,
@@ -212,7 +402,7 @@ pub mod prelude {
     };
 }
 
-/// For the macros' code; no part of the API.
+/// For code that the macros generate. Not part of the API.
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_family = "wasm")]

@@ -9,7 +9,7 @@ use crate::{Error, Result, config};
 
 /// The client's `parameters`, as this executor sees them.
 ///
-/// As they are, `&Parameters` is a JSON map, with typed access by key:
+/// Without a type, `&Parameters` is a JSON map with typed access by key:
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
@@ -22,9 +22,9 @@ use crate::{Error, Result, config};
 /// # }
 /// ```
 ///
-/// With a type that is read by serde, `Parameters<T>` derefs to that type, a
-/// request whose parameters do not fit is answered with an error that names the
-/// key, and `describe` tells the host the type's schema:
+/// With a type that serde can read, `Parameters<T>` derefs to that type. A request
+/// whose parameters do not fit gets an error that names the key, and `wasm-flow
+/// inspect` shows the type's schema:
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
@@ -47,9 +47,9 @@ use crate::{Error, Result, config};
 /// }
 /// ```
 ///
-/// Keys that the type does not have are left alone: a client's parameters may
-/// be meant for other executors as well. In protobuf all numbers are floats; a
-/// whole one arrives here as a whole number, so that it reads as a `u32`.
+/// Keys that the type does not have are ignored: the client may have sent them for
+/// other executors. In protobuf all numbers are floats. A whole number arrives
+/// here as an integer, so that it can be read as a `u32`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Parameters<T = Map<String, Value>>(
     /// What the parameters were read as.
@@ -57,17 +57,17 @@ pub struct Parameters<T = Map<String, Value>>(
 );
 
 impl<T: DeserializeOwned> Parameters<T> {
-    /// Parameters from a JSON object, as a test of a handler needs them.
+    /// Parameters from a JSON object, for tests of handlers.
     ///
     /// # Errors
-    /// When the value is no object, or the type cannot be read from it.
+    /// If the value is not an object, or if the type cannot be read from it.
     pub fn from_json(value: Value) -> Result<Self> {
         match value {
             Value::Object(map) => config::read_parameters(map).map(Parameters),
             other => Err(Error::named(
                 config::PARAMETERS_ERROR,
                 format_args!(
-                    "parameters are a JSON object, not {}",
+                    "parameters must be a JSON object, not {}",
                     config::kind_of(&other)
                 ),
             )),
@@ -83,10 +83,11 @@ impl<T> Parameters<T> {
 }
 
 impl Parameters {
-    /// A parameter, read as a `T`. None where the client sent none, or `null`.
+    /// A parameter, read as a `T`. None if the client did not send it, or sent
+    /// `null`.
     ///
     /// # Errors
-    /// When the value is there and no `T`; the error names the key.
+    /// If the value is there but is not a `T`. The error names the key.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(None),
@@ -103,7 +104,7 @@ impl Parameters {
     /// A parameter that the client must send, read as a `T`.
     ///
     /// # Errors
-    /// When the value is not there, or no `T`; the error names the key.
+    /// If the value is missing or is not a `T`. The error names the key.
     pub fn require<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
         self.get(key)?.ok_or_else(|| {
             Error::named(

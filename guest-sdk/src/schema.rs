@@ -1,8 +1,8 @@
 //! JSON schemas of the author's types, for `describe`.
 //!
-//! `#[derive(Deserialize)]` of this crate writes a [`Described`] beside the
-//! deserialiser. Types without one (of other crates, or generic) are allowed
-//! everywhere: their schema is `{}`, anything.
+//! `#[derive(Deserialize)]` of this crate implements [`Described`] in addition to
+//! serde's trait. Types without it (generic ones and those of other crates) are
+//! allowed everywhere: their schema is `{}`, which means anything.
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -10,31 +10,31 @@ use std::marker::PhantomData;
 
 use crate::Parameters;
 
-/// The longest schema that a host takes, in bytes. A longer one is not told.
+/// The longest schema that a host accepts, in bytes. A longer one is left out.
 const MAX_LENGTH: usize = 64 * 1024;
 
-/// A JSON schema on its way out.
+/// A JSON schema that is being written.
 #[derive(Default)]
 pub struct Schema {
     out: String,
     place: Place,
-    /// The author's types that are being described, each inside the one before.
+    /// The author's types that are being described, each nested in the one before.
     open: Vec<TypeId>,
-    /// Keys that a struct does not have are refused.
+    /// Whether keys that a struct does not have are refused.
     closed: bool,
 }
 
-/// What is said of the next type by where it stands.
+/// What the place of the next type says about it.
 #[derive(Default)]
 struct Place {
     /// The field's doc comment.
     description: &'static str,
-    /// In an `Option`.
+    /// Whether it is in an `Option`.
     nullable: bool,
 }
 
 impl Schema {
-    /// The schema of an executor's configuration, empty where not known.
+    /// The schema of an executor's configuration, empty if not known.
     pub fn of_config(write: impl FnOnce(&mut Schema) -> bool) -> String {
         Schema {
             closed: true,
@@ -43,7 +43,7 @@ impl Schema {
         .finish(write)
     }
 
-    /// The schema of a handler's parameters, empty where not known.
+    /// The schema of a handler's parameters, empty if not known.
     pub fn of_parameters(write: impl FnOnce(&mut Schema) -> bool) -> String {
         Schema::default().finish(write)
     }
@@ -61,13 +61,13 @@ impl Schema {
     }
 
     fn string(&mut self, value: &str) {
-        // A string is always JSON.
+        // Writing a string as JSON does not fail.
         self.out
             .push_str(&serde_json::to_string(value).unwrap_or_default());
     }
 
-    /// Begins a schema of this type, of any where it is empty. Where it stands
-    /// may describe it better than it does itself.
+    /// Begins the schema of a type of this kind, or of any kind if it is empty. A
+    /// description from the type's place takes precedence over its own.
     fn begin(&mut self, kind: &str, description: &str) -> Place {
         let place = std::mem::take(&mut self.place);
         let description = match place.description {
@@ -94,7 +94,7 @@ impl Schema {
         place
     }
 
-    /// A type of which nothing is known.
+    /// A type about which nothing is known.
     pub fn any(&mut self) {
         self.begin("", "");
         self.text("}");
@@ -113,8 +113,8 @@ impl Schema {
         self.text("}");
     }
 
-    /// A type of the author's. One that holds itself is any type the second
-    /// time, as is every one in a schema that is too long already.
+    /// One of the author's types. If it contains itself, the inner one is `{}`. So
+    /// is every type in a schema that is too long already.
     pub fn own(&mut self, id: TypeId, write: fn(&mut Schema)) {
         if self.open.contains(&id) || self.out.len() > MAX_LENGTH {
             return self.any();
@@ -155,7 +155,7 @@ impl Schema {
         self.text("}");
     }
 
-    /// An enum whose variants hold nothing.
+    /// An enum whose variants hold no data.
     pub fn choice(&mut self, description: &str, names: &[&str]) {
         let place = self.begin("string", description);
         self.text(r#","enum":["#);
@@ -174,11 +174,11 @@ impl Schema {
 
 /// A field of a struct.
 pub struct Field {
-    /// As it is called in JSON.
+    /// Its name in JSON.
     pub name: &'static str,
     /// Its doc comment.
     pub description: &'static str,
-    /// Whether it must be there.
+    /// Whether it must be present.
     pub required: bool,
     /// Writes its type's schema.
     pub write: fn(&mut Schema),
@@ -248,7 +248,7 @@ impl<T: Described> Described for BTreeMap<String, T> {
     }
 }
 
-/// An argument of a handler that has a schema to tell.
+/// The argument of a handler that has a schema.
 impl<T: Described> Described for Parameters<T> {
     fn schema(schema: &mut Schema) {
         T::schema(schema);
@@ -261,9 +261,10 @@ impl<T: Described> Described for &Parameters<T> {
     }
 }
 
-/// Asks of a type what it may not have: `(&&Probe::<T>::NEW)` calls [`Known`]'s
-/// method for a [`Described`] type and [`Unknown`]'s for any other, and in the
-/// same way [`Optional`]'s and [`Required`]'s.
+/// Finds out whether a type implements a trait: a method call on
+/// `(&&Probe::<T>::NEW)` resolves to [`Known`]'s method if the type is
+/// [`Described`], and to [`Unknown`]'s if not. [`Optional`] and [`Required`] work
+/// in the same way.
 pub struct Probe<T: ?Sized>(PhantomData<T>);
 
 impl<T: ?Sized> Probe<T> {
@@ -271,9 +272,9 @@ impl<T: ?Sized> Probe<T> {
     pub const NEW: Probe<T> = Probe(PhantomData);
 }
 
-/// What a probe says of a described type.
+/// The probe of a described type.
 pub trait Known {
-    /// Writes the schema; whether there is one.
+    /// Writes the schema, and returns whether there is one.
     fn write(&self, schema: &mut Schema) -> bool;
 }
 
@@ -286,7 +287,7 @@ impl<T: Described + ?Sized> Known for &Probe<T> {
 
 /// What a probe says of any other type.
 pub trait Unknown {
-    /// Writes nothing; whether there is a schema.
+    /// Writes nothing, and returns whether there is a schema.
     fn write(&self, schema: &mut Schema) -> bool;
 }
 
@@ -296,7 +297,7 @@ impl<T: ?Sized> Unknown for Probe<T> {
     }
 }
 
-/// What a probe says of an `Option`, whatever is in it.
+/// The probe of an `Option`, whatever it contains.
 pub trait Optional {
     /// Whether serde lets a field of the type be left out.
     fn optional(&self) -> bool;

@@ -1,9 +1,9 @@
-//! Where rows read from: one array of the host's and the columns that were
-//! fetched of it.
+//! Where rows read from: an array in the host and the columns that were fetched
+//! from it.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "a field's number is the index in an array of as many"
+    reason = "a field's number indexes an array that has an element for each field"
 )]
 
 use std::cell::OnceCell;
@@ -23,12 +23,12 @@ use crate::{Document, Result, config};
 /// Scores by name.
 pub(crate) type Scores = BTreeMap<String, NamedScore>;
 
-/// An array as it was when the SDK got it. Its documents are not written before
-/// a handler returns; see [`commit`](crate::commit).
+/// An array as it was when the SDK received it. Its documents are not written
+/// before the handler returns; see [`commit`](crate::commit).
 pub(crate) struct Source {
     handle: Array,
-    /// A copy of the documents, made when those of `handle` are about to be
-    /// written while somebody goes on reading from here.
+    /// A copy of the documents. It is made if those of `handle` are about to be
+    /// written while a document still reads from here.
     copy: OnceCell<Array>,
     len: u32,
     strings: [OnceCell<Strings>; 6],
@@ -46,7 +46,7 @@ pub(crate) struct Source {
 /// The chunks, or the matches, of all rows of a source.
 pub(crate) struct Nested {
     pub(crate) source: Rc<Source>,
-    /// `ends[row - 1] .. ends[row]` are the row's.
+    /// A row's documents are those from `ends[row - 1]` to `ends[row]`.
     ends: Vec<u32>,
 }
 
@@ -58,7 +58,7 @@ impl Nested {
     }
 }
 
-/// A column of strings: UTF-8 end to end.
+/// A column of strings, end to end in UTF-8.
 struct Strings {
     text: String,
     ends: Vec<u32>,
@@ -66,7 +66,8 @@ struct Strings {
 
 impl Strings {
     fn new(packed: raw::Packed) -> Self {
-        // The host promises UTF-8; what is not becomes visible, and no more.
+        // The host promises UTF-8. If it breaks the promise, the text has
+        // replacement characters.
         let text = String::from_utf8(packed.bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         Strings {
@@ -94,26 +95,26 @@ struct Objects {
     parsed: Vec<OnceCell<Map<String, Value>>>,
 }
 
-/// What a column gives for a row that is not there. Cannot happen: rows are
-/// made from the array's length.
+/// Called if a column has no value for a row. Cannot happen: rows are made from
+/// the array's length.
 fn missing(row: u32, len: u32) -> ! {
     #[expect(
         clippy::panic,
-        reason = "a column that is shorter than its array is a fault of the host's"
+        reason = "a column that is shorter than its array is a fault in the host"
     )]
     {
         panic!("the host gave fewer values than the array has documents: row {row} of {len}")
     }
 }
 
-/// A column could not be read. Reading has no way to fail: every row exists and
-/// every field can be read, so this is the host refusing to go on.
+/// Unwraps a column. Every row exists and every field can be read, so an error
+/// means that the host refuses to go on.
 fn read<T>(column: &str, result: Result<T>) -> T {
     match result {
         Ok(column) => column,
         #[expect(
             clippy::panic,
-            reason = "getters give references; the host reports the panic"
+            reason = "getters return references, not errors; the host reports the panic"
         )]
         Err(error) => panic!("the host refused to read the documents' {column}: {error}"),
     }
@@ -143,19 +144,19 @@ impl Source {
         self.len
     }
 
-    /// What the documents are read from.
+    /// The array that the documents are read from.
     pub(crate) fn handle(&self) -> &Array {
         self.copy.get().unwrap_or(&self.handle)
     }
 
-    /// What the documents are written to.
+    /// The array that the documents are written to.
     pub(crate) fn target(&self) -> &Array {
         &self.handle
     }
 
-    /// Makes reading from here, and from the chunks and matches that are known,
-    /// independent of what is going to be written. The host copies little: it
-    /// shares what is not written.
+    /// Makes reads from here, and from the chunks and matches that were fetched,
+    /// independent of the writes to come. The host copies little: it shares what
+    /// is not written.
     pub(crate) fn detach(&self) -> Result<()> {
         if self.copy.get().is_none() {
             let copy = Array::new();
@@ -168,7 +169,7 @@ impl Source {
             .try_for_each(|nested| nested.source.detach())
     }
 
-    /// Documents that read from here, all of them.
+    /// A document for each row.
     pub(crate) fn documents(self: &Rc<Self>) -> Vec<Document> {
         self.slice(0..self.len)
     }
@@ -306,13 +307,13 @@ impl Source {
         })
     }
 
-    /// The chunks or matches of all rows, if they were asked for.
+    /// The chunks or matches of all rows, if they were fetched.
     pub(crate) fn known_nested(&self, field: NestedField) -> Option<&Nested> {
         self.nested[field as usize].get()
     }
 
-    /// The chunks or matches of all rows: two calls of the host, whatever the
-    /// number of rows.
+    /// The chunks or matches of all rows. This takes two calls of the host,
+    /// whatever the number of rows.
     pub(crate) fn nested(&self, field: NestedField) -> &Nested {
         self.nested[field as usize].get_or_init(|| {
             let handle = self.handle();

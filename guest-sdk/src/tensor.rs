@@ -9,12 +9,12 @@ use crate::{Error, Result, raw};
 ///
 /// Implemented for `f32`, `f64` and the integers from `i8` to `u64`.
 pub trait Element: bytemuck::Pod + fmt::Debug + private::Number {
-    /// The dtype as numpy spells it, with byte order: `<f4`.
+    /// The dtype in numpy's notation, with byte order: `<f4`.
     const DTYPE: &'static str;
 }
 
 mod private {
-    /// What the elements of an array are converted to and from.
+    /// The form through which the elements of an array are converted.
     #[derive(Clone, Copy)]
     pub enum Scalar {
         Float(f64),
@@ -53,8 +53,8 @@ elements! {
     u8: "|u1", u16: "<u2", u32: "<u4", u64: "<u8",
 }
 
-/// Bytes that numbers are read from in place: aligned for any [`Element`] that
-/// they may hold.
+/// Bytes from which numbers can be read in place: they are aligned for any
+/// [`Element`] that they may hold.
 trait Storage {
     fn bytes(&self) -> &[u8];
 }
@@ -65,7 +65,7 @@ impl<T: bytemuck::Pod> Storage for Vec<T> {
     }
 }
 
-/// Bytes copied to where 8-byte numbers may lie.
+/// A copy of bytes with the alignment of 8-byte numbers.
 struct Aligned {
     words: Vec<u64>,
     len: usize,
@@ -96,7 +96,7 @@ impl Buffer {
         }
     }
 
-    /// From the host, whose bytes may lie anywhere.
+    /// Bytes from the host, which may have any alignment.
     fn aligned(bytes: Vec<u8>) -> Self {
         let len = bytes.len();
         if bytes.as_ptr().align_offset(8) == 0 {
@@ -162,9 +162,9 @@ struct SparseData {
 
 /// An n-dimensional array of numbers: a document's embedding or tensor.
 ///
-/// Made from a `Vec`, a slice or an array of numbers with `into()`, or of more
-/// dimensions with [`from_shape`](NdArray::from_shape). Cheap to clone: the
-/// numbers are shared.
+/// `into()` makes one from a `Vec`, a slice or an array of numbers, and
+/// [`from_shape`](NdArray::from_shape) makes one with several dimensions. Cheap to
+/// clone: the numbers are shared.
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
@@ -187,10 +187,10 @@ pub struct NdArray {
 }
 
 impl NdArray {
-    /// An array of this shape, its elements in row-major order.
+    /// An array of this shape, with its elements in row-major order.
     ///
     /// # Errors
-    /// When the shape has another number of elements.
+    /// If the shape has another number of elements.
     pub fn from_shape<T: Element>(shape: &[u32], elements: Vec<T>) -> Result<Self> {
         let needed = shape
             .iter()
@@ -204,17 +204,19 @@ impl NdArray {
         Ok(NdArray::dense(T::DTYPE, shape, Buffer::of(elements)))
     }
 
-    /// An array of coordinates and values, with zero everywhere else. The
+    /// A sparse array: coordinates and values, with zero everywhere else. The
     /// client sees a `scipy` matrix in coordinate form.
     ///
-    /// `values` has the shape `[n]`, `indices` the shape `[n, shape.len()]`: one
-    /// row for each value.
+    /// `values` has the shape `[n]`, and `indices` has the shape
+    /// `[n, shape.len()]`: one row for each value.
     ///
     /// # Errors
-    /// When `indices` or `values` has another shape, or is sparse itself.
+    /// If `indices` or `values` has another shape, or is sparse itself.
     pub fn sparse(indices: &NdArray, values: &NdArray, shape: &[u32]) -> Result<Self> {
         let (Data::Dense(indices), Data::Dense(values)) = (&indices.data, &values.data) else {
-            return Err(failed("indices and values of a sparse array are dense"));
+            return Err(failed(
+                "the indices and values of a sparse array must be dense",
+            ));
         };
         let fit = match *values.shape {
             [count] => *indices.shape == [count, shape.len() as u32],
@@ -222,8 +224,8 @@ impl NdArray {
         };
         if !fit {
             return Err(failed(format!(
-                "indices of shape {:?} and values of shape {:?} are no array of shape {shape:?}: \
-                 {} indices are needed for each value",
+                "indices of shape {:?} and values of shape {:?} do not fit an array of shape \
+                 {shape:?}: it needs {} indices for each value",
                 indices.shape,
                 values.shape,
                 shape.len()
@@ -248,18 +250,18 @@ impl NdArray {
                 shape: shape.into(),
                 buffer,
             }),
-            // What makes docarray give the client a numpy array.
+            // With this, docarray gives the client a numpy array.
             cls_name: "numpy".into(),
             parameters: "".into(),
         }
     }
 
-    /// Whether this is an array of coordinates and values.
+    /// Whether the array is sparse: coordinates and values.
     pub fn is_sparse(&self) -> bool {
         matches!(self.data, Data::Sparse(_))
     }
 
-    /// Of a sparse array, where the values are.
+    /// The coordinates of a sparse array's values.
     pub fn indices(&self) -> Option<NdArray> {
         match &self.data {
             Data::Dense(_) => None,
@@ -267,7 +269,7 @@ impl NdArray {
         }
     }
 
-    /// Of a sparse array, the values.
+    /// The values of a sparse array.
     pub fn values(&self) -> Option<NdArray> {
         match &self.data {
             Data::Dense(_) => None,
@@ -283,8 +285,8 @@ impl NdArray {
         }
     }
 
-    /// The element type as numpy spells it, with byte order: `<f4`, `<i8`,
-    /// `|u1`. Of a sparse array, that of its values.
+    /// The element type in numpy's notation, with byte order: `<f4`, `<i8`,
+    /// `|u1`. For a sparse array, that of its values.
     pub fn dtype(&self) -> &str {
         match &self.data {
             Data::Dense(dense) => &dense.dtype,
@@ -305,7 +307,7 @@ impl NdArray {
         &self.cls_name
     }
 
-    /// The elements' bytes in row-major order. Of a sparse array, those of its
+    /// The elements' bytes in row-major order. For a sparse array, those of its
     /// values.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.data {
@@ -317,8 +319,8 @@ impl NdArray {
     /// The elements in row-major order, without a copy.
     ///
     /// # Errors
-    /// When the dtype is not `T`'s, or the array is sparse.
-    /// [`to_vec`](NdArray::to_vec) converts.
+    /// If the dtype is not `T`'s, which [`to_vec`](NdArray::to_vec) converts, or if
+    /// the array is sparse.
     pub fn as_slice<T: Element>(&self) -> Result<&[T]> {
         let Data::Dense(dense) = &self.data else {
             return Err(failed("the array is sparse: it has `indices` and `values`"));
@@ -343,10 +345,10 @@ impl NdArray {
         })
     }
 
-    /// The elements in row-major order, converted to `T` as `as` does it.
+    /// The elements in row-major order, converted to `T` as with `as`.
     ///
     /// # Errors
-    /// When the dtype is no number that is known here, or the array is sparse.
+    /// If the dtype is not a known type of number, or if the array is sparse.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         if let Ok(slice) = self.as_slice::<T>() {
             return Ok(slice.to_vec());
@@ -368,7 +370,7 @@ impl NdArray {
             .collect())
     }
 
-    /// This array with bytes of its own, where it shares those of others.
+    /// This array with bytes of its own if it shares those of others.
     pub(crate) fn detached(&self) -> NdArray {
         let own = |dense: &Dense| Dense {
             buffer: Buffer::aligned(dense.buffer.bytes().to_vec()),
@@ -386,7 +388,7 @@ impl NdArray {
     /// The elements as an array of the `ndarray` crate, without a copy.
     ///
     /// # Errors
-    /// When the dtype is not `T`'s, or the array is sparse.
+    /// If the dtype is not `T`'s, or if the array is sparse.
     #[cfg(feature = "ndarray")]
     pub fn view<T: Element>(&self) -> Result<ndarray::ArrayViewD<'_, T>> {
         let shape: Vec<usize> = self.shape().iter().map(|dim| *dim as usize).collect();
@@ -439,7 +441,8 @@ pub(crate) fn from_rows<T: Element>(columns: usize, rows: usize, values: Vec<T>)
         .collect()
 }
 
-/// The arrays stacked, where they are all dense and alike.
+/// The arrays stacked, if they are all dense and have the same shape, dtype and
+/// library.
 pub(crate) fn stack<'a>(
     mut arrays: impl Iterator<Item = Option<&'a NdArray>>,
     rows: usize,
@@ -475,7 +478,7 @@ pub(crate) fn stack<'a>(
     })
 }
 
-/// The bytes that these arrays are, where they lie end to end in one buffer.
+/// The bytes of these arrays, if they lie end to end in one buffer.
 pub(crate) fn contiguous<'a, T: Element>(
     mut arrays: impl Iterator<Item = &'a NdArray>,
 ) -> Option<&'a [T]> {
@@ -580,7 +583,7 @@ impl<T: Element, D: ndarray::Dimension> From<ndarray::Array<T, D>> for NdArray {
     }
 }
 
-/// Equal when dtype, shape and bytes are.
+/// Equal if dtype, shape and bytes are.
 impl PartialEq for NdArray {
     fn eq(&self, other: &Self) -> bool {
         let indices = match (&self.data, &other.data) {
@@ -632,7 +635,7 @@ struct DType {
 }
 
 impl DType {
-    /// Reads both of numpy's spellings, `<f4` and `float32`.
+    /// Reads both of numpy's notations, `<f4` and `float32`.
     fn parse(dtype: &str) -> Option<DType> {
         let (kind, size) = match dtype {
             "float16" => (Kind::Float, 2),
@@ -704,7 +707,7 @@ impl DType {
     }
 }
 
-/// A 16-bit float: 1 bit of sign, 5 of exponent, 10 of fraction.
+/// A 16-bit float: 1 bit for the sign, 5 for the exponent, 10 for the fraction.
 fn half(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let exponent = i32::from((bits >> 10) & 0x1f);
@@ -746,7 +749,7 @@ impl<T: Element> Matrix<'_, T> {
     /// One row.
     ///
     /// # Panics
-    /// When there are not as many rows.
+    /// If there are not as many rows.
     #[expect(clippy::indexing_slicing, reason = "documented to panic")]
     pub fn row(&self, row: usize) -> &[T] {
         &self.values[row * self.columns..(row + 1) * self.columns]
@@ -858,7 +861,7 @@ mod tests {
         assert_eq!(array.shape(), [2, 3]);
         assert_eq!(array.view::<f32>().unwrap(), rows.clone().into_dyn());
         assert!(array.view::<f64>().is_err());
-        // Whatever way the elements lie.
+        // Whatever the elements' order in memory.
         let turned = NdArray::from(rows.clone().reversed_axes());
         assert_eq!(turned.shape(), [3, 2]);
         assert_eq!(turned.as_slice::<f32>().unwrap(), [1., 4., 2., 5., 3., 6.]);

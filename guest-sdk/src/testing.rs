@@ -1,4 +1,4 @@
-//! Running executors in tests, without a host.
+//! Runs executors in tests, without a host.
 //!
 //! An executor is a plain object, and its handlers are plain functions:
 //!
@@ -24,14 +24,14 @@
 //! assert_eq!(docs[0].text(), "HELLO");
 //! ```
 //!
-//! [`TestExecutor`] goes the whole way that a call takes in a component: it
-//! makes the executor from `uses_with`, finds the handler by its endpoint, lends
-//! it a request's documents, and writes back what it changed. Parameters and
-//! results are what they become in protobuf. What it has no
-//! part in is what only the host does: `parameters` that are meant for another
-//! executor, time limits, and keeping exclusive handlers apart.
+//! [`TestExecutor`] does everything that a component does for a call: it makes the
+//! executor from `uses_with`, finds the handler by its endpoint, lends it the
+//! request's documents, and writes its changes back. Parameters and results are
+//! converted as protobuf would convert them. What only the host does is missing:
+//! leaving out `parameters` for other executors, time limits, and running
+//! exclusive handlers one at a time.
 //!
-//! Not there in a component.
+//! This module does not exist in a component.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -48,10 +48,10 @@ use crate::raw::Rows;
 use crate::source::Source;
 use crate::{DocumentArray, Error, Executor, Json, Parameters, Result, Setup, commit, config, raw};
 
-/// What `#[requests]` without `on` is bound to.
+/// The endpoint of `#[requests]` without `on`.
 const DEFAULT: &str = "/default";
 
-/// Runs a future to its end on this thread.
+/// Runs a future to completion on this thread.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
 
@@ -72,7 +72,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// An executor that was started, to send requests to.
+/// A started executor to which requests can be sent.
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
@@ -115,18 +115,18 @@ pub struct TestExecutor<E: Executor> {
 }
 
 impl<E: Executor> TestExecutor<E> {
-    /// Starts an executor with this `uses_with`, as replica 0 of an executor
-    /// that is called like its type.
+    /// Starts an executor with this `uses_with`, as replica 0 of an executor that
+    /// has its type's name.
     ///
     /// # Errors
-    /// When the configuration does not fit, or `new` fails.
+    /// If the configuration does not fit, or if `new` fails.
     pub fn start(uses_with: Json) -> Result<Self> {
         let uses_with = match uses_with {
             Value::Object(map) => map,
             Value::Null => Map::new(),
             other => {
                 return Err(Error::msg(format_args!(
-                    "`uses_with` is a JSON object, not {}",
+                    "`uses_with` must be a JSON object, not {}",
                     config::kind_of(&other)
                 )));
             }
@@ -149,11 +149,11 @@ impl<E: Executor> TestExecutor<E> {
         ))
     }
 
-    /// Starts an executor with a setup. [`Setup::requests`] says which endpoint
+    /// Starts an executor with a setup. [`Setup::requests`] decides which endpoint
     /// calls which handler.
     ///
     /// # Errors
-    /// When the configuration does not fit, or `new` fails.
+    /// If the configuration does not fit, or if `new` fails.
     pub fn start_with(setup: Setup) -> Result<Self> {
         let routes = setup.requests().clone();
         let running = block_on(Running::start(setup))?;
@@ -170,18 +170,20 @@ impl<E: Executor> TestExecutor<E> {
 
     /// Sends documents to an endpoint and waits for the reply.
     ///
+    /// If nothing is bound to the endpoint, the documents pass through unchanged,
+    /// as in a flow.
+    ///
     /// # Errors
-    /// When the handler fails. An endpoint that nothing is bound to lets the
-    /// documents pass, as in a flow.
+    /// If the handler fails.
     pub fn post(&self, endpoint: &str, docs: impl Into<DocumentArray>) -> Result<Reply> {
         block_on(self.send(Post::new(endpoint).docs(docs)))
     }
 
-    /// Sends a request. Several can be under way at once:
+    /// Sends a request. Several can be in flight at once:
     /// `join!(executor.send(..), executor.send(..))`.
     ///
     /// # Errors
-    /// When the handler fails.
+    /// If the handler fails.
     pub async fn send(&self, post: Post) -> Result<Reply> {
         let Parameters::<Map<_, _>>(parameters) = Parameters::from_json(post.parameters)?;
         let parameters = sent("parameters", &parameters)?;
@@ -227,18 +229,18 @@ impl<E: Executor> TestExecutor<E> {
         })
     }
 
-    /// Stops the executor as the host does, and gives it back.
+    /// Stops the executor as the host does, and returns it.
     ///
     /// # Errors
-    /// When a call is under way.
+    /// If a call is in flight.
     pub fn stop(self) -> Result<E> {
         block_on(self.running.stop())?;
         Ok(self.running.into_inner())
     }
 }
 
-/// An object as it is on the other side of the connection, where all numbers are
-/// floats and whole ones are read as integers.
+/// An object as it arrives at the other end of a connection: all numbers are sent
+/// as floats, and whole ones are read as integers.
 fn sent(what: &str, object: &Map<String, Value>) -> Result<Json> {
     let sent = Struct::from_map(object).map_err(|error| Error::new(error).context(what))?;
     Ok(Value::Object(sent.to_map()))
@@ -270,7 +272,7 @@ pub struct Post {
 }
 
 impl Post {
-    /// A request to this endpoint, without documents and parameters.
+    /// A request to this endpoint, without documents or parameters.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Post {
             endpoint: endpoint.into(),
@@ -283,29 +285,29 @@ impl Post {
         }
     }
 
-    /// The documents.
+    /// Sets the documents.
     #[must_use]
     pub fn docs(mut self, docs: impl Into<DocumentArray>) -> Self {
         self.docs = docs.into();
         self
     }
 
-    /// The parameters, a JSON object. They arrive as a client's do: a whole number
-    /// is an integer, however it is written.
+    /// Sets the parameters, a JSON object. They arrive as a client's parameters do:
+    /// a whole number is an integer, however it is written.
     #[must_use]
     pub fn parameters(mut self, parameters: Json) -> Self {
         self.parameters = parameters;
         self
     }
 
-    /// The id that handlers see in their context.
+    /// Sets the id that handlers see in their context.
     #[must_use]
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         self.request_id = id.into();
         self
     }
 
-    /// One more part of the documents by predecessor. Without any, they are one
+    /// Adds the documents of one predecessor. Without this, all documents are one
     /// part, from `gateway`.
     #[must_use]
     pub fn part(mut self, executor: impl Into<String>, docs: impl Into<DocumentArray>) -> Self {
@@ -313,14 +315,14 @@ impl Post {
         self
     }
 
-    /// How long the host would wait, as handlers see it in their context.
+    /// Sets the time limit that handlers see in their context.
     #[must_use]
     pub fn time_left(mut self, time_left: Duration) -> Self {
         self.time_left = Some(time_left);
         self
     }
 
-    /// The handler to call, whatever the endpoint is bound to: what
+    /// Sets the handler to call, whatever the endpoint is bound to, as
     /// `uses_requests` does.
     #[must_use]
     pub fn method(mut self, method: impl Into<String>) -> Self {
@@ -329,7 +331,7 @@ impl Post {
     }
 }
 
-/// What came back.
+/// The reply to a request.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The documents that go on.

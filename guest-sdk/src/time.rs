@@ -1,4 +1,4 @@
-//! Waiting, without keeping others from running.
+//! Timers that let other calls run while they wait.
 //!
 //! ```
 //! use wasm_flow_sdk::time::{Duration, Instant, sleep};
@@ -9,8 +9,8 @@
 //! # });
 //! ```
 //!
-//! `std::thread::sleep` waits as well, but lets no other call of the instance
-//! run meanwhile.
+//! `std::thread::sleep` waits as well, but no other call of the instance can run
+//! in the meantime.
 
 pub use std::time::{Duration, Instant, SystemTime};
 
@@ -24,11 +24,10 @@ pub async fn sleep(duration: Duration) {
     platform::sleep(duration).await;
 }
 
-/// The future's output, unless that takes longer than `limit`: then the future
-/// is dropped.
+/// The future's output. If it takes longer than `limit`, the future is dropped.
 ///
 /// # Errors
-/// When the time is over.
+/// If it takes longer than `limit`.
 pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, TimedOut> {
     match select(pin!(future), pin!(sleep(limit))).await {
         Either::Left((output, _)) => Ok(output),
@@ -36,14 +35,14 @@ pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output,
     }
 }
 
-/// What [`timeout`] waited for took too long.
+/// The error of [`timeout`]: the future took too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedOut {
     limit: Duration,
 }
 
 impl TimedOut {
-    /// How long was waited.
+    /// How long [`timeout`] waited.
     pub fn limit(&self) -> Duration {
         self.limit
     }
@@ -51,7 +50,7 @@ impl TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not done within {:?}", self.limit)
+        write!(f, "not finished within {:?}", self.limit)
     }
 }
 
@@ -67,7 +66,7 @@ mod platform {
     }
 }
 
-/// One thread that wakes whoever slept long enough.
+/// One thread wakes all sleepers when their time has come.
 #[cfg(not(target_family = "wasm"))]
 mod platform {
     use std::collections::BTreeMap;
@@ -119,7 +118,7 @@ mod platform {
     }
 
     pub(super) async fn sleep(duration: Duration) {
-        // An instant that cannot be told is one that never comes.
+        // An instant that cannot be represented never comes.
         match Instant::now().checked_add(duration) {
             Some(at) => Sleep { at, id: None }.await,
             None => std::future::pending().await,
@@ -184,7 +183,7 @@ mod tests {
             Duration::from_millis(10),
             sleep(Duration::from_secs(60)),
         ));
-        assert_eq!(result.unwrap_err().to_string(), "not done within 10ms");
+        assert_eq!(result.unwrap_err().to_string(), "not finished within 10ms");
         assert_eq!(
             block_on(timeout(Duration::from_secs(60), async { 3 })),
             Ok(3)

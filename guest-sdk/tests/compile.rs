@@ -1,7 +1,7 @@
-//! What the compiler says of executors that are wrong.
+//! What the compiler says about mistakes in executors.
 //!
-//! `TRYBUILD=overwrite cargo test -p wasm-flow-sdk --test compile` writes the
-//! expected messages anew; read them before they go in.
+//! `TRYBUILD=overwrite cargo test --release -p wasm-flow-sdk --test compile`
+//! writes the expected messages again. Read them before you commit them.
 
 #[test]
 fn errors_say_what_is_allowed() {

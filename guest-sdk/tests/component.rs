@@ -1,11 +1,11 @@
-//! What is made for WebAssembly alone compiles.
+//! Code that is generated only for WebAssembly compiles.
 
 use std::path::Path;
 use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// Runs a command and gives what it prints.
+/// Runs a command and returns what it prints.
 #[expect(clippy::unwrap_used, reason = "of a test")]
 fn run(program: &str, arguments: &[&str]) -> String {
     let done = Command::new(program)

@@ -8,7 +8,7 @@ use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::serde_json::{from_value, to_value};
 
 mod theirs {
-    /// Read by serde, and not by our derive.
+    /// Implements serde's traits without our derives.
     #[derive(Debug, PartialEq, Clone, Default)]
     pub(crate) struct Foreign(pub(crate) u8);
 
@@ -67,7 +67,7 @@ struct Defaults {
     pair: (u8, u8),
 }
 
-/// A type parameter that is read is not all that serde asks for.
+/// serde needs more bounds than that the type parameter can be read.
 #[derive(Deserialize, Serialize, Debug, PartialEq)]
 struct Page<T> {
     #[serde(default)]
@@ -91,7 +91,7 @@ impl<T: From<u8>> Default for Settings<T> {
     }
 }
 
-/// The same, said by the author.
+/// The same, with the bounds stated by the author.
 #[derive(Deserialize, Debug, PartialEq)]
 #[serde(default, bound = "Self: Default, T: Deserialize<'de>")]
 struct Stated<T> {
@@ -104,14 +104,14 @@ impl<T> Default for Stated<T> {
     }
 }
 
-/// Called like the type parameters of serde's methods.
+/// Type parameters with the names of those in serde's methods.
 #[derive(Deserialize, Serialize, Debug, PartialEq)]
 enum Either<D, S> {
     Left(D),
     Right { right: S },
 }
 
-/// Neither read nor written, nor made by `Default`.
+/// Can neither be read nor written, and has no `Default`.
 #[derive(Debug, PartialEq)]
 struct Inert;
 
@@ -139,7 +139,7 @@ fn to_text<T: ToString, S: wasm_flow_sdk::serde::Serializer>(
     serializer.serialize_str(&value.to_string())
 }
 
-/// What is skipped is made by `Default`, and what is a marker not at all.
+/// A skipped field needs `Default`, and a marker needs nothing.
 #[derive(Deserialize, Serialize, Debug, PartialEq)]
 struct Skips<T, U, I: IntoIterator> {
     #[serde(skip)]
@@ -152,7 +152,7 @@ struct Skips<T, U, I: IntoIterator> {
     items: Vec<I::Item>,
 }
 
-/// `Self` is the type, in attributes as well.
+/// In attributes, too, `Self` is the type.
 #[derive(Deserialize, Serialize, Debug, PartialEq)]
 struct Named<T> {
     #[serde(default = "Self::seven", skip_serializing_if = "Self::is_seven")]
@@ -273,7 +273,7 @@ fn errors_name_the_type_and_the_field() {
     );
 }
 
-/// A schema as `describe` has it.
+/// A schema as `describe` returns it.
 macro_rules! config_schema {
     ($config:ty) => {{
         struct Probe;
@@ -313,7 +313,7 @@ fn schemas() {
     assert_eq!(config_schema!(Tagged), "");
     assert_eq!(config_schema!(theirs::Foreign), "");
     assert_eq!(config_schema!(Map), "");
-    // A type that holds itself is not told twice.
+    // A type that contains itself is described only once.
     let many = json(&config_schema!(Many));
     assert_eq!(many["required"], json!(["theCount", "other", "map"]));
     assert_eq!(many["properties"]["theCount"]["description"], "How many.");
@@ -330,7 +330,7 @@ fn schemas() {
     );
 }
 
-/// Values of no known schema, which may be left out all the same.
+/// Values without a known schema, which may be left out nevertheless.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "only described")]
 struct Loose {
@@ -365,7 +365,7 @@ enum Choice {
 #[test]
 fn schemas_of_options() {
     let schema = config_schema!(Loose);
-    // A parser takes the last of two.
+    // Counted in the text, because a parser would keep only the last of two keys.
     assert_eq!(schema.matches("What it is").count(), 2);
     let nested = |description: &str, kind: Json| {
         json!({
@@ -385,7 +385,7 @@ fn schemas_of_options() {
     assert_eq!(
         wasm_flow_sdk::serde_json::from_str::<Json>(&schema).unwrap(),
         json!({
-            "description": "Values of no known schema, which may be left out all the same.",
+            "description": "Values without a known schema, which may be left out nevertheless.",
             "type": "object",
             "properties": {
                 "json": {},
@@ -411,7 +411,7 @@ fn schemas_of_options() {
     );
 }
 
-/// Holds itself in several places, as a query does.
+/// Contains itself in several places, as a query does.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "only described")]
 struct Filter {
@@ -433,7 +433,8 @@ struct Mutual {
 #[expect(dead_code, reason = "only described")]
 struct Same(Vec<Same>);
 
-/// Sixteen of one type, which has sixteen of another, and so on.
+/// A type with sixteen fields of another type, which has sixteen fields itself, and
+/// so on.
 macro_rules! wide {
     ($($name:ident of $inner:ty;)*) => {$(
         #[derive(Deserialize)]

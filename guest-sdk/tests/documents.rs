@@ -1,5 +1,5 @@
-//! Rows and columns of a request's documents, and what goes back of them: a
-//! handler is called the way a component's is.
+//! Rows and columns of a request's documents, and how changes are written back.
+//! Handlers are called as in a component.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ use wasm_flow_sdk::{Content, Matrix};
 
 type Change = Box<dyn Fn(&mut DocumentArray) -> Result<()>>;
 
-/// An executor whose one handler does what the test says.
+/// An executor whose only handler does what the test says.
 struct Does(Change);
 
 #[executor]
@@ -24,7 +24,7 @@ impl Does {
     }
 }
 
-/// What comes back of documents that were changed so.
+/// The documents that come back after this change.
 #[expect(clippy::unwrap_used, reason = "of a test")]
 fn after(
     docs: impl Into<DocumentArray>,
@@ -292,13 +292,13 @@ fn documents_keep_their_ids_and_new_ones_get_some() {
     });
     let after: Vec<&str> = docs.ids().collect();
     assert_eq!(after[2..], [&*ids[2], &ids[1], &ids[0]]);
-    // An id that was seen is the document's.
+    // An id that was read once does not change.
     assert_eq!(after[1], docs[0].uri());
     assert_eq!(after[0].len(), 32);
     assert_ne!(after[0], after[1]);
 }
 
-/// Gives every request the same entry of its own as a match.
+/// Adds the same document of its own to every request as a match.
 struct Catalog(Vec<Document>);
 
 #[executor]
@@ -444,7 +444,10 @@ fn columns() {
         let texts: Vec<String> = docs.texts().map(str::to_uppercase).collect();
         docs.set_texts(texts)?;
         let error = docs.set_texts(["one"]).unwrap_err();
-        assert_eq!(error.message(), "1 texts were given for 3 documents");
+        assert_eq!(
+            error.message(),
+            "expected 3 texts, one for each document, but got 1"
+        );
         assert!(docs.embeddings().is_none());
         docs.set_embeddings(2, vec![0f32, 1., 2., 3., 4., 5.])?;
         assert!(docs.set_embeddings(2, vec![0f32]).is_err());
@@ -495,8 +498,8 @@ fn embeddings_that_differ_go_back_one_by_one() {
 
 #[test]
 fn a_failure_writes_nothing() {
-    // The documents that are sent belong to the test: what the handler gets is
-    // its own, and a handler that fails gives nothing back.
+    // The documents that are sent belong to the test. The handler gets its own,
+    // and a handler that fails returns nothing.
     let executor = TestExecutor::of(Does(Box::new(|docs: &mut DocumentArray| {
         docs[0].set_text("changed");
         bail!("no further")
@@ -505,7 +508,7 @@ fn a_failure_writes_nothing() {
     assert_eq!(error.message(), "no further");
 }
 
-/// Keeps documents of one request for the next.
+/// Keeps documents of one request for the next one.
 #[derive(Default)]
 struct Keeps {
     kept: RefCell<Vec<Document>>,
@@ -576,7 +579,7 @@ fn kept_documents_read_what_they_held() {
     }
 }
 
-/// Looks at the documents by predecessor.
+/// Reads the documents by predecessor.
 #[derive(Default)]
 struct Joins;
 
@@ -639,7 +642,8 @@ fn documents_show_what_they_are() {
 
 #[test]
 fn deep_documents_are_built_at_once() {
-    // More than the host lets documents nest is its refusal, not a crash.
+    // If documents nest deeper than the host allows, it refuses them and does not
+    // crash.
     let mut doc = Document::new("leaf");
     for _ in 0..200 {
         doc = Document::default().with_chunks(doc);

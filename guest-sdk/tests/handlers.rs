@@ -1,4 +1,4 @@
-//! Handlers of every kind, called the way a component's are.
+//! Handlers of every kind, called as in a component.
 
 use std::cell::Cell;
 use std::num::ParseIntError;
@@ -259,7 +259,7 @@ fn construction_fails_with_a_name() {
     );
     assert_eq!(
         failure(json!([])),
-        "Error: `uses_with` is a JSON object, not an array"
+        "Error: `uses_with` must be a JSON object, not an array"
     );
 }
 
@@ -304,7 +304,7 @@ fn arguments_and_returns_of_every_kind() {
         block_on(executor.send(post)).unwrap().results,
         Some(json!({ "k": 7, "none": null, "all": { "k": 7, "none": null } }))
     );
-    // Numbers as they are after protobuf.
+    // Numbers arrive as after protobuf.
     let post = Post::new("/parameters").parameters(json!({ "k": 7.0, "x": [0.5, 1e3] }));
     let reply = block_on(executor.send(post)).unwrap();
     assert_eq!(
@@ -325,7 +325,7 @@ fn endpoints_find_their_handlers() {
     let reply = executor.post("/blah", ["a"]).unwrap();
     assert_eq!(reply.docs[0].text(), "a");
     assert_eq!(reply.results, None);
-    // Bound to nothing, until somebody names it.
+    // Bound to nothing until it is named.
     let post = Post::new("/any").method("spare");
     assert_eq!(
         block_on(executor.send(post)).unwrap().results,
@@ -350,7 +350,7 @@ fn failures_have_names() {
     );
     assert_eq!(
         failure(Post::new("/list")),
-        "TypeError: the handler returned an array: what goes to the client is a JSON object"
+        "TypeError: the handler returned an array, but the client can only be sent a JSON object"
     );
     assert_eq!(
         failure(Post::new("/all").parameters(json!({ "top-k": "many" }))),
@@ -367,7 +367,7 @@ fn failures_have_names() {
     );
     assert_eq!(
         failure(Post::new("/parameters").parameters(json!([7]))),
-        "ParametersError: parameters are a JSON object, not an array"
+        "ParametersError: parameters must be a JSON object, not an array"
     );
     assert_eq!(
         failure(Post::new("/parameters").parameters(json!({ "k": -1 }))),
@@ -440,14 +440,14 @@ fn exclusive_calls_that_the_host_does_not_keep_apart_fail() {
     assert_eq!(error.name(), "ExecutorBusy");
     assert_eq!(
         error.message(),
-        "the host called `nap` while one that needs the executor for itself is running"
+        "the host called `nap` while a handler that needs the executor to itself is running"
     );
-    // And it goes on.
+    // The executor still works.
     executor.post("/alone", none()).unwrap();
 }
 
 impl Sleeper {
-    /// Not in the executor's block, and so no constructor of its.
+    /// Not in the executor's block, and so not its constructor.
     #[expect(dead_code, reason = "what the test is about")]
     fn new(config: Config) -> Self {
         Sleeper {
@@ -463,12 +463,12 @@ fn without_configuration_every_key_is_unknown() {
         .unwrap();
     assert_eq!(
         error.message(),
-        "`uses_with` has `foo`, but `Sleeper` takes no configuration: it is made by `Default`, as \
-         there is no `new` in its `#[executor]` block"
+        "`uses_with` has `foo`, but `Sleeper` takes no configuration: its `#[executor]` block has \
+         no `new`, so it is made by `Default`"
     );
 }
 
-/// Nothing that requests are bound to.
+/// Binds no requests.
 #[derive(Default)]
 struct Empty;
 
@@ -482,7 +482,7 @@ fn without_a_binding_documents_pass() {
     assert!(Empty::describe().methods.is_empty());
 }
 
-/// The configuration as it is.
+/// Takes any configuration.
 struct Any(Map);
 
 #[executor]

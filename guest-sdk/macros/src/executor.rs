@@ -15,8 +15,8 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> TokenStream 
     if !attributes.is_empty() {
         errors.at(
             &attributes,
-            "`#[executor]` takes nothing: the name is the type's, and endpoints are bound by \
-             `#[requests]`",
+            "`#[executor]` takes no arguments: the executor is named after its type, and \
+             `#[requests]` binds endpoints",
         );
     }
     let mut block = match syn::parse2::<Item>(item.clone()) {
@@ -24,7 +24,7 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> TokenStream 
         Ok(_) => {
             let error = syn::Error::new(
                 proc_macro2::Span::call_site(),
-                "`#[executor]` stands on the `impl` block that has the handlers, not on this item",
+                "`#[executor]` goes on the `impl` block that has the handlers, not on this item",
             )
             .into_compile_error();
             return quote!(#error #item);
@@ -36,8 +36,8 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> TokenStream 
     };
     let name = check_block(&block, &mut errors);
     let parts = Parts::read(&mut block, &mut errors);
-    // The author's code stays, whatever is wrong, so that there are no errors of
-    // things that are missing.
+    // The author's code is kept even if something is wrong with it, so that there
+    // are no further errors about missing items.
     if !errors.is_empty() {
         let errors = errors.into_compile_error();
         return quote!(#errors #block);
@@ -51,18 +51,18 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> TokenStream 
         #conflicts
         #[cfg(target_family = "wasm")]
         ::wasm_flow_sdk::__component!(#ty);
-        // Elsewhere nothing calls it, and it is not dead code all the same.
+        // On native targets nothing calls the executor, but it is not dead code.
         #[cfg(not(target_family = "wasm"))]
         const _: fn() = ::wasm_flow_sdk::__private::handler::used::<#ty>;
     }
 }
 
-/// Checks the block and gives the type's name.
+/// Checks the block and returns the type's name.
 fn check_block(block: &ItemImpl, errors: &mut Errors) -> String {
     if let Some((path, _)) = &block.trait_ {
         errors.at(
             path,
-            "`#[executor]` stands on an `impl` block of the type itself, not of a trait",
+            "`#[executor]` goes on an `impl` block of the type itself, not of a trait",
         );
     }
     if !block.generics.params.is_empty() {
@@ -85,7 +85,7 @@ fn check_block(block: &ItemImpl, errors: &mut Errors) -> String {
     }
 }
 
-/// What a block has.
+/// The parts of a block.
 #[derive(Default)]
 struct Parts {
     handlers: Vec<HandlerMethod>,
@@ -127,10 +127,7 @@ impl Parts {
                 Role::Constructor => {
                     let constructor = signature::constructor(method, errors);
                     if let Some(cfg) = cfgs.first() {
-                        errors.at(
-                            cfg,
-                            "`new` is always there: put what depends on a `cfg` inside of it",
-                        );
+                        errors.at(cfg, "`new` cannot have a `#[cfg]`: use `cfg` inside it");
                     }
                     parts.constructor = Some(ConstructorMethod {
                         method: method.clone(),
@@ -140,8 +137,9 @@ impl Parts {
                 Role::Stop { attribute } => {
                     signature::stop(&attribute, method, errors);
                     let twice = |first: &Ident| {
-                        let message =
-                            format!("an executor has one `#[stop]` method, and `{first}` is it");
+                        let message = format!(
+                            "an executor has only one `#[stop]` method, and `{first}` is it already"
+                        );
                         syn::Error::new_spanned(&attribute, message)
                     };
                     let name = &method.sig.ident;
@@ -252,8 +250,8 @@ impl Parts {
 
     fn create(&self, ty: &Type, name: &str) -> TokenStream {
         let handler = quote!(::wasm_flow_sdk::__private::handler);
-        // A type may be written by a macro of the author's. A name with its span
-        // would be one of that macro, and the argument is not.
+        // The author's own macro may have written the type. A name with the type's
+        // span would belong to that macro, and the argument's name does not.
         let setup = quote!(setup);
         let Some(ConstructorMethod {
             method,
@@ -298,7 +296,7 @@ impl Parts {
     }
 }
 
-/// Errors that are some only where two methods are compiled together.
+/// Errors that apply only if two methods are compiled together.
 #[derive(Default)]
 struct Conflicts(TokenStream);
 
@@ -308,13 +306,13 @@ impl ToTokens for Conflicts {
     }
 }
 
-/// Who has what one method only may have. Methods with a `#[cfg]` may stand in
-/// for each other.
+/// The methods that claim something that only one method may have. Methods with
+/// a `#[cfg]` may replace each other.
 #[derive(Default)]
 struct Claim(Vec<(Ident, Vec<Attribute>)>);
 
 impl Claim {
-    /// Notes one more method, and the error of those that are there already.
+    /// Adds a method, and an error for each method that has the claim already.
     fn add(
         &mut self,
         method: &Ident,
@@ -332,7 +330,8 @@ impl Claim {
                 conflicts.0.extend(quote!(#(#first_cfgs)* #(#cfgs)* #error));
             }
         }
-        // One that is always there is in the way of all that come.
+        // A method without `#[cfg]` conflicts with all later ones, so the list can
+        // end with it.
         if self.0.iter().all(|(_, cfgs)| !cfgs.is_empty()) {
             self.0.push((method.clone(), cfgs.to_vec()));
         }
@@ -342,11 +341,11 @@ impl Claim {
 fn bound_twice(endpoint: &LitStr, first: &Ident, method: &Ident) -> syn::Error {
     let name = endpoint.value();
     let message = if first == method {
-        format!("`{name}` is there twice")
+        format!("`{name}` is listed twice")
     } else if name == DEFAULT {
         format!(
-            "`{first}` is the default already: one method answers the endpoints that nothing else \
-             is bound to. Bind this one with `on`, as in `#[requests(on = \"/index\")]`"
+            "`{first}` is the default already: only one method answers the endpoints that nothing \
+             else is bound to. Bind this one with `on`, as in `#[requests(on = \"/index\")]`"
         )
     } else {
         format!("`{name}` is bound to `{first}` already: an endpoint calls one method")
@@ -404,7 +403,7 @@ impl HandlerMethod {
             .iter()
             .enumerate()
             .map(|(index, ty)| {
-                // Everything about an argument points at its type.
+                // All errors about an argument point at its type.
                 (format_ident!("held_{index}", span = ty.span()), ty)
             })
             .collect();

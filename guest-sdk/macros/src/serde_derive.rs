@@ -1,9 +1,9 @@
 //! serde's derives, without a dependency on serde.
 //!
-//! serde's own macros name `::serde`, unless `#[serde(crate = "..")]` says where
-//! else it is, and a derive macro cannot add an attribute to the type that it
-//! stands on. So this one makes a copy of the type, with that attribute and
-//! `#[serde(remote = "..")]`, and lets serde derive on the copy: what comes out
+//! serde's own macros refer to `::serde` unless `#[serde(crate = "..")]` names
+//! another path, and a derive macro cannot add an attribute to its type. So this
+//! one makes a copy of the type, with that attribute and `#[serde(remote = "..")]`,
+//! and derives serde's traits on the copy: the code that serde generates then
 //! reads and writes the original.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
@@ -98,7 +98,7 @@ impl Direction {
         }
     }
 
-    /// The trait, as a bound.
+    /// The trait as a bound.
     fn bound(self) -> TokenStream {
         let lifetime = match self {
             Direction::Deserialize => quote!(<'de>),
@@ -108,7 +108,7 @@ impl Direction {
         quote!(::wasm_flow_sdk::__private::serde::#derive #lifetime)
     }
 
-    /// What serde's attributes call it, of which this is one.
+    /// The key that serde's attributes use for this direction.
     fn key(self) -> &'static str {
         match self {
             Direction::Deserialize => "deserialize",
@@ -116,7 +116,7 @@ impl Direction {
         }
     }
 
-    /// serde's attribute for what is left out.
+    /// serde's attribute for a field that is left out.
     fn skip(self) -> &'static str {
         match self {
             Direction::Deserialize => "skip_deserializing",
@@ -127,10 +127,11 @@ impl Direction {
 
 type Predicates = Punctuated<WherePredicate, Token![,]>;
 
-/// The copy's name, with generic arguments for an expression, and its tokens.
+/// The copy's name, with generic arguments as an expression needs them, and its
+/// tokens.
 ///
-/// serde makes functions of the copy, and so tells nobody on which conditions
-/// they are there. It is told these.
+/// serde generates plain functions for the copy and does not expose the bounds
+/// that it infers for them. So the copy states these bounds itself.
 fn copy(
     input: &DeriveInput,
     direction: Direction,
@@ -138,14 +139,14 @@ fn copy(
 ) -> Result<(TokenStream, TokenStream)> {
     let mut copy = input.clone();
     let renamed = check_container(&input.attrs)?;
-    // serde has helpers of its own beside it, `__Field` for one.
+    // serde generates helpers such as `__Field` in the same scope.
     copy.ident = format_ident!("__WasmFlowCopyOf{}", input.ident.unraw());
     copy.vis = syn::Visibility::Inherited;
     let (_, arguments, _) = input.generics.split_for_impl();
     let turbofish = arguments.as_turbofish();
     let original = {
         let name = &input.ident;
-        // With `::`, it is a type and an expression.
+        // With `::`, it is valid both as a type and as an expression.
         quote!(#name #turbofish)
     };
 
@@ -156,8 +157,8 @@ fn copy(
         if path.is_ident("bound") {
             None
         } else if matches!(meta, Meta::Path(_)) && path.is_ident("default") {
-            // It asks for the copy's `Default`; named, it asks for that of what
-            // is made.
+            // A bare `default` asks for the copy's `Default`. With a path, it asks
+            // for that of the original.
             Some(parse_quote!(#path = "::core::default::Default::default"))
         } else {
             Some(meta)
@@ -197,8 +198,8 @@ fn copy(
     Ok((quote!(#ident #turbofish), tokens))
 }
 
-/// Keeps serde's attributes, with what `change` makes of them, and `Self` in
-/// them as the original.
+/// Keeps serde's attributes only, after `change`, and replaces `Self` in them by
+/// the original.
 fn adapt(
     attributes: &mut Vec<Attribute>,
     original: &TokenStream,
@@ -206,7 +207,7 @@ fn adapt(
 ) {
     attributes.retain(|attribute| attribute.path().is_ident("serde"));
     for attribute in attributes {
-        // What cannot be read is for serde to complain of.
+        // serde reports what cannot be read.
         let (Some(metas), Meta::List(list)) = (metas(attribute), &mut attribute.meta) else {
             continue;
         };
@@ -226,7 +227,7 @@ fn adapt(
     }
 }
 
-/// Whether what an attribute is given is code, and no name or text.
+/// Whether an attribute's value is code, rather than a name or a text.
 fn holds_code(attribute: &Path) -> bool {
     [
         "bound",
@@ -243,8 +244,8 @@ fn holds_code(attribute: &Path) -> bool {
     .any(|code| attribute.is_ident(code))
 }
 
-/// On which conditions the type is read, or written: serde's own, or what
-/// `bound` says.
+/// The bounds under which the type can be read, or written: those that serde
+/// infers, or those that `bound` states.
 fn bounds(input: &DeriveInput, direction: Direction) -> Result<Predicates> {
     let mut predicates = Predicates::new();
     let mut fields = Vec::new();
@@ -290,8 +291,8 @@ fn bounds(input: &DeriveInput, direction: Direction) -> Result<Predicates> {
                     return Err(Error::new_spanned(
                         &field.ty,
                         format!(
-                            "what this asks of `{parameter}` has to be said, as in \
-                             `#[serde(bound({} = \"{parameter}::Item: ..\"))]` on the type",
+                            "the bound that this needs on `{parameter}` cannot be inferred: state \
+                             it, as in `#[serde(bound({} = \"{parameter}::Item: ..\"))]` on the type",
                             direction.key()
                         ),
                     ));
@@ -319,7 +320,7 @@ fn bounds(input: &DeriveInput, direction: Direction) -> Result<Predicates> {
     Ok(predicates)
 }
 
-/// What `bound` says, if it is there.
+/// The bounds that `bound` states, if it is present.
 fn stated(attributes: &[Attribute], direction: Direction) -> Result<Option<Predicates>> {
     serde_metas(attributes)
         .iter()
@@ -333,10 +334,10 @@ fn stated(attributes: &[Attribute], direction: Direction) -> Result<Option<Predi
         .transpose()
 }
 
-/// How a field is read, or written.
+/// How a field is read or written.
 struct How {
     by_its_type: bool,
-    /// Where it is not there, it is made by `Default`.
+    /// If it is missing, `Default` makes it.
     by_default: bool,
 }
 
@@ -373,7 +374,7 @@ fn is_phantom(ty: &Type) -> bool {
         if path.path.segments.last().is_some_and(|last| last.ident == "PhantomData"))
 }
 
-/// How a type has a parameter in it.
+/// How a type mentions a parameter.
 enum Mention {
     Not,
     Itself,
@@ -388,7 +389,7 @@ fn mentions(tokens: TokenStream, parameter: &Ident) -> Mention {
     while let Some(token) = tokens.next() {
         let here = match &token {
             TokenTree::Group(group) => mentions(group.stream(), parameter),
-            // Neither a lifetime nor the end of a path.
+            // Neither a lifetime nor a later segment of a path.
             TokenTree::Ident(ident) if ident == parameter && !matches!(before, '\'' | ':') => {
                 match tokens.peek() {
                     Some(TokenTree::Punct(punct)) if punct.as_char() == ':' => Mention::Inside,
@@ -410,7 +411,7 @@ fn mentions(tokens: TokenStream, parameter: &Ident) -> Mention {
     found
 }
 
-/// Whether the container has a name for serde.
+/// Checks the container's attributes, and tells whether they rename it.
 fn check_container(attributes: &[Attribute]) -> Result<bool> {
     let mut renamed = false;
     for meta in serde_metas(attributes) {
@@ -418,8 +419,8 @@ fn check_container(attributes: &[Attribute]) -> Result<bool> {
         if path.is_ident("crate") || path.is_ident("remote") {
             return Err(Error::new_spanned(
                 path,
-                "this `Deserialize` and `Serialize` are the SDK's: for `crate` and `remote`, depend \
-                 on serde and derive with its macros",
+                "the SDK's `Deserialize` and `Serialize` do not support `crate` and `remote`: for \
+                 those, depend on serde and use its derives",
             ));
         }
         renamed |= path.is_ident("rename");
@@ -427,7 +428,7 @@ fn check_container(attributes: &[Attribute]) -> Result<bool> {
     Ok(renamed)
 }
 
-/// What is in `#[serde(..)]`, as far as it can be read.
+/// The contents of `#[serde(..)]`, as far as they can be read.
 fn serde_metas(attributes: &[Attribute]) -> Vec<Meta> {
     attributes
         .iter()
@@ -481,7 +482,7 @@ fn without_defaults(generics: &mut Generics) {
 
 // --- the schema -------------------------------------------------------------
 
-/// A `Described`, where the schema can be told.
+/// An implementation of `Described`, if the schema is known.
 fn schema(input: &DeriveInput) -> Option<TokenStream> {
     if !input.generics.params.is_empty() {
         return None;
@@ -531,7 +532,7 @@ struct Container {
 }
 
 impl Container {
-    /// None where the attributes make another shape of the type.
+    /// None if the attributes change the type's shape.
     fn read(attributes: &[Attribute]) -> Option<Container> {
         let mut container = Container::default();
         for meta in serde_metas(attributes) {
@@ -587,7 +588,8 @@ impl Container {
             } else {
                 write_or_any(ty)
             };
-            // With a deserialiser of its own, `None` needs a default as well.
+            // A field with a deserializer of its own needs a default even if it is
+            // an `Option`.
             let optional = if any {
                 quote!(false)
             } else {
@@ -606,7 +608,7 @@ impl Container {
         Some(quote!(schema.object(#description, #closed, &[#(#described),*]);))
     }
 
-    /// An enum whose variants hold nothing is a choice of strings.
+    /// An enum whose variants hold no data is a choice of strings.
     fn choice(&self, description: &str, data: &DataEnum) -> Option<TokenStream> {
         let mut names = Vec::new();
         'variants: for variant in &data.variants {
@@ -630,7 +632,8 @@ impl Container {
     }
 }
 
-/// `rename = ".."`, or the one for this direction in `rename(deserialize = "..")`.
+/// The text of `rename = ".."`, or that for this direction in
+/// `rename(deserialize = "..")`.
 fn text(meta: &Meta, direction: &str) -> Option<String> {
     match meta {
         Meta::NameValue(meta) => {
@@ -647,7 +650,7 @@ fn text(meta: &Meta, direction: &str) -> Option<String> {
     }
 }
 
-/// serde's case rules, of a field's name, which is `snake_case`.
+/// serde's case rules for a field's name, which is `snake_case`.
 fn field_case(rule: &str, name: &str) -> Option<String> {
     Some(match rule {
         "lowercase" | "snake_case" => name.to_owned(),
@@ -660,7 +663,7 @@ fn field_case(rule: &str, name: &str) -> Option<String> {
     })
 }
 
-/// The same of a variant's name, which is `PascalCase`.
+/// The same for a variant's name, which is `PascalCase`.
 fn variant_case(rule: &str, name: &str) -> Option<String> {
     Some(match rule {
         "PascalCase" => name.to_owned(),

@@ -10,14 +10,14 @@ use syn::{
     PathArguments, ReceiverKind, Result, ReturnType, Safety, Token, Type, bracketed,
 };
 
-/// What `#[requests]` without `on` is bound to.
+/// The endpoint of `#[requests]` without `on`.
 pub(crate) const DEFAULT: &str = "/default";
 
 const USAGE: &str = "write `#[requests]` for every endpoint that nothing else is bound to, \
                      `#[requests(on = \"/index\")]` for one, or \
                      `#[requests(on = [\"/index\", \"/search\"])]` for several";
 
-/// Several errors as one.
+/// Several errors in one.
 #[derive(Default)]
 pub(crate) struct Errors(Option<Error>);
 
@@ -42,7 +42,7 @@ impl Errors {
     }
 }
 
-/// A method's role, by the attributes that it has.
+/// A method's role, according to its attributes.
 pub(crate) enum Role {
     Handler { attribute: Attribute },
     Stop { attribute: Attribute },
@@ -50,7 +50,7 @@ pub(crate) enum Role {
     Plain,
 }
 
-/// Takes our attributes off a method.
+/// Finds a method's role and removes our attributes from it.
 pub(crate) fn role(method: &mut ImplItemFn, errors: &mut Errors) -> Role {
     let mut found: Option<Role> = None;
     let mut rest = Vec::new();
@@ -74,7 +74,7 @@ pub(crate) fn role(method: &mut ImplItemFn, errors: &mut Errors) -> Role {
             };
             errors.at(
                 attribute,
-                "a method has one `#[requests]` or one `#[stop]`; name several endpoints as in \
+                "a method has one `#[requests]` or one `#[stop]`; to bind several endpoints, write \
                  `#[requests(on = [\"/index\", \"/search\"])]`",
             );
             continue;
@@ -89,8 +89,8 @@ pub(crate) fn role(method: &mut ImplItemFn, errors: &mut Errors) -> Role {
     }
 }
 
-/// The endpoints of `#[requests(..)]`; for `#[requests]` none is named, and the
-/// span is the attribute's.
+/// The endpoints of `#[requests(..)]`. `#[requests]` names none: its span is the
+/// attribute's.
 pub(crate) enum On {
     Default(Span),
     Endpoints(Vec<LitStr>),
@@ -115,13 +115,13 @@ fn parse_on(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
         if key != "on" {
             return Err(Error::new(
                 key.span(),
-                format!("unknown key `{key}`: `#[requests]` takes `on` only; {USAGE}"),
+                format!("unknown key `{key}`: `#[requests]` takes only `on`; {USAGE}"),
             ));
         }
         if endpoints.is_some() {
             return Err(Error::new(
                 key.span(),
-                "`on` is there twice; name several endpoints as in \
+                "`on` is given twice; to bind several endpoints, write \
                  `on = [\"/index\", \"/search\"]`",
             ));
         }
@@ -170,7 +170,7 @@ impl Parse for Endpoint {
         if endpoint.value().is_empty() {
             return Err(Error::new_spanned(
                 endpoint,
-                "an endpoint is not empty; for every endpoint that nothing else is bound to, \
+                "an endpoint cannot be empty; for every endpoint that nothing else is bound to, \
                  write `#[requests]`",
             ));
         }
@@ -178,7 +178,7 @@ impl Parse for Endpoint {
     }
 }
 
-/// `///` and `#[doc = ".."]`, as one text.
+/// The text of all `///` and `#[doc = ".."]`.
 pub(crate) fn documentation(attributes: &[Attribute]) -> String {
     let mut text = String::new();
     for attribute in attributes {
@@ -204,7 +204,7 @@ pub(crate) fn documentation(attributes: &[Attribute]) -> String {
     text.trim().to_owned()
 }
 
-/// `#[cfg(..)]` of a method, to put on what is made of it.
+/// A method's `#[cfg(..)]`, to put on the code that is generated for it.
 pub(crate) fn cfgs(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes
         .iter()
@@ -213,16 +213,16 @@ pub(crate) fn cfgs(attributes: &[Attribute]) -> Vec<Attribute> {
         .collect()
 }
 
-/// Checks what no method of ours may be.
+/// Reports what none of our methods may be.
 fn check_plain_function(what: &str, method: &ImplItemFn, errors: &mut Errors) {
     let signature = &method.sig;
     let generics = &signature.generics;
     if !generics.params.is_empty() {
         let lifetimes_only = generics.lifetimes().count() == generics.params.len();
         let why = if lifetimes_only {
-            "has no lifetimes of its own: leave them out"
+            "cannot have lifetime parameters: leave them out"
         } else {
-            "cannot be generic: nothing would say which types it is called with"
+            "cannot be generic: nothing decides which types it is called with"
         };
         errors.at(generics, format!("{what} {why}"));
     }
@@ -230,7 +230,7 @@ fn check_plain_function(what: &str, method: &ImplItemFn, errors: &mut Errors) {
         errors.at(unsafety, format!("{what} cannot be unsafe"));
     }
     if let Some(abi) = &signature.abi {
-        errors.at(abi, format!("{what} is an ordinary Rust function"));
+        errors.at(abi, format!("{what} cannot be `extern`"));
     }
     if let Some(variadic) = &signature.variadic {
         errors.at(
@@ -240,7 +240,7 @@ fn check_plain_function(what: &str, method: &ImplItemFn, errors: &mut Errors) {
     }
 }
 
-/// How a method has `self`.
+/// How a method takes `self`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Receiver {
     Shared,
@@ -251,7 +251,7 @@ fn receiver(what: &str, method: &ImplItemFn, errors: &mut Errors) -> Receiver {
     let Some(FnArg::Receiver(receiver)) = method.sig.inputs.first() else {
         errors.at(
             &method.sig.ident,
-            format!("{what} takes `&self` or `&mut self` first"),
+            format!("the first argument of {what} is `&self` or `&mut self`"),
         );
         return Receiver::Shared;
     };
@@ -273,7 +273,7 @@ fn receiver(what: &str, method: &ImplItemFn, errors: &mut Errors) -> Receiver {
             errors.at(
                 receiver,
                 format!(
-                    "{what} takes `&self` or `&mut self`: the executor stays for the next request"
+                    "{what} takes `&self` or `&mut self`: later requests need the executor as well"
                 ),
             );
             Receiver::Shared
@@ -312,7 +312,7 @@ fn is_reference(ty: &Type) -> bool {
     }
 }
 
-/// The last name of a type's path, references aside: `DocumentArray` of
+/// The last segment of a type's path, without references: `DocumentArray` for
 /// `&mut wasm_flow_sdk::DocumentArray`.
 fn name_of(ty: &Type) -> Option<String> {
     let Type::Path(path) = without_reference(ty) else {
@@ -322,7 +322,8 @@ fn name_of(ty: &Type) -> Option<String> {
     Some(last.ident.to_string())
 }
 
-/// The name of what a slice, an array or a `Vec` holds; empty where it has none.
+/// The name of the elements' type of a slice, an array or a `Vec`; empty if that
+/// type has no name.
 fn element_of(ty: &Type) -> Option<String> {
     let element = match without_reference(ty) {
         Type::Slice(slice) => Some(&*slice.elem),
@@ -346,7 +347,7 @@ fn element_of(ty: &Type) -> Option<String> {
     Some(element.and_then(name_of).unwrap_or_default())
 }
 
-/// The returned type's tokens, `()` where there is none.
+/// The return type, `()` if there is none.
 pub(crate) fn returned(method: &ImplItemFn) -> Type {
     match &method.sig.output {
         ReturnType::Default => syn::parse_quote!(()),
@@ -354,30 +355,33 @@ pub(crate) fn returned(method: &ImplItemFn) -> Type {
     }
 }
 
-/// Whether a type is written with `impl`, which has no name to ask of.
+/// Refuses a type that is written with `impl`: generated code cannot name it.
 fn check_named(what: &str, ty: &Type, errors: &mut Errors) {
     if matches!(ty, Type::ImplTrait(_)) {
-        errors.at(ty, format!("{what} has a type with a name, not `impl ..`"));
+        errors.at(
+            ty,
+            format!("{what} must be a type with a name, not `impl ..`"),
+        );
     }
 }
 
-/// Says what is meant by types that are mistaken for arguments.
+/// Refuses types that are mistaken for arguments, and suggests what to take
+/// instead.
 ///
-/// Types are known by their names here, so that the error can tell what to take
-/// instead. Any other name may be the author's for one of the SDK's types: what
-/// it is, the compiler finds out.
+/// A macro knows types by name only. A name that is not listed here may be the
+/// author's alias of one of the SDK's types, so the compiler has to judge it.
 fn check_argument(ty: &Type) -> Result<()> {
     let name = name_of(ty);
     let exclusive = matches!(ty, Type::Reference(reference) if reference.mutability.is_some());
     let hint = match (name.as_deref(), element_of(ty).as_deref()) {
         (_, Some("DocumentArray")) => "for the documents by predecessor, take `&DocsMatrix`".into(),
         (Some("Document" | "Vec"), _) | (None, Some(_)) => {
-            "for the documents, take `&mut DocumentArray`, which is a `Vec` of them".into()
+            "for the documents, take `&mut DocumentArray`, which works like a `Vec` of them".into()
         }
         (Some(name @ ("Parameters" | "DocsMatrix" | "Context")), _) if exclusive => {
-            format!("changes of it go nowhere: take `&{name}`, or `{name}` to have it")
+            format!("changes to it would be lost: take `&{name}`, or `{name}` to own it")
         }
-        (Some("Setup"), _) => "take `&Context`, and of that `setup()`".into(),
+        (Some("Setup"), _) => "take `&Context` and call its `setup()`".into(),
         (Some("Map" | "HashMap" | "BTreeMap" | "Json" | "Value"), _) => {
             "for the parameters, take `&Parameters`, which is a map of JSON values".into()
         }
@@ -388,11 +392,11 @@ fn check_argument(ty: &Type) -> Result<()> {
             let ty = without_reference(ty).to_token_stream().to_string();
             let ty = ty.replace(' ', "");
             format!(
-                "for one of the parameters, take `&Parameters`, and of that `get::<{ty}>(\"..\")`"
+                "for one of the parameters, take `&Parameters` and call its `get::<{ty}>(\"..\")`"
             )
         }
         (Some(_), _) => return Ok(()),
-        (None, None) => "a request has nothing of this type".into(),
+        (None, None) => "a request has no value of this type".into(),
     };
     Err(Error::new_spanned(
         ty,
@@ -411,7 +415,7 @@ fn check_argument(ty: &Type) -> Result<()> {
 /// A method that requests are bound to.
 pub(crate) struct Handler {
     pub(crate) receiver: Receiver,
-    /// Their types.
+    /// The types of the arguments.
     pub(crate) arguments: Vec<Type>,
 }
 
@@ -432,13 +436,13 @@ pub(crate) fn handler(method: &ImplItemFn, errors: &mut Errors) -> Handler {
         if seen.contains(&name) {
             errors.at(
                 argument,
-                format!("the handler has `{name}` already: each argument is there at most once"),
+                format!("the handler takes `{name}` already: it can take each argument only once"),
             );
         }
         seen.push(name);
     }
     let returned = returned(method);
-    check_named("what a handler returns", &returned, errors);
+    check_named("the return type of a handler", &returned, errors);
     Handler {
         receiver,
         arguments,
@@ -449,7 +453,7 @@ pub(crate) fn handler(method: &ImplItemFn, errors: &mut Errors) -> Handler {
 pub(crate) fn stop(attribute: &Attribute, method: &ImplItemFn, errors: &mut Errors) -> Receiver {
     let what = "a `#[stop]` method";
     if !matches!(attribute.meta, Meta::Path(_)) {
-        errors.at(attribute, "`#[stop]` takes nothing");
+        errors.at(attribute, "`#[stop]` takes no arguments");
     }
     check_plain_function(what, method, errors);
     for argument in arguments(method) {
@@ -458,15 +462,19 @@ pub(crate) fn stop(attribute: &Attribute, method: &ImplItemFn, errors: &mut Erro
             "a `#[stop]` method takes nothing but `&self` or `&mut self`",
         );
     }
-    check_named("what a `#[stop]` method returns", &returned(method), errors);
+    check_named(
+        "the return type of a `#[stop]` method",
+        &returned(method),
+        errors,
+    );
     receiver(what, method, errors)
 }
 
 /// `new`.
 pub(crate) struct Constructor {
-    /// Their types.
+    /// The types of the arguments.
     pub(crate) arguments: Vec<Type>,
-    /// Whether one of them is the configuration.
+    /// Whether one of the arguments is the configuration.
     pub(crate) configured: bool,
 }
 
@@ -476,16 +484,16 @@ pub(crate) fn constructor(method: &ImplItemFn, errors: &mut Errors) -> Construct
     if let Some(receiver) = method.sig.receiver() {
         errors.at(
             receiver,
-            "`new` makes the executor and takes no `self`; call a method that does something else \
-             by another name",
+            "`new` makes the executor and takes no `self`; give a method that does something else \
+             another name",
         );
     }
-    check_named("what `new` returns", &returned(method), errors);
+    check_named("the return type of `new`", &returned(method), errors);
     let arguments = arguments(method);
     let mut configured = false;
     let mut has_setup = false;
     for argument in &arguments {
-        check_named("an argument of `new`", argument, errors);
+        check_named("the type of an argument of `new`", argument, errors);
         let is_setup = name_of(argument).as_deref() == Some("Setup");
         let seen = if is_setup {
             &mut has_setup
@@ -493,7 +501,7 @@ pub(crate) fn constructor(method: &ImplItemFn, errors: &mut Errors) -> Construct
             if is_reference(argument) {
                 errors.at(
                     argument,
-                    "`new` takes its configuration by value; by reference it takes `&Setup` only",
+                    "`new` takes its configuration by value; only `Setup` may be a reference",
                 );
             }
             &mut configured
@@ -501,8 +509,8 @@ pub(crate) fn constructor(method: &ImplItemFn, errors: &mut Errors) -> Construct
         if *seen {
             errors.at(
                 argument,
-                "`new` takes at most two arguments, in any order: the configuration, one type that \
-                 is read from all of `uses_with`, and a `Setup`",
+                "`new` takes at most two arguments, in any order: the configuration (one type, which \
+                 is read from all of `uses_with`) and a `Setup`",
             );
         }
         *seen = true;

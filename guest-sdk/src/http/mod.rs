@@ -1,6 +1,6 @@
-//! An HTTP client to await.
+//! An asynchronous HTTP client.
 //!
-//! An executor reaches only what `flow.toml` grants it:
+//! An executor can reach only what `flow.toml` grants it:
 //!
 //! ```toml
 //! [executors.allow]
@@ -29,9 +29,8 @@
 //! # }
 //! ```
 //!
-//! Without a host, in `cargo test`, every request fails with
-//! [`ErrorKind::NoHost`]. To test an executor that uses this, give it its answers
-//! in another way there.
+//! Without a host, as in `cargo test`, every request fails with
+//! [`ErrorKind::NoHost`]. Tests have to provide the responses in another way.
 
 use std::fmt;
 use std::time::Duration;
@@ -45,19 +44,19 @@ use crate::time;
 #[cfg_attr(not(target_family = "wasm"), path = "native.rs")]
 mod platform;
 
-/// What an answer's body may have at most, where nobody says otherwise: 64 MiB.
+/// The largest body of a response, unless the request sets another limit: 64 MiB.
 const MAX_BODY: usize = 64 << 20;
 
 /// Gets a URL: `Request::get(url).send()`.
 ///
 /// # Errors
-/// When no answer came. An answer with a status that says failure is one:
-/// [`Response::error_for_status`].
+/// If there is no response. A response whose status is a failure is still a
+/// response: see [`Response::error_for_status`].
 pub async fn get(url: impl Into<String>) -> Result<Response, HttpError> {
     Request::get(url).send().await
 }
 
-/// A request that is being made up.
+/// A request to send.
 #[derive(Debug, Clone)]
 #[cfg_attr(
     not(target_family = "wasm"),
@@ -73,7 +72,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request of any method: `Request::new("OPTIONS", url)`.
+    /// A request with any method: `Request::new("OPTIONS", url)`.
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
         Request {
             method: method.into(),
@@ -132,32 +131,34 @@ impl Request {
     /// Sets the body to a value as JSON, and `content-type` to match.
     ///
     /// # Errors
-    /// When the value cannot be JSON: a map whose keys are no strings, or a
-    /// `Serialize` that fails.
+    /// If the value cannot be JSON: if it has a map whose keys are not strings, or
+    /// if its `Serialize` fails.
     pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, serde_json::Error> {
         let body = serde_json::to_vec(value)?;
         Ok(self.header("content-type", "application/json").body(body))
     }
 
-    /// How long all of it may take, the answer's body included. Without, as long
-    /// as the host lets the handler run.
+    /// Limits the time of the whole request, including the response's body.
+    /// Without this, the limit is the time that the host gives the handler.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How many bytes the answer's body may have. Without, 64 MiB.
+    /// Limits the response's body to this many bytes. Without this, the limit is
+    /// 64 MiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends the request and reads the whole response.
     ///
     /// # Errors
-    /// When the URL is none, the host refuses the request, or no answer came.
+    /// If the URL is not valid, if the host refuses the request, or if there is no
+    /// response.
     pub async fn send(self) -> Result<Response, HttpError> {
         let url = Url::parse(&self.url)
             .map_err(|reason| HttpError::new(ErrorKind::Url, &self.url, reason))?;
@@ -175,7 +176,7 @@ impl Request {
     }
 }
 
-/// An answer, with its whole body.
+/// A response with its whole body.
 #[derive(Debug, Clone)]
 pub struct Response {
     url: String,
@@ -185,18 +186,18 @@ pub struct Response {
 }
 
 impl Response {
-    /// The status: `200`.
+    /// The status, such as `200`.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// Whether the status is one of success, 200 to 299.
+    /// Whether the status means success: 200 to 299.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// The first header of this name, whose case does not matter. None as well
-    /// where its value is no text.
+    /// The first header with this name, in upper or lower case. None also if its
+    /// value is not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers()
             .find(|(own, _)| own.eq_ignore_ascii_case(name))
@@ -215,7 +216,7 @@ impl Response {
         &self.body
     }
 
-    /// The body, to keep.
+    /// The body as an owned value.
     pub fn into_bytes(self) -> Vec<u8> {
         self.body
     }
@@ -223,7 +224,7 @@ impl Response {
     /// The body as text.
     ///
     /// # Errors
-    /// When it is not UTF-8.
+    /// If it is not UTF-8.
     pub fn text(&self) -> Result<&str, HttpError> {
         std::str::from_utf8(&self.body)
             .map_err(|error| HttpError::new(ErrorKind::Body, &self.url, error.to_string()))
@@ -232,16 +233,16 @@ impl Response {
     /// The body, read as JSON.
     ///
     /// # Errors
-    /// When it is no JSON, or not that of a `T`.
+    /// If it is not JSON, or not the JSON of a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
         serde_json::from_slice(&self.body)
             .map_err(|error| HttpError::new(ErrorKind::Body, &self.url, error.to_string()))
     }
 
-    /// This answer, if its status is not one of failure.
+    /// This response, unless its status is a failure.
     ///
     /// # Errors
-    /// When the status is 400 or above; the error quotes the body's beginning.
+    /// If the status is 400 or above. The error quotes the beginning of the body.
     pub fn error_for_status(self) -> Result<Self, HttpError> {
         if self.status < 400 {
             return Ok(self);
@@ -250,8 +251,8 @@ impl Response {
         let body = String::from_utf8_lossy(&self.body);
         let quoted: String = body.trim().chars().take(QUOTED).collect();
         let reason = match quoted.as_str() {
-            "" => format!("answered with status {}", self.status),
-            quoted => format!("answered with status {}: {quoted}", self.status),
+            "" => format!("the response has status {}", self.status),
+            quoted => format!("the response has status {}: {quoted}", self.status),
         };
         Err(HttpError::new(
             ErrorKind::Status(self.status),
@@ -261,7 +262,7 @@ impl Response {
     }
 }
 
-/// Why a request has no good answer.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpError {
     kind: ErrorKind,
@@ -269,26 +270,26 @@ pub struct HttpError {
     reason: String,
 }
 
-/// What kind of failure an [`HttpError`] is.
+/// The kind of an [`HttpError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The URL is none that can be sent to.
+    /// The URL is not valid for a request.
     Url,
-    /// `flow.toml` does not grant it.
+    /// `flow.toml` does not grant the request.
     Refused,
-    /// It took too long.
+    /// The request took too long.
     Timeout,
-    /// The server was not found, or not reached, or there was no answer.
+    /// The server was not found or not reached, or did not respond.
     Connect,
-    /// The answer broke off, is larger than allowed, or is not what was to be
-    /// read from it.
+    /// The response's body broke off, is larger than allowed, or is not of the
+    /// form that it was read as.
     Body,
-    /// The answer has this status.
+    /// The response has this status.
     Status(u16),
-    /// Something else about the protocol or the request.
+    /// Another error of the protocol or the request.
     Protocol,
-    /// There is no host to send it: this is not a component.
+    /// There is no host to send the request: this is not a component.
     NoHost,
 }
 
@@ -301,12 +302,12 @@ impl HttpError {
         }
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Where the request went.
+    /// The URL of the request.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -320,7 +321,7 @@ impl fmt::Display for HttpError {
 
 impl std::error::Error for HttpError {}
 
-/// A URL in the parts that a request has.
+/// A URL, split into the parts of a request.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(target_family = "wasm"),
@@ -328,9 +329,9 @@ impl std::error::Error for HttpError {}
 )]
 struct Url {
     secure: bool,
-    /// Host, and port where one is given.
+    /// The host, and the port if one is given.
     authority: String,
-    /// From the slash on; without a fragment.
+    /// The path from its first slash on, with the query, without the fragment.
     path: String,
 }
 
@@ -338,23 +339,23 @@ impl Url {
     fn parse(url: &str) -> Result<Url, String> {
         let (scheme, rest) = url
             .split_once("://")
-            .ok_or("not a URL: it has no `http://` or `https://`")?;
+            .ok_or("is not a URL: it has to begin with `http://` or `https://`")?;
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
             "http" => false,
-            _ => return Err(format!("`{scheme}` is neither http nor https")),
+            _ => return Err(format!("has the scheme `{scheme}`: use `http` or `https`")),
         };
         if url.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-            return Err("has a space or a control character: encode it as `%20`".to_owned());
+            return Err("has a space or a control character: encode it, as in `%20`".to_owned());
         }
         let rest = rest.split('#').next().unwrap_or_default();
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         if authority.contains('@') {
-            return Err("has a user name: send an `authorization` header".to_owned());
+            return Err("has a user name: send an `authorization` header instead".to_owned());
         }
         if authority.is_empty() || authority.starts_with(':') {
-            return Err("names no host".to_owned());
+            return Err("has no host".to_owned());
         }
         let path = if path.starts_with('/') {
             path.to_owned()
@@ -368,7 +369,7 @@ impl Url {
         })
     }
 
-    /// As `[executors.allow] http` takes it.
+    /// The origin as `http` under `[executors.allow]` expects it.
     #[cfg(any(test, target_family = "wasm"))]
     fn origin(&self) -> String {
         let scheme = if self.secure { "https" } else { "http" };
@@ -433,7 +434,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Status(404));
         assert_eq!(
             error.to_string(),
-            "http://h/: answered with status 404: no such thing"
+            "http://h/: the response has status 404: no such thing"
         );
         let error = response(200, "{").json::<crate::Json>().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Body);

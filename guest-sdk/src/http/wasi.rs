@@ -1,4 +1,4 @@
-//! Requests by WASI 0.3's client.
+//! HTTP with WASI 0.3's client.
 
 use std::pin::pin;
 
@@ -38,7 +38,8 @@ pub(super) async fn send(request: Request, url: Url) -> Result<Response, Failed>
     let options = RequestOptions::new();
     if let Some(timeout) = timeout {
         let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        // A host may keep its own; `Request::send` keeps ours in any case.
+        // A host may ignore this and use its own timeout. `Request::send` enforces
+        // ours in any case.
         let _ = options.set_connect_timeout(Some(nanoseconds));
         let _ = options.set_first_byte_timeout(Some(nanoseconds));
     }
@@ -81,8 +82,8 @@ pub(super) async fn send(request: Request, url: Url) -> Result<Response, Failed>
             body,
         })
     };
-    // The answer may come before all of the body was taken: then nobody waits
-    // for the rest.
+    // The response may come before the whole body is sent. Then the rest is not
+    // waited for.
     let write = async move {
         if !body.is_empty() {
             to_body.write_all(body).await;
@@ -112,7 +113,9 @@ async fn read_body(
         if buffer.len() > max_body - body.len() {
             return Err((
                 ErrorKind::Body,
-                format!("the answer's body has more than {max_body} bytes: see `max_body`"),
+                format!(
+                    "the response's body has more than {max_body} bytes: `max_body` sets the limit"
+                ),
             ));
         }
         body.append(&mut buffer);
@@ -128,7 +131,7 @@ async fn read_body(
                 ErrorKind::Timeout => kind,
                 _ => ErrorKind::Body,
             };
-            Err((kind, format!("the answer's body broke off: {reason}")))
+            Err((kind, format!("the response's body broke off: {reason}")))
         }
     }
 }
@@ -154,7 +157,7 @@ fn explained(error: ErrorCode, url: &Url) -> Failed {
         ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => (
             ErrorKind::Refused,
             format!(
-                "refused by the host: flow.toml does not allow {origin}; to grant it, add \
+                "refused by the host: flow.toml does not allow {origin}. To grant it, add \
                  \"{origin}\" to `http` under [executors.allow] of this executor",
                 origin = url.origin()
             ),
@@ -162,7 +165,7 @@ fn explained(error: ErrorCode, url: &Url) -> Failed {
         ErrorCode::DnsTimeout => text(ErrorKind::Timeout, "looking up the host took too long"),
         ErrorCode::ConnectionTimeout => text(ErrorKind::Timeout, "connecting took too long"),
         ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => {
-            text(ErrorKind::Timeout, "the answer took too long")
+            text(ErrorKind::Timeout, "the response took too long")
         }
         ErrorCode::ConnectionWriteTimeout => {
             text(ErrorKind::Timeout, "sending the request took too long")
@@ -176,11 +179,13 @@ fn explained(error: ErrorCode, url: &Url) -> Failed {
         ),
         ErrorCode::DestinationNotFound => text(ErrorKind::Connect, "there is no such host"),
         ErrorCode::DestinationUnavailable => text(ErrorKind::Connect, "the host is not available"),
-        ErrorCode::DestinationIpUnroutable => text(ErrorKind::Connect, "no way leads to the host"),
+        ErrorCode::DestinationIpUnroutable => {
+            text(ErrorKind::Connect, "there is no route to the host")
+        }
         ErrorCode::ConnectionRefused => text(ErrorKind::Connect, "connection refused"),
         ErrorCode::ConnectionTerminated => text(
             ErrorKind::Connect,
-            "the connection was closed before an answer came",
+            "the connection was closed before a response came",
         ),
         ErrorCode::ConnectionLimitReached => {
             text(ErrorKind::Connect, "the host has too many connections open")
@@ -189,9 +194,9 @@ fn explained(error: ErrorCode, url: &Url) -> Failed {
             text(ErrorKind::Connect, "the server's certificate is not valid")
         }
         ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => {
-            text(ErrorKind::Connect, "no secure connection could be made")
+            text(ErrorKind::Connect, "a secure connection could not be made")
         }
-        ErrorCode::HttpResponseIncomplete => text(ErrorKind::Body, "the answer is not complete"),
+        ErrorCode::HttpResponseIncomplete => text(ErrorKind::Body, "the response is not complete"),
         ErrorCode::InternalError(Some(reason)) => (ErrorKind::Protocol, reason),
         other => (ErrorKind::Protocol, format!("{other:?}")),
     }

@@ -1,8 +1,8 @@
 //! Documents as the host gives them: handles and columns.
 //!
-//! In a component this is the WIT interface. On a native target the host's own
-//! document model takes its place, so that rows, columns and writing back are
-//! the same code in both, and are tested without a host.
+//! In a component this is the WIT interface. On native targets the host's own
+//! document model takes its place. So rows, columns and writing back are the same
+//! code in both, and can be tested without a host.
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
@@ -14,7 +14,7 @@ pub(crate) use native::*;
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::*;
 
-/// Rows named by a slice, a span where they follow each other.
+/// The rows in a slice, as a span if they are consecutive.
 pub(crate) fn rows(list: &[u32], len: u32) -> Rows {
     let count = list.len() as u32;
     match list.first() {

@@ -1,6 +1,6 @@
-//! The host's own document model, in place of the host.
+//! The host's own document model, in place of a host.
 //!
-//! Buffers are copied here where a component copies them across the boundary.
+//! Buffers are copied wherever a component would copy them across the boundary.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -154,7 +154,7 @@ fn to_model(array: Ndarray) -> Result<model::NdArray> {
     })
 }
 
-/// What stands for a `document-array`.
+/// In place of a `document-array`.
 pub(crate) struct Array(LiveArray);
 
 impl Array {
@@ -380,7 +380,7 @@ impl Array {
     }
 }
 
-/// What stands for a `request`: what the host would give one call.
+/// In place of a `request`: what the host would give to one call.
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) endpoint: String,

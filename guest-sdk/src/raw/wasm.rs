@@ -36,7 +36,7 @@ impl Array {
         self.0.select(rows).map(Array).map_err(refused)
     }
 
-    // Where it is too much for the host, that ends the instance.
+    // If this exceeds the host's limits, it ends the instance.
     pub(crate) fn flatten(&self, path: &[NestedField]) -> Result<Array> {
         Ok(Array(self.0.flatten(path)))
     }

@@ -1,7 +1,7 @@
 #![deny(warnings)]
 #![forbid(unsafe_code)]
 
-// Nothing but the SDK is there, and nothing is imported but its macros.
+// The SDK is the only dependency, and nothing is imported.
 struct Executor;
 
 #[wasm_flow_sdk::executor]
@@ -47,7 +47,7 @@ impl Executor {
     }
 }
 
-// What is compiled conditionally may stand in for each other.
+// Methods that are compiled conditionally may replace each other.
 #[derive(Default)]
 struct Conditional(bool);
 
@@ -74,7 +74,7 @@ impl Conditional {
     }
 }
 
-// Types may have names of the author's.
+// Types may have aliases.
 type Docs = wasm_flow_sdk::DocumentArray;
 type Reply = wasm_flow_sdk::Result<Docs>;
 type Any = wasm_flow_sdk::Parameters;
@@ -101,7 +101,7 @@ impl Aliases {
     }
 }
 
-// Names of the standard library and of the SDK may be the author's.
+// The author may use names of the standard library and of the SDK.
 #[allow(non_camel_case_types, dead_code)]
 mod shadows {
     pub struct Result;
@@ -148,7 +148,7 @@ fn main() {
     assert!(aliases.post("/owned", ["x"]).unwrap().docs.is_empty());
     assert_eq!(
         aliases.post("/twice", ["x"]).unwrap_err().message(),
-        "the handler asks for the request's documents twice"
+        "the handler takes the request's documents twice"
     );
     assert_eq!(Executor::plain(Executor::LIMIT), 1);
 }

@@ -1,6 +1,6 @@
 #![deny(warnings)]
 
-//! An executor that a macro of the author's writes, of names that it is given.
+//! An executor written by the author's own macro, which takes the names.
 
 use wasm_flow_sdk::prelude::*;
 

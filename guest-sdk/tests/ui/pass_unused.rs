@@ -1,6 +1,6 @@
 #![deny(warnings)]
 
-//! Natively nothing calls an executor. It is not dead code all the same.
+//! On native targets nothing calls an executor, but it is not dead code.
 
 use wasm_flow_sdk::prelude::*;
 

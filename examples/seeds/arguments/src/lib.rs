@@ -1,5 +1,4 @@
-//! Arguments: a handler names what it wants, in any order, and leaves out the
-//! rest.
+//! Arguments: a handler takes what it needs, in any order, and leaves out the rest.
 
 use wasm_flow_sdk::prelude::*;
 
@@ -8,8 +7,8 @@ struct MyExecutor;
 
 #[executor]
 impl MyExecutor {
-    /// All of them. `docs_matrix` has the documents by the executor they come
-    /// from; in a chain that is one part.
+    /// Takes all arguments. `docs_matrix` has the documents by the executor that
+    /// they come from. In a chain, there is one part.
     #[requests(on = "/full")]
     async fn foo(
         &self,

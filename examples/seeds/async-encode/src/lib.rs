@@ -8,7 +8,7 @@ struct DummyAsyncExecutor;
 
 #[executor]
 impl DummyAsyncExecutor {
-    /// `async` and `&self`: many calls at once on one instance.
+    /// `async` and `&self`: one instance runs many calls at once.
     #[requests]
     async fn encode(&self, docs: &mut DocumentArray) {
         sleep(Duration::from_secs(1)).await;

@@ -1,5 +1,5 @@
-//! An async executor used directly: two calls awaited together take the time
-//! of one.
+//! An async executor used directly: two calls that are awaited together take the
+//! time of one.
 
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, sleep};

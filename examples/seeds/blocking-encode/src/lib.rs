@@ -1,4 +1,4 @@
-//! Without async: calls wait in a queue, nothing is done concurrently.
+//! Without async: calls wait in a queue, and nothing runs concurrently.
 
 use std::thread;
 use std::time::Duration;
@@ -10,7 +10,7 @@ struct DummyExecutor;
 
 #[executor]
 impl DummyExecutor {
-    /// A plain `fn`: one call at a time, and the sleep holds the instance.
+    /// A plain `fn`: one call runs at a time, and the sleep blocks the instance.
     #[requests]
     fn encode(&self, docs: &mut DocumentArray) {
         thread::sleep(Duration::from_secs(1));

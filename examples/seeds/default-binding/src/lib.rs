@@ -1,5 +1,5 @@
-//! Default binding: a bare `#[requests]` answers every endpoint that nothing
-//! else binds.
+//! Default binding: a bare `#[requests]` answers every endpoint that nothing else
+//! is bound to.
 
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, sleep};
@@ -9,7 +9,7 @@ struct MyExecutor;
 
 #[executor]
 impl MyExecutor {
-    /// `/blah`, and all others.
+    /// Answers `/blah` and all other endpoints.
     #[requests]
     fn foo(&self, context: &Context) {
         println!("Calling foo for {}", context.endpoint());

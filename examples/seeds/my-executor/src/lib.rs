@@ -2,7 +2,7 @@
 
 use wasm_flow_sdk::prelude::*;
 
-/// What `uses_with` has to give. A key that is missing or misspelt stops the
+/// The keys that `uses_with` has to contain. A missing or misspelt key stops the
 /// flow before it serves anything.
 #[derive(Deserialize)]
 struct Config {
@@ -18,7 +18,8 @@ struct MyExecutor {
 
 #[executor]
 impl MyExecutor {
-    /// `setup` holds what wasm-flow itself says: metas, requests, runtime arguments.
+    /// `setup` holds what wasm-flow itself provides: metas, requests and runtime
+    /// arguments.
     fn new(config: Config, setup: Setup) -> Self {
         MyExecutor {
             foo: config.foo,
@@ -27,7 +28,7 @@ impl MyExecutor {
         }
     }
 
-    /// All that this executor was constructed with.
+    /// Returns everything that this executor was constructed with.
     #[requests(on = "/info")]
     fn info(&self) -> Json {
         json!({

@@ -1,11 +1,11 @@
 //! An executor used directly, without a flow: it is a plain Rust object.
 //!
-//! The other way is from a program that links the crate `wasm-flow`:
+//! A program that links the crate `wasm-flow` can also call the compiled component:
 //! `Executor::load("outside_flow.wasm").await?.post("/foo", docs).await?`.
 
 use wasm_flow_sdk::prelude::*;
 
-/// `pub`, for other crates to use.
+/// `pub`, so that other crates can use it.
 #[derive(Default)]
 pub struct MyExec;
 

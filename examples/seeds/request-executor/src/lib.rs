@@ -1,4 +1,4 @@
-//! Endpoints: which method answers which `on`.
+//! Endpoints: `on` decides which method answers a request.
 
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, sleep};

@@ -1,6 +1,6 @@
-//! Returns: a DocumentArray goes on instead of the request's documents; nothing
-//! lets them go on as they were changed; a JSON object is kept for the client
-//! under `parameters["__results__"]`.
+//! Return values: a `DocumentArray` goes on instead of the request's documents. If
+//! a handler returns nothing, the request's documents go on as it changed them. A
+//! JSON object goes to the client under `parameters["__results__"]`.
 
 use wasm_flow_sdk::prelude::*;
 

@@ -1,5 +1,4 @@
-//! An executor served alone:
-//! `wasm-flow serve examples/seeds/serve`.
+//! An executor that is served alone, with `wasm-flow serve examples/seeds/serve`.
 
 use wasm_flow_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A handler may be an `async fn` and await what it likes.
+//! A handler may be an `async fn` and await any future.
 
 use wasm_flow_sdk::future::join_all;
 use wasm_flow_sdk::prelude::*;
@@ -9,7 +9,7 @@ struct MyExecutor;
 
 #[executor]
 impl MyExecutor {
-    /// Waits for one coroutine a document, all of them at once.
+    /// Waits for one coroutine for each document, all at once.
     #[requests]
     async fn encode(&self, docs: &mut DocumentArray) {
         let lengths = join_all(docs.iter().map(|doc| some_coroutine(doc.text()))).await;
@@ -19,7 +19,7 @@ impl MyExecutor {
     }
 }
 
-/// Stands for a service that answers after a while.
+/// Takes the place of a service that responds after a while.
 async fn some_coroutine(text: &str) -> usize {
     sleep(Duration::from_millis(100)).await;
     text.chars().count()

@@ -1,5 +1,5 @@
-//! An executor that misbehaves, in a different way at every endpoint. Each one
-//! changes the documents first: nothing of that may reach the client.
+//! An executor that misbehaves in a different way at every endpoint. Each handler
+//! changes the documents first, and none of these changes may reach the client.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -68,7 +68,7 @@ impl Hostile {
         spin();
     }
 
-    /// Calls the host all the time.
+    /// Calls the host without end.
     #[requests(on = "/spin_in_host_calls")]
     async fn spin_in_host_calls(&self, docs: &mut DocumentArray) {
         spoil(docs);
@@ -86,7 +86,7 @@ impl Hostile {
         }
     }
 
-    /// Blocks the whole instance, for `seconds`.
+    /// Blocks the whole instance for `seconds`.
     #[requests(on = "/block")]
     fn block(&self, docs: &mut DocumentArray, parameters: &Parameters) -> Result<()> {
         spoil(docs);
@@ -94,7 +94,7 @@ impl Hostile {
         Ok(())
     }
 
-    /// Waits as it should, for `seconds`.
+    /// Waits for `seconds` without blocking the instance.
     #[requests(on = "/sleep")]
     async fn sleep(&self, docs: &mut DocumentArray, parameters: &Parameters) -> Result<()> {
         spoil(docs);
@@ -114,7 +114,7 @@ impl Hostile {
         json!({ "depth": deeper(black_box(1)) })
     }
 
-    /// The environment, the arguments and the folders that it sees.
+    /// Returns the environment, the arguments and the folders that it sees.
     #[requests(on = "/environment")]
     async fn environment(&self) -> Json {
         let variables: Map = std::env::vars()
@@ -154,7 +154,7 @@ impl Hostile {
         Ok(json!({ "status": response.status(), "body": response.text()? }))
     }
 
-    /// Posts `body` as JSON to `url`, and gives back the answer's JSON.
+    /// Posts `body` as JSON to `url`, and returns the response's JSON.
     #[requests(on = "/http_post")]
     async fn http_post(&self, parameters: &Parameters) -> Result<Json> {
         let url: String = parameters.require("url")?;
@@ -169,7 +169,7 @@ impl Hostile {
         Ok(response.json()?)
     }
 
-    /// Opens a connection the other way: the standard library's sockets.
+    /// Opens a connection with the standard library's sockets instead.
     #[requests(on = "/connect")]
     async fn connect(&self, parameters: &Parameters) -> Result<()> {
         let address: String = parameters.require("address")?;
@@ -178,7 +178,7 @@ impl Hostile {
     }
 }
 
-/// A change that a failing call must take with it.
+/// A change that has to be lost when the call fails.
 fn spoil(docs: &mut DocumentArray) {
     for doc in docs.iter_mut() {
         doc.set_text("spoiled");

@@ -1,4 +1,4 @@
-//! A well-behaved executor for the tests: touches nothing, rewrites everything,
+//! A well-behaved executor for the tests: it touches nothing, rewrites everything,
 //! or reports what it saw.
 
 use std::cell::Cell;
@@ -6,7 +6,7 @@ use std::cell::Cell;
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, sleep};
 
-/// Any `uses_with` will do; `report` shows it.
+/// Takes any `uses_with`, which `report` shows.
 struct Probe {
     setup: Setup,
     config: Map,
@@ -31,7 +31,7 @@ impl Probe {
     #[requests(on = "/nothing")]
     async fn nothing(&self) {}
 
-    /// Asks for the documents and touches none.
+    /// Takes the documents and touches none.
     #[requests(on = "/borrow")]
     async fn borrow(&self, _docs: &mut DocumentArray) {}
 
@@ -73,7 +73,8 @@ impl Probe {
         json!({ "n": docs.len(), "params": parameters, "matrix": matrix, "map": map, "mark": "m" })
     }
 
-    /// All that an executor can know, for any endpoint that nothing else binds.
+    /// Returns all that an executor can know, at any endpoint that nothing else is
+    /// bound to.
     #[requests]
     async fn report(
         &self,
@@ -121,8 +122,8 @@ impl Probe {
         }
     }
 
-    /// Prints that it waits, waits `seconds`, then says the most calls that were
-    /// waiting at once.
+    /// Prints that it waits, waits for `seconds`, and then returns the largest number
+    /// of calls that were waiting at once.
     #[requests(on = "/gauge")]
     async fn gauge(&self, parameters: &Parameters) -> Result<Json> {
         let seconds: f64 = parameters.get("seconds")?.unwrap_or(0.05);
@@ -135,7 +136,7 @@ impl Probe {
         Ok(json!({ "most": self.most_in_flight.get() }))
     }
 
-    /// Waits as long as each document's text says: later requests overtake.
+    /// Waits as long as each document's text says, so that later requests overtake.
     #[requests(on = "/wait")]
     async fn wait(&self, docs: &DocumentArray) -> Result<()> {
         for doc in docs.iter() {
@@ -144,14 +145,14 @@ impl Probe {
         Ok(())
     }
 
-    /// Prints one line on each of the two streams.
+    /// Prints one line on stdout and one on stderr.
     #[requests(on = "/print")]
     async fn print(&self) {
         println!("to stdout");
         eprintln!("to stderr");
     }
 
-    /// New documents, nested ones and all, in place of the request's.
+    /// Returns new documents, with nested ones, in place of the request's.
     #[requests(on = "/make")]
     async fn make(&self) -> DocumentArray {
         let chunk =
@@ -169,7 +170,7 @@ impl Probe {
         ])
     }
 
-    /// Reverses, drops the last and doubles the first.
+    /// Reverses the documents, drops the last and duplicates the first.
     #[requests(on = "/rearrange")]
     async fn rearrange(&self, docs: &mut DocumentArray) {
         docs.reverse();
@@ -179,14 +180,14 @@ impl Probe {
         }
     }
 
-    /// Bound by nothing but `uses_requests`.
+    /// Bound only by `uses_requests`.
     #[requests(on = [])]
     async fn spare(&self) -> Json {
         json!({ "spare": true })
     }
 }
 
-/// Every field of a document, nested ones too.
+/// Every field of a document, including nested documents.
 fn seen(doc: &Document) -> Json {
     json!({
         "id": doc.id(),
@@ -235,8 +236,8 @@ fn scores_seen(scores: &std::collections::BTreeMap<String, NamedScore>) -> Json 
         .into()
 }
 
-/// New values for every field; `depth` makes them differ by level. The content
-/// turns round: a text becomes a blob, a blob a tensor, a tensor a text.
+/// Sets new values in every field; `depth` makes them differ by level. The content
+/// changes its kind: a text becomes a blob, a blob a tensor, a tensor a text.
 fn rewrite(doc: &mut Document, depth: u32) -> Result<()> {
     let id = format!("{}-rewritten", doc.id());
     if !doc.text().is_empty() {
@@ -286,7 +287,7 @@ fn rewrite(doc: &mut Document, depth: u32) -> Result<()> {
     for found in doc.matches_mut().iter_mut() {
         rewrite(found, depth + 1)?;
     }
-    // Last, so that nothing above undoes them.
+    // Set last, so that nothing above overwrites them.
     doc.set_granularity(10 + depth);
     doc.set_adjacency(20 + depth);
     doc.set_parent_id(format!("parent-{depth}"));

@@ -1,5 +1,5 @@
-//! An executor without an SDK in between: what the interface allows, and no SDK
-//! would do.
+//! An executor without an SDK: it does what the interface allows but no SDK would
+//! do.
 
 #![cfg(target_family = "wasm")]
 
@@ -18,19 +18,18 @@ use bindings::wasm_flow::executor::documents::{
 };
 use bindings::wasm_flow::executor::{diagnostics, timers};
 
-/// What to do when it is started and stopped.
+/// What to do when the executor is started and stopped.
 #[derive(Default)]
 struct Plan {
-    /// Seconds that it takes to start.
+    /// The seconds that starting takes.
     start_seconds: f64,
-    /// A file: while it is there, starting fails.
+    /// A file: starting fails as long as it exists.
     fails_with: Option<String>,
     /// Panics once it has started.
     trap_after_start: bool,
-    /// Does not come back from `stop`.
+    /// Never returns from `stop`.
     spin_at_stop: bool,
-    /// A file that `stop` writes after three seconds, in an instance that was
-    /// called.
+    /// A file that `stop` writes after three seconds, if the instance was called.
     stop_writes: Option<String>,
 }
 
@@ -106,7 +105,7 @@ impl wit::Guest for Raw {
         let seconds = parameters["seconds"].as_f64().unwrap_or(0.1);
         match method.as_str() {
             "sleep" => sleep(seconds).await,
-            // All other calls of the instance wait, too.
+            // All other calls of the instance wait as well.
             "block" => thread::sleep(Duration::from_secs_f64(seconds)),
             "again" => return Ok(wit::Outcome::Results(again(&docs).to_string())),
             "flatten" => {
@@ -117,7 +116,7 @@ impl wit::Guest for Raw {
                 let many = docs.select(&million()).map_err(refused)?;
                 return Ok(wit::Outcome::Replaced(many));
             }
-            // 160 MB to the host in one call.
+            // Passes 160 MB to the host in one call.
             "matrix" => {
                 let ends = vec![160_000_000];
                 let bytes = vec![b'x'; 160_000_000];
@@ -194,7 +193,7 @@ fn million() -> Rows {
     Rows::List(vec![0; 1_000_000])
 }
 
-/// What the host says to values that would come to more than there is memory.
+/// What the host answers to values that would together exceed the memory.
 fn again(docs: &DocumentArray) -> Value {
     let told = |result: Result<(), Error>| match result {
         Ok(()) => "nothing".to_owned(),

@@ -1,15 +1,15 @@
-//! The executor of the benchmark: a little work, written as an author would
-//! write it, and the same in columns.
+//! The benchmark's executor: a little work, written as an author would write it,
+//! and the same work on columns.
 
 use wasm_flow_sdk::prelude::*;
 
 #[derive(Default)]
 struct Uppercase;
 
-/// Puts texts in upper case.
+/// Converts texts to upper case.
 #[executor]
 impl Uppercase {
-    /// Row by row; calls share the instance.
+    /// Works row by row. Calls share the instance.
     #[requests(on = "/rows")]
     async fn rows(&self, docs: &mut DocumentArray) {
         for doc in docs.iter_mut() {
@@ -27,14 +27,14 @@ impl Uppercase {
         }
     }
 
-    /// The same, the whole column at once.
+    /// The same, but with the whole column at once.
     #[requests(on = "/columns")]
     async fn columns(&self, docs: &mut DocumentArray) -> Result<()> {
         let texts: Vec<String> = docs.texts().map(str::to_uppercase).collect();
         docs.set_texts(texts)
     }
 
-    /// Does not ask for the documents.
+    /// Does not take the documents.
     #[requests(on = "/nothing")]
     async fn nothing(&self) {}
 }

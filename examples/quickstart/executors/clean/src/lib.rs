@@ -1,11 +1,11 @@
-//! Brings the chunks' texts into one form, so that what reads alike compares
-//! alike.
+//! Normalises the chunks' texts, so that texts that read alike also compare alike.
 
 use wasm_flow_sdk::prelude::*;
 
 #[derive(Deserialize)]
 struct Config {
-    /// Tag under which a chunk keeps its text as it was; none keeps nothing.
+    /// The tag in which a chunk keeps its original text. With none, the text is not
+    /// kept.
     #[serde(default = "original")]
     keep_as: Option<String>,
 }
@@ -25,8 +25,8 @@ impl Clean {
         Clean { config }
     }
 
-    /// Lower case, single spaces, letters and digits only; chunks with nothing
-    /// left are dropped.
+    /// Converts texts to lower case with letters, digits and single spaces only, and
+    /// drops chunks with nothing left.
     #[requests]
     async fn clean(&self, docs: &mut DocumentArray) {
         for doc in docs.iter_mut() {

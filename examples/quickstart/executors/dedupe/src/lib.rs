@@ -4,7 +4,7 @@ use wasm_flow_sdk::prelude::*;
 
 #[derive(Deserialize)]
 struct Config {
-    /// Cosine similarity from which on two texts count as near duplicates.
+    /// The cosine similarity from which two texts count as near duplicates.
     threshold: f32,
 }
 
@@ -18,7 +18,7 @@ struct Dedupe {
     threshold: f32,
 }
 
-/// What is compared, and what a match tells of it.
+/// What is compared, and what a match shows of it.
 struct Sentence {
     document: String,
     id: String,
@@ -35,10 +35,10 @@ impl Dedupe {
         })
     }
 
-    /// Gives every chunk its near duplicates as matches, the nearest first, each
-    /// with the score `cosine` and, as its parent, the document that it is from.
+    /// Adds every chunk's near duplicates as its matches, the nearest first, each
+    /// with the score `cosine` and with the document that it is from as its parent.
     /// Documents themselves get a tag `near_duplicates`: how many of their chunks
-    /// have one.
+    /// have near duplicates.
     #[requests]
     async fn dedupe(
         &self,
@@ -65,7 +65,7 @@ impl Dedupe {
 fn checked(threshold: f32) -> Result<f32> {
     ensure!(
         (0.0..=1.0).contains(&threshold),
-        "`threshold` is {threshold}: it has to be between 0 and 1"
+        "`threshold` is {threshold}, but it has to be between 0 and 1"
     );
     Ok(threshold)
 }
@@ -89,7 +89,8 @@ fn sentences(docs: &DocumentArray) -> Result<Vec<Sentence>> {
     Ok(sentences)
 }
 
-/// Those at least as similar to the one at `position` as `threshold`, without it.
+/// The other sentences whose similarity to the one at `position` is at least
+/// `threshold`.
 fn near_duplicates(sentences: &[Sentence], position: usize, threshold: f32) -> DocumentArray {
     let mut found: Vec<(f32, &Sentence)> = sentences
         .iter()

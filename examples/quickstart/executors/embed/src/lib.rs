@@ -1,6 +1,7 @@
-//! Embeds texts by feature hashing: every word and every three letters in a row
-//! add to one of the embedding's numbers. No model, no download, and texts that
-//! share most of their words and spelling end up close together.
+//! Embeds texts by feature hashing: every word, and every sequence of three
+//! letters, adds to one of the embedding's numbers. It needs no model and no
+//! download, and texts that share most of their words and spelling end up close
+//! together.
 
 use wasm_flow_sdk::prelude::*;
 
@@ -17,8 +18,8 @@ fn default_dimension() -> usize {
 
 #[derive(Deserialize)]
 struct EmbedParameters {
-    /// Which documents to embed, as docarray writes it: `@r` for the request's
-    /// own, `@c` for their chunks.
+    /// The documents to embed, in docarray's notation: `@r` for the request's own,
+    /// `@c` for their chunks.
     #[serde(default = "chunks")]
     traverse: String,
 }
@@ -37,14 +38,14 @@ impl Embed {
     fn new(config: Config) -> Result<Self> {
         ensure!(
             config.dimension > 0,
-            "`dimension` is 0: an embedding needs at least one number"
+            "`dimension` is 0, but an embedding needs at least one number"
         );
         Ok(Embed {
             dimension: config.dimension,
         })
     }
 
-    /// Sets the embedding, of length 1, of every document that has a text.
+    /// Sets the embedding, a vector of length 1, of every document that has a text.
     #[requests]
     async fn embed(
         &self,
@@ -75,12 +76,12 @@ fn embedding(text: &str, dimension: usize) -> Vec<f32> {
     sum
 }
 
-/// Adds one feature: its hash says where, and with which sign, so that features
-/// that fall on the same number cancel out rather than pile up.
+/// Adds one feature. Its hash decides the place and the sign, so that features that
+/// fall on the same number cancel out rather than add up.
 fn add(sum: &mut [f32], feature: &str, weight: f32) {
     let hash = fnv1a(feature);
-    // A `usize` has 32 bits in a component: what is left of the division is the
-    // same everywhere, half of the hash is not.
+    // In a component, a `usize` has 32 bits. The remainder fits into it, so that the
+    // result is the same as on other targets. The hash itself would not fit.
     let at = (hash >> 1) % sum.len() as u64;
     sum[at as usize] += if hash & 1 == 0 { weight } else { -weight };
 }

@@ -2,7 +2,7 @@
 
 use wasm_flow_sdk::prelude::*;
 
-/// A full stop after one of these ends no sentence.
+/// A full stop after one of these does not end a sentence.
 const ABBREVIATIONS: [&str; 8] = ["Mr", "Mrs", "Ms", "Dr", "Prof", "St", "No", "vs"];
 
 #[derive(Default)]
@@ -44,7 +44,7 @@ fn sentences(text: &str) -> Vec<&str> {
             rest = after.trim_start();
             from = 0;
         } else {
-            from = end; // a point inside a number or a name, or the text's end
+            from = end; // a full stop inside a number or a name, or the text's end
         }
     }
     if !rest.trim_end().is_empty() {

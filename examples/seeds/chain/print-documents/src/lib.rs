@@ -1,4 +1,4 @@
-//! The chain's second executor: says what it received.
+//! The chain's second executor: prints what it received.
 
 use wasm_flow_sdk::prelude::*;
 

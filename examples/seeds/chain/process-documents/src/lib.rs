@@ -1,4 +1,5 @@
-//! The chain's first executor: changes documents in place, or returns others.
+//! The chain's first executor: changes documents in place, or returns different
+//! ones.
 
 use wasm_flow_sdk::prelude::*;
 

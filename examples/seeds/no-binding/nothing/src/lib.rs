@@ -1,5 +1,5 @@
-//! No binding: without `#[requests]` an executor plays no part in the flow,
-//! and requests pass through it untouched.
+//! No binding: without `#[requests]`, an executor does nothing in the flow, and
+//! requests pass through it unchanged.
 
 use wasm_flow_sdk::prelude::*;
 
@@ -8,7 +8,7 @@ pub struct MyExecutor;
 
 #[executor]
 impl MyExecutor {
-    /// A plain method: for Rust callers only.
+    /// A plain method, which only Rust code can call.
     pub fn foo(&self, docs: &mut DocumentArray) {
         docs.clear();
     }

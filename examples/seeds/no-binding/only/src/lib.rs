@@ -1,4 +1,4 @@
-//! An executor that binds one endpoint: requests for others pass through.
+//! An executor that binds one endpoint: requests to others pass through.
 
 use wasm_flow_sdk::prelude::*;
 
