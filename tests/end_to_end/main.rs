@@ -12,11 +12,14 @@
 mod bad_input;
 mod cli;
 mod examples;
+mod file_kinds;
 mod flow_file;
 mod golden;
 mod grants;
 mod hostile;
+mod input;
 mod lifecycle;
+mod output;
 mod protocol;
 mod routing;
 mod seeds;
