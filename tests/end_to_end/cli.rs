@@ -318,8 +318,8 @@ fn a_batch_that_passes_by_every_executor_says_so() {
     assert!(!bound.stderr.contains("warning"), "{bound}");
 }
 
-/// Ctrl-C in a batch: what was printed are the first documents, what became of
-/// the others is told, and nobody takes it for a success.
+/// Ctrl-C in a batch: the first documents are printed, the command says what
+/// became of the others, and nobody takes it for a success.
 #[test]
 fn an_interrupted_batch_says_how_far_it_came() {
     let folder = folder();
@@ -355,7 +355,7 @@ fn an_interrupted_batch_says_how_far_it_came() {
     let errors = python.answer[2].as_str().unwrap();
     assert!(
         errors.contains(
-            "error: interrupted: of 10 documents 3 done, 4 in flight and given up, 3 not sent\n"
+            "error: interrupted: 3 documents done, 4 in flight and given up, the rest not sent\n"
         ),
         "{errors}"
     );

@@ -12,12 +12,15 @@
 mod bad_input;
 mod cli;
 mod examples;
+mod file_kinds;
 mod flow_file;
 mod gateway;
 mod golden;
 mod grants;
 mod hostile;
+mod input;
 mod lifecycle;
+mod output;
 mod protocol;
 mod routing;
 mod seeds;

@@ -18,6 +18,6 @@ pub mod python;
 pub mod server;
 pub mod setup;
 
-pub use cli::{Finished, wasm_flow};
+pub use cli::{Finished, Running, wasm_flow};
 pub use server::Server;
 pub use setup::{example, guest, repository};

@@ -435,7 +435,7 @@ mod tests {
         let read = |text| Value::Object(parameters(text).unwrap()).to_string();
         assert_eq!(
             read(r#"{"a": 1, "b": 1.0, "c": 12345678901234567890, "d": [2.0, 0.5]}"#),
-            r#"{"a":1,"b":1,"c":1.2345678901234567e19,"d":[2,0.5]}"#
+            r#"{"a":1,"b":1,"c":1.2345678901234567e+19,"d":[2,0.5]}"#
         );
         let deep = "{\"a\":".repeat(40) + "1" + &"}".repeat(40);
         assert!(parameters(&deep).unwrap_err().contains("nested deeper"));

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use wasm_flow_wasm::printable;
 
-/// Objects within objects are opened so deep. A schema comes from a component,
-/// and may refer to itself.
-const MAX_DEPTH: usize = 8;
+/// How deep a schema is followed. It comes from a component, and may refer to
+/// itself.
+const MAX_DEPTH: usize = 16;
 
 /// Types that are put in words. A few references to the whole at each depth would
 /// come to millions.
@@ -25,6 +25,7 @@ pub(super) fn text(schema: &Value) -> String {
         root: schema,
         own: schema,
         depth: 0,
+        indent: 0,
         left: &left,
     }
     .resolved();
@@ -48,7 +49,11 @@ struct Schema<'a> {
     /// The whole, which `$ref` refers to.
     root: &'a Value,
     own: &'a Value,
+    /// Steps from the root. Bounds every recursion.
     depth: usize,
+    /// Objects that are open around this. Arrays, maps and references in between
+    /// are not indented.
+    indent: usize,
     /// Types that may still be put in words.
     left: &'a Cell<u32>,
 }
@@ -89,7 +94,7 @@ impl<'a> Schema<'a> {
         let required = names(self.own.get("required"));
         for (name, property) in properties {
             if self.left.get() == 0 {
-                *text += &format!("{}...\n", "  ".repeat(self.depth + 1));
+                *text += &format!("{}...\n", "  ".repeat(self.indent + 1));
                 return;
             }
             let property = self.within(property);
@@ -111,7 +116,7 @@ impl<'a> Schema<'a> {
             let kind = property.kind();
             // A line end in a name would make a line of its own.
             let line = printable(&format!("{name} ({kind}{need}){about}"));
-            *text += &format!("{}{line}\n", "  ".repeat(self.depth + 1));
+            *text += &format!("{}{line}\n", "  ".repeat(self.indent + 1));
             property.below(text);
         }
     }
@@ -122,21 +127,19 @@ impl<'a> Schema<'a> {
         if schema.depth >= MAX_DEPTH || schema.left.get() == 0 {
             return;
         }
-        // The indent follows the nesting that is shown, and not that of arrays and
-        // maps in between.
-        let inner = |own| Schema {
-            depth: self.depth,
-            ..schema.within(own)
-        };
         if let Some(properties) = schema.own.get("properties").and_then(Value::as_object) {
-            inner(schema.own).properties(properties, text);
+            let object = Schema {
+                indent: schema.indent + 1,
+                ..schema
+            };
+            object.properties(properties, text);
         } else if let Some(items) = schema.own.get("items") {
-            inner(items).below(text);
+            schema.within(items).below(text);
         } else if let Some(values) = schema.map_values() {
-            inner(values.own).below(text);
+            values.below(text);
         } else {
             for choice in schema.choices() {
-                inner(choice).below(text);
+                schema.within(choice).below(text);
             }
         }
     }
