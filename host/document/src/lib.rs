@@ -22,7 +22,9 @@ mod array;
 mod json;
 mod live;
 mod ndarray;
+pub mod protobuf;
 mod structs;
+mod tag;
 mod wire;
 
 pub use array::{Content, Document, DocumentArray, NamedScore, Scores};
