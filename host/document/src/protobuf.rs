@@ -91,7 +91,7 @@ impl<'a> Field<'a> {
     /// The bytes of a string, of bytes or of a message.
     ///
     /// # Errors
-    /// When the field has another wire type.
+    /// If the field has another wire type.
     pub fn slice(self) -> Result<Slice<'a>, Fault> {
         match self {
             Field::Len(slice) => Ok(slice),
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
     /// The number and the value of the next field, or `None` at the message's end.
     ///
     /// # Errors
-    /// When the bytes are malformed. There is nothing to read after that.
+    /// If the bytes are malformed. There is nothing to read after that.
     pub fn field(&mut self) -> Result<Option<(u32, Field<'a>)>, Fault> {
         if self.rest.is_empty() {
             return Ok(None);
