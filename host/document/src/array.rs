@@ -21,7 +21,7 @@ pub enum Content {
     Tensor(Arc<NdArray>),
 }
 
-/// A score with where it comes from.
+/// A score, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NamedScore {
     /// The score.
@@ -91,7 +91,7 @@ impl Document {
         }
     }
 
-    /// The text, empty where the content is something else.
+    /// The text, empty if the content is something else.
     pub fn text(&self) -> &str {
         match &self.content {
             Content::Text(text) => text,
@@ -168,7 +168,7 @@ impl DocumentArray {
         self.shared().iter().map(Arc::as_ref)
     }
 
-    /// The documents' texts in order, empty where the content is something else.
+    /// The documents' texts in order, empty if the content is something else.
     pub fn texts(&self) -> impl ExactSizeIterator<Item = &str> {
         self.iter().map(Document::text)
     }

@@ -11,18 +11,20 @@
 //! [`Limits`] are checked without walking it.
 //!
 //! [`LiveArray`] is what an executor works on: documents shared between
-//! handles, read and written column by column, with the original left as it
+//! handles, read and written column by column, while the original stays as it
 //! was. It is the host's side of the WIT resource `document-array`; on a native
 //! target the SDK uses it directly, so that an executor's unit tests see the
 //! behaviour that its component will see.
 //!
-//! Not covered: docarray v2's `DocList`, whose wire form is another one.
+//! Not covered: docarray v2's `DocList`, which has another wire form.
 
 mod array;
 mod json;
 mod live;
 mod ndarray;
+pub mod protobuf;
 mod structs;
+mod tag;
 mod wire;
 
 pub use array::{Content, Document, DocumentArray, NamedScore, Scores};
@@ -38,19 +40,21 @@ pub use wire::{DecodeError, Encoding};
 pub use bytes::Bytes;
 pub use bytestring::ByteString;
 
-/// How much one request's documents may be.
+/// Bounds on the documents of one request.
 ///
-/// Documents are cheap to name and dear to hold: an empty one takes 2 bytes of
-/// a message and about 500 of memory, and one that is copied into its own
-/// chunks doubles. So both the wire and an executor's changes are held to these.
+/// Documents are cheap to send and expensive to hold: an empty one takes 2 bytes
+/// of a message and about 500 of memory, and one that is copied into its own
+/// chunks doubles. So the bounds hold for what is decoded and for what an
+/// executor makes of it. How many bytes documents come to when they are written
+/// is another question: see [`DocumentArray::encoded_len_within`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Documents in all, chunks and matches of every depth included.
     pub documents: u64,
     /// How deep documents may nest; 1 is an array without chunks or matches.
     ///
-    /// protobuf parsers stop at 100 nested messages, three of which are spent
-    /// before the first document, and tags nest too.
+    /// Protobuf parsers stop at 100 nested messages. Three of them are around the
+    /// first document, and tags nest too.
     pub depth: u32,
 }
 

@@ -20,7 +20,7 @@ pub enum ShapeError {
         /// Bytes that there are.
         actual: u64,
     },
-    /// There are more dimensions than numpy knows.
+    /// There are more dimensions than numpy supports.
     #[error("a shape has more than {MAX_DIMS} dimensions")]
     TooManyDimensions,
     /// The number of elements does not fit in 64 bits.
@@ -57,7 +57,7 @@ impl Dense {
     /// byte order: `<f4`, `<i8`, `|u1`.
     ///
     /// # Errors
-    /// When the shape needs another number of bytes than `buffer` has, or has more
+    /// If the shape needs another number of bytes than `buffer` has, or has more
     /// than 64 dimensions.
     pub fn new(dtype: ByteString, shape: Vec<u32>, buffer: Bytes) -> Result<Self, ShapeError> {
         check_dims(&shape)?;
@@ -140,7 +140,7 @@ pub struct NdArray {
     pub data: Option<NdArrayData>,
     /// The library that the client's array came from: `numpy`, `torch`, ...
     pub cls_name: ByteString,
-    /// What that library needs beside it.
+    /// What that library needs in addition.
     pub parameters: Option<Struct>,
 }
 
@@ -154,7 +154,7 @@ impl NdArray {
         }
     }
 
-    /// The dense array, where it is one.
+    /// The dense array, if it is one.
     pub fn dense(&self) -> Option<&Dense> {
         match &self.data {
             Some(NdArrayData::Dense(dense)) => Some(dense),
@@ -163,8 +163,8 @@ impl NdArray {
     }
 }
 
-/// Bytes of one element of a numpy dtype, or `None` where that is not known
-/// (objects, structured types, anything unheard of).
+/// Bytes of one element of a numpy dtype, or `None` if that is not known
+/// (objects, structured types, anything else).
 ///
 /// Reads both spellings, `<f4` and `float32`. A `U` counts 4 bytes a character.
 pub fn item_size(dtype: &str) -> Option<u64> {

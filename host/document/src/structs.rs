@@ -1,10 +1,17 @@
 //! `google.protobuf.Struct`, kept as the bytes that it came in.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
-use serde_json::{Map, Number, Value};
+use std::collections::BTreeMap;
+use std::fmt;
 
-use crate::wire::{Fault, Field, Part, Reader};
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::encoding::WireType;
+use serde::ser::{Error as _, Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
+use serde_json::{Map, Value};
+
+use crate::protobuf::{
+    Fault, Field, Merging, Reader, Slice, message_len, put_head, put_key, put_message,
+};
+use crate::tag;
 
 /// Values may nest this deep: protobuf parsers stop at 100 messages, and each
 /// level of an object takes three.
@@ -26,7 +33,7 @@ pub enum StructError {
     #[error("expected a JSON object, found {0}")]
     NotAnObject(&'static str),
     /// Objects and lists nested too deep.
-    #[error("values nested deeper than {MAX_DEPTH}")]
+    #[error("values are nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
 }
 
@@ -34,6 +41,10 @@ pub enum StructError {
 ///
 /// What nobody reads is passed on byte for byte. All its numbers are 64-bit
 /// floats.
+///
+/// Serialised, it is a map whose keys are sorted; of a repeated key the last
+/// value counts. A whole number is written as an integer, and a number that JSON
+/// has no word for (NaN, an infinity) as null.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Struct {
     bytes: Bytes,
@@ -43,9 +54,9 @@ impl Struct {
     /// Takes the encoded message, without copying it.
     ///
     /// # Errors
-    /// When it is malformed or nests more than 32 deep.
+    /// If it is malformed or nests more than 32 deep.
     pub fn decode(bytes: Bytes) -> Result<Self, StructError> {
-        check_struct(Part::of(&bytes), MAX_DEPTH)?;
+        check_struct(Slice::of(&bytes), MAX_DEPTH)?;
         Ok(Struct { bytes })
     }
 
@@ -54,19 +65,17 @@ impl Struct {
         &self.bytes
     }
 
-    /// Whether it holds no entry.
+    /// Whether its encoding is empty, as that of an object without entries is.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The object. A whole number becomes an integer, one that JSON has no word
-    /// for (NaN, an infinity) becomes null; of a repeated key the last counts.
+    /// The object. See the type for what becomes of its numbers and keys.
     pub fn to_map(&self) -> Map<String, Value> {
-        let mut map = Map::new();
-        match read_struct(Part::of(&self.bytes), MAX_DEPTH, &mut map) {
-            Ok(()) => map,
-            // Checked at construction, so that nothing is left to fail here.
-            Err(_) => Map::new(),
+        match serde_json::to_value(self) {
+            Ok(Value::Object(map)) => map,
+            // It was checked when it was made, so nothing is left to fail here.
+            _ => Map::new(),
         }
     }
 
@@ -75,16 +84,17 @@ impl Struct {
         if self.bytes.is_empty() {
             return "{}".to_owned();
         }
-        Value::Object(self.to_map()).to_string()
+        // As above.
+        serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
     }
 
     /// Encodes an object.
     ///
     /// # Errors
-    /// When it nests more than 32 deep.
+    /// If it nests more than 32 deep.
     pub fn from_map(map: &Map<String, Value>) -> Result<Self, StructError> {
         let len = struct_len(map, MAX_DEPTH)?;
-        let mut buffer = BytesMut::with_capacity(len);
+        let mut buffer = BytesMut::with_capacity(usize::try_from(len).unwrap_or(0));
         write_struct(map, &mut buffer)?;
         Ok(Struct {
             bytes: buffer.freeze(),
@@ -94,7 +104,7 @@ impl Struct {
     /// Reads JSON text.
     ///
     /// # Errors
-    /// When it is not JSON, not an object, or nests more than 32 deep.
+    /// If it is not JSON, not an object, or nests more than 32 deep.
     pub fn from_json(text: &str) -> Result<Self, StructError> {
         match serde_json::from_str(text) {
             Ok(Value::Object(map)) => Struct::from_map(&map),
@@ -102,10 +112,37 @@ impl Struct {
             Err(error) => Err(StructError::Json(error.to_string())),
         }
     }
+
+    /// The object with `key` set to `value`, in place of whatever it had there.
+    /// The other entries are copied byte for byte and keep their order.
+    ///
+    /// # Errors
+    /// If the value nests too deep to be an entry.
+    pub fn with(&self, key: &str, value: &Value) -> Result<Self, StructError> {
+        let depth = MAX_DEPTH.saturating_sub(1);
+        let value_len = value_len(value, depth)?;
+        let len = message_len(tag::structure::FIELDS, entry_len(key, value_len));
+        let most = (self.bytes.len() as u64).saturating_add(len);
+        let mut buffer = BytesMut::with_capacity(usize::try_from(most).unwrap_or(0));
+        let mut reader = Reader::new(Slice::of(&self.bytes));
+        while let Some((number, field, encoded)) = reader.field_encoded()? {
+            let replaced = match (number, field) {
+                (tag::structure::FIELDS, Field::Len(entry)) => key_of(entry)? == key.as_bytes(),
+                _ => false,
+            };
+            if !replaced {
+                buffer.put_slice(encoded.bytes());
+            }
+        }
+        write_entry(key, value, value_len, &mut buffer)?;
+        Ok(Struct {
+            bytes: buffer.freeze(),
+        })
+    }
 }
 
 /// What kind of JSON value this is, for a person.
-fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -126,220 +163,316 @@ fn wrong(what: &str) -> StructError {
     StructError::Wire(format!("{what} has the wrong wire type"))
 }
 
-fn utf8(part: Part<'_>) -> Result<&str, StructError> {
-    std::str::from_utf8(part.bytes)
+fn utf8(slice: Slice<'_>) -> Result<&str, StructError> {
+    std::str::from_utf8(slice.bytes())
         .map_err(|_| StructError::Wire("a string is not UTF-8".to_owned()))
 }
 
-fn check_struct(part: Part<'_>, depth: u32) -> Result<(), StructError> {
+// --- checking --------------------------------------------------------------
+
+fn check_struct(slice: Slice<'_>, depth: u32) -> Result<(), StructError> {
     let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-    let mut reader = Reader::new(part);
-    while let Some((tag, field)) = reader.next()? {
-        match (tag, field) {
-            (1, Field::Len(part)) => check_entry(part, depth)?,
-            (1, _) => return Err(wrong("fields")),
+    let mut reader = Reader::new(slice);
+    while let Some((number, field)) = reader.field()? {
+        match (number, field) {
+            (tag::structure::FIELDS, Field::Len(entry)) => check_entry(entry, depth)?,
+            (tag::structure::FIELDS, _) => return Err(wrong("fields")),
             _ => {}
         }
     }
     Ok(())
 }
 
-/// One entry of `map<string, Value> fields = 1`.
-fn check_entry(part: Part<'_>, depth: u32) -> Result<(), StructError> {
-    let mut reader = Reader::new(part);
-    while let Some((tag, field)) = reader.next()? {
-        match (tag, field) {
-            (1, Field::Len(part)) => {
-                utf8(part)?;
+/// One entry of `map<string, Value> fields`.
+fn check_entry(slice: Slice<'_>, depth: u32) -> Result<(), StructError> {
+    let mut reader = Reader::new(slice);
+    while let Some((number, field)) = reader.field()? {
+        match (number, field) {
+            (tag::entry::KEY, Field::Len(key)) => {
+                utf8(key)?;
             }
-            (2, Field::Len(part)) => check_value(part, depth)?,
-            (1 | 2, _) => return Err(wrong("a map entry")),
+            (tag::entry::VALUE, Field::Len(value)) => check_value(value, depth)?,
+            (tag::entry::KEY | tag::entry::VALUE, _) => return Err(wrong("a map entry")),
             _ => {}
         }
     }
     Ok(())
 }
 
-fn check_value(part: Part<'_>, depth: u32) -> Result<(), StructError> {
-    let mut reader = Reader::new(part);
-    while let Some((tag, field)) = reader.next()? {
-        match (tag, field) {
-            (1 | 4, Field::Varint(_)) | (2, Field::Fixed64(_)) => {}
-            (3, Field::Len(part)) => {
-                utf8(part)?;
+fn check_value(slice: Slice<'_>, depth: u32) -> Result<(), StructError> {
+    use tag::value as tag;
+
+    let mut reader = Reader::new(slice);
+    while let Some((number, field)) = reader.field()? {
+        match (number, field) {
+            (tag::NULL | tag::BOOL, Field::Varint(_)) | (tag::NUMBER, Field::Fixed64(_)) => {}
+            (tag::STRING, Field::Len(text)) => {
+                utf8(text)?;
             }
-            (5, Field::Len(part)) => check_struct(part, depth)?,
-            (6, Field::Len(part)) => {
-                let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-                let mut list = Reader::new(part);
-                while let Some((tag, field)) = list.next()? {
-                    match (tag, field) {
-                        (1, Field::Len(part)) => check_value(part, depth)?,
-                        (1, _) => return Err(wrong("values")),
-                        _ => {}
+            (tag::STRUCT, Field::Len(object)) => check_struct(object, depth)?,
+            (tag::LIST, Field::Len(list)) => check_list(list, depth)?,
+            (tag::NULL | tag::NUMBER | tag::STRING | tag::BOOL | tag::STRUCT | tag::LIST, _) => {
+                return Err(wrong("a value"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_list(slice: Slice<'_>, depth: u32) -> Result<(), StructError> {
+    let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
+    let mut reader = Reader::new(slice);
+    while let Some((number, field)) = reader.field()? {
+        match (number, field) {
+            (tag::list::VALUES, Field::Len(value)) => check_value(value, depth)?,
+            (tag::list::VALUES, _) => return Err(wrong("values")),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+// --- reading ---------------------------------------------------------------
+//
+// Of what was checked. Nesting is bounded by the checks, and so is recursion.
+
+impl Serialize for Struct {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Object(Slice::of(&self.bytes)).serialize(serializer)
+    }
+}
+
+/// What the checks let through cannot fail; a serializer asks all the same.
+fn unchecked<E: serde::ser::Error>(error: impl fmt::Display) -> E {
+    E::custom(error)
+}
+
+/// The key of a map's entry: of several the last.
+fn key_of(entry: Slice<'_>) -> Result<&[u8], StructError> {
+    let mut key: &[u8] = &[];
+    let mut reader = Reader::new(entry);
+    while let Some((number, field)) = reader.field()? {
+        if let (tag::entry::KEY, Field::Len(name)) = (number, field) {
+            key = name.bytes();
+        }
+    }
+    Ok(key)
+}
+
+/// An encoded `google.protobuf.Struct`.
+struct Object<'a>(Slice<'a>);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Sorted, with the last entry of each key.
+        let mut entries = BTreeMap::new();
+        let mut reader = Reader::new(self.0);
+        while let Some((number, field)) = reader.field().map_err(unchecked)? {
+            if let (tag::structure::FIELDS, Field::Len(entry)) = (number, field) {
+                entries.insert(key_of(entry).map_err(unchecked)?, entry);
+            }
+        }
+        let mut map = serializer.serialize_map(Some(entries.len()))?;
+        for (key, entry) in entries {
+            let key = std::str::from_utf8(key).map_err(unchecked)?;
+            map.serialize_entry(key, &Entry(entry))?;
+        }
+        map.end()
+    }
+}
+
+/// The value of a map's entry. A message field that occurs again is merged, so
+/// its occurrences count as one.
+struct Entry<'a>(Slice<'a>);
+
+impl Serialize for Entry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut value = Merging::default();
+        let mut reader = Reader::new(self.0);
+        while let Some((number, field)) = reader.field().map_err(unchecked)? {
+            if let (tag::entry::VALUE, Field::Len(more)) = (number, field) {
+                value.add(more);
+            }
+        }
+        match value.end() {
+            Some(value) => Item(value.slice()).serialize(serializer),
+            None => serializer.serialize_unit(),
+        }
+    }
+}
+
+/// An encoded `google.protobuf.Value`: a oneof whose last member counts, and is
+/// merged with its own occurrences since another one stood there.
+struct Item<'a>(Slice<'a>);
+
+enum Member<'a> {
+    Null,
+    Number(f64),
+    String(&'a str),
+    Bool(bool),
+    Struct(Merging<'a>),
+    List(Merging<'a>),
+}
+
+impl Serialize for Item<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use tag::value as tag;
+
+        let mut member = Member::Null;
+        let mut reader = Reader::new(self.0);
+        while let Some((number, field)) = reader.field().map_err(unchecked)? {
+            match (number, field) {
+                (tag::NULL, _) => member = Member::Null,
+                (tag::NUMBER, Field::Fixed64(bits)) => {
+                    member = Member::Number(f64::from_bits(bits));
+                }
+                (tag::STRING, Field::Len(text)) => {
+                    member = Member::String(utf8(text).map_err(unchecked)?);
+                }
+                (tag::BOOL, Field::Varint(bits)) => member = Member::Bool(bits != 0),
+                (tag::STRUCT, Field::Len(more)) => {
+                    if !matches!(member, Member::Struct(_)) {
+                        member = Member::Struct(Merging::default());
+                    }
+                    if let Member::Struct(merging) = &mut member {
+                        merging.add(more);
                     }
                 }
-            }
-            (1..=6, _) => return Err(wrong("a value")),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn read_struct(
-    part: Part<'_>,
-    depth: u32,
-    map: &mut Map<String, Value>,
-) -> Result<(), StructError> {
-    let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-    let mut reader = Reader::new(part);
-    while let Some((tag, field)) = reader.next()? {
-        if let (1, Field::Len(part)) = (tag, field) {
-            let (mut key, mut value) = ("", Value::Null);
-            let mut entry = Reader::new(part);
-            while let Some((tag, field)) = entry.next()? {
-                match (tag, field) {
-                    (1, Field::Len(part)) => key = utf8(part)?,
-                    (2, Field::Len(part)) => value = read_value(part, depth, value)?,
-                    _ => {}
-                }
-            }
-            map.insert(key.to_owned(), value);
-        }
-    }
-    Ok(())
-}
-
-/// Reads a value on top of what there was of it: protobuf merges a message field
-/// that occurs again, where the same member of the oneof is set.
-fn read_value(part: Part<'_>, depth: u32, before: Value) -> Result<Value, StructError> {
-    let mut value = before;
-    let mut reader = Reader::new(part);
-    while let Some((tag, field)) = reader.next()? {
-        value = match (tag, field) {
-            (1, _) => Value::Null,
-            (2, Field::Fixed64(bits)) => number(f64::from_bits(bits)),
-            (3, Field::Len(part)) => Value::String(utf8(part)?.to_owned()),
-            (4, Field::Varint(bits)) => Value::Bool(bits != 0),
-            (5, Field::Len(part)) => {
-                let mut map = match value {
-                    Value::Object(map) => map,
-                    _ => Map::new(),
-                };
-                read_struct(part, depth, &mut map)?;
-                Value::Object(map)
-            }
-            (6, Field::Len(part)) => {
-                let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-                let mut values = match value {
-                    Value::Array(values) => values,
-                    _ => Vec::new(),
-                };
-                let mut list = Reader::new(part);
-                while let Some((tag, field)) = list.next()? {
-                    if let (1, Field::Len(part)) = (tag, field) {
-                        values.push(read_value(part, depth, Value::Null)?);
+                (tag::LIST, Field::Len(more)) => {
+                    if !matches!(member, Member::List(_)) {
+                        member = Member::List(Merging::default());
+                    }
+                    if let Member::List(merging) = &mut member {
+                        merging.add(more);
                     }
                 }
-                Value::Array(values)
+                _ => {}
             }
-            _ => value,
-        };
+        }
+        match member {
+            Member::Null => serializer.serialize_unit(),
+            Member::Number(value) => serialize_number(value, serializer),
+            Member::String(text) => serializer.serialize_str(text),
+            Member::Bool(value) => serializer.serialize_bool(value),
+            Member::Struct(merging) => {
+                let merged = merging.end().ok_or_else(|| S::Error::custom("no object"))?;
+                Object(merged.slice()).serialize(serializer)
+            }
+            Member::List(merging) => {
+                let merged = merging.end().ok_or_else(|| S::Error::custom("no list"))?;
+                List(merged.slice()).serialize(serializer)
+            }
+        }
     }
-    Ok(value)
 }
 
-fn number(value: f64) -> Value {
+/// An encoded `google.protobuf.ListValue`.
+struct List<'a>(Slice<'a>);
+
+impl Serialize for List<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut values = serializer.serialize_seq(None)?;
+        let mut reader = Reader::new(self.0);
+        while let Some((number, field)) = reader.field().map_err(unchecked)? {
+            if let (tag::list::VALUES, Field::Len(value)) = (number, field) {
+                values.serialize_element(&Item(value))?;
+            }
+        }
+        values.end()
+    }
+}
+
+fn serialize_number<S: Serializer>(value: f64, serializer: S) -> Result<S::Ok, S::Error> {
     let whole = value.fract() == 0.0 && value.abs() <= MAX_WHOLE;
     if whole && !(value == 0.0 && value.is_sign_negative()) {
-        return Value::Number(Number::from(value as i64));
+        serializer.serialize_i64(value as i64)
+    } else if value.is_finite() {
+        serializer.serialize_f64(value)
+    } else {
+        serializer.serialize_unit()
     }
-    Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
-/// Bytes that `len` bytes take as a length-delimited field below tag 16.
-fn delimited(len: usize) -> usize {
-    key_len(1) + encoded_len_varint(len as u64) + len
+// --- writing ---------------------------------------------------------------
+//
+// Lengths are computed anew at every level. Objects are small and shallow, and
+// their depth is bounded, so noting the lengths would cost more than it saves.
+
+fn entry_len(key: &str, value: u64) -> u64 {
+    message_len(tag::entry::KEY, key.len() as u64)
+        .saturating_add(message_len(tag::entry::VALUE, value))
 }
 
-fn entry_len(key: &str, value: usize) -> usize {
-    delimited(key.len()) + delimited(value)
-}
-
-fn struct_len(map: &Map<String, Value>, depth: u32) -> Result<usize, StructError> {
+fn struct_len(map: &Map<String, Value>, depth: u32) -> Result<u64, StructError> {
     let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-    map.iter().try_fold(0, |sum, (key, value)| {
-        Ok(sum + delimited(entry_len(key, value_len(value, depth)?)))
+    map.iter().try_fold(0u64, |sum, (key, value)| {
+        let entry = entry_len(key, value_len(value, depth)?);
+        Ok(sum.saturating_add(message_len(tag::structure::FIELDS, entry)))
     })
 }
 
-fn value_len(value: &Value, depth: u32) -> Result<usize, StructError> {
+fn value_len(value: &Value, depth: u32) -> Result<u64, StructError> {
     Ok(match value {
         Value::Null | Value::Bool(_) => 2,
         Value::Number(_) => 9,
-        Value::String(text) => delimited(text.len()),
-        Value::Object(map) => delimited(struct_len(map, depth)?),
-        Value::Array(values) => delimited(list_len(values, depth)?),
+        Value::String(text) => message_len(tag::value::STRING, text.len() as u64),
+        Value::Object(map) => message_len(tag::value::STRUCT, struct_len(map, depth)?),
+        Value::Array(values) => message_len(tag::value::LIST, list_len(values, depth)?),
     })
 }
 
-fn list_len(values: &[Value], depth: u32) -> Result<usize, StructError> {
+fn list_len(values: &[Value], depth: u32) -> Result<u64, StructError> {
     let depth = depth.checked_sub(1).ok_or(StructError::TooDeep)?;
-    values.iter().try_fold(
-        0,
-        |sum, value| Ok(sum + delimited(value_len(value, depth)?)),
-    )
+    values.iter().try_fold(0u64, |sum, value| {
+        Ok(sum.saturating_add(message_len(tag::list::VALUES, value_len(value, depth)?)))
+    })
 }
-
-// Lengths are computed anew at every level. Objects are small and shallow, and
-// the depth is bounded, so that a cache of them would cost more than it saves.
 
 fn write_struct(map: &Map<String, Value>, out: &mut impl BufMut) -> Result<(), StructError> {
     for (key, value) in map {
-        let len = value_len(value, MAX_DEPTH)?;
-        encode_key(1, WireType::LengthDelimited, out);
-        encode_varint(entry_len(key, len) as u64, out);
-        encode_key(1, WireType::LengthDelimited, out);
-        encode_varint(key.len() as u64, out);
-        out.put_slice(key.as_bytes());
-        encode_key(2, WireType::LengthDelimited, out);
-        encode_varint(len as u64, out);
-        write_value(value, out)?;
+        write_entry(key, value, value_len(value, MAX_DEPTH)?, out)?;
     }
     Ok(())
 }
 
+fn write_entry(
+    key: &str,
+    value: &Value,
+    value_len: u64,
+    out: &mut impl BufMut,
+) -> Result<(), StructError> {
+    put_head(tag::structure::FIELDS, entry_len(key, value_len), out);
+    put_message(tag::entry::KEY, key.as_bytes(), out);
+    put_head(tag::entry::VALUE, value_len, out);
+    write_value(value, out)
+}
+
 fn write_value(value: &Value, out: &mut impl BufMut) -> Result<(), StructError> {
+    use tag::value as tag;
+
     match value {
         Value::Null => {
-            encode_key(1, WireType::Varint, out);
+            put_key(tag::NULL, WireType::Varint, out);
             out.put_u8(0);
         }
         Value::Bool(value) => {
-            encode_key(4, WireType::Varint, out);
+            put_key(tag::BOOL, WireType::Varint, out);
             out.put_u8(u8::from(*value));
         }
         Value::Number(number) => {
-            encode_key(2, WireType::SixtyFourBit, out);
+            put_key(tag::NUMBER, WireType::SixtyFourBit, out);
             out.put_f64_le(number.as_f64().unwrap_or(f64::NAN));
         }
-        Value::String(text) => {
-            encode_key(3, WireType::LengthDelimited, out);
-            encode_varint(text.len() as u64, out);
-            out.put_slice(text.as_bytes());
-        }
+        Value::String(text) => put_message(tag::STRING, text.as_bytes(), out),
         Value::Object(map) => {
-            encode_key(5, WireType::LengthDelimited, out);
-            encode_varint(struct_len(map, MAX_DEPTH)? as u64, out);
+            put_head(tag::STRUCT, struct_len(map, MAX_DEPTH)?, out);
             write_struct(map, out)?;
         }
         Value::Array(values) => {
-            encode_key(6, WireType::LengthDelimited, out);
-            encode_varint(list_len(values, MAX_DEPTH)? as u64, out);
+            put_head(tag::LIST, list_len(values, MAX_DEPTH)?, out);
             for value in values {
-                encode_key(1, WireType::LengthDelimited, out);
-                encode_varint(value_len(value, MAX_DEPTH)? as u64, out);
+                put_head(crate::tag::list::VALUES, value_len(value, MAX_DEPTH)?, out);
                 write_value(value, out)?;
             }
         }
@@ -378,7 +511,13 @@ mod tests {
             (f64::INFINITY, "null"),
             (-0.0, "-0.0"),
         ] {
-            assert_eq!(number(value).to_string(), text);
+            let mut message = Vec::new();
+            put_key(tag::value::NUMBER, WireType::SixtyFourBit, &mut message);
+            message.put_f64_le(value);
+            let message = Bytes::from(message);
+            let item = Item(Slice::of(&message));
+            assert_eq!(serde_json::to_string(&item).unwrap(), text);
+            assert_eq!(serde_json::to_value(&item).unwrap().to_string(), text);
         }
     }
 
@@ -432,15 +571,40 @@ mod tests {
             Err(StructError::TooDeep)
         );
         // The same, made by hand: one more level around what was just at the bound.
-        let mut out = BytesMut::new();
-        let inner = encoded.as_bytes();
-        encode_key(1, WireType::LengthDelimited, &mut out);
-        encode_varint(delimited(delimited(inner.len())) as u64, &mut out);
-        encode_key(2, WireType::LengthDelimited, &mut out);
-        encode_varint(delimited(inner.len()) as u64, &mut out);
-        encode_key(5, WireType::LengthDelimited, &mut out);
-        encode_varint(inner.len() as u64, &mut out);
-        out.put_slice(inner);
-        assert_eq!(Struct::decode(out.freeze()), Err(StructError::TooDeep));
+        let around = |number, inner: &[u8]| {
+            let mut out = Vec::new();
+            put_message(number, inner, &mut out);
+            out
+        };
+        let value = around(tag::value::STRUCT, encoded.as_bytes());
+        let entry = around(tag::entry::VALUE, &value);
+        let deeper = around(tag::structure::FIELDS, &entry);
+        assert_eq!(Struct::decode(deeper.into()), Err(StructError::TooDeep));
+    }
+
+    #[test]
+    fn an_entry_is_replaced_and_the_others_are_copied() {
+        let object = Struct::from_json(r#"{"a":1,"k":{"old":1},"z":[null]}"#).unwrap();
+        let with = object.with("k", &json!({"n": 1})).unwrap();
+        assert_eq!(with.to_json(), r#"{"a":1,"k":{"n":1},"z":[null]}"#);
+        let without = Struct::from_json(r#"{"a":1,"z":[null]}"#).unwrap();
+        let kept = without.as_bytes();
+        assert_eq!(&with.as_bytes()[..kept.len()], kept);
+        assert_eq!(
+            with.as_bytes(),
+            without.with("k", &json!({"n": 1})).unwrap().as_bytes()
+        );
+        assert_eq!(
+            Struct::default().with("", &json!(null)).unwrap().to_json(),
+            r#"{"":null}"#
+        );
+        // As deep as an entry may be, and one level more.
+        for (levels, fits) in [(MAX_DEPTH - 1, true), (MAX_DEPTH, false)] {
+            let with = object.with("deep", &nested(levels));
+            assert_eq!(with.is_ok(), fits);
+            if let Ok(with) = with {
+                Struct::decode(with.as_bytes().clone()).unwrap();
+            }
+        }
     }
 }

@@ -1,3 +1,4 @@
+use super::arena::COLLECT_FROM;
 use super::*;
 use crate::NamedScore;
 use NestedField::{Chunks, Matches};
@@ -45,7 +46,7 @@ fn nothing_written_gives_back_the_very_documents() {
     doc.chunks = DocumentArray::from_texts(["x", "y"]);
     let docs: DocumentArray = [doc].into_iter().collect();
     let array = LiveArray::new(docs.clone(), Limits::default());
-    // Looking at the chunks makes nodes of them, which is no change.
+    // Looking at the chunks makes nodes of them, which does not change them.
     assert_eq!(texts(&array.flatten(&[Chunks]).unwrap()), ["x", "y"]);
     let after = array.snapshot();
     assert!(Arc::ptr_eq(&docs.shared()[0], &after.shared()[0]));
@@ -271,7 +272,7 @@ fn a_document_cannot_be_grown_without_bound() {
 }
 
 /// A row named a million times: what is made of it stays within bounds, and is
-/// made or refused in no time.
+/// made or refused at once.
 #[test]
 fn naming_a_row_again_and_again_gives_a_guest_no_more() {
     let again = Rows::List(vec![0; 1_000_000]);
@@ -496,7 +497,7 @@ fn documents_taken_out_again_count_no_more_and_are_let_go() {
     }
     assert_eq!(texts(&window)[29], "19-29");
     assert_eq!(texts(&window.nested(Chunks, 0).unwrap())[29], "19-29");
-    // What a handle leads to is there, also where the array let go of it.
+    // What a handle leads to is there, even if the array let go of it.
     assert_eq!(texts(&kept), ["kept"]);
     below.append_new(1).unwrap();
     assert_eq!(kept.nested_lengths(Chunks, &Rows::All).unwrap(), [1]);
