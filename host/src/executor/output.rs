@@ -148,6 +148,23 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Text that a guest says of itself is cut here.
+const MAX_TEXT: usize = 16 * 1024;
+
+/// At most [`MAX_TEXT`] bytes of what a guest says, and nothing that a terminal
+/// would act on.
+pub(super) fn cut_printable(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = text.get(..end).unwrap_or_default();
+    kept.split('\n')
+        .map(printable)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 impl IsTerminal for LineStream {
     fn is_terminal(&self) -> bool {
         false

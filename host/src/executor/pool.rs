@@ -10,7 +10,7 @@ use super::abort::AbortOnDrop;
 use super::call::{Call, CallError, CallErrorKind, Reply};
 use super::config::{ExecutorConfig, Isolation};
 use super::description::Route;
-use super::wasm::{Finish, Instance, JobError, Setup, StartFailure};
+use super::wasm::{Finish, Instance, JobError, Pending, Setup, StartFailure};
 
 /// An instance that traps again and again is started again ever later.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
@@ -45,7 +45,7 @@ impl Pool {
     }
 
     /// Calls the next replica in turn.
-    pub(super) async fn call(&self, route: &Route, call: &Call) -> Result<Reply, Failure> {
+    pub(super) async fn call(&self, route: &Route, call: &Call) -> Result<Reply, Unplaced> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let replica = turn
             .checked_rem(self.replicas.len())
@@ -63,21 +63,21 @@ impl Pool {
 }
 
 /// Why a call failed, before it is said where.
-pub(super) struct Failure {
+pub(super) struct Unplaced {
     pub(super) kind: CallErrorKind,
     pub(super) trace: Vec<String>,
 }
 
-impl From<CallErrorKind> for Failure {
+impl From<CallErrorKind> for Unplaced {
     fn from(kind: CallErrorKind) -> Self {
-        Failure {
+        Unplaced {
             kind,
             trace: Vec::new(),
         }
     }
 }
 
-impl Failure {
+impl Unplaced {
     pub(super) fn at(
         self,
         config: &ExecutorConfig,
@@ -255,7 +255,7 @@ impl Replica {
         Err(outcome)
     }
 
-    async fn call(&self, route: &Route, call: &Call) -> Result<Reply, Failure> {
+    async fn call(&self, route: &Route, call: &Call) -> Result<Reply, Unplaced> {
         let mut lost = 0;
         loop {
             let slot = self.slots.clone().acquire_owned().await;
@@ -296,7 +296,7 @@ impl Replica {
 
     /// Counts the failure of an instance once.
     fn count(&self, instance: &Instance) {
-        if instance.first_to_tell() {
+        if instance.count_once() {
             self.back_off.failed();
         }
     }
@@ -308,9 +308,10 @@ impl Replica {
         route: &Route,
         call: &Call,
         slot: OwnedSemaphorePermit,
-    ) -> Option<Result<Reply, Failure>> {
+    ) -> Option<Result<Reply, Unplaced>> {
         let gate = instance.gate(route.concurrency).await?;
-        let pending = instance.submit(route.method.clone(), call, self.timeout, gate, slot);
+        let method = route.method.clone();
+        let pending = Pending::submit(instance, method, call, self.timeout, gate, slot);
         Some(match pending.finish().await {
             Finish::Reply(Ok(outcome)) => {
                 self.back_off.recovered();
@@ -327,7 +328,7 @@ impl Replica {
                 trace,
             })) => {
                 self.back_off.recovered();
-                Err(Failure {
+                Err(Unplaced {
                     kind: CallErrorKind::Failed { name, message },
                     trace,
                 })
@@ -359,7 +360,7 @@ impl Replica {
             }
             Finish::Trapped { trap, mine } => {
                 self.count(instance);
-                Err(Failure {
+                Err(Unplaced {
                     kind: match mine {
                         true => trap.kind,
                         false => CallErrorKind::Lost {

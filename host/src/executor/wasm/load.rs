@@ -6,18 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmtime::AsContextMut as _;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::{AsContextMut as _, Store};
 
 use super::super::config::Allow;
 use super::super::description::{Concurrency, Description, Method};
-use super::super::output::{Discard, LineStream, Stream, printable};
+use super::super::output::{Discard, LineStream, Stream, cut_printable, printable};
 use super::bindings::{BarePre, guest};
 use super::grants::{self, HttpGrants};
-use super::instance;
-use super::requests::bounded;
 use super::runtime::Runtime;
-use super::store::Ctx;
+use super::store::{self, Ctx};
+use super::trap::chain;
 
 /// A larger file is not even read. A Python executor with its interpreter has
 /// 20 MB.
@@ -232,10 +231,10 @@ impl Runtime {
         let component = tokio::task::spawn_blocking(compile)
             .await
             .map_err(|error| Kind::Invalid(error.to_string()))?
-            .map_err(|error| Kind::Invalid(bounded(&chain(&error))))?;
+            .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
 
         let imports = self.check_world(&component)?;
-        let link = |error: wasmtime::Error| Kind::Link(bounded(&chain(&error)));
+        let link = |error: wasmtime::Error| Kind::Link(cut_printable(&chain(&error)));
         let pre = self.linker().instantiate_pre(&component).map_err(link)?;
         let pre = BarePre::new(pre).map_err(link)?;
         let described = describe(self, &pre).await.map_err(Kind::Describe)?;
@@ -314,17 +313,6 @@ fn check_header(bytes: &[u8]) -> Result<(), Kind> {
     }
 }
 
-/// An error with its causes in one line.
-pub(super) fn chain(error: &wasmtime::Error) -> String {
-    let mut seen = HashSet::new();
-    error
-        .chain()
-        .map(ToString::to_string)
-        .filter(|cause| seen.insert(cause.clone()))
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
 async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Description, String> {
     let stderr = LineStream::new("describe".into(), Stream::Stderr, Arc::new(Discard));
     let nothing = Allow::default();
@@ -332,8 +320,8 @@ async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Descri
     let http = HttpGrants {
         origins: Arc::new([]),
     };
-    let mut store = Store::new(runtime.engine(), Ctx::new(wasi, http, DESCRIBE_MEMORY));
-    instance::arm(&mut store);
+    let ctx = Ctx::new(wasi, http, DESCRIBE_MEMORY);
+    let mut store = store::bounded_store(runtime.engine(), ctx);
     let pre = pre.clone();
     // On a task of its own, which ends at the next epoch when it is aborted.
     let task = tokio::spawn(async move {
@@ -350,9 +338,9 @@ async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Descri
                 Some(panic) => format!("it panicked: {} ({})", panic.message, panic.location),
                 None => match stderr.tail().last() {
                     Some(line) => {
-                        format!("{}; its last words: {line}", bounded(&chain(&error)))
+                        format!("{}; its last words: {line}", cut_printable(&chain(&error)))
                     }
-                    None => bounded(&chain(&error)),
+                    None => cut_printable(&chain(&error)),
                 },
             }
         })

@@ -8,10 +8,14 @@ mod instance;
 mod load;
 mod requests;
 mod runtime;
+mod setup;
 mod store;
+mod trap;
 
 pub use grants::GrantError;
-pub(super) use instance::{Finish, Instance, JobError, Setup};
-pub use instance::{StartFailure, Trap};
+pub use instance::StartFailure;
+pub(super) use instance::{Finish, Instance, JobError, Pending};
 pub use load::{Component, LoadError};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
+pub(super) use setup::Setup;
+pub use trap::Trap;

@@ -7,7 +7,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, EngineWeak, PoolingAllocationConfig};
 
 use super::bindings::{HasCtx, diagnostics, documents, requests, timers};
-use super::store::Ctx;
+use super::store::{Ctx, TABLE_ELEMENTS, TABLES_EACH};
 
 /// How often a running guest is looked at: whether it is to be stopped, and
 /// whether others wait for its thread.
@@ -87,14 +87,9 @@ const INSTANCES: u32 = 1000;
 /// many where a language links its libraries when it starts.
 const CORE_INSTANCES_EACH: u32 = 64;
 const MEMORIES_EACH: u32 = 8;
-const TABLES_EACH: u32 = 16;
 
-/// Tables for each of [`INSTANCES`] on average, and elements of one.
+/// Tables for each of [`INSTANCES`] on average.
 const TABLES: u32 = 4;
-const TABLE_ELEMENTS: u32 = 64 * 1024;
-
-/// Elements of all tables of an instance.
-pub(super) const MAX_TABLE_ELEMENTS: usize = (TABLES_EACH * TABLE_ELEMENTS) as usize;
 
 /// Room for as many instances as are said, whatever they consist of. What is
 /// reserved here is address space; memory is taken as it is used.
