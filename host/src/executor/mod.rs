@@ -22,16 +22,21 @@
 //! how much it prints in all, and the time to compile it.
 
 mod abort;
+mod back_off;
+mod bounds;
 mod call;
 mod config;
 mod description;
 mod output;
+mod policy;
 mod pool;
+mod queue;
 mod wasm;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+pub use bounds::{BOUNDS, Bound};
 pub(crate) use call::Size;
 pub use call::{Call, CallError, CallErrorKind, Part, Reply};
 pub use config::{
@@ -47,6 +52,7 @@ pub use wasm::{
 };
 
 use crate::document::DocumentArray;
+use policy::InstancePolicy;
 use pool::Pool;
 use wasm::Setup;
 
@@ -140,19 +146,21 @@ impl Executor {
         };
         let bindings = Bindings::new(component.description(), &config.uses_requests)
             .map_err(|error| failed(StartReason::Binding(error)))?;
+        let policy = InstancePolicy::of(&config);
         let setups = (0..config.replicas.get())
             .map(|replica| {
                 Setup::new(
                     runtime.clone(),
                     component.clone(),
                     config.clone(),
+                    policy,
                     &bindings,
                     replica,
                     output.clone(),
                 )
             })
             .collect();
-        let pool = Pool::start(setups, &config)
+        let pool = Pool::start(setups, policy)
             .await
             .map_err(|failure| failed(StartReason::Instance(failure)))?;
         Ok(Executor {

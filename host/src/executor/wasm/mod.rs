@@ -2,6 +2,7 @@
 //! the WIT. Nothing outside `executor` sees a type of wasmtime's.
 
 mod bindings;
+mod cache;
 mod documents;
 mod grants;
 mod instance;
@@ -9,6 +10,7 @@ mod load;
 mod requests;
 mod runtime;
 mod setup;
+mod stdio;
 mod store;
 mod trap;
 

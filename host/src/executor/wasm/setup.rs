@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::super::config::{ExecutorConfig, HttpOrigin};
 use super::super::description::Bindings;
 use super::super::output::{OutputSink, Stream};
+use super::super::policy::InstancePolicy;
 use super::bindings::guest;
 use super::load::Component;
 use super::runtime::Runtime;
@@ -18,6 +19,7 @@ pub(crate) struct Setup {
     /// `encode/rep-0`
     pub(super) name: Arc<str>,
     pub(super) config: Arc<ExecutorConfig>,
+    pub(super) policy: InstancePolicy,
     pub(super) origins: Arc<[HttpOrigin]>,
     pub(super) output: OutputSink,
     /// What the guest's `start` is given.
@@ -29,6 +31,7 @@ impl Setup {
         runtime: Runtime,
         component: Component,
         config: Arc<ExecutorConfig>,
+        policy: InstancePolicy,
         bindings: &Bindings,
         replica: u32,
         output: OutputSink,
@@ -70,6 +73,7 @@ impl Setup {
             component,
             name,
             config,
+            policy,
             output,
             configuration,
         }

@@ -7,18 +7,10 @@ use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::super::bounds::{MAX_HANDLES, MAX_TABLE_ELEMENTS};
+use super::super::output::Writer;
 use super::grants::HttpGrants;
 use crate::document::Limits as DocumentLimits;
-
-/// Tables of one instance, and elements of one table.
-pub(super) const TABLES_EACH: u32 = 16;
-pub(super) const TABLE_ELEMENTS: u32 = 64 * 1024;
-
-/// Elements of all tables of an instance.
-const MAX_TABLE_ELEMENTS: usize = (TABLES_EACH * TABLE_ELEMENTS) as usize;
-
-/// Handles that a guest may hold at once, of every kind.
-const MAX_HANDLES: usize = 64 * 1024;
 
 /// An instance's call, counted from 0.
 pub(super) type CallId = u64;
@@ -26,6 +18,8 @@ pub(super) type CallId = u64;
 /// A store's data.
 pub(super) struct Ctx {
     pub(super) table: ResourceTable,
+    /// Who writes to the instance's streams.
+    pub(super) writer: Writer,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     http_grants: HttpGrants,
@@ -58,11 +52,12 @@ pub(super) enum Origin {
 }
 
 impl Ctx {
-    pub(super) fn new(wasi: WasiCtx, http_grants: HttpGrants, memory: u64) -> Self {
+    pub(super) fn new(wasi: WasiCtx, http_grants: HttpGrants, memory: u64, writer: Writer) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Ctx {
             table,
+            writer,
             wasi,
             http: WasiHttpCtx::new(),
             http_grants,

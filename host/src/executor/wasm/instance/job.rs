@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
+use super::super::super::queue::Place;
 use super::super::requests::RequestState;
 use super::super::store::CallId;
 use crate::document::{DocumentArray, LiveArray};
@@ -18,17 +19,7 @@ pub(super) struct Job {
     pub(super) docs: LiveArray,
     pub(super) limit: Duration,
     pub(super) reply: ReplyTo,
-    pub(super) _gate: Gate,
-    pub(super) _slot: OwnedSemaphorePermit,
-}
-
-/// What a call holds while the guest has it, also when nobody waits for it any
-/// more: its right to run beside, or instead of, others.
-pub(crate) enum Gate {
-    /// Beside other concurrent calls.
-    Shared { _guard: OwnedRwLockReadGuard<()> },
-    /// Alone.
-    Alone { _guard: OwnedRwLockWriteGuard<()> },
+    pub(super) _place: Place,
 }
 
 /// When the guest got a call, for the one who keeps its time.

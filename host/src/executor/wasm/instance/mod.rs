@@ -21,34 +21,25 @@ mod task;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{RwLock, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 pub use failure::StartFailure;
+use job::Job;
 pub(crate) use job::JobError;
-use job::{Gate, Job};
 pub(crate) use pending::{Finish, Pending};
 use signals::{BROKEN, End, EndGuard, Signals};
 
 use super::super::abort::AbortOnDrop;
-use super::super::description::Concurrency;
+use super::super::queue::{Generation, Place};
 use super::setup::Setup;
-
-/// How long a retired instance may take to show that it still answers.
-const ANSWER_WITHIN: Duration = Duration::from_millis(100);
-
-/// How long an instance that nobody waits for may take to end, which is how long
-/// the guest's `stop` may take.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// A running instance.
 pub(crate) struct Instance {
     setup: Arc<Setup>,
     jobs: mpsc::UnboundedSender<Job>,
-    gate: Arc<RwLock<()>>,
     next_call: AtomicU64,
     signals: Arc<Signals>,
     ended: watch::Receiver<Option<Arc<End>>>,
@@ -60,17 +51,19 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Makes an instance and starts the executor in it. `alive` is dropped when
-    /// nothing of it is left.
+    /// Makes an instance and starts the executor in it. A replica's instance has a
+    /// `generation` in the queue, which ends with it. `alive` is dropped when
+    /// nothing of the instance is left.
     pub(crate) async fn start(
         setup: Arc<Setup>,
+        generation: Option<Generation>,
         alive: watch::Receiver<()>,
     ) -> Result<Arc<Instance>, StartFailure> {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (started, start) = oneshot::channel();
         let (end, ended) = watch::channel(None);
-        let signals = Arc::new(Signals::default());
-        let limit = setup.config.timeout;
+        let signals = Arc::new(Signals::new(generation));
+        let limit = setup.policy.timeout;
         let guard = EndGuard::new(signals.clone(), end, alive);
         let task = tokio::spawn({
             let setup = setup.clone();
@@ -92,7 +85,6 @@ impl Instance {
         Ok(Arc::new(Instance {
             setup,
             jobs,
-            gate: Arc::default(),
             next_call: AtomicU64::new(0),
             signals,
             ended,
@@ -107,30 +99,10 @@ impl Instance {
         !self.signals.retired.is_cancelled()
     }
 
-    /// Waits for the right to call, or gives none when the instance is retired.
-    pub(crate) async fn gate(&self, concurrency: Concurrency) -> Option<Gate> {
-        let gate = self.gate.clone();
-        if concurrency == Concurrency::Concurrent
-            && self.is_open()
-            && let Ok(guard) = gate.clone().try_read_owned()
-        {
-            return Some(Gate::Shared { _guard: guard });
-        }
-        let pass = async {
-            match concurrency {
-                Concurrency::Concurrent => Gate::Shared {
-                    _guard: gate.read_owned().await,
-                },
-                Concurrency::Exclusive => Gate::Alone {
-                    _guard: gate.write_owned().await,
-                },
-            }
-        };
-        tokio::select! {
-            biased;
-            () = self.signals.retired.cancelled() => None,
-            pass = pass => Some(pass),
-        }
+    /// Whether a place in the queue is one on this instance.
+    pub(crate) fn is_at(&self, place: &Place) -> bool {
+        let generation = self.signals.generation.as_ref();
+        generation.is_none_or(|generation| place.is_on(generation))
     }
 
     /// Takes no more calls, and ends when nobody waits for those in flight; at
@@ -140,8 +112,9 @@ impl Instance {
         let before = self.signals.heartbeat.load(Ordering::Relaxed);
         self.close();
         let instance = self.clone();
+        let answer_within = self.setup.policy.answer_within;
         self.runtime.spawn(async move {
-            tokio::time::sleep(ANSWER_WITHIN).await;
+            tokio::time::sleep(answer_within).await;
             if instance.signals.heartbeat.load(Ordering::Relaxed) == before {
                 instance.task.abort();
             }
@@ -158,13 +131,14 @@ impl Instance {
     /// for. The guest's `stop` is called, but need not come back: nothing inside
     /// the store can bound that, and a guest may also go on outside of any call.
     pub(crate) fn close(&self) {
-        self.signals.retired.cancel();
+        self.signals.retire();
         self.signals.poke.notify_one();
         let first = !self.closed.swap(true, Ordering::Relaxed);
         if !first || self.ended.borrow().is_some() {
             return;
         }
         let setup = self.setup.clone();
+        let stop_within = setup.policy.stop_within;
         let signals = self.signals.clone();
         let task = self.task.clone();
         let mut ended = self.ended.clone();
@@ -173,12 +147,12 @@ impl Instance {
                 // While somebody waits, it is the calls' timeouts that bound it.
                 let idle = signals.waiting.load(Ordering::SeqCst) == 0;
                 let end = ended.wait_for(Option::is_some);
-                if tokio::time::timeout(STOP_WITHIN, end).await.is_ok() {
+                if tokio::time::timeout(stop_within, end).await.is_ok() {
                     break;
                 }
                 if idle {
                     setup.say(&format!(
-                        "the instance did not stop within {STOP_WITHIN:?}, and was ended"
+                        "the instance did not stop within {stop_within:?}, and was ended"
                     ));
                     task.abort();
                     break;
@@ -195,7 +169,7 @@ impl Instance {
             return None;
         }
         match self.end().await.as_deref()? {
-            End::Trapped(trap) => Some(trap.to_string()),
+            End::Trapped(trap) => Some(trap.reason_for_others()),
             End::Broken => Some(BROKEN.to_owned()),
             End::Stopped | End::Aborted => None,
         }

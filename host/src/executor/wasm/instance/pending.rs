@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
-use super::super::super::call::Call;
+use super::super::super::call::{Call, CallErrorKind};
+use super::super::super::queue::Place;
 use super::super::requests::{Parts, RequestState};
 use super::super::store::CallId;
-use super::super::trap::Trap;
 use super::Instance;
-use super::job::{Entered, Gate, Job, JobResult, ReplyTo};
+use super::job::{Entered, Job, JobResult, ReplyTo};
 use super::signals::{BROKEN, End, Signals};
 use crate::document::{DocumentArray, Limits as DocumentLimits, LiveArray};
 
@@ -85,10 +85,15 @@ pub(crate) enum Finish {
     TimedOut,
     /// The instance did not take the call, and no other call is the reason.
     Stuck,
-    /// The instance ended, by this call's fault or another's.
+    /// This call ended the instance.
     Trapped {
-        trap: Trap,
-        mine: bool,
+        kind: CallErrorKind,
+        trace: Vec<String>,
+    },
+    /// A trap ended the instance, and this call is not at fault.
+    LostToTrap {
+        reason: String,
+        trace: Vec<String>,
     },
     /// The instance was ended because of another call.
     Aborted(String),
@@ -101,8 +106,7 @@ impl Pending {
         method: Arc<str>,
         call: &Call,
         limit: Duration,
-        gate: Gate,
-        slot: OwnedSemaphorePermit,
+        place: Place,
     ) -> Pending {
         let live = |docs: &DocumentArray| {
             LiveArray::with_column_limit(
@@ -138,8 +142,7 @@ impl Pending {
             docs,
             limit,
             reply: ReplyTo::new(reply, entered.clone()),
-            _gate: gate,
-            _slot: slot,
+            _place: place,
         };
         instance.signals.waiting.fetch_add(1, Ordering::SeqCst);
         let pending = Pending {
@@ -178,9 +181,13 @@ impl Pending {
             return Finish::Reply(reply);
         }
         match self.instance.end().await.as_deref() {
-            Some(End::Trapped(trap)) => Finish::Trapped {
-                mine: trap.call == Some(self.id),
-                trap: trap.clone(),
+            Some(End::Trapped(trap)) if trap.is_fault_of(self.id) => Finish::Trapped {
+                kind: trap.kind.clone(),
+                trace: trap.trace(),
+            },
+            Some(End::Trapped(trap)) => Finish::LostToTrap {
+                reason: trap.reason_for_others(),
+                trace: trap.frames().to_vec(),
             },
             Some(End::Broken) => Finish::Aborted(BROKEN.to_owned()),
             Some(End::Stopped | End::Aborted) | None => Finish::Aborted(self.instance.reason()),

@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::super::super::queue::Generation;
 use super::super::trap::Trap;
 
 /// Shared by an instance's task and its callers.
-#[derive(Default)]
 pub(super) struct Signals {
     /// Takes no more calls.
     pub(super) retired: CancellationToken,
@@ -22,6 +22,31 @@ pub(super) struct Signals {
     pub(super) waiting: AtomicUsize,
     /// Whether its end was counted as a failure: many calls may learn of one.
     pub(super) counted: AtomicBool,
+    /// None if it has but one call, and so is not a replica's.
+    pub(super) generation: Option<Generation>,
+}
+
+impl Signals {
+    pub(super) fn new(generation: Option<Generation>) -> Self {
+        Signals {
+            retired: CancellationToken::new(),
+            reason: OnceLock::new(),
+            heartbeat: AtomicU64::new(0),
+            poke: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            counted: AtomicBool::new(false),
+            generation,
+        }
+    }
+
+    /// No more calls. The queue learns of it last: a call that it places then has
+    /// to find another instance.
+    pub(super) fn retire(&self) {
+        self.retired.cancel();
+        if let Some(generation) = &self.generation {
+            generation.end();
+        }
+    }
 }
 
 /// How an instance ended.
@@ -76,7 +101,7 @@ impl Drop for EndGuard {
             true => End::Broken,
             false => End::Aborted,
         });
-        self.signals.retired.cancel();
+        self.signals.retire();
         self.ended.send_replace(Some(Arc::new(end)));
     }
 }

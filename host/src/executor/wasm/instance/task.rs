@@ -9,12 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut as _, Store};
 
-use super::super::super::output::{LineStream, Stream, cut_printable};
+use super::super::super::output::{LineStream, Stream, Writer, cut_printable};
 use super::super::bindings::guest;
 use super::super::grants::{self, HttpGrants};
 use super::super::setup::Setup;
 use super::super::store::{self, Ctx};
-use super::super::trap::{Trap, frames, traceback};
+use super::super::trap::{Trap, traceback};
 use super::failure::StartFailure;
 use super::job::{Job, JobError, Outcome};
 use super::reply::{check_docs, parse_results};
@@ -27,7 +27,11 @@ pub(super) async fn run(
     started: oneshot::Sender<Result<(), StartFailure>>,
     signals: &Signals,
 ) -> End {
-    let stream = |stream| LineStream::new(setup.name.clone(), stream, setup.output.clone());
+    let writer = Writer::default();
+    let stream = |stream| {
+        let (name, output) = (setup.name.clone(), setup.output.clone());
+        LineStream::new(name, stream, writer.clone(), output)
+    };
     let (stdout, stderr) = (stream(Stream::Stdout), stream(Stream::Stderr));
     let wasi = match grants::wasi(&setup.config.allow, &stdout, &stderr) {
         Ok(wasi) => wasi,
@@ -39,7 +43,7 @@ pub(super) async fn run(
     let http = HttpGrants {
         origins: setup.origins.clone(),
     };
-    let ctx = Ctx::new(wasi, http, setup.config.limits.memory);
+    let ctx = Ctx::new(wasi, http, setup.config.limits.memory, writer);
     let mut store = store::bounded_store(setup.runtime.engine(), ctx);
 
     let mut started = Some(started);
@@ -53,13 +57,13 @@ pub(super) async fn run(
         }
         Err(error) => {
             let idle = store.data().tasks.is_empty();
-            let trap = Trap::of(&mut store, &error, &stderr);
+            let trap = Trap::of(&mut store, &error, &stderr, started.is_some());
             match started {
                 Some(started) => drop(started.send(Err(StartFailure::Trapped(trap.clone())))),
-                // No call's error tells of it.
+                // No call's error says so.
                 None if idle => {
                     setup.say(&format!("the instance trapped outside of any call: {trap}"));
-                    frames(&error).iter().for_each(|frame| setup.say(frame));
+                    trap.frames().iter().for_each(|frame| setup.say(frame));
                 }
                 None => {}
             }
@@ -160,8 +164,7 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         docs,
         limit,
         reply,
-        _gate,
-        _slot,
+        _place,
     } = job;
     let entered = reply.entered.get_or_init(Instant::now);
     request.deadline = entered.checked_add(limit);
