@@ -10,6 +10,8 @@ use std::time::Duration;
 use http::Uri;
 use serde_json::{Map, Value};
 
+use super::bounds;
+
 /// How an executor of a flow is run.
 #[derive(Debug, Clone)]
 pub struct ExecutorConfig {
@@ -56,7 +58,7 @@ impl ExecutorConfig {
     }
 
     /// The default of `timeout`.
-    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+    pub const DEFAULT_TIMEOUT: Duration = bounds::DEFAULT_TIMEOUT;
 }
 
 /// How long an instance lives.
@@ -83,18 +85,14 @@ pub struct Limits {
 
 impl Limits {
     /// Linear memory is addressed with 32 bits.
-    pub const MAX_MEMORY: u64 = 4 << 30;
-    const DEFAULT_CONCURRENCY: NonZeroU32 = match NonZeroU32::new(256) {
-        Some(value) => value,
-        None => NonZeroU32::MIN,
-    };
+    pub const MAX_MEMORY: u64 = bounds::MAX_MEMORY;
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            memory: 256 << 20,
-            concurrency: Limits::DEFAULT_CONCURRENCY,
+            memory: bounds::DEFAULT_MEMORY,
+            concurrency: bounds::DEFAULT_CONCURRENCY,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The host's side of the WIT interface `documents`: a [`LiveArray`] behind each
 //! handle, and the conversion of values.
 
+use std::convert::identity;
+
 use bytes::Bytes;
 use wasmtime::component::Resource;
 
@@ -236,10 +238,6 @@ impl Ctx {
     }
 }
 
-fn same<T>(value: T) -> T {
-    value
-}
-
 impl wit::HostDocumentArray for Ctx {
     fn new(&mut self) -> wasmtime::Result<Array> {
         let array = LiveArray::with_column_limit(
@@ -260,7 +258,7 @@ impl wit::HostDocumentArray for Ctx {
 
     fn flatten(&mut self, this: Array, path: Vec<wit::NestedField>) -> wasmtime::Result<Array> {
         let path: Vec<_> = path.into_iter().map(NestedField::from).collect();
-        // It has no way to be refused: an array that comes to too much traps.
+        // The WIT gives it no way to refuse: an array that comes to too much traps.
         let array = self.table.get(&this)?.flatten(&path)?;
         Ok(self.table.push(array)?)
     }
@@ -278,7 +276,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.nested_lengths(field.into(), &rows.into()),
-            same,
+            identity,
         )
     }
 
@@ -295,7 +293,7 @@ impl wit::HostDocumentArray for Ctx {
     }
 
     fn append_new(&mut self, this: Array, count: u32) -> Answer<()> {
-        self.read(&this, |array| array.append_new(count), same)
+        self.read(&this, |array| array.append_new(count), identity)
     }
 
     fn extend(&mut self, this: Array, source: Array, rows: wit::Rows) -> Answer<()> {
@@ -311,7 +309,7 @@ impl wit::HostDocumentArray for Ctx {
     }
 
     fn arrange(&mut self, this: Array, order: Vec<u32>) -> Answer<()> {
-        self.read(&this, |array| array.arrange(&order), same)
+        self.read(&this, |array| array.arrange(&order), identity)
     }
 
     fn strings(
@@ -338,7 +336,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.set_strings(field.into(), &rows.into(), values),
-            same,
+            identity,
         )
     }
 
@@ -365,7 +363,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.set_packed_strings(field.into(), &rows.into(), values.into()),
-            same,
+            identity,
         )
     }
 
@@ -393,7 +391,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.set_json_objects(field.into(), &rows.into(), values),
-            same,
+            identity,
         )
     }
 
@@ -420,7 +418,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.set_packed_json_objects(field.into(), &rows.into(), values.into()),
-            same,
+            identity,
         )
     }
 
@@ -433,7 +431,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.integers(field.into(), &rows.into()),
-            same,
+            identity,
         )
     }
 
@@ -447,7 +445,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.set_integers(field.into(), &rows.into(), &values),
-            same,
+            identity,
         )
     }
 
@@ -455,7 +453,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.floats(field.into(), &rows.into()),
-            same,
+            identity,
         )
     }
 
@@ -469,19 +467,19 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.set_floats(field.into(), &rows.into(), &values),
-            same,
+            identity,
         )
     }
 
     fn locations(&mut self, this: Array, rows: wit::Rows) -> Answer<Vec<Vec<f32>>> {
-        self.read(&this, |array| array.locations(&rows.into()), same)
+        self.read(&this, |array| array.locations(&rows.into()), identity)
     }
 
     fn set_locations(&mut self, this: Array, rows: wit::Rows, values: Vec<Vec<f32>>) -> Answer<()> {
         self.read(
             &this,
             |array| array.set_locations(&rows.into(), values),
-            same,
+            identity,
         )
     }
 
@@ -513,7 +511,11 @@ impl wit::HostDocumentArray for Ctx {
 
     fn set_blobs(&mut self, this: Array, rows: wit::Rows, values: Vec<Vec<u8>>) -> Answer<()> {
         let values = values.into_iter().map(Bytes::from).collect();
-        self.read(&this, |array| array.set_blobs(&rows.into(), values), same)
+        self.read(
+            &this,
+            |array| array.set_blobs(&rows.into(), values),
+            identity,
+        )
     }
 
     fn ndarrays(
@@ -550,7 +552,7 @@ impl wit::HostDocumentArray for Ctx {
                     .collect::<Result<Vec<_>, _>>()?;
                 array.set_ndarrays(ndarray_field(field), &rows.into(), values)
             },
-            same,
+            identity,
         )
     }
 
@@ -590,7 +592,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.set_matrix(ndarray_field(field), &rows.into(), matrix),
-            same,
+            identity,
         )
     }
 
@@ -618,7 +620,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.set_scores(field.into(), &rows.into(), values),
-            same,
+            identity,
         )
     }
 
@@ -626,7 +628,7 @@ impl wit::HostDocumentArray for Ctx {
         self.read(
             &this,
             |array| array.clear(fields(flags), &rows.into()),
-            same,
+            identity,
         )
     }
 

@@ -22,7 +22,10 @@
 //! how much it prints in all, and the time to compile it.
 
 mod abort;
+mod back_off;
 mod bindings;
+mod bounds;
+mod cache;
 mod description;
 mod documents;
 mod error;
@@ -30,10 +33,15 @@ mod grants;
 mod instance;
 mod load;
 mod output;
+mod policy;
 mod pool;
+mod queue;
 mod requests;
 mod runtime;
+mod setup;
+mod stdio;
 mod store;
+mod trap;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -43,18 +51,21 @@ use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::{Call, Failure, GATEWAY, Part, Reply, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
+pub use bounds::{BOUNDS, Bound};
 pub use description::{
     BindingError, Bindings, Concurrency, DEFAULT_ENDPOINT, Description, Method, Route,
 };
 pub use error::{CallError, CallErrorKind};
 pub use grants::GrantError;
-pub use instance::{StartFailure, Trap};
+pub use instance::StartFailure;
 pub use load::{Component, LoadError};
 pub use output::{Discard, Output, OutputSink, Stream, printable};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
+pub use trap::Trap;
 
-use instance::Setup;
+use policy::InstancePolicy;
 use pool::Pool;
+use setup::Setup;
 
 /// Why an executor could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -146,19 +157,21 @@ impl Executor {
         };
         let bindings = Bindings::new(component.description(), &config.uses_requests)
             .map_err(|error| failed(StartReason::Binding(error)))?;
+        let policy = InstancePolicy::of(&config);
         let setups = (0..config.replicas.get())
             .map(|replica| {
                 Setup::new(
                     runtime.clone(),
                     component.clone(),
                     config.clone(),
+                    policy,
                     &bindings,
                     replica,
                     output.clone(),
                 )
             })
             .collect();
-        let pool = Pool::start(setups, &config)
+        let pool = Pool::start(setups, policy)
             .await
             .map_err(|failure| failed(StartReason::Instance(failure)))?;
         Ok(Executor {

@@ -4,34 +4,21 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
+use wasmtime::AsContextMut as _;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::{AsContextMut as _, Store};
 
 use super::bindings::{BarePre, guest};
 use super::grants::{self, HttpGrants};
-use super::instance;
-use super::requests::bounded;
 use super::runtime::Runtime;
-use super::store::Ctx;
+use super::store::{self, Ctx};
+use super::trap::chain;
+use crate::bounds::{
+    DESCRIBE_MEMORY, DESCRIBE_TIMEOUT, MAX_ENDPOINTS, MAX_FILE, MAX_METHODS, MAX_NAME, MAX_PROSE,
+};
 use crate::description::{Concurrency, Description, Method};
-use crate::output::{Discard, LineStream, Stream, printable};
+use crate::output::{Discard, LineStream, Stream, Writer, cut_printable, printable};
 use wasm_flow_contract::config::Allow;
-
-/// A larger file is not even read. A Python executor with its interpreter has
-/// 20 MB.
-const MAX_FILE: u64 = 256 << 20;
-
-/// What `describe` may use: it only has to give constants.
-const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
-const DESCRIBE_MEMORY: u64 = 1 << 30;
-
-/// Bounds on what a description may hold.
-const MAX_METHODS: usize = 256;
-const MAX_ENDPOINTS: usize = 1024;
-const MAX_NAME: usize = 128;
-const MAX_PROSE: usize = 64 * 1024;
 
 /// The interface that makes a component an executor.
 const EXECUTOR: &str = "wasm-flow:executor/executor";
@@ -227,15 +214,15 @@ impl Runtime {
         }
         let bytes = tokio::fs::read(path).await.map_err(Kind::Read)?;
         check_header(&bytes)?;
-        let engine = self.engine().clone();
-        let compile = move || wasmtime::component::Component::from_binary(&engine, &bytes);
+        let runtime = self.clone();
+        let compile = move || runtime.compile(&bytes);
         let component = tokio::task::spawn_blocking(compile)
             .await
             .map_err(|error| Kind::Invalid(error.to_string()))?
-            .map_err(|error| Kind::Invalid(bounded(&chain(&error))))?;
+            .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
 
         let imports = self.check_world(&component)?;
-        let link = |error: wasmtime::Error| Kind::Link(bounded(&chain(&error)));
+        let link = |error: wasmtime::Error| Kind::Link(cut_printable(&chain(&error)));
         let pre = self.linker().instantiate_pre(&component).map_err(link)?;
         let pre = BarePre::new(pre).map_err(link)?;
         let described = describe(self, &pre).await.map_err(Kind::Describe)?;
@@ -314,26 +301,20 @@ fn check_header(bytes: &[u8]) -> Result<(), Kind> {
     }
 }
 
-/// An error with its causes in one line.
-pub(super) fn chain(error: &wasmtime::Error) -> String {
-    let mut seen = HashSet::new();
-    error
-        .chain()
-        .map(ToString::to_string)
-        .filter(|cause| seen.insert(cause.clone()))
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
 async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Description, String> {
-    let stderr = LineStream::new("describe".into(), Stream::Stderr, Arc::new(Discard));
+    let stderr = LineStream::new(
+        "describe".into(),
+        Stream::Stderr,
+        Writer::default(),
+        Arc::new(Discard),
+    );
     let nothing = Allow::default();
     let wasi = grants::wasi(&nothing, &stderr, &stderr).map_err(|error| error.to_string())?;
     let http = HttpGrants {
         origins: Arc::new([]),
     };
-    let mut store = Store::new(runtime.engine(), Ctx::new(wasi, http, DESCRIBE_MEMORY));
-    instance::arm(&mut store);
+    let ctx = Ctx::new(wasi, http, DESCRIBE_MEMORY, Writer::default());
+    let mut store = store::bounded_store(runtime.engine(), ctx);
     let pre = pre.clone();
     // On a task of its own, which ends at the next epoch when it is aborted.
     let task = tokio::spawn(async move {
@@ -348,11 +329,11 @@ async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Descri
         result.map_err(|error: wasmtime::Error| {
             match store.as_context_mut().data_mut().panic.take() {
                 Some(panic) => format!("it panicked: {} ({})", panic.message, panic.location),
-                None => match stderr.tail().last() {
+                None => match stderr.last_lines_of(None).last() {
                     Some(line) => {
-                        format!("{}; its last words: {line}", bounded(&chain(&error)))
+                        format!("{}; its last words: {line}", cut_printable(&chain(&error)))
                     }
-                    None => bounded(&chain(&error)),
+                    None => cut_printable(&chain(&error)),
                 },
             }
         })

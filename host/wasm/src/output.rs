@@ -1,5 +1,6 @@
 //! What executors print.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +8,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+
+use super::bounds::{KEPT_LINES, MAX_LINE, MAX_TEXT, SHOWN_LINES};
 
 /// Which of its streams an executor printed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +39,28 @@ impl Output for Discard {
     fn line(&self, _: &str, _: Stream, _: &str) {}
 }
 
-/// A longer line is printed in pieces, so that a guest that never ends a line
-/// cannot fill the host's memory.
-const MAX_LINE: usize = 8 * 1024;
+/// The call of an instance that writes at this moment, if one does and it is
+/// known. Shared by the instance's streams.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Writer(Arc<Mutex<Option<u64>>>);
 
-/// Lines of stderr kept to explain a trap with.
-const TAIL_LINES: usize = 12;
+impl Writer {
+    /// Does something during which `call` is the one that writes.
+    pub(super) fn during<T>(&self, call: Option<u64>, act: impl FnOnce() -> T) -> T {
+        self.set(call);
+        let result = act();
+        self.set(None);
+        result
+    }
+
+    fn set(&self, call: Option<u64>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = call;
+    }
+
+    fn get(&self) -> Option<u64> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// One of an instance's streams: collects what is written to it into lines.
 #[derive(Clone)]
@@ -52,36 +71,53 @@ pub(super) struct LineStream {
 struct Shared {
     executor: Arc<str>,
     stream: Stream,
+    writer: Writer,
     sink: OutputSink,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
+    /// A line without its end yet, and the call that began it.
     partial: Vec<u8>,
-    tail: std::collections::VecDeque<String>,
+    begun_by: Option<u64>,
+    /// The last lines of stderr, each with the call that wrote it.
+    last: VecDeque<(Option<u64>, String)>,
 }
 
 impl LineStream {
-    pub(super) fn new(executor: Arc<str>, stream: Stream, sink: OutputSink) -> Self {
+    pub(super) fn new(
+        executor: Arc<str>,
+        stream: Stream,
+        writer: Writer,
+        sink: OutputSink,
+    ) -> Self {
         LineStream {
             shared: Arc::new(Shared {
                 executor,
                 stream,
+                writer,
                 sink,
                 state: Mutex::default(),
             }),
         }
     }
 
-    /// The last lines, also one that was not ended.
-    pub(super) fn tail(&self) -> Vec<String> {
+    /// The last lines that this call wrote, also one that was not ended. Without a
+    /// call: the last lines that belong to none. No line of another call is among
+    /// them, for a client is not to see what another one made the guest print.
+    pub(super) fn last_lines_of(&self, call: Option<u64>) -> Vec<String> {
         let mut state = self.lock();
-        let partial = std::mem::take(&mut state.partial);
-        if !partial.is_empty() {
-            self.emit(&mut state, &partial);
-        }
-        state.tail.iter().cloned().collect()
+        self.end_line(&mut state);
+        let own = state.last.iter().rev().filter(|(by, _)| *by == call);
+        let mut lines: Vec<_> = own
+            .map(|(_, line)| line)
+            .filter(|line| !is_advice(line))
+            .take(SHOWN_LINES)
+            .cloned()
+            .collect();
+        lines.reverse();
+        lines
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -92,7 +128,13 @@ impl LineStream {
     }
 
     fn write(&self, mut bytes: &[u8]) {
+        let call = self.shared.writer.get();
         let mut state = self.lock();
+        // What one call left without an end does not become part of another's line.
+        if state.begun_by != call {
+            self.end_line(&mut state);
+            state.begun_by = call;
+        }
         while !bytes.is_empty() {
             let room = MAX_LINE.saturating_sub(state.partial.len());
             let (take, ends) = match bytes.iter().take(room).position(|byte| *byte == b'\n') {
@@ -103,24 +145,37 @@ impl LineStream {
             state.partial.extend_from_slice(piece);
             bytes = rest.get(usize::from(ends)..).unwrap_or_default();
             if ends || state.partial.len() >= MAX_LINE {
-                let line = std::mem::take(&mut state.partial);
-                self.emit(&mut state, &line);
+                self.emit(&mut state);
             }
         }
     }
 
-    fn emit(&self, state: &mut State, line: &[u8]) {
-        let line = printable(&String::from_utf8_lossy(line));
+    fn end_line(&self, state: &mut State) {
+        if !state.partial.is_empty() {
+            self.emit(state);
+        }
+    }
+
+    fn emit(&self, state: &mut State) {
+        let line = printable(&String::from_utf8_lossy(&std::mem::take(
+            &mut state.partial,
+        )));
         self.shared
             .sink
             .line(&self.shared.executor, self.shared.stream, &line);
         if self.shared.stream == Stream::Stderr {
-            if state.tail.len() == TAIL_LINES {
-                state.tail.pop_front();
+            if state.last.len() == KEPT_LINES {
+                state.last.pop_front();
             }
-            state.tail.push_back(line);
+            state.last.push_back((state.begun_by, line));
         }
     }
+}
+
+/// Rust's advice on backtraces, which nobody can follow here: the guest has no
+/// such variable, and the error shows a backtrace anyway.
+fn is_advice(line: &str) -> bool {
+    line.starts_with("note: run with `RUST_BACKTRACE=")
 }
 
 impl Drop for Shared {
@@ -146,6 +201,20 @@ pub fn printable(text: &str) -> String {
             c => Some(c),
         })
         .collect()
+}
+
+/// At most [`MAX_TEXT`] bytes of what a guest says, and nothing that a terminal
+/// would act on.
+pub(super) fn cut_printable(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = text.get(..end).unwrap_or_default();
+    kept.split('\n')
+        .map(printable)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 impl IsTerminal for LineStream {
@@ -218,15 +287,55 @@ mod tests {
         }
     }
 
+    fn stderr(sink: OutputSink, writer: &Writer) -> LineStream {
+        LineStream::new("e".into(), Stream::Stderr, writer.clone(), sink)
+    }
+
+    #[test]
+    fn a_calls_lines_are_its_own() {
+        let sink = Arc::new(Collect::default());
+        let writer = Writer::default();
+        let stream = stderr(sink.clone(), &writer);
+        let write = |call, text: &str| writer.during(call, || stream.write(text.as_bytes()));
+        write(Some(1), "secret of 1\nan open line of 1");
+        write(Some(2), "2 begins\n");
+        write(None, "nobody's\nand an open line");
+        write(Some(2), "2 goes on");
+        write(Some(2), ", and ends");
+        stream.write(b"outside");
+        assert_eq!(
+            stream.last_lines_of(Some(2)),
+            ["2 begins", "2 goes on, and ends"]
+        );
+        assert_eq!(
+            stream.last_lines_of(Some(1)),
+            ["secret of 1", "an open line of 1"]
+        );
+        assert_eq!(
+            stream.last_lines_of(None),
+            ["nobody's", "and an open line", "outside"]
+        );
+        assert_eq!(stream.last_lines_of(Some(3)), [""; 0]);
+        let lines = sink.0.lock().unwrap();
+        assert_eq!(lines[1..3], ["e: an open line of 1", "e: 2 begins"]);
+    }
+
+    #[test]
+    fn advice_that_cannot_be_followed_is_left_out() {
+        let stream = stderr(Arc::new(Discard), &Writer::default());
+        stream.write(b"panicked\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n");
+        assert_eq!(stream.last_lines_of(None), ["panicked"]);
+    }
+
     #[test]
     fn lines_are_whole_bounded_and_harmless() {
         let sink = Arc::new(Collect::default());
-        let stream = LineStream::new("e".into(), Stream::Stderr, sink.clone());
+        let stream = stderr(sink.clone(), &Writer::default());
         stream.write(b"a");
         stream.write(b"b\nc\x1b[31m\r\n\n");
         stream.write(&[b'x'; MAX_LINE + 1]);
         stream.write(b"\nend");
-        assert_eq!(stream.tail().last().unwrap(), "end");
+        assert_eq!(stream.last_lines_of(None).last().unwrap(), "end");
         drop(stream);
         let lines = sink.0.lock().unwrap();
         assert_eq!(lines[..3], ["e: ab", "e: c\u{fffd}[31m", "e: "]);
@@ -236,11 +345,12 @@ mod tests {
 
     #[test]
     fn only_the_last_lines_are_kept() {
-        let stream = LineStream::new("e".into(), Stream::Stderr, Arc::new(Discard));
+        let stream = stderr(Arc::new(Discard), &Writer::default());
         for line in 0..100 {
             stream.write(format!("{line}\n").as_bytes());
         }
-        assert_eq!(stream.tail().len(), TAIL_LINES);
-        assert_eq!(stream.tail().last().unwrap(), "99");
+        let last = stream.last_lines_of(None);
+        assert_eq!(last.len(), SHOWN_LINES);
+        assert_eq!(last.last().unwrap(), "99");
     }
 }

@@ -1,85 +1,109 @@
-//! Replicas: each keeps one instance alive and queues calls for it.
+//! Replicas: each keeps one instance alive.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use super::abort::AbortOnDrop;
-use super::description::Route;
+use super::back_off::BackOff;
+use super::description::{Concurrency, Route};
+use super::policy::{InstancePolicy, Sharing};
+use super::queue::{Closed, Place, Queue, Ticket};
 use crate::error::{CallError, CallErrorKind};
-use crate::instance::{Finish, Instance, JobError, Setup, StartFailure};
-use wasm_flow_contract::config::{ExecutorConfig, Isolation};
+use crate::instance::{Finish, Instance, JobError, Pending, StartFailure};
+use crate::setup::Setup;
+use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::reply::Origin as ReplyOrigin;
 use wasm_flow_contract::{Call, Reply, Results};
-
-/// An instance that traps again and again is started again ever later.
-const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
-const LAST_BACK_OFF: Duration = Duration::from_secs(5);
-/// Failures in a row that are followed at once by a new instance.
-const FREE_RESTARTS: u32 = 3;
-/// Instances that a call may lose in a row without being taken by one.
-const MAX_LOST: u32 = 3;
 
 /// The replicas of an executor.
 pub(super) struct Pool {
     replicas: Vec<Replica>,
-    next: AtomicUsize,
+    queue: Arc<Queue>,
+    policy: InstancePolicy,
 }
 
 impl Pool {
     /// Starts one instance of every replica.
     pub(super) async fn start(
         setups: Vec<Setup>,
-        config: &ExecutorConfig,
+        policy: InstancePolicy,
     ) -> Result<Self, StartFailure> {
+        let queue = Queue::new(setups.len(), policy.concurrency.get());
         let replicas: Vec<_> = setups
             .into_iter()
             .enumerate()
-            .map(|(index, setup)| Replica::new(index as u32, setup, config))
+            .map(|(index, setup)| Replica::new(index, setup, policy, queue.clone()))
             .collect();
         futures::future::try_join_all(replicas.iter().map(Replica::instance)).await?;
         Ok(Pool {
             replicas,
-            next: AtomicUsize::new(0),
+            queue,
+            policy,
         })
     }
 
-    /// Calls the next replica in turn.
-    pub(super) async fn call(&self, route: &Route, call: &Call) -> Result<Reply, Failure> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let replica = turn
-            .checked_rem(self.replicas.len())
-            .and_then(|index| self.replicas.get(index));
-        match replica {
-            Some(replica) => replica.call(route, call).await,
-            None => Err(CallErrorKind::Stopped.into()),
+    /// Calls the replica with the fewest calls in flight.
+    pub(super) async fn call(&self, route: &Route, call: &Call) -> Result<Reply, Unplaced> {
+        let concurrency = match self.policy.sharing {
+            Sharing::Replica { .. } => route.concurrency,
+            // There is nobody else in its instance anyway.
+            Sharing::Request => Concurrency::Concurrent,
+        };
+        let mut ticket = Ticket::default();
+        let mut lost = 0;
+        loop {
+            let place = self.queue.place(concurrency, &mut ticket).await;
+            let place = place.map_err(|Closed| CallErrorKind::Stopped)?;
+            let Some(replica) = self.replicas.get(place.replica()) else {
+                // The queue knows as many replicas as there are.
+                return Err(CallErrorKind::Stopped.into());
+            };
+            let reason = match replica.call(route, call, place).await? {
+                Attempt::Answered(reply) => return Ok(reply),
+                Attempt::NotEntered => continue,
+                Attempt::Lost(reason) => reason,
+            };
+            // To the next instance. Not for ever, if they end by themselves.
+            lost += 1;
+            if lost == self.policy.max_lost.get() {
+                return Err(CallErrorKind::Unavailable {
+                    reason: format!(
+                        "{lost} in a row ended before they took the call, the last one \
+                         because {reason}"
+                    ),
+                }
+                .into());
+            }
         }
     }
 
-    /// Ends every replica after its calls in flight.
+    /// Ends every replica after its calls in flight. Calls that wait are refused.
     pub(super) async fn stop(&self) {
+        self.queue.close();
+        // Those in flight keep their places until the guest is done with them,
+        // and their timeouts see to it that it is.
+        self.queue.emptied().await;
         futures::future::join_all(self.replicas.iter().map(Replica::stop)).await;
     }
 }
 
 /// Why a call failed, before it is said where.
-pub(super) struct Failure {
+pub(super) struct Unplaced {
     pub(super) kind: CallErrorKind,
     pub(super) trace: Vec<String>,
 }
 
-impl From<CallErrorKind> for Failure {
+impl From<CallErrorKind> for Unplaced {
     fn from(kind: CallErrorKind) -> Self {
-        Failure {
+        Unplaced {
             kind,
             trace: Vec::new(),
         }
     }
 }
 
-impl Failure {
+impl Unplaced {
     pub(super) fn at(
         self,
         config: &ExecutorConfig,
@@ -99,17 +123,24 @@ impl Failure {
 }
 
 struct Replica {
-    index: u32,
+    index: usize,
     setup: Arc<Setup>,
-    isolation: Isolation,
-    timeout: Duration,
-    concurrency: u32,
-    /// One for each call in flight; closed when the executor is stopped.
-    slots: Arc<Semaphore>,
+    policy: InstancePolicy,
+    queue: Arc<Queue>,
     current: RwLock<Current>,
-    back_off: Arc<BackOff>,
+    /// None if every call has an instance of its own.
+    back_off: Option<Arc<BackOff>>,
     /// Each instance watches it for as long as anything of it is left.
     instances: watch::Sender<()>,
+}
+
+/// What came of an attempt to have a call answered.
+enum Attempt {
+    Answered(Reply),
+    /// The instance was retired before the method was entered.
+    NotEntered,
+    /// It ended by itself before that, and why.
+    Lost(String),
 }
 
 /// The instance that takes calls.
@@ -133,52 +164,18 @@ struct Starting {
     _task: AbortOnDrop,
 }
 
-/// Keeps an instance that fails again and again from being started all the time.
-#[derive(Default)]
-struct BackOff {
-    /// Failures since the last call that came back.
-    failures: AtomicU32,
-    last: Mutex<Option<Instant>>,
-}
-
-impl BackOff {
-    fn failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    fn recovered(&self) {
-        self.failures.store(0, Ordering::Relaxed);
-    }
-
-    /// Until an instance may be started.
-    async fn wait(&self) {
-        let failures = self.failures.load(Ordering::Relaxed);
-        let Some(more) = failures.checked_sub(FREE_RESTARTS) else {
-            return;
-        };
-        let wait = FIRST_BACK_OFF
-            .saturating_mul(1 << more.min(16))
-            .min(LAST_BACK_OFF);
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(until) = last.and_then(|last| last.checked_add(wait)) {
-            tokio::time::sleep_until(until.into()).await;
-        }
-    }
-}
-
 impl Replica {
-    fn new(index: u32, setup: Setup, config: &ExecutorConfig) -> Self {
-        let concurrency = config.limits.concurrency.get();
+    fn new(index: usize, setup: Setup, policy: InstancePolicy, queue: Arc<Queue>) -> Self {
         Replica {
             index,
             setup: Arc::new(setup),
-            isolation: config.isolation,
-            timeout: config.timeout,
-            concurrency,
-            slots: Arc::new(Semaphore::new(concurrency as usize)),
+            back_off: match policy.sharing {
+                Sharing::Replica { restarts } => Some(Arc::new(BackOff::new(restarts))),
+                Sharing::Request => None,
+            },
+            policy,
+            queue,
             current: RwLock::default(),
-            back_off: Arc::default(),
             instances: watch::Sender::new(()),
         }
     }
@@ -191,7 +188,7 @@ impl Replica {
         self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The instance that takes calls; a new one where the last has ended.
+    /// The instance that takes calls; a new one if the last has ended.
     async fn instance(&self) -> Result<Arc<Instance>, StartFailure> {
         if let Current::Running(instance) = &*self.current()
             && instance.is_open()
@@ -227,10 +224,10 @@ impl Replica {
             Current::Running(instance) if instance.is_open() => return Ok(instance.clone()),
             Current::Starting(starting) => {
                 let of_use = match &*starting.outcome.borrow() {
-                    // Closed where its task ended without one.
+                    // Closed if its task ended without an outcome.
                     None => starting.outcome.has_changed().is_ok(),
                     Some(Ok(instance)) => instance.is_open(),
-                    // Of old: nobody waited for it any more.
+                    // A stale failure: its waiters are gone, so start again.
                     Some(Err(_)) => false,
                 };
                 if of_use {
@@ -242,10 +239,13 @@ impl Replica {
         let (sender, outcome) = watch::channel(None);
         let (setup, alive) = (self.setup.clone(), self.instances.subscribe());
         let back_off = self.back_off.clone();
+        let generation = self.queue.claim(self.index);
         let task = tokio::spawn(async move {
-            back_off.wait().await;
-            let started = Instance::start(setup, alive).await;
-            if started.is_err() {
+            if let Some(back_off) = &back_off {
+                back_off.wait().await;
+            }
+            let started = Instance::start(setup, Some(generation), alive).await;
+            if let (Err(_), Some(back_off)) = (&started, &back_off) {
                 back_off.failed();
             }
             sender.send_replace(Some(started));
@@ -257,67 +257,72 @@ impl Replica {
         Err(outcome)
     }
 
-    async fn call(&self, route: &Route, call: &Call) -> Result<Reply, Failure> {
-        let mut lost = 0;
-        loop {
-            let slot = self.slots.clone().acquire_owned().await;
-            let slot = slot.map_err(|_| CallErrorKind::Stopped)?;
-            let instance = match self.isolation {
-                Isolation::Shared => self.instance().await,
-                Isolation::Request => {
-                    Instance::start(self.setup.clone(), self.instances.subscribe()).await
+    /// Has a call answered by this replica's instance, or by one of its own.
+    async fn call(&self, route: &Route, call: &Call, place: Place) -> Result<Attempt, Unplaced> {
+        let unavailable = |failure: StartFailure| CallErrorKind::Unavailable {
+            reason: failure.to_string(),
+        };
+        let instance = match self.policy.sharing {
+            Sharing::Replica { .. } => {
+                let instance = self.instance().await.map_err(unavailable)?;
+                // The place may be one on the instance before this one.
+                if instance.is_open() && !instance.is_at(&place) {
+                    return Ok(Attempt::NotEntered);
                 }
-            };
-            let instance = instance.map_err(|failure| CallErrorKind::Unavailable {
-                reason: failure.to_string(),
-            })?;
-            let answer = self.call_instance(&instance, route, call, slot).await;
-            if self.isolation == Isolation::Request {
-                instance.close();
+                instance
             }
-            if let Some(answer) = answer {
-                return answer;
+            Sharing::Request => {
+                Instance::start(self.setup.clone(), None, self.instances.subscribe())
+                    .await
+                    .map_err(unavailable)?
             }
-            // Retired while this call waited for it: to the next instance. Not
-            // for ever, where they end by themselves.
-            if let Some(reason) = instance.lost().await {
-                self.count(&instance);
-                lost += 1;
-                if lost == MAX_LOST {
-                    return Err(CallErrorKind::Unavailable {
-                        reason: format!(
-                            "{lost} in a row ended before they took the call, \
-                             the last one so: {reason}"
-                        ),
-                    }
-                    .into());
-                }
-            }
+        };
+        let answer = self.call_instance(&instance, route, call, place).await;
+        if matches!(self.policy.sharing, Sharing::Request) {
+            instance.close();
         }
+        if let Some(answer) = answer {
+            return answer.map(Attempt::Answered);
+        }
+        Ok(match instance.lost().await {
+            Some(reason) => {
+                self.count_failure(&instance);
+                Attempt::Lost(reason)
+            }
+            None => Attempt::NotEntered,
+        })
     }
 
     /// Counts the failure of an instance once.
-    fn count(&self, instance: &Instance) {
-        if instance.first_to_tell() {
-            self.back_off.failed();
+    fn count_failure(&self, instance: &Instance) {
+        if let Some(back_off) = &self.back_off
+            && instance.count_once()
+        {
+            back_off.failed();
         }
     }
 
-    /// None when the instance was retired before the method was entered.
+    fn recovered(&self) {
+        if let Some(back_off) = &self.back_off {
+            back_off.recovered();
+        }
+    }
+
+    /// None if the instance was retired before the method was entered.
     async fn call_instance(
         &self,
         instance: &Arc<Instance>,
         route: &Route,
         call: &Call,
-        slot: OwnedSemaphorePermit,
-    ) -> Option<Result<Reply, Failure>> {
-        let gate = instance.gate(route.concurrency).await?;
-        let pending = instance.submit(route.method.clone(), call, self.timeout, gate, slot);
+        place: Place,
+    ) -> Option<Result<Reply, Unplaced>> {
+        let limit = self.policy.timeout;
+        let pending = Pending::submit(instance, route.method.clone(), call, limit, place);
         Some(match pending.finish().await {
             Finish::Reply(Ok(outcome)) => {
-                self.back_off.recovered();
+                self.recovered();
                 let results = outcome.results.map(|values| Results {
-                    origin: ReplyOrigin::replica(self.index),
+                    origin: ReplyOrigin::replica(self.index as u32),
                     values,
                 });
                 Ok(Reply {
@@ -331,8 +336,8 @@ impl Replica {
                 message,
                 trace,
             })) => {
-                self.back_off.recovered();
-                Err(Failure {
+                self.recovered();
+                Err(Unplaced {
                     kind: CallErrorKind::Failed { name, message },
                     trace,
                 })
@@ -341,7 +346,6 @@ impl Replica {
                 Err(CallErrorKind::BadReply { reason }.into())
             }
             Finish::TimedOut => {
-                let limit = self.timeout;
                 instance.retire(|| {
                     format!(
                         "method `{}` at endpoint `{}` overran its timeout of {limit:?}, \
@@ -352,7 +356,6 @@ impl Replica {
                 Err(CallErrorKind::TimedOut { limit }.into())
             }
             Finish::Stuck => {
-                let limit = self.timeout;
                 let reason = || {
                     format!(
                         "the instance took no call for {limit:?}, because the executor computes or \
@@ -362,29 +365,21 @@ impl Replica {
                 instance.retire(reason);
                 Err(CallErrorKind::Lost { reason: reason() }.into())
             }
-            Finish::Trapped { trap, mine } => {
-                self.count(instance);
-                Err(Failure {
-                    kind: match mine {
-                        true => trap.kind,
-                        false => CallErrorKind::Lost {
-                            reason: trap.to_string(),
-                        },
-                    },
-                    trace: trap.trace,
-                })
+            Finish::Trapped { kind, trace } => {
+                self.count_failure(instance);
+                Err(Unplaced { kind, trace })
+            }
+            Finish::LostToTrap { reason, trace } => {
+                self.count_failure(instance);
+                let kind = CallErrorKind::Lost { reason };
+                Err(Unplaced { kind, trace })
             }
             Finish::Aborted(reason) => Err(CallErrorKind::Lost { reason }.into()),
         })
     }
 
+    /// Ends the instance. The queue has to be closed and empty.
     async fn stop(&self) {
-        // Those in flight keep their slots until the guest is done with them,
-        // and their timeouts see to it that it is.
-        let all = self.slots.acquire_many(self.concurrency).await;
-        // Before they are given back: none is for those who still wait.
-        self.slots.close();
-        drop(all);
         let current = std::mem::take(&mut *self.current_mut());
         if let Current::Running(instance) = &current {
             instance.close();

@@ -9,10 +9,8 @@ use wasmtime::component::{Access, FutureReader, Resource};
 
 use super::bindings::{HasCtx, diagnostics, requests, timers};
 use super::store::{Ctx, Panic};
+use crate::output::cut_printable;
 use wasm_flow_document::LiveArray;
-
-/// Text that a guest reports about itself is cut here.
-const MAX_TEXT: usize = 16 * 1024;
 
 /// What a WIT `request` stands for.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -91,20 +89,6 @@ impl requests::HostRequest for Ctx {
     }
 }
 
-/// At most [`MAX_TEXT`] bytes of what a guest says, and nothing that a terminal
-/// would act on.
-pub(super) fn bounded(text: &str) -> String {
-    let mut end = text.len().min(MAX_TEXT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let kept = text.get(..end).unwrap_or_default();
-    kept.split('\n')
-        .map(crate::output::printable)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 impl diagnostics::Host for Ctx {}
 
 impl<T> diagnostics::HostWithStore<T> for HasCtx {
@@ -120,8 +104,8 @@ impl<T> diagnostics::HostWithStore<T> for HasCtx {
             .and_then(|stack| stack.last());
         let ctx = host.get();
         ctx.panic = Some(Panic {
-            message: bounded(&panic.message),
-            location: bounded(&panic.location),
+            message: cut_printable(&panic.message),
+            location: cut_printable(&panic.location),
             origin: ctx.origin(task),
         });
         Ok(())

@@ -1,17 +1,17 @@
 //! The one engine of a process.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, EngineWeak, PoolingAllocationConfig};
 
 use super::bindings::{HasCtx, diagnostics, documents, requests, timers};
+use super::cache::Cache;
+use super::stdio;
 use super::store::Ctx;
-
-/// How often a running guest is looked at: whether it is to be stopped, and
-/// whether others wait for its thread.
-const EPOCH: Duration = Duration::from_millis(10);
+use crate::bounds::{
+    CORE_INSTANCES_EACH, EPOCH, INSTANCES, MEMORIES_EACH, TABLE_ELEMENTS, TABLES, TABLES_EACH,
+};
 
 /// Why the engine could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +26,10 @@ pub struct RuntimeError {
 /// How to set the engine up.
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
-    /// Keep compiled code in the user's cache folder for the next start. It is
-    /// only ever read back by the same version of the engine on the same kind
-    /// of processor.
+    /// Keep compiled code in the user's cache folder for the next start:
+    /// `WASM_FLOW_CACHE`, or `wasm-flow/code` in `XDG_CACHE_HOME` or `~/.cache`.
+    /// Only the same version of the engine on the same kind of processor takes it
+    /// back, and only if this user's wasm-flow wrote it.
     pub cache: bool,
 }
 
@@ -48,6 +49,7 @@ pub struct Runtime {
 struct Inner {
     engine: Engine,
     linker: Linker<Ctx>,
+    cache: Option<Cache>,
 }
 
 impl Runtime {
@@ -59,9 +61,21 @@ impl Runtime {
         let failed = |error: wasmtime::Error| RuntimeError {
             reason: format!("{error:#}"),
         };
-        let engine = engine(config).map_err(failed)?;
+        let engine = engine().map_err(failed)?;
         let linker = linker(&engine).map_err(failed)?;
-        let inner = Arc::new(Inner { engine, linker });
+        let cache = match config.cache {
+            true => Cache::open()
+                .inspect_err(|error| {
+                    tracing::warn!(%error, "compiled code is not kept for the next start");
+                })
+                .ok(),
+            false => None,
+        };
+        let inner = Arc::new(Inner {
+            engine,
+            linker,
+            cache,
+        });
         // Without it a guest that spins could not be stopped.
         tick(inner.engine.weak(), Arc::downgrade(&inner)).map_err(|error| RuntimeError {
             reason: format!("the thread that bounds guests cannot be started: {error}"),
@@ -73,28 +87,18 @@ impl Runtime {
         &self.inner.engine
     }
 
+    /// Compiles a component, or takes what was compiled before.
+    pub(super) fn compile(&self, wasm: &[u8]) -> wasmtime::Result<Component> {
+        match &self.inner.cache {
+            Some(cache) => cache.component(self.engine(), wasm),
+            None => Component::from_binary(self.engine(), wasm),
+        }
+    }
+
     pub(super) fn linker(&self) -> &Linker<Ctx> {
         &self.inner.linker
     }
 }
-
-/// Instances that may be there at once, of all executors. Each has at least one
-/// memory, and each memory takes 6 GiB of address space.
-const INSTANCES: u32 = 1000;
-
-/// What one instance may consist of. Components are made of several core
-/// instances, three of which come with any that a compiler makes for WASI, and
-/// many where a language links its libraries when it starts.
-const CORE_INSTANCES_EACH: u32 = 64;
-const MEMORIES_EACH: u32 = 8;
-const TABLES_EACH: u32 = 16;
-
-/// Tables for each of [`INSTANCES`] on average, and elements of one.
-const TABLES: u32 = 4;
-const TABLE_ELEMENTS: u32 = 64 * 1024;
-
-/// Elements of all tables of an instance.
-pub(super) const MAX_TABLE_ELEMENTS: usize = (TABLES_EACH * TABLE_ELEMENTS) as usize;
 
 /// Room for as many instances as are said, whatever they consist of. What is
 /// reserved here is address space; memory is taken as it is used.
@@ -112,11 +116,10 @@ fn pool() -> PoolingAllocationConfig {
     pool
 }
 
-fn engine(config: RuntimeConfig) -> wasmtime::Result<Engine> {
+fn engine() -> wasmtime::Result<Engine> {
     let mut wasmtime = Config::new();
     wasmtime.allocation_strategy(pool());
     wasmtime.epoch_interruption(true);
-    let _ = config.cache;
     Engine::new(&wasmtime)
 }
 
@@ -126,6 +129,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Ctx>> {
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    stdio::add_to_linker(&mut linker)?;
     documents::add_to_linker::<_, HasCtx>(&mut linker, |ctx| ctx)?;
     requests::add_to_linker::<_, HasCtx>(&mut linker, |ctx| ctx)?;
     diagnostics::add_to_linker::<_, HasCtx>(&mut linker, |ctx| ctx)?;

@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 
-use wasmtime::ResourceLimiter;
 use wasmtime::component::{GuestTaskId, ResourceTable};
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::grants::HttpGrants;
-use super::runtime::MAX_TABLE_ELEMENTS;
+use crate::bounds::{MAX_HANDLES, MAX_TABLE_ELEMENTS};
+use crate::output::Writer;
 use wasm_flow_document::Limits as DocumentLimits;
-
-/// Handles that a guest may hold at once, of every kind.
-const MAX_HANDLES: usize = 64 * 1024;
 
 /// An instance's call, counted from 0.
 pub(super) type CallId = u64;
@@ -20,6 +18,8 @@ pub(super) type CallId = u64;
 /// A store's data.
 pub(super) struct Ctx {
     pub(super) table: ResourceTable,
+    /// Who writes to the instance's streams.
+    pub(super) writer: Writer,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     http_grants: HttpGrants,
@@ -52,11 +52,12 @@ pub(super) enum Origin {
 }
 
 impl Ctx {
-    pub(super) fn new(wasi: WasiCtx, http_grants: HttpGrants, memory: u64) -> Self {
+    pub(super) fn new(wasi: WasiCtx, http_grants: HttpGrants, memory: u64, writer: Writer) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Ctx {
             table,
+            writer,
             wasi,
             http: WasiHttpCtx::new(),
             http_grants,
@@ -82,11 +83,32 @@ impl Ctx {
     }
 
     /// A guest that finishes a call got over what it reported and what it was
-    /// refused before. A later trap has another reason.
+    /// refused: a later trap has another reason.
     pub(super) fn forget_warnings(&mut self) {
         self.panic = None;
         self.bounds.memory_denied = None;
     }
+}
+
+/// A store that is held to its bounds: memory and tables by its limiter, what one
+/// call of the host takes from the guest by wasmtime's own measure, its thread by
+/// yielding at every epoch. An aborted task also ends at an epoch.
+pub(super) fn bounded_store(engine: &Engine, ctx: Ctx) -> Store<Ctx> {
+    let mut store = Store::new(engine, ctx);
+    store.limiter(|ctx| &mut ctx.bounds);
+    // A guest may hand over in one call what it can hold, and no less than the
+    // engine lets it by default: many small values are larger here than there.
+    let memory = usize::try_from(store.data().bounds.memory_limit()).unwrap_or(usize::MAX);
+    store.set_hostcall_fuel(memory.max(store.hostcall_fuel()));
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|_| {
+        // tokio's own yield lets the scheduler look at its timers and sockets.
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    });
+    store
 }
 
 impl WasiView for Ctx {
@@ -112,8 +134,8 @@ impl WasiHttpView for Ctx {
 pub(super) struct Bounds {
     memory: u64,
     memory_used: u64,
-    /// What a growth would have come to that was refused, and after which none
-    /// was granted. A refusal is no trap: a guest that can do with less goes on.
+    /// The size that was last refused, unless some growth was granted since. A
+    /// refusal is not a trap: a guest that can do with less goes on.
     pub(super) memory_denied: Option<u64>,
     table_elements: usize,
 }
@@ -138,7 +160,8 @@ impl ResourceLimiter for Bounds {
             self.memory_denied = Some(wanted);
             return Ok(false);
         }
-        // One that the memory's own type forbids will not come about.
+        // wasmtime refuses growth beyond the memory type's own maximum after
+        // this, so it does not count.
         if maximum.is_none_or(|maximum| desired <= maximum) {
             self.memory_used = wanted;
             self.memory_denied = None;

@@ -1,0 +1,166 @@
+//! Every timeout and every bound of the executors, in one table.
+//!
+//! What a person may change has a key in flow.toml; its default and its range
+//! are here too. The rest is fixed. Documents themselves are bounded by
+//! [`wasm_flow_document::Limits`], whose default holds for requests and replies.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+/// One entry of [`BOUNDS`].
+#[derive(Clone, Copy)]
+pub struct Bound {
+    /// The constant's name.
+    pub name: &'static str,
+    /// What it bounds, and what happens beyond it.
+    pub what: &'static str,
+    value: &'static (dyn fmt::Debug + Sync),
+}
+
+impl Bound {
+    /// The value, a duration with its unit and anything else as a plain number.
+    pub fn value(&self) -> String {
+        format!("{:?}", self.value)
+    }
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {:?}:{}", self.name, self.value, self.what)
+    }
+}
+
+macro_rules! bounds {
+    ($($(#[doc = $what:literal])+ $name:ident: $type:ty = $value:expr;)*) => {
+        $($(#[doc = $what])+ pub(super) const $name: $type = $value;)*
+
+        /// The timeouts and bounds of executors.
+        pub static BOUNDS: &[Bound] = &[
+            $(Bound {
+                name: stringify!($name),
+                what: concat!($($what),+),
+                value: &$name,
+            },)*
+        ];
+    };
+}
+
+const fn positive(value: u32) -> NonZeroU32 {
+    match NonZeroU32::new(value) {
+        Some(value) => value,
+        None => NonZeroU32::MIN,
+    }
+}
+
+const fn positive_64(value: u64) -> NonZeroU64 {
+    match NonZeroU64::new(value) {
+        Some(value) => value,
+        None => NonZeroU64::MIN,
+    }
+}
+
+bounds! {
+    /// Default of `timeout`: wall-clock time of one call, from when the method is
+    /// entered, and of `start`.
+    DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+    /// Default of `limits.memory`, in bytes.
+    DEFAULT_MEMORY: u64 = 256 << 20;
+    /// The most that `limits.memory` can be: linear memory has 32-bit addresses.
+    MAX_MEMORY: u64 = 4 << 30;
+    /// Default of `limits.concurrency`: calls in flight in one replica. More wait
+    /// in the executor's queue.
+    DEFAULT_CONCURRENCY: NonZeroU32 = positive(256);
+    /// Default of `limits.reply`, in bytes of protobuf: what the documents of one
+    /// reply may come to.
+    DEFAULT_REPLY: NonZeroU64 = positive_64(256 << 20);
+
+    /// How often a running guest is interrupted: to end it if it is to end, and
+    /// to let others have its thread.
+    EPOCH: Duration = Duration::from_millis(10);
+    /// How long a retired instance may take to show that it still answers before
+    /// it is aborted.
+    ANSWER_WITHIN: Duration = Duration::from_millis(100);
+    /// How long an instance that nobody waits for may take to end, the guest's
+    /// `stop` included, before it is aborted.
+    STOP_WITHIN: Duration = Duration::from_secs(5);
+    /// Failures in a row after which a new instance is still started at once.
+    FREE_RESTARTS: u32 = 3;
+    /// The first pause before a new instance is started; each later one is twice
+    /// as long.
+    FIRST_BACK_OFF: Duration = Duration::from_millis(50);
+    /// The longest of these pauses.
+    LAST_BACK_OFF: Duration = Duration::from_secs(5);
+    /// By how many percent a pause may be longer, at random, so that replicas that
+    /// failed together do not start together.
+    BACK_OFF_JITTER: u32 = 20;
+    /// Instances that a call may lose in a row before one takes it; then it
+    /// fails.
+    MAX_LOST: NonZeroU32 = positive(3);
+
+    /// Instances of one process, of all executors. Each has at least one memory,
+    /// and each memory takes 6 GiB of address space.
+    INSTANCES: u32 = 1000;
+    /// Core instances of one instance. Any component that a compiler makes for
+    /// WASI has three, and one that links a language's libraries has many.
+    CORE_INSTANCES_EACH: u32 = 64;
+    /// Linear memories of one instance.
+    MEMORIES_EACH: u32 = 8;
+    /// Tables of one instance.
+    TABLES_EACH: u32 = 16;
+    /// Tables for each of the instances of a process, on average.
+    TABLES: u32 = 4;
+    /// Elements of one table.
+    TABLE_ELEMENTS: u32 = 64 * 1024;
+    /// Elements of all tables of one instance.
+    MAX_TABLE_ELEMENTS: usize = (TABLES_EACH * TABLE_ELEMENTS) as usize;
+    /// Handles of every kind that a guest may hold at once; one more traps it.
+    MAX_HANDLES: usize = 64 * 1024;
+
+    /// Bytes of a component's file; a larger one is not read. A Python executor
+    /// with its interpreter has 20 MB.
+    MAX_FILE: u64 = 256 << 20;
+    /// Time of `describe`, which only has to give constants.
+    DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+    /// Bytes of linear memory of `describe`.
+    DESCRIBE_MEMORY: u64 = 1 << 30;
+    /// Methods of an executor.
+    MAX_METHODS: usize = 256;
+    /// Endpoints that an executor binds.
+    MAX_ENDPOINTS: usize = 1024;
+    /// Bytes of the name of an executor, a method or an endpoint.
+    MAX_NAME: usize = 128;
+    /// Bytes of a documentation text or a schema in a description.
+    MAX_PROSE: usize = 64 * 1024;
+
+    /// Bytes of one printed line; a longer one is printed in pieces, so that a
+    /// guest that never ends a line cannot fill the host's memory.
+    MAX_LINE: usize = 8 * 1024;
+    /// Lines of an instance's stderr that are kept to explain a trap with.
+    KEPT_LINES: usize = 64;
+    /// Lines of a call's stderr that its error shows.
+    SHOWN_LINES: usize = 12;
+    /// Bytes of a message that a guest gives of itself; the rest is cut off.
+    MAX_TEXT: usize = 16 * 1024;
+    /// Lines of a guest's traceback that are passed on.
+    MAX_TRACE: usize = 64;
+
+    /// Bytes of all compiled code that is kept for the next start; the oldest goes
+    /// first.
+    MAX_CACHE: u64 = 1 << 30;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_says_its_value_and_what_it_bounds() {
+        for bound in BOUNDS {
+            assert!(bound.what.ends_with('.'), "{bound:?}");
+            assert!(!bound.value().is_empty(), "{bound:?}");
+        }
+        let epoch = BOUNDS.iter().find(|bound| bound.name == "EPOCH").unwrap();
+        assert_eq!(epoch.value(), "10ms");
+    }
+}

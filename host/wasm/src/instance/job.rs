@@ -1,0 +1,80 @@
+//! A call on its way to the guest, and the way back of what comes of it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+
+use crate::queue::Place;
+use crate::requests::RequestState;
+use crate::store::CallId;
+use wasm_flow_document::{DocumentArray, LiveArray};
+
+/// A call on its way to the guest.
+pub(super) struct Job {
+    pub(super) id: CallId,
+    pub(super) method: Arc<str>,
+    pub(super) request: RequestState,
+    pub(super) docs: LiveArray,
+    pub(super) limit: Duration,
+    pub(super) reply: ReplyTo,
+    pub(super) _place: Place,
+}
+
+/// When the guest got a call, for the one who keeps its time.
+pub(super) type Entered = Arc<OnceLock<Instant>>;
+
+/// What a method made of a request.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) docs: DocumentArray,
+    pub(crate) results: Option<Map<String, Value>>,
+}
+
+/// Why a job has no outcome.
+#[derive(Debug)]
+pub(crate) enum JobError {
+    /// The method returned an error.
+    Failed {
+        name: String,
+        message: String,
+        trace: Vec<String>,
+    },
+    BadReply(String),
+    /// The instance was retired before the method was entered.
+    NotEntered,
+}
+
+pub(super) type JobResult = Result<Outcome, JobError>;
+
+/// Where a call's outcome goes. A call that is dropped before the guest has it,
+/// whatever became of the instance, can go to another one.
+pub(super) struct ReplyTo {
+    sender: Option<oneshot::Sender<JobResult>>,
+    pub(super) entered: Entered,
+}
+
+impl ReplyTo {
+    pub(super) fn new(sender: oneshot::Sender<JobResult>, entered: Entered) -> Self {
+        ReplyTo {
+            sender: Some(sender),
+            entered,
+        }
+    }
+
+    pub(super) fn send(mut self, outcome: JobResult) {
+        if let Some(sender) = self.sender.take() {
+            // Nobody waits if the caller's time was up.
+            drop(sender.send(outcome));
+        }
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        if let (None, Some(sender)) = (self.entered.get(), self.sender.take()) {
+            drop(sender.send(Err(JobError::NotEntered)));
+        }
+    }
+}

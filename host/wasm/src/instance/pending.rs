@@ -1,0 +1,227 @@
+//! A call in flight, as its caller sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::Instance;
+use super::job::{Entered, Job, JobResult, ReplyTo};
+use super::signals::{BROKEN, End, Signals};
+use crate::error::CallErrorKind;
+use crate::queue::Place;
+use crate::requests::{Parts, RequestState};
+use crate::store::CallId;
+use wasm_flow_contract::Call;
+use wasm_flow_document::{DocumentArray, Limits as DocumentLimits, LiveArray};
+
+/// A call's time, kept by its caller.
+struct Clock {
+    /// When to look at it first: the call's end if it was entered at once. None
+    /// where that is beyond all time.
+    due: Option<Instant>,
+    limit: Duration,
+    entered: Entered,
+}
+
+/// What took too long.
+enum Overrun {
+    /// The method.
+    Method,
+    /// The instance, to take the call.
+    Queue,
+}
+
+impl Clock {
+    /// Completes when the call's time is up, which counts from when the guest
+    /// got it: before that, another call may have blocked the instance.
+    ///
+    /// Such a call has a timeout of its own and takes the instance with it. So
+    /// an instance that does not answer for as long as any of them may take is
+    /// held up by something else, which has none.
+    async fn overrun(&self, signals: &Signals) -> Overrun {
+        let mut due = self.due;
+        let mut asked = None;
+        loop {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+            let now = Instant::now();
+            due = match self.entered.get() {
+                Some(entered) => {
+                    let end = entered.checked_add(self.limit);
+                    if end.is_some_and(|end| end <= now) {
+                        return Overrun::Method;
+                    }
+                    end
+                }
+                None => {
+                    let heartbeat = signals.heartbeat.load(Ordering::Relaxed);
+                    if asked == Some(heartbeat) {
+                        return Overrun::Queue;
+                    }
+                    asked = Some(heartbeat);
+                    signals.poke.notify_one();
+                    now.checked_add(self.limit)
+                }
+            };
+        }
+    }
+}
+
+/// A call in flight, as its caller sees it. Given up when dropped; its timeout
+/// is kept all the same, for the guest goes on.
+pub(crate) struct Pending {
+    id: CallId,
+    instance: Arc<Instance>,
+    receiver: Option<oneshot::Receiver<JobResult>>,
+    clock: Clock,
+}
+
+/// What came of a call.
+pub(crate) enum Finish {
+    Reply(JobResult),
+    TimedOut,
+    /// The instance did not take the call, and no other call is the reason.
+    Stuck,
+    /// This call ended the instance.
+    Trapped {
+        kind: CallErrorKind,
+        trace: Vec<String>,
+    },
+    /// A trap ended the instance, and this call is not at fault.
+    LostToTrap {
+        reason: String,
+        trace: Vec<String>,
+    },
+    /// The instance was ended because of another call.
+    Aborted(String),
+}
+
+impl Pending {
+    /// Sends a call on its way. Its clock starts when the guest has it.
+    pub(crate) fn submit(
+        instance: &Arc<Instance>,
+        method: Arc<str>,
+        call: &Call,
+        limit: Duration,
+        place: Place,
+    ) -> Pending {
+        let live = |docs: &DocumentArray| {
+            LiveArray::with_column_limit(
+                docs.clone(),
+                DocumentLimits::default(),
+                instance.setup.config.limits.memory,
+            )
+        };
+        let docs = live(&call.docs);
+        let parts = match call.parts.as_slice() {
+            [part] => Parts::One(part.executor.clone()),
+            parts => Parts::Many(
+                parts
+                    .iter()
+                    .map(|part| (part.executor.clone(), live(&part.docs)))
+                    .collect(),
+            ),
+        };
+        let (reply, receiver) = oneshot::channel();
+        let id = instance.next_call.fetch_add(1, Ordering::Relaxed);
+        let entered = Entered::default();
+        let job = Job {
+            id,
+            method,
+            request: RequestState {
+                id: call.request_id.clone(),
+                endpoint: call.endpoint.clone(),
+                parameters: call.parameters.clone(),
+                docs: docs.share(),
+                parts,
+                deadline: None,
+            },
+            docs,
+            limit,
+            reply: ReplyTo::new(reply, entered.clone()),
+            _place: place,
+        };
+        instance.signals.waiting.fetch_add(1, Ordering::SeqCst);
+        let pending = Pending {
+            id,
+            instance: instance.clone(),
+            receiver: Some(receiver),
+            clock: Clock {
+                due: Instant::now().checked_add(limit),
+                limit,
+                entered,
+            },
+        };
+        // A job that cannot be sent is dropped, which answers it.
+        drop(instance.jobs.send(job));
+        pending
+    }
+
+    /// Waits for the reply, the end of the instance, or the deadline.
+    pub(crate) async fn finish(mut self) -> Finish {
+        let Some(receiver) = self.receiver.as_mut() else {
+            return Finish::Aborted(self.instance.reason());
+        };
+        let reply = tokio::select! {
+            biased;
+            reply = receiver => reply,
+            overrun = self.clock.overrun(&self.instance.signals) => {
+                self.receiver = None;
+                return match overrun {
+                    Overrun::Method => Finish::TimedOut,
+                    Overrun::Queue => Finish::Stuck,
+                };
+            }
+        };
+        self.receiver = None;
+        if let Ok(reply) = reply {
+            return Finish::Reply(reply);
+        }
+        match self.instance.end().await.as_deref() {
+            Some(End::Trapped(trap)) if trap.is_fault_of(self.id) => Finish::Trapped {
+                kind: trap.kind.clone(),
+                trace: trap.trace(),
+            },
+            Some(End::Trapped(trap)) => Finish::LostToTrap {
+                reason: trap.reason_for_others(),
+                trace: trap.frames().to_vec(),
+            },
+            Some(End::Broken) => Finish::Aborted(BROKEN.to_owned()),
+            Some(End::Stopped | End::Aborted) | None => Finish::Aborted(self.instance.reason()),
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let signals = &self.instance.signals;
+        signals.waiting.fetch_sub(1, Ordering::SeqCst);
+        // Only a retired instance asks whether anybody still waits; waking a
+        // busy one after each of its calls would cost it a round.
+        if signals.retired.is_cancelled() {
+            signals.poke.notify_one();
+        }
+        let Some(receiver) = self.receiver.take() else {
+            return;
+        };
+        let instance = self.instance.clone();
+        let clock = Clock {
+            due: self.clock.due,
+            limit: self.clock.limit,
+            entered: self.clock.entered.clone(),
+        };
+        self.instance.runtime.spawn(async move {
+            tokio::select! {
+                biased;
+                _ = receiver => {}
+                _ = clock.overrun(&instance.signals) => instance.retire(|| {
+                    "a call whose client had gone overran its timeout".to_owned()
+                }),
+            }
+        });
+    }
+}

@@ -1,0 +1,205 @@
+//! The task that owns an instance's store and feeds it calls.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
+use wasmtime::component::Accessor;
+use wasmtime::{AsContextMut as _, Store};
+
+use super::failure::StartFailure;
+use super::job::{Job, JobError, Outcome};
+use super::reply::{check_docs, parse_results};
+use super::signals::{End, Signals};
+use crate::bindings::guest;
+use crate::grants::{self, HttpGrants};
+use crate::output::{LineStream, Stream, Writer, cut_printable};
+use crate::setup::Setup;
+use crate::store::{self, Ctx};
+use crate::trap::{Trap, traceback};
+
+/// Runs an instance from its first to its last moment.
+pub(super) async fn run(
+    setup: &Setup,
+    inbox: mpsc::UnboundedReceiver<Job>,
+    started: oneshot::Sender<Result<(), StartFailure>>,
+    signals: &Signals,
+) -> End {
+    let writer = Writer::default();
+    let stream = |stream| {
+        let (name, output) = (setup.name.clone(), setup.output.clone());
+        LineStream::new(name, stream, writer.clone(), output)
+    };
+    let (stdout, stderr) = (stream(Stream::Stdout), stream(Stream::Stderr));
+    let wasi = match grants::wasi(&setup.config.allow, &stdout, &stderr) {
+        Ok(wasi) => wasi,
+        Err(error) => {
+            drop(started.send(Err(StartFailure::Grant(error))));
+            return End::Stopped;
+        }
+    };
+    let http = HttpGrants {
+        origins: setup.origins.clone(),
+    };
+    let ctx = Ctx::new(wasi, http, setup.config.limits.memory, writer);
+    let mut store = store::bounded_store(setup.runtime.engine(), ctx);
+
+    let mut started = Some(started);
+    match live(setup, &mut store, inbox, &mut started, signals).await {
+        Ok(()) => End::Stopped,
+        Err(error) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
+            if let Some(started) = started {
+                drop(started.send(Err(StartFailure::Full(error.to_string()))));
+            }
+            End::Stopped
+        }
+        Err(error) => {
+            let idle = store.data().tasks.is_empty();
+            let trap = Trap::of(&mut store, &error, &stderr, started.is_some());
+            match started {
+                Some(started) => drop(started.send(Err(StartFailure::Trapped(trap.clone())))),
+                // No call's error says so.
+                None if idle => {
+                    setup.say(&format!("the instance trapped outside of any call: {trap}"));
+                    trap.frames().iter().for_each(|frame| setup.say(frame));
+                }
+                None => {}
+            }
+            End::Trapped(trap)
+        }
+    }
+}
+
+/// The instance's life. An error is a trap: the store is gone.
+async fn live(
+    setup: &Setup,
+    store: &mut Store<Ctx>,
+    inbox: mpsc::UnboundedReceiver<Job>,
+    started: &mut Option<oneshot::Sender<Result<(), StartFailure>>>,
+    signals: &Signals,
+) -> wasmtime::Result<()> {
+    let bindings = setup.component.pre().instantiate_async(&mut *store).await?;
+    let guest = bindings.wasm_flow_executor_executor();
+    let configuration = setup.configuration.clone();
+    store
+        .run_concurrent(async |accessor| {
+            let outcome = guest.call_start(accessor, configuration).await?;
+            accessor.with(|mut access| access.get().forget_warnings());
+            if let Some(started) = started.take() {
+                let outcome = outcome.map_err(|failure| StartFailure::Failed {
+                    name: cut_printable(&failure.name),
+                    message: cut_printable(&failure.message),
+                    trace: traceback(failure.trace),
+                });
+                let failed = outcome.is_err();
+                if started.send(outcome).is_err() || failed {
+                    return Ok(());
+                }
+            }
+            if serve(accessor, guest, inbox, signals).await? {
+                guest.call_stop(accessor).await?;
+            }
+            Ok(())
+        })
+        .await?
+}
+
+/// Calls the guest for each job until the instance is retired. Says whether all
+/// calls came back.
+async fn serve(
+    accessor: &Accessor<Ctx>,
+    guest: &guest::Guest,
+    mut inbox: mpsc::UnboundedReceiver<Job>,
+    signals: &Signals,
+) -> wasmtime::Result<bool> {
+    let mut calls = FuturesUnordered::new();
+    // Made once, because each takes a lock when it is first polled.
+    let mut poked = std::pin::pin!(signals.poke.notified());
+    let mut retired = std::pin::pin!(signals.retired.cancelled());
+    // One job at a time where there are several: the guest has one only when it
+    // runs, which is before this is polled again. A call that waits behind one
+    // that blocks is still in the inbox, then, and its clock stands.
+    let mut entering = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = tokio::task::yield_now(), if entering => entering = false,
+            () = &mut poked => {
+                poked.set(signals.poke.notified());
+                signals.heartbeat.fetch_add(1, Ordering::Relaxed);
+            }
+            () = &mut retired, if !inbox.is_closed() => {
+                inbox.close();
+                while let Ok(job) = inbox.try_recv() {
+                    drop(job);
+                }
+            }
+            Some(done) = calls.next() => done?,
+            job = inbox.recv(), if !entering && !inbox.is_closed() => match job {
+                Some(job) => {
+                    calls.push(call(accessor, guest, job));
+                    entering = !inbox.is_empty();
+                }
+                None => inbox.close(),
+            },
+        }
+        if inbox.is_closed() {
+            if calls.is_empty() {
+                return Ok(true);
+            }
+            if signals.waiting.load(Ordering::SeqCst) == 0 {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmtime::Result<()> {
+    let Job {
+        id,
+        method,
+        mut request,
+        docs,
+        limit,
+        reply,
+        _place,
+    } = job;
+    let entered = reply.entered.get_or_init(Instant::now);
+    request.deadline = entered.checked_add(limit);
+    let handle = guest.func_handle();
+    let call = accessor.with(|mut access| {
+        let request = access.get().table.push(request)?;
+        let mut store = access.as_context_mut();
+        let call = handle.start_call_concurrent(&mut store, (method.to_string(), request))?;
+        store.data_mut().tasks.insert(call.task(), id);
+        wasmtime::error::Ok(call)
+    })?;
+    let task = call.task();
+    let (outcome,) = handle.finish_call_concurrent(accessor, call).await?;
+    let (outcome, limits) = accessor.with(|mut access| {
+        let ctx = access.get();
+        ctx.tasks.remove(&task);
+        ctx.forget_warnings();
+        let outcome = match outcome {
+            Err(failure) => Err(JobError::Failed {
+                name: cut_printable(&failure.name),
+                message: cut_printable(&failure.message),
+                trace: traceback(failure.trace),
+            }),
+            Ok(guest::Outcome::Docs) => Ok((None, None)),
+            Ok(guest::Outcome::Results(json)) => Ok((None, Some(json))),
+            Ok(guest::Outcome::Replaced(array)) => Ok((Some(ctx.table.delete(array)?), None)),
+        };
+        wasmtime::error::Ok((outcome, ctx.document_limits))
+    })?;
+    let outcome = outcome.and_then(|(replaced, json)| {
+        let results = json.as_deref().map(parse_results).transpose()?;
+        let docs = replaced.as_ref().unwrap_or(&docs).snapshot();
+        check_docs(&docs, limits)?;
+        Ok(Outcome { docs, results })
+    });
+    reply.send(outcome);
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! What is needed to make the instances of one replica.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::bindings::guest;
+use super::load::Component;
+use super::runtime::Runtime;
+use crate::description::Bindings;
+use crate::output::{OutputSink, Stream};
+use crate::policy::InstancePolicy;
+use wasm_flow_contract::config::{ExecutorConfig, HttpOrigin};
+
+/// All that is needed to make a replica's instances.
+pub(crate) struct Setup {
+    pub(super) runtime: Runtime,
+    pub(super) component: Component,
+    /// `encode/rep-0`
+    pub(super) name: Arc<str>,
+    pub(super) config: Arc<ExecutorConfig>,
+    pub(super) policy: InstancePolicy,
+    pub(super) origins: Arc<[HttpOrigin]>,
+    pub(super) output: OutputSink,
+    /// What the guest's `start` is given.
+    pub(super) configuration: guest::Configuration,
+}
+
+impl Setup {
+    pub(crate) fn new(
+        runtime: Runtime,
+        component: Component,
+        config: Arc<ExecutorConfig>,
+        policy: InstancePolicy,
+        bindings: &Bindings,
+        replica: u32,
+        output: OutputSink,
+    ) -> Self {
+        let name: Arc<str> = format!("{}/rep-{replica}", config.name).into();
+        let description = component.description();
+        let mut metas = Map::new();
+        metas.insert("name".to_owned(), description.name.clone().into());
+        metas.insert(
+            "description".to_owned(),
+            description.documentation.clone().into(),
+        );
+        let workspace = config
+            .workspace
+            .as_ref()
+            .map(|path| path.display().to_string());
+        metas.insert("workspace".to_owned(), workspace.into());
+        for (key, value) in &config.uses_metas {
+            metas.insert(key.clone(), value.clone());
+        }
+        let runtime_args = json!({
+            "name": &*name,
+            "executor": config.name,
+            "replica": replica,
+            "replicas": config.replicas,
+        });
+        let configuration = guest::Configuration {
+            uses_with: Value::Object(config.uses_with.clone()).to_string(),
+            metas: Value::Object(metas).to_string(),
+            requests: bindings
+                .iter()
+                .map(|(endpoint, method)| (endpoint.to_owned(), method.to_owned()))
+                .collect(),
+            runtime_args: runtime_args.to_string(),
+        };
+        Setup {
+            origins: config.allow.http.as_slice().into(),
+            runtime,
+            component,
+            name,
+            config,
+            policy,
+            output,
+            configuration,
+        }
+    }
+
+    /// Tells the operator what no call's error says.
+    pub(super) fn say(&self, line: &str) {
+        self.output.line(&self.name, Stream::Stderr, line);
+    }
+}
