@@ -140,20 +140,20 @@ pub struct HttpOrigin {
     path: String,
 }
 
-/// Why a string is no [`HttpOrigin`].
+/// Why a string is not an [`HttpOrigin`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct OriginError(String);
 
 impl HttpOrigin {
-    /// Reads `https://host`, with a port and a path where wanted.
+    /// Reads `https://host`, optionally with a port and a path.
     ///
     /// # Errors
-    /// When it is no such thing.
+    /// If it is something else.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
         let wrong = |what: &str| {
             OriginError(format!(
-                "{what}; write `https://host`, with `:port` and `/path` where wanted"
+                "{what}; write `https://host`, optionally with `:port` and `/path`"
             ))
         };
         if text.contains('*') {

@@ -1,374 +1,182 @@
-//! Typed reading of TOML values that collects every problem instead of
-//! stopping at the first.
+//! Typed reading of a TOML table that collects every problem instead of stopping
+//! at the first.
 //!
 //! Written by hand and not with serde: serde stops at the first error, and its
 //! messages cannot point at two places or suggest a name.
 
 use std::ops::Range;
 
-use serde_json::{Map, Number, Value};
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
-use super::report::Problem;
+use crate::bounds::MAX_PROBLEMS;
+use crate::keys::{Key, Keys, Kind, Presence, Visitor};
+use crate::nearest::suggestion;
+use crate::report::{Problem, Report};
 
 /// A value of the file with its place.
 #[derive(Debug, Clone)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) span: Range<usize>,
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) span: Range<usize>,
 }
 
-/// A table of the file, with what it is called in messages.
-#[derive(Clone)]
-pub(super) struct Table<'t, 's> {
-    entries: &'t DeTable<'s>,
-    /// Where it is: for the keys that it lacks.
-    pub(super) span: Range<usize>,
-    /// `[gateway]`.
-    name: &'static str,
+/// The value of a key, with the places of both.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry<T> {
+    pub(crate) key: Range<usize>,
+    pub(crate) value: T,
+    pub(crate) span: Range<usize>,
 }
 
-impl<'t, 's> Table<'t, 's> {
-    pub(super) fn new(entries: &'t DeTable<'s>, span: Range<usize>, name: &'static str) -> Self {
-        Table {
-            entries,
-            span,
-            name,
-        }
-    }
+/// The value of a key, or what stands for a key that is not there.
+pub(crate) fn value_or<T>(entry: Option<Entry<T>>, default: T) -> T {
+    entry.map_or(default, |entry| entry.value)
+}
 
-    fn get(&self, key: &str) -> Option<&'t Spanned<DeValue<'s>>> {
-        self.entries.get(key)
-    }
-
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.contains_key(key)
-    }
-
-    /// Where the key itself is, or else the table.
-    pub(super) fn key_span(&self, key: &str) -> Range<usize> {
-        self.entries
-            .iter()
-            .find(|(name, _)| name.get_ref() == key)
-            .map_or_else(|| self.span.clone(), |(name, _)| name.span())
-    }
-
-    /// The entries with the places of their keys.
-    pub(super) fn entries(
-        &self,
-    ) -> impl Iterator<Item = (At<&'t str>, &'t Spanned<DeValue<'s>>)> + use<'t, 's> {
-        self.entries.iter().map(|(key, value)| {
-            let name = At {
-                value: key.get_ref().as_ref(),
-                span: key.span(),
-            };
-            (name, value)
-        })
-    }
+/// Where a key is, or the place that stands for a key that is not there.
+pub(crate) fn key_or<T>(entry: Option<&Entry<T>>, table: &Range<usize>) -> Range<usize> {
+    entry.map_or_else(|| table.clone(), |entry| entry.key.clone())
 }
 
 /// Collects the problems of one file.
-#[derive(Default)]
-pub(super) struct Reader {
-    pub(super) problems: Vec<Problem>,
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    problems: Vec<Problem>,
+    /// Problems over the bound of what a report keeps.
+    left_out: usize,
 }
 
 impl Reader {
-    pub(super) fn report(&mut self, problem: Problem) {
-        self.problems.push(problem);
+    pub(crate) fn report(&mut self, problem: Problem) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        } else {
+            self.left_out += 1;
+        }
     }
 
-    /// Reports the keys of a table that mean nothing, with the nearest ones
-    /// that do.
-    pub(super) fn known_keys(&mut self, table: &Table<'_, '_>, known: &[&str]) {
-        for (key, _) in table.entries() {
-            if known.contains(&key.value) {
+    /// How many problems there are until now.
+    pub(crate) fn count(&self) -> usize {
+        self.problems.len() + self.left_out
+    }
+
+    /// All problems together.
+    pub(crate) fn into_report(self, file: String, source: String) -> Report {
+        Report::new(file, source, self.problems, self.left_out)
+    }
+
+    /// Reads a table: every key that it declares, and every key that it has and
+    /// does not declare as a problem.
+    pub(crate) fn table<T: Keys>(&mut self, entries: &DeTable<'_>, span: Range<usize>) -> T {
+        let mut visitor = TableReader {
+            reader: self,
+            entries,
+            span,
+            name: T::NAME,
+            known: Vec::new(),
+        };
+        let table = T::visit(&mut visitor);
+        visitor.refuse_unknown_keys();
+        table
+    }
+}
+
+/// Visits the declared keys of one table with what the file has for them.
+struct TableReader<'r, 't, 's> {
+    reader: &'r mut Reader,
+    entries: &'t DeTable<'s>,
+    span: Range<usize>,
+    name: &'static str,
+    /// The keys that were visited.
+    known: Vec<&'static str>,
+}
+
+impl TableReader<'_, '_, '_> {
+    fn refuse_unknown_keys(self) {
+        for (key, _) in self.entries.iter() {
+            let name: &str = key.get_ref();
+            if self.known.contains(&name) {
                 continue;
             }
-            let list = format!("known keys: {}", known.join(", "));
-            let help = match nearest(key.value, known.iter().copied()) {
-                Some(name) => format!("did you mean `{name}`? {list}"),
-                None => list,
-            };
-            self.report(
+            self.reader.report(
                 Problem::new(
-                    key.span,
-                    format!("unknown key `{}` in `{}`", key.value, table.name),
+                    key.span(),
+                    format!("unknown key `{name}` in `{}`", self.name),
                 )
-                .help(help),
+                .help(suggestion(name, "known keys", &self.known)),
             );
         }
     }
+}
 
-    /// Reports a value of the wrong type.
-    pub(super) fn wrong_type(
+impl Visitor for TableReader<'_, '_, '_> {
+    fn key<K: Kind>(
         &mut self,
-        name: &str,
-        value: &Spanned<DeValue<'_>>,
-        expected: &str,
-        example: &str,
-    ) {
-        self.report(
-            Problem::new(value.span(), format!("`{name}` must be {expected}"))
-                .label(format!("found {}", kind(value.get_ref())))
-                .help(format!("for example: {example}")),
-        );
-    }
-
-    /// Reports a key that is not there.
-    pub(super) fn missing(&mut self, table: &Table<'_, '_>, key: &str, example: &str) {
-        self.report(
-            Problem::new(
-                table.span.clone(),
-                format!("`{key}` is missing in `{}`", table.name),
-            )
-            .help(format!("for example: {example}")),
-        );
-    }
-
-    pub(super) fn string(
-        &mut self,
-        table: &Table<'_, '_>,
-        key: &str,
-        example: &str,
-    ) -> Option<At<String>> {
-        let value = table.get(key)?;
-        self.string_value(key, value, "a string", example)
-    }
-
-    /// A string in a list or table of its own.
-    pub(super) fn string_value(
-        &mut self,
-        name: &str,
-        value: &Spanned<DeValue<'_>>,
-        expected: &str,
-        example: &str,
-    ) -> Option<At<String>> {
-        match value.get_ref() {
-            DeValue::String(text) => Some(At {
-                value: text.to_string(),
-                span: value.span(),
-            }),
-            _ => {
-                self.wrong_type(name, value, expected, example);
-                None
+        name: &'static str,
+        _doc: &'static str,
+        key: Key<K>,
+    ) -> Option<Entry<K::Value>> {
+        self.known.push(name);
+        let Some((written, value)) = self.entries.get_key_value(name) else {
+            if matches!(key.presence, Presence::Required) {
+                let title = match key.kind.absent() {
+                    Some(title) => title.to_owned(),
+                    None => format!("`{name}` is missing in `{}`", self.name),
+                };
+                self.reader
+                    .report(Problem::new(self.span.clone(), title).help(key.example_help(name)));
             }
-        }
-    }
-
-    /// A string that a function reads: a size, a duration.
-    pub(super) fn parsed<T>(
-        &mut self,
-        table: &Table<'_, '_>,
-        key: &str,
-        what: &str,
-        example: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let value = table.get(key)?;
-        let expected = format!("{what}, as a string");
-        let text = self.string_value(key, value, &expected, example)?;
-        match parse(&text.value) {
-            Ok(value) => Some(value),
-            Err(reason) => {
-                self.report(
-                    Problem::new(text.span, format!("`{key}` is not {what}"))
-                        .label(reason)
-                        .help(format!("for example: {example}")),
-                );
-                None
-            }
-        }
-    }
-
-    /// A whole number within bounds, both included.
-    pub(super) fn integer(
-        &mut self,
-        table: &Table<'_, '_>,
-        key: &str,
-        bounds: std::ops::RangeInclusive<u64>,
-        example: &str,
-    ) -> Option<u64> {
-        let value = table.get(key)?;
-        let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
-        let DeValue::Integer(integer) = value.get_ref() else {
-            self.wrong_type(key, value, &expected, example);
             return None;
         };
-        match u64::from_str_radix(integer.as_str(), integer.radix()) {
-            Ok(number) if bounds.contains(&number) => Some(number),
-            _ => {
-                self.report(
-                    Problem::new(value.span(), format!("`{key}` must be {expected}"))
-                        .label("out of range")
-                        .help(format!("for example: {example}")),
-                );
-                None
-            }
-        }
-    }
-
-    /// One of a few words.
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        table: &Table<'_, '_>,
-        key: &str,
-        choices: &[(&str, T)],
-    ) -> Option<T> {
-        let value = table.get(key)?;
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let allowed = or_list(&names);
-        let Some(text) = value.get_ref().as_str() else {
-            self.report(
-                Problem::new(value.span(), format!("`{key}` must be {allowed}"))
-                    .label(format!("found {}", kind(value.get_ref()))),
-            );
-            return None;
+        let mut context = Context {
+            reader: self.reader,
+            name,
+            key: written.span(),
+            example: key.example_help(name),
         };
-        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text) {
-            return Some(*choice);
-        }
-        let problem = Problem::new(value.span(), format!("`{key}` must be {allowed}"));
-        self.report(match nearest(text, names.iter().copied()) {
-            Some(name) => problem.help(format!("did you mean \"{name}\"?")),
-            None => problem,
-        });
-        None
-    }
-
-    pub(super) fn table<'t, 's>(
-        &mut self,
-        parent: &Table<'t, 's>,
-        key: &str,
-        name: &'static str,
-        example: &str,
-    ) -> Option<Table<'t, 's>> {
-        let value = parent.get(key)?;
-        match value.get_ref() {
-            DeValue::Table(entries) => Some(Table::new(entries, parent.key_span(key), name)),
-            _ => {
-                self.wrong_type(key, value, "a table", example);
-                None
-            }
-        }
-    }
-
-    pub(super) fn list<'t, 's>(
-        &mut self,
-        parent: &Table<'t, 's>,
-        key: &str,
-        expected: &str,
-        example: &str,
-    ) -> Option<&'t DeArray<'s>> {
-        let value = parent.get(key)?;
-        match value.get_ref() {
-            DeValue::Array(items) => Some(items),
-            _ => {
-                self.wrong_type(key, value, expected, example);
-                None
-            }
-        }
-    }
-
-    /// A string or a list of strings.
-    pub(super) fn strings(
-        &mut self,
-        parent: &Table<'_, '_>,
-        key: &str,
-        expected: &str,
-        example: &str,
-    ) -> Option<Vec<At<String>>> {
-        let value = parent.get(key)?;
-        match value.get_ref() {
-            DeValue::String(_) => self
-                .string_value(key, value, expected, example)
-                .map(|text| vec![text]),
-            DeValue::Array(items) => Some(
-                items
-                    .iter()
-                    .filter_map(|item| self.string_value(key, item, expected, example))
-                    .collect(),
-            ),
-            _ => {
-                self.wrong_type(key, value, expected, example);
-                None
-            }
-        }
-    }
-
-    /// A table as a JSON object. Dates become strings.
-    pub(super) fn object(
-        &mut self,
-        parent: &Table<'_, '_>,
-        key: &str,
-        name: &'static str,
-        example: &str,
-    ) -> Option<Map<String, Value>> {
-        let table = self.table(parent, key, name, example)?;
-        Some(self.json_table(table.entries))
-    }
-
-    fn json_table(&mut self, table: &DeTable<'_>) -> Map<String, Value> {
-        table
-            .iter()
-            .filter_map(|(key, value)| {
-                let value = self.json(value)?;
-                Some((key.get_ref().to_string(), value))
-            })
-            .collect()
-    }
-
-    fn json(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Value> {
-        Some(match value.get_ref() {
-            DeValue::String(text) => Value::String(text.to_string()),
-            DeValue::Boolean(flag) => Value::Bool(*flag),
-            DeValue::Datetime(datetime) => Value::String(datetime.to_string()),
-            DeValue::Array(items) => {
-                Value::Array(items.iter().filter_map(|item| self.json(item)).collect())
-            }
-            DeValue::Table(table) => Value::Object(self.json_table(table)),
-            DeValue::Integer(integer) => {
-                let (digits, radix) = (integer.as_str(), integer.radix());
-                let number = i64::from_str_radix(digits, radix)
-                    .map(Number::from)
-                    .or_else(|_| u64::from_str_radix(digits, radix).map(Number::from));
-                match number {
-                    Ok(number) => Value::Number(number),
-                    Err(_) => {
-                        self.report(
-                            Problem::new(value.span(), "this number is too large")
-                                .label("does not fit 64 bits")
-                                .help("write it as a string, or with a fraction: 1e30"),
-                        );
-                        return None;
-                    }
-                }
-            }
-            DeValue::Float(float) => {
-                let number = float
-                    .as_str()
-                    .parse::<f64>()
-                    .ok()
-                    .and_then(Number::from_f64);
-                match number {
-                    Some(number) => Value::Number(number),
-                    None => {
-                        self.report(
-                            Problem::new(value.span(), "this number cannot be passed on").label(
-                                "JSON, in which executors are configured, has no such number",
-                            ),
-                        );
-                        return None;
-                    }
-                }
-            }
+        let read = key.kind.read(value, &mut context)?;
+        Some(Entry {
+            key: written.span(),
+            value: read,
+            span: value.span(),
         })
+    }
+}
+
+/// The key whose value is read, for the problems with it.
+pub(crate) struct Context<'r> {
+    pub(crate) reader: &'r mut Reader,
+    /// What the key is called in messages.
+    pub(crate) name: &'static str,
+    /// Where the key is.
+    pub(crate) key: Range<usize>,
+    /// `for example: port = 54321`.
+    pub(crate) example: String,
+}
+
+impl Context<'_> {
+    /// Reports a value of the wrong type.
+    pub(crate) fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, expected: &str) {
+        self.wrong_type_of(self.name, value, expected);
+    }
+
+    /// Reports a value of the wrong type that has a name of its own.
+    pub(crate) fn wrong_type_of(
+        &mut self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        expected: &str,
+    ) {
+        let problem = Problem::new(value.span(), format!("`{name}` must be {expected}"))
+            .label(format!("found {}", found(value.get_ref())))
+            .help(self.example.clone());
+        self.reader.report(problem);
     }
 }
 
 /// What kind of value this is, for a person.
-fn kind(value: &DeValue<'_>) -> &'static str {
+pub(crate) fn found(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",
@@ -377,26 +185,5 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Datetime(_) => "a date or time",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
-    }
-}
-
-/// The name that was probably meant, if one is near enough.
-pub(super) fn nearest<'n>(text: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let lower = text.to_lowercase();
-    names
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase()), name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| name)
-}
-
-/// `"a"`, `"a" or "b"`, `"a", "b" or "c"`.
-fn or_list(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
     }
 }

@@ -33,7 +33,7 @@ impl Problem {
         self
     }
 
-    /// Another place of the file that has to do with it.
+    /// Another place in the file that is part of the problem.
     pub(crate) fn context(mut self, span: Range<usize>, label: impl Into<String>) -> Problem {
         self.context.push((span, label.into()));
         self
@@ -50,24 +50,64 @@ impl Problem {
         &self.title
     }
 
+    /// A few words about the place itself.
+    pub fn label_text(&self) -> Option<&str> {
+        Some(self.label.as_str()).filter(|label| !label.is_empty())
+    }
+
     /// What is allowed, or what to do.
     pub fn help_text(&self) -> Option<&str> {
         self.help.as_deref()
     }
 }
 
-/// All that is wrong with one file. Its `Display` shows each problem as
-/// `file:line:column` with the line itself.
+/// Why a string cannot be what it should be, before it is known where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) title: String,
+    /// What to do. An example of a good value, if there is nothing to say.
+    pub(crate) help: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(title: impl Into<String>) -> Refusal {
+        Refusal {
+            title: title.into(),
+            help: None,
+        }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Refusal {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The problem at this place. `example` is the help if there is no other.
+    pub(crate) fn at(self, span: Range<usize>, example: &str) -> Problem {
+        let help = self.help.unwrap_or_else(|| example.to_owned());
+        Problem::new(span, self.title).help(help)
+    }
+}
+
+/// All that is wrong with one file. Its `Display` shows for each problem
+/// `file:line:column` and the line itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     file: String,
     source: String,
     problems: Vec<Problem>,
+    left_out: usize,
 }
 
 impl Report {
-    /// Problems are shown in the order of their places.
-    pub(crate) fn new(file: String, source: String, mut problems: Vec<Problem>) -> Report {
+    /// Problems are shown in the order of their places. `left_out` says how many
+    /// more there are.
+    pub(crate) fn new(
+        file: String,
+        source: String,
+        mut problems: Vec<Problem>,
+        left_out: usize,
+    ) -> Report {
         for problem in &mut problems {
             clamp(&mut problem.span, &source);
             for (span, _) in &mut problem.context {
@@ -79,6 +119,7 @@ impl Report {
             file,
             source,
             problems,
+            left_out,
         }
     }
 
@@ -87,7 +128,8 @@ impl Report {
         &self.file
     }
 
-    /// The problems, first in the file first.
+    /// The problems, first in the file first: at most
+    /// [`MAX_PROBLEMS`](crate::bounds::MAX_PROBLEMS) of them.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -115,21 +157,29 @@ impl Report {
             .map(|problem| renderer.render(&[self.group(problem)]))
             .map(|shown| shown.replace(is_c1, "\u{fffd}"))
             .collect();
-        if self.problems.len() > 1 {
-            shown.push(format!("{} problems in {}", self.problems.len(), self.file));
+        let (kept, file) = (self.problems.len(), &self.file);
+        match (kept, self.left_out) {
+            (0 | 1, 0) => {}
+            (_, 0) => shown.push(format!("{kept} problems in {file}")),
+            (_, more) => shown.push(format!(
+                "{} problems in {file}: {kept} are shown, the others come up when these are solved",
+                kept + more
+            )),
         }
         shown.join("\n\n")
     }
 
+    /// Labels and help may quote the file, or what an executor says, and the renderer
+    /// prints them as they are: unlike titles and the file's lines.
     fn group<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
         let mut primary = AnnotationKind::Primary.span(problem.span.clone());
         if !problem.label.is_empty() {
-            primary = primary.label(problem.label.as_str());
+            primary = primary.label(normalize_untrusted_str(&problem.label));
         }
         let contexts = problem.context.iter().map(|(span, label)| {
             AnnotationKind::Context
                 .span(span.clone())
-                .label(label.as_str())
+                .label(normalize_untrusted_str(label))
         });
         let group = Level::ERROR.primary_title(problem.title.as_str()).element(
             Snippet::source(self.source.as_str())
@@ -138,7 +188,6 @@ impl Report {
                 .annotations(contexts),
         );
         match &problem.help {
-            // Names of the file are in it, and the renderer takes it as it is.
             Some(help) => group.element(Level::HELP.message(normalize_untrusted_str(help))),
             None => group,
         }
@@ -153,8 +202,8 @@ impl fmt::Display for Report {
 
 impl std::error::Error for Report {}
 
-/// Whether a terminal may take this for the beginning of a command, where the
-/// renderer lets it pass: it replaces the control characters of ASCII only.
+/// Whether a terminal may take this for the beginning of a command although the
+/// renderer lets it pass: that replaces the control characters of ASCII only.
 fn is_c1(c: char) -> bool {
     matches!(c, '\u{80}'..='\u{9f}')
 }

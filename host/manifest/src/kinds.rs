@@ -1,0 +1,507 @@
+//! The kinds of values that keys take.
+
+use std::collections::{BTreeMap, HashSet};
+use std::marker::PhantomData;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value, json};
+use toml::Spanned;
+use toml::de::{DeArray, DeValue};
+
+use crate::json;
+use crate::keys::{Key, Keys, Kind};
+use crate::nearest::nearest;
+use crate::reader::{At, Context, found};
+use crate::report::{Problem, Refusal};
+use crate::schema;
+
+/// A string that a function reads.
+pub(crate) struct Format<T> {
+    pub(crate) parse: fn(&str) -> Result<T, Refusal>,
+    /// What JSON Schema can say of the string. It may allow more than `parse`
+    /// does, and never less.
+    pub(crate) schema: fn() -> Map<String, Value>,
+}
+
+impl<T> Format<T> {
+    /// Reads a string, or reports why it cannot be one.
+    fn read(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        expected: &str,
+        context: &mut Context<'_>,
+    ) -> Option<T> {
+        let Some(text) = value.get_ref().as_str() else {
+            context.wrong_type(value, expected);
+            return None;
+        };
+        match (self.parse)(text) {
+            Ok(value) => Some(value),
+            Err(refusal) => {
+                let problem = refusal.at(value.span(), &context.example);
+                context.reader.report(problem);
+                None
+            }
+        }
+    }
+
+    fn string_schema(&self) -> Map<String, Value> {
+        let mut schema = (self.schema)();
+        schema.insert("type".to_owned(), "string".into());
+        schema
+    }
+}
+
+/// A string.
+pub(crate) fn text<T>(format: Format<T>) -> Key<Text<T>> {
+    Key::new(Text(format))
+}
+
+pub(crate) struct Text<T>(Format<T>);
+
+impl<T> Kind for Text<T> {
+    type Value = T;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
+        self.0.read(value, "a string", context)
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        self.0.string_schema()
+    }
+}
+
+/// A list of strings, or one string for a list of one. `expected` is what it has
+/// to be, for a person.
+pub(crate) fn texts<T>(expected: &'static str, format: Format<T>) -> Key<Texts<T>> {
+    Key::new(Texts {
+        expected,
+        format,
+        set: None,
+    })
+}
+
+pub(crate) struct Texts<T> {
+    expected: &'static str,
+    format: Format<T>,
+    /// What to do about an empty list, if it must not be empty and must not have
+    /// an item twice.
+    set: Option<&'static str>,
+}
+
+impl<T> Key<Texts<T>> {
+    /// One item at least, and none twice. `if_empty` is what to do about an empty
+    /// list.
+    pub(crate) fn set(mut self, if_empty: &'static str) -> Self {
+        self.kind.set = Some(if_empty);
+        self
+    }
+}
+
+impl<T> Texts<T> {
+    /// Reports what a set must not be.
+    fn check_set(&self, values: &DeArray<'_>, if_empty: &str, context: &mut Context<'_>) {
+        if values.is_empty() {
+            let title = format!("`{}` is an empty list", context.name);
+            let problem = Problem::new(context.key.clone(), title).help(if_empty);
+            context.reader.report(problem);
+        }
+        let mut seen = HashSet::new();
+        for value in values.iter() {
+            if let Some(text) = value.get_ref().as_str().filter(|text| !seen.insert(*text)) {
+                let title = format!("`{text}` is in `{}` twice", context.name);
+                let problem = Problem::new(value.span(), title).help("remove one of the two");
+                context.reader.report(problem);
+            }
+        }
+    }
+}
+
+/// The items of a list.
+#[derive(Debug)]
+pub(crate) struct Items<T> {
+    pub(crate) items: Vec<At<T>>,
+    /// Whether these are all, and as they should be. An item that was refused is
+    /// left out.
+    pub(crate) complete: bool,
+}
+
+impl<T> Kind for Texts<T> {
+    type Value = Items<T>;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Items<T>> {
+        let before = context.reader.count();
+        let mut items = Vec::new();
+        let mut item = |value: &Spanned<DeValue<'_>>, context: &mut Context<'_>| {
+            let read = self.format.read(value, self.expected, context);
+            items.extend(read.map(|read| At {
+                value: read,
+                span: value.span(),
+            }));
+        };
+        match value.get_ref() {
+            DeValue::Array(values) => {
+                values.iter().for_each(|value| item(value, context));
+                if let Some(if_empty) = self.set {
+                    self.check_set(values, if_empty, context);
+                }
+            }
+            _ => item(value, context),
+        }
+        Some(Items {
+            items,
+            complete: context.reader.count() == before,
+        })
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        let item = self.format.string_schema();
+        let mut list = members(json!({ "type": "array", "items": item }));
+        if self.set.is_some() {
+            list.insert("minItems".to_owned(), 1.into());
+            list.insert("uniqueItems".to_owned(), true.into());
+        }
+        members(json!({ "anyOf": [item, list] }))
+    }
+}
+
+/// A string with a number and a unit.
+pub(crate) struct Quantity<T> {
+    /// `a size`.
+    pub(crate) what: &'static str,
+    pub(crate) parse: fn(&str) -> Result<T, String>,
+    /// As for [`Format::schema`].
+    pub(crate) pattern: &'static str,
+}
+
+pub(crate) fn quantity<T>(quantity: Quantity<T>) -> Key<Quantity<T>> {
+    Key::new(quantity)
+}
+
+impl<T> Kind for Quantity<T> {
+    type Value = T;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
+        let Some(text) = value.get_ref().as_str() else {
+            context.wrong_type(value, &format!("{}, as a string", self.what));
+            return None;
+        };
+        match (self.parse)(text) {
+            Ok(quantity) => Some(quantity),
+            Err(reason) => {
+                let title = format!("`{}` is not {}", context.name, self.what);
+                let problem = Problem::new(value.span(), title)
+                    .label(reason)
+                    .help(context.example.clone());
+                context.reader.report(problem);
+                None
+            }
+        }
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({ "type": "string", "pattern": self.pattern }))
+    }
+}
+
+/// A whole number within bounds, both included.
+pub(crate) fn whole<T: Number>(bounds: RangeInclusive<u64>) -> Key<Whole<T>> {
+    Key::new(Whole {
+        bounds,
+        number: PhantomData,
+    })
+}
+
+pub(crate) struct Whole<T> {
+    bounds: RangeInclusive<u64>,
+    number: PhantomData<T>,
+}
+
+/// The type that a whole number is read into.
+pub(crate) trait Number: Sized {
+    /// The number, if the type has it.
+    fn from_u64(number: u64) -> Option<Self>;
+}
+
+impl Number for u16 {
+    fn from_u64(number: u64) -> Option<Self> {
+        number.try_into().ok()
+    }
+}
+
+impl Number for NonZeroU32 {
+    fn from_u64(number: u64) -> Option<Self> {
+        NonZeroU32::new(number.try_into().ok()?)
+    }
+}
+
+impl Number for NonZeroUsize {
+    fn from_u64(number: u64) -> Option<Self> {
+        NonZeroUsize::new(number.try_into().ok()?)
+    }
+}
+
+impl<T: Number> Kind for Whole<T> {
+    type Value = T;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
+        let (least, most) = (self.bounds.start(), self.bounds.end());
+        let expected = format!("a whole number from {least} to {most}");
+        let DeValue::Integer(integer) = value.get_ref() else {
+            context.wrong_type(value, &expected);
+            return None;
+        };
+        let number = u64::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .filter(|number| self.bounds.contains(number))
+            .and_then(T::from_u64);
+        if number.is_none() {
+            let title = format!("`{}` must be {expected}", context.name);
+            let problem = Problem::new(value.span(), title)
+                .label("out of range")
+                .help(context.example.clone());
+            context.reader.report(problem);
+        }
+        number
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({
+            "type": "integer",
+            "minimum": self.bounds.start(),
+            "maximum": self.bounds.end(),
+        }))
+    }
+}
+
+/// One of a few words.
+pub(crate) fn choice<T: Copy>(choices: &'static [(&'static str, T)]) -> Key<Choice<T>> {
+    Key::new(Choice(choices))
+}
+
+pub(crate) struct Choice<T: 'static>(&'static [(&'static str, T)]);
+
+impl<T> Choice<T> {
+    fn words(&self) -> impl Iterator<Item = &'static str> + use<T> {
+        self.0.iter().map(|(word, _)| *word)
+    }
+
+    /// `"a"`, `"a" or "b"`, `"a", "b" or "c"`.
+    fn expected(&self) -> String {
+        let quoted: Vec<String> = self.words().map(|word| format!("\"{word}\"")).collect();
+        match quoted.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+            None => String::new(),
+        }
+    }
+}
+
+impl<T: Copy> Kind for Choice<T> {
+    type Value = T;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
+        let text = value.get_ref().as_str();
+        if let Some((_, choice)) = self.0.iter().find(|(word, _)| Some(*word) == text) {
+            return Some(*choice);
+        }
+        let title = format!("`{}` must be {}", context.name, self.expected());
+        let problem = Problem::new(value.span(), title);
+        context.reader.report(match text {
+            None => problem.label(format!("found {}", found(value.get_ref()))),
+            Some(text) => match nearest(text, self.words()) {
+                Some(word) => problem.help(format!("did you mean \"{word}\"?")),
+                None => problem,
+            },
+        });
+        None
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({ "type": "string", "enum": self.words().collect::<Vec<_>>() }))
+    }
+}
+
+/// A table of whatever an executor expects in it.
+pub(crate) fn free_table() -> Key<FreeTable> {
+    Key::new(FreeTable)
+}
+
+pub(crate) struct FreeTable;
+
+impl Kind for FreeTable {
+    type Value = Map<String, Value>;
+
+    fn read(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<Map<String, Value>> {
+        match value.get_ref() {
+            DeValue::Table(entries) => Some(json::object(context.reader, entries)),
+            _ => {
+                context.wrong_type(value, "a table");
+                None
+            }
+        }
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({ "type": "object" }))
+    }
+}
+
+/// A table with a string under any key. `expected` is what the string has to be,
+/// for a person.
+pub(crate) fn texts_by_key(expected: &'static str) -> Key<TextsByKey> {
+    Key::new(TextsByKey { expected })
+}
+
+pub(crate) struct TextsByKey {
+    expected: &'static str,
+}
+
+impl Kind for TextsByKey {
+    type Value = BTreeMap<String, String>;
+
+    fn read(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<BTreeMap<String, String>> {
+        let DeValue::Table(entries) = value.get_ref() else {
+            context.wrong_type(value, "a table");
+            return None;
+        };
+        let mut texts = BTreeMap::new();
+        for (key, value) in entries.iter() {
+            let key: &str = key.get_ref();
+            match value.get_ref().as_str() {
+                Some(text) => {
+                    texts.insert(key.to_owned(), text.to_owned());
+                }
+                None => {
+                    let name = format!("{}.\"{key}\"", context.name);
+                    context.wrong_type_of(&name, value, self.expected);
+                }
+            }
+        }
+        Some(texts)
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({ "type": "object", "additionalProperties": { "type": "string" } }))
+    }
+}
+
+/// A table with declared keys.
+pub(crate) fn table<T: Keys>() -> Key<Table<T>> {
+    Key::new(Table(PhantomData))
+}
+
+pub(crate) struct Table<T>(PhantomData<T>);
+
+impl<T: Keys> Kind for Table<T> {
+    type Value = T;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
+        match value.get_ref() {
+            DeValue::Table(entries) => Some(context.reader.table(entries, context.key.clone())),
+            _ => {
+                context.wrong_type(value, "a table");
+                None
+            }
+        }
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        schema::of_table::<T>()
+    }
+}
+
+/// A list of tables with declared keys.
+pub(crate) fn tables<T: Keys>() -> Key<Tables<T>> {
+    Key::new(Tables {
+        none: None,
+        most: usize::MAX,
+        table: PhantomData,
+    })
+}
+
+pub(crate) struct Tables<T> {
+    /// What is said if there are none, if there have to be some.
+    none: Option<&'static str>,
+    most: usize,
+    table: PhantomData<T>,
+}
+
+impl<T> Key<Tables<T>> {
+    /// One at least: without, this is said.
+    pub(crate) fn at_least_one(mut self, none: &'static str) -> Self {
+        self.kind.none = Some(none);
+        self.required()
+    }
+
+    pub(crate) fn at_most(mut self, most: usize) -> Self {
+        self.kind.most = most;
+        self
+    }
+}
+
+impl<T: Keys> Kind for Tables<T> {
+    type Value = Vec<At<T>>;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Vec<At<T>>> {
+        const EXPECTED: &str = "a list of tables";
+        let DeValue::Array(items) = value.get_ref() else {
+            context.wrong_type(value, EXPECTED);
+            return None;
+        };
+        if let (Some(none), true) = (self.none, items.is_empty()) {
+            let problem = Problem::new(context.key.clone(), none).help(context.example.clone());
+            context.reader.report(problem);
+        }
+        if let Some(first) = items.get(self.most) {
+            let title = format!("`{}` has {} tables", context.name, items.len());
+            let problem = Problem::new(first.span(), title)
+                .label(format!("the first of more than {}", self.most))
+                .help(format!("at most {} are allowed", self.most));
+            context.reader.report(problem);
+        }
+        let mut tables = Vec::new();
+        for item in items.iter().take(self.most) {
+            match item.get_ref() {
+                DeValue::Table(entries) => tables.push(At {
+                    value: context.reader.table(entries, item.span()),
+                    span: item.span(),
+                }),
+                _ => context.wrong_type(item, EXPECTED),
+            }
+        }
+        Some(tables)
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        let mut schema = members(json!({ "type": "array", "items": schema::of_table::<T>() }));
+        if self.none.is_some() {
+            schema.insert("minItems".to_owned(), 1.into());
+        }
+        if self.most < usize::MAX {
+            schema.insert("maxItems".to_owned(), self.most.into());
+        }
+        schema
+    }
+
+    fn absent(&self) -> Option<&'static str> {
+        self.none
+    }
+}
+
+/// The members of a JSON object.
+pub(crate) fn members(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,209 @@
+//! The tables of `flow.toml`: every key that there is.
+//!
+//! Each key is declared here and nowhere else. The comment above it is its
+//! description in the JSON Schema, too.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use wasm_flow_contract::config::{Access, HttpOrigin, Isolation};
+
+use crate::Uses;
+use crate::bounds::{MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_REPLICAS};
+use crate::executors::{MEMORY, NAME, NEED, TIMEOUT, WORKSPACE};
+use crate::flow::FLOW_NAME;
+use crate::gateway::{HOST, MAX_MESSAGE_SIZE};
+use crate::grants::{ENV, GUEST, HOST_FOLDER, ORIGIN};
+use crate::keys::{Toml::Inline, table};
+use crate::kinds::{
+    Items, choice, free_table, quantity, table, tables, text, texts, texts_by_key, whole,
+};
+use crate::reader::At;
+use crate::uses::USES;
+
+table! {
+    /// The whole file.
+    struct FlowToml = "flow.toml" {
+        /// What the flow is called.
+        flow: FlowTable = table()
+            .example(Inline(r#"{ name = "search" }"#));
+
+        /// Where and how the flow is served.
+        gateway: GatewayTable = table()
+            .example(Inline("{ port = 54321 }"));
+
+        /// The executors of the flow. Documents go through them in this order, unless
+        /// `needs` says otherwise.
+        executors: Vec<At<ExecutorTable>> = tables()
+            .at_least_one("the flow has no executors")
+            .at_most(MAX_EXECUTORS)
+            .example(Inline(r#"[{ name = "encode", uses = "executors/encode" }]"#))
+            .hint("a [[executors]] table for each");
+    }
+}
+
+table! {
+    /// What the flow is called.
+    struct FlowTable = "[flow]" {
+        /// The flow's name. Without it, the flow is called what the folder of the file
+        /// is called.
+        name: String = text(FLOW_NAME)
+            .example("search");
+    }
+}
+
+table! {
+    /// Where and how the flow is served.
+    struct GatewayTable = "[gateway]" {
+        /// The IP address or host name to listen on: `127.0.0.1` for this machine alone,
+        /// `0.0.0.0` for every network.
+        host: String = text(HOST)
+            .default("127.0.0.1")
+            .example("127.0.0.1");
+
+        /// The TCP port to listen on, or 0 for any free port.
+        port: u16 = whole(0..=65_535)
+            .default(54_321)
+            .example(54_321)
+            .hint("0 for any free port");
+
+        /// How many requests of one stream may be in flight, if the client does not ask
+        /// for another number.
+        prefetch: NonZeroUsize = whole(1..=u64::from(MAX_PREFETCH))
+            .default(1000)
+            .example(1000);
+
+        /// The largest message that is taken or sent.
+        max_message: usize = quantity(MAX_MESSAGE_SIZE)
+            .default("256MiB")
+            .example("256MiB");
+    }
+}
+
+table! {
+    /// One executor.
+    struct ExecutorTable = "[[executors]]" {
+        /// The executor's name in the flow. No two executors have the same.
+        name: String = text(NAME)
+            .required()
+            .example("encode");
+
+        /// What runs: the folder of a crate, which is built first, or a WebAssembly
+        /// component. The path is relative to the folder of this file.
+        uses: Uses = text(USES)
+            .required()
+            .example("executors/encode")
+            .example("encode.wasm");
+
+        /// What the executor is constructed with. Which keys it takes is up to the
+        /// executor: `wasm-flow inspect` shows them.
+        uses_with: Map<String, Value> = free_table()
+            .example(Inline(r#"{ model = "small" }"#));
+
+        /// Overrides of what the executor says of itself: `name`, `description` and
+        /// `workspace`.
+        uses_metas: Map<String, Value> = free_table()
+            .example(Inline(r#"{ description = "encodes" }"#));
+
+        /// Which method of the executor takes which endpoint, over the executor's own
+        /// bindings.
+        uses_requests: BTreeMap<String, String> = texts_by_key("the name of a method, as a string")
+            .example(Inline(r#"{ "/index" = "encode" }"#));
+
+        /// Where the executor takes its documents from: the name of another executor, or
+        /// `gateway` for the documents of the request. Without it, they come from the
+        /// executor before it in the file.
+        needs: Items<String> = texts("a name or a list of names", NEED)
+            .set("name an executor or \"gateway\"; without `needs`, the documents come from the executor before it")
+            .example(Inline(r#"["encode"]"#));
+
+        /// How many instances of the executor share the requests.
+        replicas: NonZeroU32 = whole(1..=u64::from(MAX_REPLICAS))
+            .default(1)
+            .example(2);
+
+        /// How long an instance lives. With `shared`, it serves requests until it fails,
+        /// and each sees the state that earlier ones left. With `request`, every request
+        /// gets a fresh instance.
+        isolation: Isolation = choice(&[("shared", Isolation::Shared), ("request", Isolation::Request)])
+            .default("shared")
+            .example("request");
+
+        /// How long one call may take, from when the executor begins with it: waiting for
+        /// a free place does not count.
+        timeout: Duration = quantity(TIMEOUT)
+            .default("60s")
+            .example("10s");
+
+        /// The executor's workspace, a folder for what it keeps. The path is relative to
+        /// the folder of this file.
+        workspace: String = text(WORKSPACE)
+            .example("workspace");
+
+        /// What each instance of the executor may use.
+        limits: LimitsTable = table()
+            .example(Inline(r#"{ memory = "256MiB" }"#));
+
+        /// What the executor may reach. Nothing is granted without this.
+        allow: AllowTable = table()
+            .example(Inline(r#"{ env = ["LANG"] }"#));
+    }
+}
+
+table! {
+    /// What each instance of an executor may use.
+    struct LimitsTable = "[executors.limits]" {
+        /// The memory of one instance, from 1 MiB to 4 GiB.
+        memory: u64 = quantity(MEMORY)
+            .default("256MiB")
+            .example("256MiB");
+
+        /// How many calls one instance may have in flight. More wait until one of them
+        /// is done.
+        concurrency: NonZeroU32 = whole(1..=u64::from(MAX_CONCURRENCY))
+            .default(256)
+            .example(256);
+    }
+}
+
+table! {
+    /// What an executor may reach.
+    struct AllowTable = "[executors.allow]" {
+        /// Where the executor may send HTTP requests to: scheme and host, and optionally
+        /// a port and a path. What lies below the path is allowed, too.
+        http: Items<HttpOrigin> = texts("a list of origins", ORIGIN)
+            .example(Inline(r#"["https://api.example.com"]"#));
+
+        /// Names of environment variables that the executor sees. Their values are those
+        /// of the host.
+        env: Items<String> = texts("a list of names", ENV)
+            .example(Inline(r#"["LANG"]"#));
+
+        /// Folders that the executor sees.
+        dirs: Vec<At<DirTable>> = tables()
+            .example(Inline(r#"[{ host = "data", guest = "/data", access = "read" }]"#));
+    }
+}
+
+table! {
+    /// A folder that an executor sees.
+    struct DirTable = "dirs" {
+        /// The folder on the host. The path is relative to the folder of this file.
+        host: String = text(HOST_FOLDER)
+            .required()
+            .example("data");
+
+        /// The absolute path under which the executor sees the folder.
+        guest: String = text(GUEST)
+            .required()
+            .example("/data");
+
+        /// What the executor may do there: `read` is to list and to read, `write` is also
+        /// to create, to change and to remove.
+        access: Access = choice(&[("read", Access::Read), ("write", Access::Write)])
+            .default("read")
+            .example("write");
+    }
+}

@@ -1,0 +1,79 @@
+//! Problems that show up after the file was read.
+
+use super::cases::compare;
+use super::*;
+
+#[test]
+fn problems_found_later_have_a_place_too() {
+    let manifest = parse(
+        r#"[gateway]
+port = 80
+[[executors]]
+name = "ä"
+uses = "a.wasm"
+workspace = "w"
+[executors.allow]
+dirs = [{ host = "data", guest = "/data" }, { guest = "/more", host = "more" }]
+[[executors]]
+name = "b"
+uses = "b.wasm"
+"#,
+    );
+    let [first, second] = ids(&manifest)[..] else {
+        panic!("two executors")
+    };
+    for (place, expected) in [
+        (Place::Host, (1, 2)),
+        (Place::Port, (2, 1)),
+        (Place::Executor(first), (4, 8)),
+        (Place::Uses(first), (5, 8)),
+        (Place::UsesWith(first), (3, 1)),
+        (Place::UsesRequests(first), (3, 1)),
+        (Place::Workspace(first), (6, 1)),
+        (Place::Allow(first), (7, 12)),
+        (Place::Dir(first, 0), (8, 18)),
+        (Place::Dir(first, 1), (8, 71)),
+        (Place::Dir(first, 2), (7, 12)),
+        (Place::Executor(second), (10, 8)),
+        (Place::Allow(second), (9, 1)),
+        (Place::Dir(second, 0), (9, 1)),
+    ] {
+        let report = manifest.report([LateProblem::new(place, "late")]);
+        assert_eq!(
+            report.position(&report.problems()[0]),
+            expected,
+            "{place:?}"
+        );
+    }
+
+    let late = |place| LateProblem::new(place, "late");
+    let report = manifest.report([late(Place::Uses(first)), late(Place::Port)]);
+    let lines = report.problems().iter().map(|one| report.position(one).0);
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [2, 5],
+        "in the order of the file"
+    );
+}
+
+#[test]
+fn what_a_look_at_the_disk_finds() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cases/late/disk.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let manifest = Manifest::parse(&text, "flow.toml").unwrap();
+    let [a, b, c, d, e] = ids(&manifest)[..] else {
+        panic!("five executors")
+    };
+    let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+    let report = manifest.report([
+        LateProblem::uses_is_missing(a, Path::new("aa.wasm"), Some("a.wasm")),
+        LateProblem::uses_is_missing(b, Path::new("bb.wasm"), None),
+        LateProblem::uses_is_not_a_crate(c, "data"),
+        LateProblem::uses_is_not_wasm(d, "b.txt"),
+        LateProblem::uses_is_unreadable(e, Path::new("secret/e"), &denied),
+        LateProblem::dir_is_missing(e, 0, Path::new("nowhere")),
+        LateProblem::dir_is_not_a_folder(e, 1, Path::new("b.txt")),
+        LateProblem::dir_is_unreadable(e, 2, Path::new("secret/e"), &denied),
+    ]);
+    compare(&path, &report);
+}

@@ -1,0 +1,317 @@
+//! Files are read from text here: nothing that they name has to exist.
+
+mod cases;
+mod late;
+mod schema;
+mod validator;
+
+use std::fs;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use wasm_flow_contract::config::{Access, ExecutorConfig, Isolation};
+use wasm_flow_contract::graph::{GATEWAY, NodeId};
+
+use super::*;
+use crate::bounds::{MAX_EXECUTORS, MAX_LISTED, MAX_PROBLEMS};
+
+fn parse(text: &str) -> Manifest {
+    match Manifest::parse(text, "flows/search/flow.toml") {
+        Ok(manifest) => manifest,
+        Err(error) => panic!("{error}\n{text}"),
+    }
+}
+
+fn refused(text: &str) -> Report {
+    match Manifest::parse(text, "flow.toml") {
+        Err(ManifestError::Invalid(report)) => *report,
+        other => panic!("{other:?}\n{text}"),
+    }
+}
+
+fn ids(manifest: &Manifest) -> Vec<NodeId> {
+    manifest.executors.iter().map(|(id, _)| id).collect()
+}
+
+fn names(manifest: &Manifest, ids: &[NodeId]) -> Vec<String> {
+    let graph = &manifest.executors;
+    ids.iter().map(|id| graph[*id].name.to_string()).collect()
+}
+
+#[test]
+fn everything_that_a_file_can_say() {
+    let manifest = parse(
+        r#"
+            [flow]
+            name = "search"
+            [gateway]
+            host = "0.0.0.0"
+            port = 0
+            prefetch = 7
+            max_message = "1MiB"
+            [[executors]]
+            name = "last"
+            uses = "a.wasm"
+            needs = ["first"]
+            [[executors]]
+            name = "first"
+            uses = "crate"
+            needs = "gateway"
+            uses_with = { s = "x", n = 1, f = 0.5, b = true, l = [1, { d = 1979-05-27 }] }
+            uses_metas = { description = "d" }
+            uses_requests = { "/index" = "encode" }
+            replicas = 2
+            isolation = "request"
+            timeout = "1.5s"
+            workspace = "work"
+            [executors.limits]
+            memory = "64MiB"
+            concurrency = 3
+            [executors.allow]
+            http = "https://API.example.com/v1/"
+            env = ["LANG", "HOME"]
+            dirs = [{ host = "data", guest = "/data" }, { host = ".", guest = "/all", access = "write" }]
+        "#,
+    );
+    assert_eq!(manifest.file(), "flows/search/flow.toml");
+    assert_eq!(manifest.name, "search");
+    assert_eq!(
+        manifest.gateway,
+        GatewayConfig {
+            host: "0.0.0.0".into(),
+            port: 0,
+            prefetch: NonZeroUsize::new(7).unwrap(),
+            max_message: 1 << 20,
+        }
+    );
+    let graph = &manifest.executors;
+    assert_eq!(names(&manifest, graph.order()), ["first", "last"]);
+    let [last, first] = ids(&manifest)[..] else {
+        panic!("two executors")
+    };
+    let upstream = |id: NodeId| -> Vec<&str> {
+        let needs = graph[id].needs.iter();
+        needs.map(|edge| graph.upstream_name(edge.from)).collect()
+    };
+    assert_eq!(upstream(first), [GATEWAY]);
+    assert_eq!(upstream(last), ["first"]);
+    let uses = |id: NodeId| graph[id].value.uses.clone();
+    let path = |written: &str| Uses::Path {
+        written: written.to_owned(),
+        path: Path::new("flows/search").join(written),
+    };
+    assert_eq!(uses(last), path("a.wasm"));
+    assert_eq!(uses(first), path("crate"));
+    assert_eq!(
+        graph[last].value.config.timeout,
+        ExecutorConfig::DEFAULT_TIMEOUT
+    );
+
+    let first = &graph[first].value.config;
+    assert_eq!(first.name, "first");
+    assert_eq!(
+        serde_json::Value::Object(first.uses_with.clone()),
+        json!({"s": "x", "n": 1, "f": 0.5, "b": true, "l": [1, {"d": "1979-05-27"}]})
+    );
+    assert_eq!(first.uses_metas["description"], "d");
+    assert_eq!(first.uses_requests["/index"], "encode");
+    assert_eq!(first.replicas.get(), 2);
+    assert_eq!(first.isolation, Isolation::Request);
+    assert_eq!(first.timeout, Duration::from_millis(1500));
+    assert_eq!(first.workspace, Some(PathBuf::from("flows/search/work")));
+    assert_eq!(first.limits.memory, 64 << 20);
+    assert_eq!(first.limits.concurrency.get(), 3);
+    let http: Vec<String> = first.allow.http.iter().map(ToString::to_string).collect();
+    assert_eq!(http, ["https://api.example.com/v1"]);
+    assert_eq!(first.allow.env, ["LANG", "HOME"]);
+    let [data, all] = first.allow.dirs.as_slice() else {
+        panic!("two folders")
+    };
+    assert_eq!(data.host, Path::new("flows/search/data"));
+    assert_eq!((data.guest.as_str(), data.access), ("/data", Access::Read));
+    assert_eq!((all.guest.as_str(), all.access), ("/all", Access::Write));
+}
+
+#[test]
+fn what_is_left_out_has_defaults() {
+    let manifest = parse(
+        r#"
+            executors = [{ name = "a", uses = "a.wasm" }, { name = "b", uses = "a.wasm" }]
+        "#,
+    );
+    assert_eq!(manifest.name, "search");
+    assert_eq!(manifest.gateway, GatewayConfig::default());
+    let graph = &manifest.executors;
+    assert_eq!(names(&manifest, graph.order()), ["a", "b"]);
+    for (id, node) in graph.iter() {
+        let written = format!("{:?}", node.value.config);
+        let default = ExecutorConfig::new(node.name.to_string());
+        assert_eq!(written, format!("{default:?}"), "{id:?}");
+    }
+}
+
+#[test]
+fn the_current_folder_names_a_flow_too() {
+    let text = "executors = [{ name = \"a\", uses = \"a.wasm\" }]";
+    let manifest = Manifest::parse(text, "flow.toml").unwrap();
+    let folder = std::env::current_dir().unwrap();
+    assert_eq!(folder.file_name().unwrap(), manifest.name.as_str());
+    let (_, node) = manifest.executors.iter().next().unwrap();
+    let Uses::Path { path, .. } = &node.value.uses;
+    assert_eq!(path, Path::new("a.wasm"));
+}
+
+#[test]
+fn what_the_command_line_takes_too() {
+    for (text, expected) in [
+        ("1", Some(1)),
+        ("1024", Some(1024)),
+        ("0", None),
+        ("1025", None),
+        ("x", None),
+    ] {
+        let read = ExecutorEntry::parse_replicas(text).ok();
+        assert_eq!(read.map(NonZeroU32::get), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("1MiB", Ok(1 << 20)),
+        ("4GiB", Ok(4 << 30)),
+        ("1023KiB", Err("at least 1 MiB: no executor fits into less")),
+        (
+            "4.1GiB",
+            Err("at most 4 GiB: a component's memory has 32-bit addresses"),
+        ),
+    ] {
+        let expected = expected.map_err(str::to_owned);
+        assert_eq!(ExecutorEntry::parse_memory(text), expected);
+    }
+    for name in ["a", "_", "größe", "a-b.c_1", &"x".repeat(128)] {
+        assert_eq!(ExecutorEntry::parse_name(name), Ok(name.to_owned()));
+    }
+    for name in ["", "gateway", "1a", "a b", "a/b", &"x".repeat(129)] {
+        assert!(ExecutorEntry::parse_name(name).is_err(), "{name}");
+    }
+}
+
+/// What an executor says when it does not start is in a report.
+#[test]
+fn a_report_does_nothing_to_a_terminal() {
+    let manifest = parse(
+        "[flow]\nname = \"\u{9b}2J\"\n[[executors]]\nname = \"a\"\nuses = \"a.wasm\" # \u{9b}2J\n",
+    );
+    let place = Place::Uses(ids(&manifest)[0]);
+    let report = manifest.report([LateProblem::new(place, "a\u{1b}]0;t\u{7}\u{9b}2J")
+        .label("c\u{1b}]0;t\u{7}\u{9b}2J")
+        .help("b\u{1b}]0;t\u{7}\u{9b}2J")]);
+    let shown = report.to_string();
+    assert!(
+        !shown.contains(|c: char| c.is_control() && c != '\n'),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let error = Manifest::load("nowhere/flow.toml").unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot read nowhere/flow.toml: ")
+    );
+}
+
+/// A path of a file that one test writes.
+fn scratch(name: &str) -> PathBuf {
+    let name = format!("wasm-flow-manifest-{}-{name}.toml", std::process::id());
+    std::env::temp_dir().join(name)
+}
+
+#[test]
+fn a_file_that_is_not_text() {
+    let path = scratch("binary");
+    fs::write(&path, b"\x7fELF\xff\xfe").unwrap();
+    let error = Manifest::load(&path).unwrap_err().to_string();
+    fs::remove_file(&path).unwrap();
+    let expected = "not UTF-8 text, so it is not a flow.toml";
+    assert_eq!(error, format!("cannot read {}: {expected}", path.display()));
+}
+
+#[test]
+fn a_file_as_an_editor_on_windows_saves_it() {
+    let text = "\u{feff}[[executors]]\r\nname = \"a\"\r\nuses = \"a.wasm\"\r\n";
+    let manifest = parse(text);
+    let report = manifest.report([LateProblem::new(Place::Uses(ids(&manifest)[0]), "late")]);
+    assert_eq!(report.position(&report.problems()[0]), (3, 8));
+}
+
+#[test]
+fn a_file_is_bounded_before_it_is_read() {
+    let path = scratch("large");
+    let text = "executors = [{ name = \"a\", uses = \"a.wasm\" }]\n";
+    let most = usize::try_from(MAX_FILE).unwrap();
+    let padded = |len: usize| format!("{text}#{}", "x".repeat(len - text.len() - 1));
+    fs::write(&path, padded(most)).unwrap();
+    let fits = Manifest::load(&path);
+    fs::write(&path, padded(most + 1)).unwrap();
+    let too_large = Manifest::load(&path);
+    fs::remove_file(&path).unwrap();
+    assert!(fits.is_ok(), "{fits:?}");
+    assert_eq!(
+        too_large.unwrap_err().to_string(),
+        format!(
+            "cannot read {}: larger than 1 MiB, so it is not a flow.toml",
+            path.display()
+        )
+    );
+}
+
+/// What a file makes a report hold does not grow with the square of the file.
+#[test]
+fn what_a_report_holds_is_bounded() {
+    let unknown: String = (0..5000).map(|i| format!("k{i} = 1\n")).collect();
+    let report = refused(&unknown);
+    assert_eq!(report.problems().len(), MAX_PROBLEMS);
+    let shown = report.to_string();
+    assert!(
+        shown.ends_with(
+            "5001 problems in flow.toml: 100 are shown, the others come up when these are solved"
+        ),
+        "{shown}"
+    );
+
+    let executor = |i: usize| format!("[[executors]]\nname = \"e{i}\"\nuses = \"a.wasm\"\n");
+    let many: String = (0..100).map(executor).collect();
+    let report = refused(&(many + "needs = \"zzz\"\n"));
+    let help = report.problems()[0].help_text().unwrap();
+    let more = 101 - MAX_LISTED;
+    assert!(help.ends_with(&format!("e18 and {more} more")), "{help}");
+}
+
+#[test]
+fn executors_are_bounded() {
+    let executor = |i: usize| format!("[[executors]]\nname = \"e{i}\"\nuses = \"a.wasm\"\n");
+    let flow = |count: usize| (0..count).map(executor).collect::<String>();
+    assert_eq!(parse(&flow(MAX_EXECUTORS)).executors.len(), MAX_EXECUTORS);
+    let report = refused(&flow(MAX_EXECUTORS + 2));
+    let [problem] = report.problems() else {
+        panic!("{report}")
+    };
+    assert_eq!(problem.title(), "`executors` has 1002 tables");
+    assert_eq!(problem.label_text(), Some("the first of more than 1000"));
+    assert_eq!(report.position(problem), (3001, 1));
+}
+
+#[test]
+fn tables_that_are_nested_too_deep_are_a_syntax_error() {
+    for text in [
+        format!("a = {}", "[".repeat(100_000)),
+        format!("a = {}", "{a=".repeat(100_000)),
+        format!("{} = 1", ["a"; 100_000].join(".")),
+    ] {
+        let report = refused(&text);
+        let title = report.problems()[0].title();
+        assert!(title.starts_with("not valid TOML: "), "{title}");
+    }
+}
