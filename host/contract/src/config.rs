@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Uri;
 use serde_json::{Map, Value};
 
-use super::bounds;
+use crate::bounds;
 
 /// How an executor of a flow is run.
 #[derive(Debug, Clone)]

@@ -16,6 +16,7 @@
 //! | [`config`], [`gateway`] | how an executor is run, and how a flow is served |
 //! | [`units`] | sizes and durations, read and printed |
 
+pub mod bounds;
 pub mod call;
 pub mod config;
 pub mod failure;

@@ -288,14 +288,14 @@ impl Batch<'_> {
 mod tests {
     use super::*;
     use crate::cli::input;
-    use wasm_flow_document::DocumentArray;
-    use wasm_flow_contract::Call;
-    use wasm_flow_flow::testing::{Functions, failure, flow, reply};
     use clap::Parser;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
     use tokio::sync::Notify;
+    use wasm_flow_contract::Call;
+    use wasm_flow_document::DocumentArray;
+    use wasm_flow_flow::testing::{Functions, failure, flow, reply};
 
     #[derive(Parser)]
     struct Cli {

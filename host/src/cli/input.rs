@@ -14,9 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::progress::Extent;
 use super::reader;
-use wasm_flow_document::{Document, DocumentArray, Struct};
-use wasm_flow_contract::units::Size;
 use crate::file_kind::FileKind;
+use wasm_flow_contract::units::Size;
+use wasm_flow_document::{Document, DocumentArray, Struct};
 
 /// Where documents come from, as `run --on` and `post` take it. Nothing of it is
 /// used without `--on`, which is the commands' own.

@@ -37,7 +37,7 @@ use wasm_flow_gateway::{BindError, ServeError};
 use wasm_flow_manifest::{Manifest, ManifestError, Report};
 use wasm_flow_wasm::{Runtime, RuntimeConfig, RuntimeError, StartError};
 
-use crate::WrongFile;
+use crate::operand::WrongFile;
 use crate::resolve::build::BuildError;
 use crate::resolve::{Loaded, Resolver, SourceError};
 

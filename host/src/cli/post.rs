@@ -11,8 +11,8 @@ use super::input::{Input, InputError};
 use super::progress::Progress;
 use super::terminal::{self, Page};
 use super::{Error, Format, Result, input, print};
-use wasm_flow_document::DocumentArray;
 use wasm_flow_contract::parameters::RESULTS;
+use wasm_flow_document::DocumentArray;
 use wasm_flow_gateway::client::{Client, ClientError, PostOptions, PostRequest, PostResponse};
 
 #[derive(Debug, clap::Args)]

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 
 use super::input::{Costed, InputError, InputFormat, MAX_DOCUMENT, Piece, too_long};
 use super::terminal;
-use wasm_flow_document::Document;
 use crate::file_kind::FileKind;
+use wasm_flow_document::Document;
 
 /// Read at once. What came in one read is handed on before the next one, which
 /// may block.

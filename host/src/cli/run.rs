@@ -123,12 +123,7 @@ async fn serve_loaded(
             if given {
                 return Err(error.into());
             }
-            let problem = LateProblem {
-                place,
-                title: error.to_string(),
-                label: None,
-                help: None,
-            };
+            let problem = LateProblem::new(place, error.to_string());
             return Err(Box::new(loaded.manifest().report([problem])).into());
         }
     };
@@ -157,11 +152,7 @@ pub(super) async fn serve_until_signal(
 }
 
 /// What is served, and where.
-fn announcement(
-    gateway: &Gateway,
-    flow: &Flow,
-    format: Format,
-) -> String {
+fn announcement(gateway: &Gateway, flow: &Flow, format: Format) -> String {
     let (name, address) = (flow.name(), gateway.local_addr());
     let executors = print::Executors::new(flow.graph(), |stage| stage.info());
     match format {

@@ -105,7 +105,15 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         ..GatewayConfig::default()
     };
     let console = Console::of_server(format).map_err(Error::Threads)?;
-    let result = serve(resolver.runtime(), &component, config, gateway, &console, format).await;
+    let result = serve(
+        resolver.runtime(),
+        &component,
+        config,
+        gateway,
+        &console,
+        format,
+    )
+    .await;
     console.finish();
     result
 }

@@ -9,8 +9,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::Value;
 
-use wasm_flow_wasm::printable;
 use wasm_flow_manifest::Report;
+use wasm_flow_wasm::printable;
 
 /// Standard output does not take what a command has to say.
 #[derive(Debug, thiserror::Error)]

@@ -54,10 +54,7 @@ pub struct Loaded {
 
 impl Resolver {
     /// A resolver that tells `progress` what it waits for.
-    pub fn new(
-        runtime: Runtime,
-        progress: impl Fn(Event<'_>) + Send + Sync + 'static,
-    ) -> Resolver {
+    pub fn new(runtime: Runtime, progress: impl Fn(Event<'_>) + Send + Sync + 'static) -> Resolver {
         Resolver {
             runtime,
             progress: Arc::new(progress),
@@ -102,9 +99,11 @@ impl Resolver {
                 Ok(executor) => {
                     loaded.insert(id, executor);
                 }
-                Err(LoadFailure::Source(error)) => problems.push(error.problem(Place::Uses(id))),
+                Err(LoadFailure::Source(error)) => {
+                    problems.push(error.problem(id, &node.value.uses))
+                }
                 Err(LoadFailure::Binding(error)) => {
-                    problems.push(problem(Place::UsesRequests(id), error.to_string()));
+                    problems.push(LateProblem::new(Place::UsesRequests(id), error.to_string()));
                 }
             }
         }
@@ -196,7 +195,7 @@ impl Loaded {
                 Ok(executor) => {
                     started.insert(id, Arc::new(executor));
                 }
-                Err(error) => problems.push(problem(place(id, &error), error.to_string())),
+                Err(error) => problems.push(LateProblem::new(place(id, &error), error.to_string())),
             }
         }
         if problems.is_empty() {
@@ -209,24 +208,18 @@ impl Loaded {
                     let node = branchings.first().map(|branching| match *branching {
                         Branching::Join(id) | Branching::Split { second: id, .. } => id,
                     });
-                    problems.extend(
-                        node.map(|id| problem(Place::Executor(id), NotAChain(branchings.clone()).to_string())),
-                    );
+                    problems.extend(node.map(|id| {
+                        LateProblem::new(
+                            Place::Executor(id),
+                            NotAChain(branchings.clone()).to_string(),
+                        )
+                    }));
                 }
                 None => {}
             }
         }
         join_all(started.values().map(|stage| stage.stop())).await;
         Err(Box::new(self.manifest.report(problems)))
-    }
-}
-
-fn problem(place: Place, title: String) -> LateProblem {
-    LateProblem {
-        place,
-        title,
-        label: None,
-        help: None,
     }
 }
 

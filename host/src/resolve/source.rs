@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use wasm_flow_contract::NodeId;
 use wasm_flow_contract::config::Allow;
 use wasm_flow_manifest::{LateProblem, Place, Uses, nearest};
-use wasm_flow_wasm::{Component, LoadError};
+use wasm_flow_wasm::LoadError;
 
 use super::build::BuildError;
 use crate::operand::{Use, WrongFile};
@@ -57,35 +57,18 @@ pub enum SourceError {
     Interrupted,
 }
 
-/// What `uses` may name.
-const ALLOWED: &str = "allowed: the folder of a crate, or a .wasm file";
-
 impl SourceError {
-    /// The same as a problem of the flow's file.
-    pub(super) fn problem(&self, place: Place) -> LateProblem {
-        let problem = |title: String, label: Option<String>, help: Option<String>| LateProblem {
-            place,
-            title,
-            label,
-            help,
-        };
+    /// The same as a problem of the flow's file, with the executor that it is
+    /// about.
+    pub(super) fn problem(&self, id: NodeId, uses: &Uses) -> LateProblem {
+        let Uses::Path { written, .. } = uses;
         match self {
-            SourceError::Missing { path, neighbour } => problem(
-                "no such file or folder".to_owned(),
-                Some(format!("looked for {}", path.display())),
-                Some(match neighbour {
-                    Some(name) => {
-                        format!("did you mean `{name}`? Paths are relative to this file's folder")
-                    }
-                    None => "paths are relative to this file's folder".to_owned(),
-                }),
-            ),
-            SourceError::NoCrate(_) => problem(
-                self.to_string(),
-                Some("a folder is built with cargo before it runs".to_owned()),
-                Some(ALLOWED.to_owned()),
-            ),
-            _ => problem(self.to_string(), None, None),
+            SourceError::Missing { path, neighbour } => {
+                LateProblem::uses_is_missing(id, path, neighbour.as_deref())
+            }
+            SourceError::NoCrate(_) => LateProblem::uses_is_not_a_crate(id, written),
+            SourceError::Unreadable { path, error } => LateProblem::uses_is_unreadable(id, path, error),
+            _ => LateProblem::new(Place::Uses(id), self.to_string()),
         }
     }
 }
@@ -148,15 +131,13 @@ fn neighbour(path: &Path) -> Option<String> {
 pub(super) fn missing_folders(id: NodeId, allow: &Allow) -> Vec<LateProblem> {
     let folders = allow.dirs.iter().enumerate();
     folders
-        .filter(|(_, dir)| !dir.host.is_dir())
-        .map(|(index, dir)| LateProblem {
-            place: Place::Dir(id, index),
-            title: match dir.host.exists() {
-                true => "not a folder".to_owned(),
-                false => "no such folder".to_owned(),
-            },
-            label: Some(format!("looked for {}", dir.host.display())),
-            help: Some("make it first; paths are relative to this file's folder".to_owned()),
+        .filter_map(|(index, dir)| match std::fs::metadata(&dir.host) {
+            Ok(found) if found.is_dir() => None,
+            Ok(_) => Some(LateProblem::dir_is_not_a_folder(id, index, &dir.host)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some(LateProblem::dir_is_missing(id, index, &dir.host))
+            }
+            Err(error) => Some(LateProblem::dir_is_unreadable(id, index, &dir.host, &error)),
         })
         .collect()
 }

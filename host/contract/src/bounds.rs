@@ -1,0 +1,63 @@
+//! Timeouts and bounds, declared in tables.
+//!
+//! Each crate of the host has one table, made by [`bounds!`](crate::bounds!), so
+//! that every number that bounds something stands in one place with its reason,
+//! and can be listed.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// One entry of a table.
+#[derive(Clone, Copy)]
+pub struct Bound {
+    /// The constant's name.
+    pub name: &'static str,
+    /// What it bounds, and what happens beyond it.
+    pub what: &'static str,
+    /// The value.
+    pub value: &'static (dyn fmt::Debug + Sync),
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {:?}:{}", self.name, self.value, self.what)
+    }
+}
+
+/// Declares constants, and a table `BOUNDS` of them.
+#[macro_export]
+macro_rules! bounds {
+    ($($(#[doc = $what:literal])+ $name:ident: $type:ty = $value:expr;)*) => {
+        $($(#[doc = $what])+ pub const $name: $type = $value;)*
+
+        /// The table of all of these.
+        pub static BOUNDS: &[$crate::bounds::Bound] = &[
+            $($crate::bounds::Bound {
+                name: stringify!($name),
+                what: concat!($($what),+),
+                value: &$name,
+            },)*
+        ];
+    };
+}
+
+const fn positive(value: u32) -> NonZeroU32 {
+    match NonZeroU32::new(value) {
+        Some(value) => value,
+        None => NonZeroU32::MIN,
+    }
+}
+
+bounds! {
+    /// Default of `timeout`: wall-clock time of one call, from when the method is
+    /// entered, and of `start`.
+    DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+    /// Default of `limits.memory`, in bytes.
+    DEFAULT_MEMORY: u64 = 256 << 20;
+    /// The most that `limits.memory` can be: linear memory has 32-bit addresses.
+    MAX_MEMORY: u64 = 4 << 30;
+    /// Default of `limits.concurrency`: calls in flight in one replica. More wait
+    /// in the executor's queue.
+    DEFAULT_CONCURRENCY: NonZeroU32 = positive(256);
+}
