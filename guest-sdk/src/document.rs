@@ -87,9 +87,10 @@ impl From<NamedScore> for raw::NamedScore {
 /// A document: docarray v1's `Document`.
 ///
 /// Getters borrow. The first getter that reads a field of a request's document
-/// fetches that field for all documents of the same list, with one call. A field
-/// that is not read never enters the executor's memory. Setters change this
-/// document only, and the change reaches the host when the handler returns.
+/// fetches that field for all of the request's documents, with one call. For a
+/// chunk, it fetches the field for the chunks of all documents. A field that is not
+/// read never enters the executor's memory. Setters change this document only, and
+/// the change reaches the host when the handler returns.
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
