@@ -148,6 +148,79 @@ fn inspect_shows_what_an_executor_is() {
 }
 
 #[test]
+fn inspect_names_the_elements_of_arrays_and_maps() {
+    let folder = tempfile::tempdir().unwrap();
+    Finished::successfully(
+        wasm_flow(["new", "typed"])
+            .arg("--sdk")
+            .arg(repository().join("guest-sdk"))
+            .current_dir(folder.path()),
+    );
+    fs::write(
+        folder.path().join("typed/src/lib.rs"),
+        r#"
+use std::collections::BTreeMap;
+use wasm_flow_sdk::prelude::*;
+
+#[derive(Deserialize)]
+pub struct Config {
+    words: Vec<String>,
+    rows: Option<Vec<Vec<f32>>>,
+    routes: BTreeMap<String, Vec<u32>>,
+    size: Size,
+    places: Vec<Place>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Size {
+    Small,
+    Large,
+}
+
+#[derive(Deserialize)]
+pub struct Place {
+    /// Where it is.
+    at: f64,
+}
+
+pub struct Typed;
+
+#[executor]
+impl Typed {
+    pub fn new(config: Config) -> Self {
+        let Config { words, rows, routes, size, places } = config;
+        let size = matches!(size, Size::Small | Size::Large);
+        let at: f64 = places.iter().map(|place| place.at).sum();
+        println!("{words:?} {rows:?} {routes:?} {size} {at}");
+        Typed
+    }
+
+    #[requests]
+    pub async fn nothing(&self) {}
+}
+"#,
+    )
+    .unwrap();
+    let shown = Finished::successfully(
+        wasm_flow(["inspect", "typed"])
+            .current_dir(folder.path())
+            .env("CARGO_TARGET_DIR", setup::work_folder().join("new")),
+    );
+    for line in [
+        "words (array of string, required)",
+        "rows (array of array of number or null)",
+        "routes (map of array of integer, required)",
+        "size (\"small\" or \"large\", required)",
+        "places (array of object, required)",
+        "  at (number, required): Where it is.",
+    ] {
+        let line = format!("\n  {line}\n");
+        assert!(shown.stdout.contains(&line), "{line}\n{shown}");
+    }
+}
+
+#[test]
 fn run_as_a_batch() {
     let folder = folder();
     let run = |arguments: &[&str]| {

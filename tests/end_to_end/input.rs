@@ -128,23 +128,16 @@ fn a_line_that_cannot_be_read_ends_the_input_there() {
         .collect();
     lines[249] = "{\"text\": }".to_owned();
     fs::write(folder.path().join("bad.jsonl"), lines.join("\n")).unwrap();
-    for command in commands(&address) {
+    let said = ["200 documents done", "2 of 2 requests answered"];
+    for (command, said) in commands(&address).into_iter().zip(said) {
         let mut command = wasm_flow(command);
         command.args(["/nothing", "--print", "text", "--input", "bad.jsonl"]);
         let failed = Finished::of(command.current_dir(folder.path()));
         assert_eq!(failed.status, Some(1), "{failed}");
-        failed.complains_of(
-            &[
-                "error: bad.jsonl:250:10: expected value",
-                "before the error: 200 documents done",
-            ]
-            .map(|part| {
-                match part.starts_with("before") && failed.stderr.contains("requests answered") {
-                    true => "before the error: 2 of 2 requests answered",
-                    false => part,
-                }
-            }),
-        );
+        failed.complains_of(&[
+            "error: bad.jsonl:250:10: expected value",
+            &format!("before the error: {said}"),
+        ]);
         let mut printed: Vec<u32> = failed
             .stdout
             .lines()
@@ -199,7 +192,7 @@ fn what_docarray_saves_is_read_or_refused() {
         &format!(
             "
             os.chdir({folder:?})
-            docs = DocumentArray([Document(text='a', tags={{'n': 1}}), Document(text='ü', chunks=[Document(text='c')])])
+            docs = DocumentArray([Document(text='a', tags={{'k': 'v'}}), Document(text='ü', chunks=[Document(text='c')])])
             docs.save_json('docs.json')
             docs.save_binary('docs.bin')
             docs.save_binary('pickled')
@@ -223,7 +216,7 @@ fn what_docarray_saves_is_read_or_refused() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(docs[0]["tags"], json!({ "n": 1 }));
+    assert_eq!(docs[0]["tags"], json!({ "k": "v" }));
     assert_eq!(docs[1]["text"], "ü");
     assert_eq!(docs[1]["chunks"][0]["text"], "c");
     for (name, kind) in [

@@ -114,7 +114,11 @@ impl Output for Console {
             (Some(stdout), Format::Text, Stream::Stdout) => stdout,
             _ => &self.stderr,
         };
-        writer.line(executor, line);
+        // An executor's replicas share what it may print.
+        let source = executor
+            .rsplit_once("/rep-")
+            .map_or(executor, |(name, _)| name);
+        writer.line(source, line);
     }
 }
 

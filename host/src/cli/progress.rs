@@ -1,6 +1,7 @@
 //! The progress bar: a step for each request, as Jina's client has it.
 
 use std::cell::Cell;
+use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -68,7 +69,18 @@ impl Progress {
     /// caller stays free to do something else.
     pub(super) async fn print(&self, page: Page) -> Result<(), OutputError> {
         let bar = self.bar.clone();
-        let printing = tokio::task::spawn_blocking(move || bar.suspend(|| page.print()));
+        let printing = tokio::task::spawn_blocking(move || {
+            match bar.is_hidden() {
+                true => page.print_notes(),
+                false => bar.suspend(|| page.print_notes()),
+            }
+            // The bar is locked while it is suspended. A pipe may take its time,
+            // and a signal takes the bar away meanwhile.
+            match io::stdout().is_terminal() {
+                true => bar.suspend(|| page.print_results()),
+                false => page.print_results(),
+            }
+        });
         // It is not aborted, and does not panic.
         printing.await.unwrap_or(Ok(()))
     }

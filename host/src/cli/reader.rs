@@ -143,11 +143,13 @@ impl Source {
             failure: None,
         };
         let reader = BufReader::with_capacity(BUFFER, bytes);
-        match source.format {
-            Syntax::Json => read_json(&source, reader, &gathered)?,
-            Syntax::Text | Syntax::Jsonl => read_lines(&source, reader, &gathered)?,
-        }
-        gathered.hand_on()
+        let read = match source.format {
+            Syntax::Json => read_json(&source, reader, &gathered),
+            Syntax::Text | Syntax::Jsonl => read_lines(&source, reader, &gathered),
+        };
+        // Before an error, too: what was read until then is good.
+        gathered.hand_on()?;
+        read
     }
 }
 
@@ -729,10 +731,29 @@ mod tests {
             error.starts_with("f:1: byte 1 of the file (0xc3)"),
             "{error}"
         );
-        // The lines before it are read.
-        let text = b"good\n".repeat(BUFFER / 4);
-        let bad = [text.as_slice(), b"\xff\n"].concat();
-        assert!(read_in(&bad, Syntax::Text, false, usize::MAX).is_err());
+    }
+
+    #[test]
+    fn what_stands_before_an_error_is_read() {
+        for (bytes, format) in [
+            (&b"a\nb\n\xff\n"[..], Syntax::Text),
+            (b"{}\n{}\n{", Syntax::Jsonl),
+            (b"[{},{},3]", Syntax::Json),
+            (b"[{},{},\xff]", Syntax::Json),
+        ] {
+            let source = Source {
+                file: "f".to_owned(),
+                bytes: Box::new(Trickle(bytes.to_vec(), usize::MAX)),
+                length: None,
+                format,
+                guessed: false,
+            };
+            let (sender, mut receiver) = mpsc::channel(4);
+            source.read(sender).unwrap();
+            let docs = receiver.blocking_recv().unwrap().unwrap();
+            assert_eq!(docs.len(), 2, "{bytes:?}");
+            assert!(receiver.blocking_recv().unwrap().is_err(), "{bytes:?}");
+        }
     }
 
     #[test]

@@ -61,7 +61,22 @@ impl Page {
     /// # Errors
     /// If standard output does not take it.
     pub(super) fn print(&self) -> Result<(), OutputError> {
-        print_aside(&self.notes);
+        self.print_notes();
+        self.print_results()
+    }
+
+    /// Prints what is for standard error.
+    pub(super) fn print_notes(&self) {
+        if !self.notes.is_empty() {
+            print_aside(&self.notes);
+        }
+    }
+
+    /// Prints what is for standard output.
+    ///
+    /// # Errors
+    /// If standard output does not take it.
+    pub(super) fn print_results(&self) -> Result<(), OutputError> {
         if self.results.is_empty() {
             return Ok(());
         }
