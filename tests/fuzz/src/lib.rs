@@ -25,6 +25,7 @@ mod differential;
 mod documents;
 mod json;
 mod live;
+mod stray;
 mod structs;
 
 pub use differential::differential;
