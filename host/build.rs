@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use tonic_prost_build::manual::{Builder, Method, MethodBuilder, Service};
 
-/// How a method's frames are carried: see `src/gateway/frame.rs`.
-const RAW_CODEC: &str = "crate::gateway::frame::RawCodec";
+/// How a method's frames are carried: see `src/gateway/grpc/frame.rs`.
+const RAW_CODEC: &str = "crate::gateway::grpc::frame::RawCodec";
 const PROST_CODEC: &str = "tonic_prost::ProstCodec";
-const EMPTY: &str = "crate::gateway::proto::Empty";
+const EMPTY: &str = "crate::gateway::grpc::proto::Empty";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -89,7 +89,7 @@ fn raw(name: &str, route: &str) -> MethodBuilder {
         .name(name)
         .route_name(route)
         .input_type("bytes::Bytes")
-        .output_type("crate::gateway::frame::Answer")
+        .output_type("crate::gateway::grpc::frame::Answer")
         .codec_path(RAW_CODEC)
         .client_streaming()
 }
@@ -99,6 +99,6 @@ fn plain(name: &str, route: &str, output: &str) -> MethodBuilder {
         .name(name)
         .route_name(route)
         .input_type(EMPTY)
-        .output_type(format!("crate::gateway::proto::{output}"))
+        .output_type(format!("crate::gateway::grpc::proto::{output}"))
         .codec_path(PROST_CODEC)
 }

@@ -5,13 +5,11 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
-use super::admission::Admission;
 use super::bind::{self, BindError};
 use super::bounds::{CLOSE, DRAIN};
 use super::connections;
 use super::drain::Drain;
-use super::service::JinaService;
-use super::services;
+use super::grpc;
 use crate::flow::{Flow, GatewayConfig};
 
 /// A flow with a port, not serving yet.
@@ -19,8 +17,9 @@ use crate::flow::{Flow, GatewayConfig};
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
-    service: JinaService,
-    drain: Drain,
+    flow: Flow,
+    prefetch: usize,
+    max_message: usize,
 }
 
 /// Why a gateway no longer serves.
@@ -49,12 +48,12 @@ impl Gateway {
     /// When the port cannot be had.
     pub async fn bind(config: &GatewayConfig, flow: Flow) -> Result<Gateway, BindError> {
         let (listener, address) = bind::listen(&config.host, config.port).await?;
-        let drain = Drain::new();
         Ok(Gateway {
             listener,
             address,
-            service: JinaService::new(config, flow, drain.clone()),
-            drain,
+            flow,
+            prefetch: config.prefetch.get(),
+            max_message: config.max_message,
         })
     }
 
@@ -74,12 +73,14 @@ impl Gateway {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Gateway {
             listener,
-            service,
-            drain,
+            flow,
+            prefetch,
+            max_message,
             ..
         } = self;
-        let routes = services::routes(service, &drain).map_err(ServeError::Reflection)?;
-        let admission = Admission::new(routes, drain.clone());
+        let drain = Drain::new();
+        let service =
+            grpc::service(flow, prefetch, max_message, &drain).map_err(ServeError::Reflection)?;
         let cut_off = async {
             shutdown.await;
             drain.stop();
@@ -90,7 +91,7 @@ impl Gateway {
             calls
         };
         tokio::select! {
-            () = connections::serve(listener, admission, &drain) => Ok(()),
+            () = connections::serve(listener, service, &drain) => Ok(()),
             calls = cut_off => match calls {
                 0 => Ok(()),
                 calls => Err(ServeError::CutOff { calls }),

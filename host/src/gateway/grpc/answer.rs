@@ -7,13 +7,13 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use prost_types::Timestamp;
 
-use super::bounds;
 use super::frame::{Answer, Data, FrameError, Incoming, with_results};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use crate::document::{DocumentArray, Struct, random_id};
 use crate::executor::Size;
 use crate::flow::{Failure, Flow, GATEWAY, Hop, Parameters, Request};
+use crate::gateway::bounds;
 
 /// The answer to a request that names no endpoint says this. The request is served,
 /// and nearly always a mistake.

@@ -13,11 +13,11 @@ use tokio::task::AbortHandle;
 use tonic::{Code, Status, Streaming};
 
 use super::answer::answer;
-use super::bounds::{PREFETCH, SMALL_REQUEST, STATUS_MESSAGE};
-use super::drain::{Active, Unanswered};
 use super::frame::{Answer, FrameError};
 use crate::executor::Size;
 use crate::flow::Flow;
+use crate::gateway::bounds::{PREFETCH, SMALL_REQUEST, STATUS_MESSAGE};
+use crate::gateway::drain::{Active, Unanswered};
 
 /// How a stream is to be served.
 #[derive(Debug, Clone, Copy)]
@@ -305,7 +305,7 @@ impl Stream for CallStream {
 }
 
 /// What is wrong with a message that gRPC's framing did not let through.
-pub(super) fn read_error(status: Status, number: u64, max_message: usize) -> Status {
+fn read_error(status: Status, number: u64, max_message: usize) -> Status {
     // tonic's codes for a message over the limit, by its length prefix and
     // while it is decompressed.
     if matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted) {

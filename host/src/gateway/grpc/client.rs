@@ -10,12 +10,12 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use super::bounds::{CONNECT, CONNECTION_WINDOW, STREAM_WINDOW};
 use super::frame::{Answer, Data, Incoming, RawCodec};
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use crate::document::{DocumentArray, Struct, random_id};
 use crate::executor::Size;
+use crate::gateway::bounds::{CONNECT, CONNECTION_WINDOW, STREAM_WINDOW};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -5,7 +5,6 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::answer;
 use super::call::{self, CallStream};
-use super::drain::Drain;
 use super::frame::Answer;
 use super::proto::jina_discover_endpoints_r_p_c_server::JinaDiscoverEndpointsRPC;
 use super::proto::jina_gateway_dry_run_r_p_c_server::JinaGatewayDryRunRPC;
@@ -14,7 +13,8 @@ use super::proto::jina_r_p_c_server::JinaRPC;
 use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPC;
 use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
 use crate::document::DocumentArray;
-use crate::flow::{self, DRY_RUN, Flow, GatewayConfig};
+use crate::flow::{self, DRY_RUN, Flow};
+use crate::gateway::drain::Drain;
 
 /// Implements Jina's services.
 #[derive(Debug)]
@@ -26,11 +26,16 @@ pub(super) struct JinaService {
 }
 
 impl JinaService {
-    pub(super) fn new(config: &GatewayConfig, flow: Flow, drain: Drain) -> JinaService {
+    pub(super) fn new(
+        flow: Flow,
+        prefetch: usize,
+        max_message: usize,
+        drain: Drain,
+    ) -> JinaService {
         JinaService {
             flow,
-            prefetch: config.prefetch.get(),
-            max_message: config.max_message,
+            prefetch,
+            max_message,
             drain,
         }
     }

@@ -26,10 +26,11 @@ use super::client::{Client, PostOptions, PostRequest};
 use super::frame::{Data, Incoming, RawCodec};
 use super::proto::{EndpointsProto, HeaderProto, JinaInfoProto};
 use super::services::LISTED;
-use super::{Gateway, ServeError, answer, call, proto};
+use super::{answer, call, proto};
 use crate::document::{DocumentArray, Struct};
 use crate::flow::testing::{Functions, failure, flow, map, reply, results, suffixed};
 use crate::flow::{Flow, GatewayConfig};
+use crate::gateway::{Gateway, ServeError};
 
 /// A gateway that serves in the background.
 struct Served {

@@ -16,11 +16,11 @@ use serde_json::{Map, Value};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-use super::bounds;
 use super::proto::{HeaderProto, RouteProto};
 use crate::document::{DocumentArray, Struct};
 use crate::executor::Size;
 use crate::flow::RESULTS;
+use crate::gateway::bounds;
 
 /// Field numbers of `DataRequestProto`.
 const HEADER: u32 = 1;
