@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use tonic_prost_build::manual::{Builder, Method, MethodBuilder, Service};
 
-/// How a method's frames are carried: see `src/gateway/frame.rs`.
-const RAW_CODEC: &str = "crate::frame::RawCodec";
+/// How a method's frames are carried: see `src/grpc/frame.rs`.
+const RAW_CODEC: &str = "crate::grpc::frame::RawCodec";
 const PROST_CODEC: &str = "tonic_prost::ProstCodec";
-const EMPTY: &str = "crate::proto::Empty";
+const EMPTY: &str = "crate::grpc::proto::Empty";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -89,7 +89,7 @@ fn raw(name: &str, route: &str) -> MethodBuilder {
         .name(name)
         .route_name(route)
         .input_type("bytes::Bytes")
-        .output_type("crate::frame::Answer")
+        .output_type("crate::grpc::frame::Answer")
         .codec_path(RAW_CODEC)
         .client_streaming()
 }
@@ -99,6 +99,6 @@ fn plain(name: &str, route: &str, output: &str) -> MethodBuilder {
         .name(name)
         .route_name(route)
         .input_type(EMPTY)
-        .output_type(format!("crate::proto::{output}"))
+        .output_type(format!("crate::grpc::proto::{output}"))
         .codec_path(PROST_CODEC)
 }

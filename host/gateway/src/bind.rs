@@ -7,11 +7,11 @@ use tokio::net::TcpListener;
 
 /// Takes a port.
 pub(super) async fn listen(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), BindError> {
-    let fail = |source| BindError::new(host, port, source);
+    let fail = |reason| BindError::new(host, port, reason);
     // A host name may not resolve. The system has no error kind of its own for that.
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
         .await
-        .map_err(|source| fail(io::Error::new(io::ErrorKind::NotFound, source)))?
+        .map_err(|error| fail(io::Error::new(io::ErrorKind::NotFound, error)))?
         .collect();
     let listener = TcpListener::bind(addresses.as_slice())
         .await
@@ -32,7 +32,7 @@ pub enum BindError {
         /// `host:port`.
         address: String,
     },
-    /// The port needs rights that this process has not.
+    /// The port needs rights that this process lacks.
     #[error(
         "cannot listen on {address}: this user may not open that port; take one above 1023 with \
          `--port` or with `port` under [gateway] in flow.toml"
@@ -44,7 +44,7 @@ pub enum BindError {
     /// The host is not one of this machine's.
     #[error(
         "cannot listen on {address}: `{host}` is not an address of this machine; 127.0.0.1 is \
-         reached from this machine alone, 0.0.0.0 from every network ({source})"
+         reached from this machine alone, 0.0.0.0 from every network ({reason})"
     )]
     NotHere {
         /// `host:port`.
@@ -52,15 +52,15 @@ pub enum BindError {
         /// The host.
         host: String,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Anything else.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {reason}")]
     Other {
         /// `host:port`.
         address: String,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -70,21 +70,21 @@ impl BindError {
         matches!(self, BindError::NotHere { .. })
     }
 
-    fn new(host: &str, port: u16, source: io::Error) -> BindError {
+    fn new(host: &str, port: u16, reason: io::Error) -> BindError {
         let address = if host.contains(':') {
             format!("[{host}]:{port}")
         } else {
             format!("{host}:{port}")
         };
-        match source.kind() {
+        match reason.kind() {
             io::ErrorKind::AddrInUse => BindError::Taken { address },
             io::ErrorKind::PermissionDenied => BindError::Forbidden { address },
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::NotFound => BindError::NotHere {
                 address,
                 host: host.to_owned(),
-                source,
+                reason,
             },
-            _ => BindError::Other { address, source },
+            _ => BindError::Other { address, reason },
         }
     }
 }

@@ -10,34 +10,20 @@
 //! bytes that are not a request, a message that is too large, a gateway that is being
 //! stopped.
 //!
-//! A call's way: [`connections`] accepts, [`opening`] tells HTTP/2 from the rest,
-//! [`admission`] lets the call in to one of the [`services`], [`call`] reads its
-//! frames, [`answer`] takes each through the flow, and [`refusal`] sees to it that
-//! an error reaches the client.
-//!
-//! tonic's types stay in this module.
+//! A call's way: `connections` accepts, `opening` tells HTTP/2 from the rest, and
+//! below `grpc`, `admission` lets the call in to one of the `services`, `call` reads
+//! its frames, `answer` takes each through the flow, and `refusal` sees to it that an
+//! error reaches the client.
 
-mod admission;
-mod answer;
 mod bind;
 pub mod bounds;
-mod call;
-pub mod client;
 mod connections;
-mod deadline;
 mod drain;
-mod frame;
-mod health;
+mod grpc;
 mod in_flight;
 mod opening;
-mod proto;
-mod refusal;
-mod request_body;
 mod server;
-mod service;
-mod services;
-#[cfg(test)]
-mod tests;
 
 pub use self::bind::BindError;
+pub use self::grpc::client;
 pub use self::server::{Gateway, ServeError};

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::admission::Admission;
 use super::bind::{self, BindError};
 use super::bounds::{CLOSE, DRAIN};
 use super::connections;
 use super::drain::Drain;
-use super::service::JinaService;
-use super::services;
+use super::grpc;
 use wasm_flow_contract::Service;
 use wasm_flow_contract::gateway::GatewayConfig;
 
@@ -21,8 +19,9 @@ use wasm_flow_contract::gateway::GatewayConfig;
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
-    service: JinaService,
-    drain: Drain,
+    flow: Arc<dyn Service>,
+    prefetch: usize,
+    max_message: usize,
 }
 
 /// Why a gateway no longer serves.
@@ -54,12 +53,12 @@ impl Gateway {
         flow: Arc<dyn Service>,
     ) -> Result<Gateway, BindError> {
         let (listener, address) = bind::listen(&config.host, config.port).await?;
-        let drain = Drain::new();
         Ok(Gateway {
             listener,
             address,
-            service: JinaService::new(config, flow, drain.clone()),
-            drain,
+            flow,
+            prefetch: config.prefetch.get(),
+            max_message: config.max_message,
         })
     }
 
@@ -79,12 +78,14 @@ impl Gateway {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Gateway {
             listener,
-            service,
-            drain,
+            flow,
+            prefetch,
+            max_message,
             ..
         } = self;
-        let routes = services::routes(service, &drain).map_err(ServeError::Reflection)?;
-        let admission = Admission::new(routes, drain.clone());
+        let drain = Drain::new();
+        let service =
+            grpc::service(flow, prefetch, max_message, &drain).map_err(ServeError::Reflection)?;
         let cut_off = async {
             shutdown.await;
             drain.stop();
@@ -95,7 +96,7 @@ impl Gateway {
             calls
         };
         tokio::select! {
-            () = connections::serve(listener, admission, &drain) => Ok(()),
+            () = connections::serve(listener, service, &drain) => Ok(()),
             calls = cut_off => match calls {
                 0 => Ok(()),
                 calls => Err(ServeError::CutOff { calls }),

@@ -11,8 +11,8 @@ use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::bounds::{REFUSAL_BYTES, REFUSAL_QUIET, REFUSAL_WAIT};
-use super::drain::Drain;
+use crate::bounds::{REFUSAL_BYTES, REFUSAL_QUIET, REFUSAL_WAIT};
+use crate::drain::Drain;
 
 /// A request's body as its service reads it. What the service leaves unread goes to
 /// the [`Unread`] that was made with it.

@@ -14,9 +14,9 @@ use tokio::task::AbortHandle;
 use tonic::{Code, Status, Streaming};
 
 use super::answer::answer;
-use super::bounds::{PREFETCH, SMALL_REQUEST, STATUS_MESSAGE};
-use super::drain::{Active, Unanswered};
 use super::frame::{Answer, FrameError};
+use crate::bounds::{PREFETCH, SMALL_REQUEST, STATUS_MESSAGE};
+use crate::drain::{Active, Unanswered};
 use wasm_flow_contract::Service;
 use wasm_flow_contract::units::Size;
 
@@ -306,7 +306,7 @@ impl Stream for CallStream {
 }
 
 /// What is wrong with a message that gRPC's framing did not let through.
-pub(super) fn read_error(status: Status, number: u64, max_message: usize) -> Status {
+fn read_error(status: Status, number: u64, max_message: usize) -> Status {
     // tonic's codes for a message over the limit, by its length prefix and
     // while it is decompressed.
     if matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted) {

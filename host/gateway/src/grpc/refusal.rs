@@ -15,8 +15,8 @@ use http_body::{Frame, SizeHint};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use super::drain::Drain;
 use super::request_body::Unread;
+use crate::drain::Drain;
 
 /// Passes an answer on. An error in it is held back until the client is done sending.
 pub(super) async fn held_back<B>(

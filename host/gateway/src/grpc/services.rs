@@ -6,7 +6,6 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
-use super::drain::Drain;
 use super::health::HealthService;
 use super::proto;
 use super::proto::jina_discover_endpoints_r_p_c_server::JinaDiscoverEndpointsRPCServer;
@@ -15,6 +14,7 @@ use super::proto::jina_info_r_p_c_server::JinaInfoRPCServer;
 use super::proto::jina_r_p_c_server::JinaRPCServer;
 use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPCServer;
 use super::service::JinaService;
+use crate::drain::Drain;
 
 /// The services that reflection lists: Jina's own list, whose names are not those of
 /// what is implemented, and health.

@@ -2,12 +2,10 @@
 
 use bytes::Bytes;
 use std::sync::Arc;
-
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::answer;
 use super::call::{self, CallStream};
-use super::drain::Drain;
 use super::frame::Answer;
 use super::proto::jina_discover_endpoints_r_p_c_server::JinaDiscoverEndpointsRPC;
 use super::proto::jina_gateway_dry_run_r_p_c_server::JinaGatewayDryRunRPC;
@@ -15,7 +13,7 @@ use super::proto::jina_info_r_p_c_server::JinaInfoRPC;
 use super::proto::jina_r_p_c_server::JinaRPC;
 use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPC;
 use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
-use wasm_flow_contract::gateway::GatewayConfig;
+use crate::drain::Drain;
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{self as contract, Service};
 use wasm_flow_document::DocumentArray;
@@ -30,11 +28,16 @@ pub(super) struct JinaService {
 }
 
 impl JinaService {
-    pub(super) fn new(config: &GatewayConfig, flow: Arc<dyn Service>, drain: Drain) -> JinaService {
+    pub(super) fn new(
+        flow: Arc<dyn Service>,
+        prefetch: usize,
+        max_message: usize,
+        drain: Drain,
+    ) -> JinaService {
         JinaService {
             flow,
-            prefetch: config.prefetch.get(),
-            max_message: config.max_message,
+            prefetch,
+            max_message,
             drain,
         }
     }

@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use prost_types::Timestamp;
 
-use super::bounds;
 use super::frame::{Answer, Data, FrameError, Incoming, with_results};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
+use crate::bounds;
 use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Service};
 use wasm_flow_document::{DocumentArray, Struct, random_id};

@@ -6,8 +6,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::drain::Drain;
 use super::services::LISTED;
+use crate::drain::Drain;
 
 /// Tells how the services are: they serve until the gateway is being stopped.
 #[derive(Debug, Clone)]

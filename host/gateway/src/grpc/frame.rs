@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-use super::bounds;
 use super::proto::{HeaderProto, RouteProto};
+use crate::bounds;
 use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_contract::units::Size;
 use wasm_flow_document::{DocumentArray, Struct};

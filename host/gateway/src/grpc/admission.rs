@@ -13,9 +13,9 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 use super::deadline;
-use super::drain::Drain;
 use super::refusal::held_back;
 use super::request_body::{RequestBody, Unread};
+use crate::drain::Drain;
 
 /// The methods that are served.
 const SERVED: [&str; 9] = [
@@ -41,7 +41,7 @@ const REQUESTS: [&str; 2] = [
 /// a sentence instead of a bare code, decides which answers are compressed, keeps the
 /// client's deadline and ends what a client leaves open at a stop.
 #[derive(Debug, Clone)]
-pub(super) struct Admission {
+pub(crate) struct Admission {
     services: Routes,
     drain: Drain,
 }

@@ -1,0 +1,39 @@
+//! The gateway over gRPC: Jina's protocol, health and reflection.
+//!
+//! tonic's types stay in here.
+
+mod admission;
+mod answer;
+mod call;
+pub mod client;
+mod deadline;
+mod frame;
+mod health;
+mod proto;
+mod refusal;
+mod request_body;
+mod service;
+mod services;
+#[cfg(test)]
+mod tests;
+
+use self::admission::Admission;
+use self::service::JinaService;
+use crate::drain::Drain;
+use std::sync::Arc;
+use wasm_flow_contract::Service;
+
+/// What answers the calls of a gateway's connections.
+///
+/// # Errors
+/// When the descriptors of the protocol, which are part of the program, are not valid.
+pub(super) fn service(
+    flow: Arc<dyn Service>,
+    prefetch: usize,
+    max_message: usize,
+    drain: &Drain,
+) -> Result<Admission, tonic_reflection::server::Error> {
+    let service = JinaService::new(flow, prefetch, max_message, drain.clone());
+    let routes = services::routes(service, drain)?;
+    Ok(Admission::new(routes, drain.clone()))
+}
