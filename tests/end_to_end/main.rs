@@ -11,13 +11,17 @@
 
 mod bad_input;
 mod cli;
+mod compile_cache;
 mod examples;
 mod flow_file;
 mod golden;
 mod grants;
 mod hostile;
 mod lifecycle;
+mod privacy;
 mod protocol;
+mod queue;
 mod routing;
 mod seeds;
 mod toolchains;
+mod workspace;

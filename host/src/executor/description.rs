@@ -69,7 +69,7 @@ impl Route {
 /// Why `uses_requests` does not fit an executor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`uses_requests` binds `{endpoint}` to `{method}`, which is no method of {class}; it has {}",
+    "`uses_requests` binds `{endpoint}` to `{method}`, which is not a method of {class}; it has {}",
     methods.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 )]
 pub struct BindingError {
@@ -208,7 +208,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`uses_requests` binds `/x` to `fo`, which is no method of E; it has `foo`, `bar`, `baz`"
+            "`uses_requests` binds `/x` to `fo`, which is not a method of E; it has `foo`, `bar`, `baz`"
         );
     }
 }

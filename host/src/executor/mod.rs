@@ -96,7 +96,7 @@ pub enum Error {
     /// The engine could not be set up.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The file is no executor.
+    /// The file is not an executor.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The executor did not start.
@@ -177,7 +177,7 @@ impl Executor {
     /// output passed over. The engine is one for the process.
     ///
     /// # Errors
-    /// When the file is no executor, or it does not start without configuration.
+    /// When the file is not an executor, or it does not start without configuration.
     pub async fn load(path: impl AsRef<Path>) -> Result<Executor, Error> {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();
         let runtime = match RUNTIME.get() {

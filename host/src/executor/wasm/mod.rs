@@ -10,6 +10,7 @@ mod load;
 mod requests;
 mod runtime;
 mod setup;
+mod size;
 mod stdio;
 mod store;
 mod trap;

@@ -1,7 +1,7 @@
 //! The `[[executors]]` tables.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -359,7 +359,7 @@ fn limits(reader: &mut Reader, table: &Table<'_, '_>, config: &mut ExecutorConfi
     ) else {
         return;
     };
-    reader.known_keys(&limits, &["memory", "concurrency"]);
+    reader.known_keys(&limits, &["memory", "concurrency", "reply"]);
     if let Some(memory) = reader.parsed(
         &limits,
         "memory",
@@ -377,6 +377,19 @@ fn limits(reader: &mut Reader, table: &Table<'_, '_>, config: &mut ExecutorConfi
             .and_then(NonZeroU32::new)
             .unwrap_or(config.limits.concurrency);
     }
+    if let Some(reply) = reader.parsed(
+        &limits,
+        "reply",
+        "a size",
+        "reply = \"256MiB\"",
+        parse_reply,
+    ) {
+        config.limits.reply = reply;
+    }
+}
+
+fn parse_reply(text: &str) -> Result<NonZeroU64, String> {
+    NonZeroU64::new(parse_size(text)?).ok_or_else(|| "at least one byte".to_owned())
 }
 
 pub(super) fn parse_memory(text: &str) -> Result<u64, String> {

@@ -100,6 +100,7 @@ fn everything_that_a_file_can_say() {
             [executors.limits]
             memory = "64MiB"
             concurrency = 3
+            reply = "5MiB"
             [executors.allow]
             http = "https://API.example.com/v1/"
             env = ["LANG", "HOME"]
@@ -138,6 +139,7 @@ fn everything_that_a_file_can_say() {
     assert_eq!(first.workspace, Some(dir.0.join("work")));
     assert_eq!(first.limits.memory, 64 << 20);
     assert_eq!(first.limits.concurrency.get(), 3);
+    assert_eq!(first.limits.reply.get(), 5 << 20);
     let http: Vec<String> = first.allow.http.iter().map(ToString::to_string).collect();
     assert_eq!(http, ["https://api.example.com/v1"]);
     assert_eq!(first.allow.env, ["LANG", "HOME"]);

@@ -47,7 +47,10 @@ impl wit::Guest for Raw {
         let method = |name: &str| wit::Method {
             name: name.to_owned(),
             endpoints: vec![format!("/{name}")],
-            concurrency: wit::Concurrency::Concurrent,
+            concurrency: match name {
+                "alone" => wit::Concurrency::Exclusive,
+                _ => wit::Concurrency::Concurrent,
+            },
             documentation: String::new(),
             parameters_schema: String::new(),
         };
@@ -68,6 +71,9 @@ impl wit::Guest for Raw {
                 "report",
                 "reserve",
                 "abort",
+                "repeat",
+                "alone",
+                "hoard",
             ]
             .map(method)
             .into(),
@@ -105,7 +111,22 @@ impl wit::Guest for Raw {
         let parameters: Value = request.parameters().parse().unwrap_or_default();
         let seconds = parameters["seconds"].as_f64().unwrap_or(0.1);
         match method.as_str() {
-            "sleep" => sleep(seconds).await,
+            "sleep" | "alone" => sleep(seconds).await,
+            // One document with so many bytes, listed a million times.
+            "repeat" => {
+                let bytes = parameters["bytes"].as_f64().unwrap_or(1.0) as usize;
+                docs.set_strings(StringField::Uri, &Rows::List(vec![0]), &["x".repeat(bytes)])
+                    .map_err(refused)?;
+                let many = docs.select(&million()).map_err(refused)?;
+                return Ok(wit::Outcome::Replaced(many));
+            }
+            // More handles than an instance may have.
+            "hoard" => {
+                let mut arrays = Vec::new();
+                loop {
+                    arrays.push(request.docs());
+                }
+            }
             // All other calls of the instance wait, too.
             "block" => thread::sleep(Duration::from_secs_f64(seconds)),
             "again" => return Ok(wit::Outcome::Results(again(&docs).to_string())),

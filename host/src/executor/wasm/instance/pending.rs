@@ -139,8 +139,10 @@ impl Pending {
                 parts,
                 deadline: None,
             },
+            sent: call.docs.clone(),
             docs,
             limit,
+            reply_limit: instance.setup.config.limits.reply.get(),
             reply: ReplyTo::new(reply, entered.clone()),
             _place: place,
         };

@@ -17,7 +17,7 @@ use super::super::store::{self, Ctx};
 use super::super::trap::{Trap, traceback};
 use super::failure::StartFailure;
 use super::job::{Job, JobError, Outcome};
-use super::reply::{check_docs, parse_results};
+use super::reply::{check_docs, check_size, parse_results};
 use super::signals::{End, Signals};
 
 /// Runs an instance from its first to its last moment.
@@ -33,7 +33,12 @@ pub(super) async fn run(
         LineStream::new(name, stream, writer.clone(), output)
     };
     let (stdout, stderr) = (stream(Stream::Stdout), stream(Stream::Stderr));
-    let wasi = match grants::wasi(&setup.config.allow, &stdout, &stderr) {
+    let workspace = setup.workspace.as_ref().map(|folder| folder.as_deref());
+    let wasi = match workspace.transpose() {
+        Ok(workspace) => grants::wasi(&setup.config.allow, workspace, &stdout, &stderr),
+        Err(error) => Err(error.clone()),
+    };
+    let wasi = match wasi {
         Ok(wasi) => wasi,
         Err(error) => {
             drop(started.send(Err(StartFailure::Grant(error))));
@@ -161,8 +166,10 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         id,
         method,
         mut request,
+        sent,
         docs,
         limit,
+        reply_limit,
         reply,
         _place,
     } = job;
@@ -198,6 +205,7 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         let results = json.as_deref().map(parse_results).transpose()?;
         let docs = replaced.as_ref().unwrap_or(&docs).snapshot();
         check_docs(&docs, limits)?;
+        check_size(&docs, &sent, reply_limit)?;
         Ok(Outcome { docs, results })
     });
     reply.send(outcome);
