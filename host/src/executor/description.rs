@@ -21,7 +21,7 @@ pub struct Description {
     pub documentation: String,
     /// What it can be called with.
     pub methods: Vec<Method>,
-    /// A JSON schema of `uses_with`, where known.
+    /// A JSON schema of `uses_with`, if known.
     pub config_schema: Option<serde_json::Value>,
     /// What built it.
     pub sdk: String,
@@ -38,7 +38,7 @@ pub struct Method {
     pub concurrency: Concurrency,
     /// For people.
     pub documentation: String,
-    /// A JSON schema of `parameters`, where known.
+    /// A JSON schema of `parameters`, if known.
     pub parameters_schema: Option<serde_json::Value>,
 }
 

@@ -76,7 +76,7 @@ pub(super) fn wasi(
         .allow_udp(false)
         .allow_ip_name_lookup(false);
     for name in &allow.env {
-        // One that is not set on the host is not set in the guest either.
+        // A variable that the host lacks is not set in the guest either.
         if let Ok(value) = std::env::var(name) {
             builder.env(name, value);
         }

@@ -18,7 +18,7 @@ use crate::document::{DocumentArray, Limits as DocumentLimits, LiveArray};
 /// A call's time, kept by its caller.
 struct Clock {
     /// When to look at it first: the call's end if it was entered at once. None
-    /// where that is beyond all time.
+    /// if the timeout is longer than time itself can be counted.
     due: Option<Instant>,
     limit: Duration,
     entered: Entered,

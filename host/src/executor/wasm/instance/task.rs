@@ -123,7 +123,7 @@ async fn serve(
     // Made once, because each takes a lock when it is first polled.
     let mut poked = std::pin::pin!(signals.poke.notified());
     let mut retired = std::pin::pin!(signals.retired.cancelled());
-    // One job at a time where there are several: the guest has one only when it
+    // One job at a time if there are several: the guest has one only when it
     // runs, which is before this is polled again. A call that waits behind one
     // that blocks is still in the inbox, then, and its clock stands.
     let mut entering = false;
