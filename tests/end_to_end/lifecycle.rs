@@ -62,6 +62,57 @@ fn naming_a_row_a_million_times_gives_no_more_than_there_is_memory() {
     assert_eq!(seen["ok"], json!(["x"]));
 }
 
+/// One document listed a million times: the bound holds before anything is
+/// encoded, however large the document, and beside a good neighbour.
+#[test]
+fn a_reply_is_bounded_before_it_is_encoded() {
+    let flow = raw("limits = { memory = \"64MiB\" }");
+    let before = flow.resident();
+    let seen = flow.python(
+        "
+        def repeat(size):
+            (response,) = responses('/repeat', texts('x'), parameters={'bytes': size})
+            return response.header.status.description
+        answer({
+            'huge': repeat(30_000_000),
+            'large': repeat(1000),
+            'ok': client().post('/ok', texts('x')).texts,
+        })
+        ",
+    );
+    for size in ["huge", "large"] {
+        says(&seen[size], &["BadReply", "`limits.reply` of 256 MiB"]);
+    }
+    assert_eq!(seen["ok"], json!(["x"]));
+    let grown = flow.peak().saturating_sub(before);
+    assert!(grown < 300 << 20, "{} MiB more", grown >> 20);
+}
+
+#[test]
+fn the_bound_of_a_reply_can_be_set_and_leaves_alone_what_passes_through() {
+    let flow = raw("limits = { reply = \"1KiB\" }");
+    let seen = flow.python(
+        "
+        large = texts('x' * 100_000)
+        (refused,) = responses('/repeat', texts('x'), parameters={'bytes': 1})
+        answer([client().post('/ok', large).texts == large.texts, refused.header.status.description])
+        ",
+    );
+    assert_eq!(seen[0], true, "{seen}");
+    says(&seen[1], &["`limits.reply` of 1 KiB", "flow.toml"]);
+}
+
+#[test]
+fn too_many_handles_are_told_by_their_number() {
+    let flow = raw("");
+    let seen = flow.python("answer(failed(lambda: client().post('/hoard', texts('x'))))");
+    let text = seen["description"].as_str().unwrap();
+    assert!(
+        text.contains("Trap: it holds more than 65536 handles at once"),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_guest_hands_over_as_much_as_it_can_hold() {
     let flow = raw("limits = { memory = \"400MiB\" }");

@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod cli;
+mod compile_cache;
 mod examples;
 mod file_kinds;
 mod flow_file;
@@ -21,7 +22,10 @@ mod hostile;
 mod input;
 mod lifecycle;
 mod output;
+mod privacy;
 mod protocol;
+mod queue;
 mod routing;
 mod seeds;
 mod toolchains;
+mod workspace;

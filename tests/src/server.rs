@@ -271,6 +271,32 @@ impl Server {
         kill_process(id, signal).expect("a signal to the server");
     }
 
+    /// Bytes of memory that it has.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most bytes of memory that it has had.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, key: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .expect("the server's status");
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        let kibibytes = line
+            .and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
+            .expect("its memory in kB");
+        kibibytes * 1024
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -5,7 +5,7 @@
 //! and can be listed.
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 /// One entry of a table.
@@ -16,7 +16,15 @@ pub struct Bound {
     /// What it bounds, and what happens beyond it.
     pub what: &'static str,
     /// The value.
+    #[doc(hidden)]
     pub value: &'static (dyn fmt::Debug + Sync),
+}
+
+impl Bound {
+    /// The value: a duration with its unit, anything else as a plain number.
+    pub fn value(&self) -> String {
+        format!("{:?}", self.value)
+    }
 }
 
 impl fmt::Debug for Bound {
@@ -42,7 +50,8 @@ macro_rules! bounds {
     };
 }
 
-const fn positive(value: u32) -> NonZeroU32 {
+/// A number that is known not to be zero.
+pub const fn positive(value: u32) -> NonZeroU32 {
     match NonZeroU32::new(value) {
         Some(value) => value,
         None => NonZeroU32::MIN,
@@ -60,4 +69,25 @@ bounds! {
     /// Default of `limits.concurrency`: calls in flight in one replica. More wait
     /// in the executor's queue.
     DEFAULT_CONCURRENCY: NonZeroU32 = positive(256);
+    /// Default of `limits.reply`, in bytes of protobuf: what the documents of one
+    /// reply may come to.
+    DEFAULT_REPLY: NonZeroU64 = match NonZeroU64::new(256 << 20) {
+        Some(value) => value,
+        None => NonZeroU64::MIN,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_says_its_value_and_what_it_bounds() {
+        for bound in BOUNDS {
+            assert!(bound.what.ends_with('.'), "{bound:?}");
+            assert!(!bound.value().is_empty(), "{bound:?}");
+        }
+        let timeout = BOUNDS.iter().find(|bound| bound.name == "DEFAULT_TIMEOUT");
+        assert_eq!(timeout.unwrap().value(), "60s");
+    }
 }

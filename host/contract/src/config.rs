@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,8 +35,9 @@ pub struct ExecutorConfig {
     pub limits: Limits,
     /// What it may reach. Nothing, by default.
     pub allow: Allow,
-    /// The folder that it is told of as its workspace. Telling grants nothing:
-    /// that is `allow.dirs`.
+    /// The folder to keep its files in. Each replica may read and write a folder of
+    /// its own below it, `<workspace>/<name>/<replica>`, which it sees as
+    /// `/workspace`. It is made if it is not there.
     pub workspace: Option<PathBuf>,
 }
 
@@ -75,12 +76,15 @@ pub enum Isolation {
 /// What one replica of an executor may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of linear memory. Also of the values that one call of the host
-    /// gives to the executor, and, where that is more than 128 MiB, of those that
-    /// it takes.
+    /// Bytes of linear memory. Also of the values that one call of the host gives
+    /// to the executor, and of those that it takes from it, but then no less than
+    /// 128 MiB.
     pub memory: u64,
-    /// Calls in flight; more wait in the replica's queue.
+    /// Calls in flight; more wait in the executor's queue.
     pub concurrency: NonZeroU32,
+    /// Bytes of the documents of one reply that the method made or changed. What it
+    /// returns as it came is not counted.
+    pub reply: NonZeroU64,
 }
 
 impl Limits {
@@ -93,6 +97,7 @@ impl Default for Limits {
         Limits {
             memory: bounds::DEFAULT_MEMORY,
             concurrency: bounds::DEFAULT_CONCURRENCY,
+            reply: bounds::DEFAULT_REPLY,
         }
     }
 }
@@ -141,31 +146,41 @@ pub struct HttpOrigin {
 }
 
 /// Why a string is not an [`HttpOrigin`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct OriginError(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// It has a `*`.
+    #[error("wildcards are not supported: name each host; {FORM}")]
+    Wildcard,
+    /// It has a user's name.
+    #[error("a user name has no place here; {FORM}")]
+    UserName,
+    /// It cannot be read as a URL.
+    #[error("not a URL; {FORM}")]
+    NotUrl,
+    /// It is a URL of another kind.
+    #[error("not an http or https URL with a host and without a query; {FORM}")]
+    NotOrigin,
+}
+
+const FORM: &str = "write `https://host`, optionally with `:port` and `/path`";
 
 impl HttpOrigin {
-    /// Reads `https://host`, optionally with a port and a path.
+    /// Reads `https://host`, with a port and a path if needed.
     ///
     /// # Errors
-    /// If it is something else.
+    /// When it is not one.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
-        let wrong = |what: &str| {
-            OriginError(format!(
-                "{what}; write `https://host`, optionally with `:port` and `/path`"
-            ))
-        };
         if text.contains('*') {
-            return Err(wrong("wildcards are not supported: name each host"));
+            return Err(OriginError::Wildcard);
         }
         if text.contains('@') {
-            return Err(wrong("a user name has no place here"));
+            return Err(OriginError::UserName);
         }
-        let uri: Uri = text.parse().map_err(|_| wrong("not a URL"))?;
+        let uri: Uri = text.parse().map_err(|_| OriginError::NotUrl)?;
         HttpOrigin::of(&uri)
             .filter(|_| uri.query().is_none())
-            .ok_or_else(|| wrong("not an http or https URL with a host and without a query"))
+            .ok_or(OriginError::NotOrigin)
     }
 
     fn of(uri: &Uri) -> Option<Self> {
@@ -253,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_refused() {
+    fn what_is_not_an_origin_is_refused() {
         for text in [
             "a.example",
             "ftp://a",

@@ -1,7 +1,7 @@
 //! The `[[executors]]` tables.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -122,6 +122,13 @@ pub(crate) const TIMEOUT: Quantity<Duration> = Quantity {
 pub(crate) const MEMORY: Quantity<u64> = Quantity {
     what: "a size",
     parse: ExecutorEntry::parse_memory,
+    pattern: SIZE_PATTERN,
+};
+
+/// `limits.reply`.
+pub(crate) const REPLY: Quantity<NonZeroU64> = Quantity {
+    what: "a size",
+    parse: |text| NonZeroU64::new(parse_size(text)?).ok_or_else(|| "at least one byte".to_owned()),
     pattern: SIZE_PATTERN,
 };
 
@@ -269,10 +276,12 @@ fn read_limits(table: Option<Entry<LimitsTable>>, defaults: Limits) -> Limits {
     let LimitsTable {
         memory,
         concurrency,
+        reply,
     } = table.value;
     Limits {
         memory: value_or(memory, defaults.memory),
         concurrency: value_or(concurrency, defaults.concurrency),
+        reply: value_or(reply, defaults.reply),
     }
 }
 

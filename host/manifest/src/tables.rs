@@ -4,7 +4,7 @@
 //! description in the JSON Schema, too.
 
 use std::collections::BTreeMap;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use wasm_flow_contract::config::{Access, HttpOrigin, Isolation};
 
 use crate::Uses;
 use crate::bounds::{MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_REPLICAS};
-use crate::executors::{MEMORY, NAME, NEED, TIMEOUT, WORKSPACE};
+use crate::executors::{MEMORY, NAME, NEED, REPLY, TIMEOUT, WORKSPACE};
 use crate::flow::FLOW_NAME;
 use crate::gateway::{HOST, MAX_MESSAGE_SIZE};
 use crate::grants::{ENV, GUEST, HOST_FOLDER, ORIGIN};
@@ -165,6 +165,12 @@ table! {
         concurrency: NonZeroU32 = whole(1..=u64::from(MAX_CONCURRENCY))
             .default(256)
             .example(256);
+
+        /// The documents of one reply that a method made or changed, in bytes of
+        /// protobuf. A larger reply fails its call.
+        reply: NonZeroU64 = quantity(REPLY)
+            .default("256MiB")
+            .example("256MiB");
     }
 }
 

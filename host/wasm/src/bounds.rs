@@ -1,80 +1,16 @@
 //! Every timeout and every bound of the executors, in one table.
 //!
-//! What a person may change has a key in flow.toml; its default and its range
-//! are here too. The rest is fixed. Documents themselves are bounded by
-//! [`wasm_flow_document::Limits`], whose default holds for requests and replies.
+//! What a person may change has a key in flow.toml, and its default stands in
+//! [`wasm_flow_contract::bounds`]. The rest is fixed here. Documents themselves
+//! are bounded by [`wasm_flow_document::Limits`], whose default holds for requests
+//! and replies.
 
-use std::fmt;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// One entry of [`BOUNDS`].
-#[derive(Clone, Copy)]
-pub struct Bound {
-    /// The constant's name.
-    pub name: &'static str,
-    /// What it bounds, and what happens beyond it.
-    pub what: &'static str,
-    value: &'static (dyn fmt::Debug + Sync),
-}
+use wasm_flow_contract::bounds::positive;
 
-impl Bound {
-    /// The value, a duration with its unit and anything else as a plain number.
-    pub fn value(&self) -> String {
-        format!("{:?}", self.value)
-    }
-}
-
-impl fmt::Debug for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = {:?}:{}", self.name, self.value, self.what)
-    }
-}
-
-macro_rules! bounds {
-    ($($(#[doc = $what:literal])+ $name:ident: $type:ty = $value:expr;)*) => {
-        $($(#[doc = $what])+ pub(super) const $name: $type = $value;)*
-
-        /// The timeouts and bounds of executors.
-        pub static BOUNDS: &[Bound] = &[
-            $(Bound {
-                name: stringify!($name),
-                what: concat!($($what),+),
-                value: &$name,
-            },)*
-        ];
-    };
-}
-
-const fn positive(value: u32) -> NonZeroU32 {
-    match NonZeroU32::new(value) {
-        Some(value) => value,
-        None => NonZeroU32::MIN,
-    }
-}
-
-const fn positive_64(value: u64) -> NonZeroU64 {
-    match NonZeroU64::new(value) {
-        Some(value) => value,
-        None => NonZeroU64::MIN,
-    }
-}
-
-bounds! {
-    /// Default of `timeout`: wall-clock time of one call, from when the method is
-    /// entered, and of `start`.
-    DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-    /// Default of `limits.memory`, in bytes.
-    DEFAULT_MEMORY: u64 = 256 << 20;
-    /// The most that `limits.memory` can be: linear memory has 32-bit addresses.
-    MAX_MEMORY: u64 = 4 << 30;
-    /// Default of `limits.concurrency`: calls in flight in one replica. More wait
-    /// in the executor's queue.
-    DEFAULT_CONCURRENCY: NonZeroU32 = positive(256);
-    /// Default of `limits.reply`, in bytes of protobuf: what the documents of one
-    /// reply may come to.
-    DEFAULT_REPLY: NonZeroU64 = positive_64(256 << 20);
-
+wasm_flow_contract::bounds! {
     /// How often a running guest is interrupted: to end it if it is to end, and
     /// to let others have its thread.
     EPOCH: Duration = Duration::from_millis(10);
@@ -148,19 +84,4 @@ bounds! {
     /// Bytes of all compiled code that is kept for the next start; the oldest goes
     /// first.
     MAX_CACHE: u64 = 1 << 30;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_bound_says_its_value_and_what_it_bounds() {
-        for bound in BOUNDS {
-            assert!(bound.what.ends_with('.'), "{bound:?}");
-            assert!(!bound.value().is_empty(), "{bound:?}");
-        }
-        let epoch = BOUNDS.iter().find(|bound| bound.name == "EPOCH").unwrap();
-        assert_eq!(epoch.value(), "10ms");
-    }
 }

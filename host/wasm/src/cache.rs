@@ -82,7 +82,7 @@ impl Cache {
         let key = match read_key(&path) {
             Ok(key) => key,
             Err(error) => {
-                // One that is there is of no use.
+                // The file that is there is not a key.
                 if error.kind() != io::ErrorKind::NotFound {
                     remove(&path).map_err(failed)?;
                 }
@@ -248,7 +248,8 @@ fn entry_name(engine: &Engine, wasm: &[u8]) -> String {
     name
 }
 
-/// SHA-256 where the standard library wants a hasher. Only what goes in counts.
+/// SHA-256 behind the standard library's trait, which takes bytes; what `finish`
+/// gives is not used.
 struct Sha(Sha256);
 
 impl Hasher for Sha {
@@ -445,7 +446,7 @@ mod tests {
         assert!(!kept(&cache, other));
         fs::write(folder.0.join(KEY_FILE), [7; KEY_BYTES]).unwrap();
         assert!(!kept(&folder.cache(), WASM));
-        // A key of another length is no key; a new one is made.
+        // A key of another length is not usable, so a new one is made.
         fs::write(folder.0.join(KEY_FILE), [7; KEY_BYTES + 1]).unwrap();
         assert!(!kept(&folder.cache(), WASM));
         assert_eq!(fs::read(folder.0.join(KEY_FILE)).unwrap().len(), KEY_BYTES);

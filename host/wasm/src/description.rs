@@ -21,7 +21,7 @@ pub struct Description {
     pub documentation: String,
     /// What it can be called with.
     pub methods: Vec<Method>,
-    /// A JSON schema of `uses_with`, where known.
+    /// A JSON schema of `uses_with`, if known.
     pub config_schema: Option<serde_json::Value>,
     /// What built it.
     pub sdk: String,
@@ -38,7 +38,7 @@ pub struct Method {
     pub concurrency: Concurrency,
     /// For people.
     pub documentation: String,
-    /// A JSON schema of `parameters`, where known.
+    /// A JSON schema of `parameters`, if known.
     pub parameters_schema: Option<serde_json::Value>,
 }
 
@@ -69,7 +69,7 @@ impl Route {
 /// Why `uses_requests` does not fit an executor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`uses_requests` binds `{endpoint}` to `{method}`, which is no method of {class}; it has {}",
+    "`uses_requests` binds `{endpoint}` to `{method}`, which is not a method of {class}; it has {}",
     methods.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 )]
 pub struct BindingError {
@@ -217,7 +217,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`uses_requests` binds `/x` to `fo`, which is no method of E; it has `foo`, `bar`, `baz`"
+            "`uses_requests` binds `/x` to `fo`, which is not a method of E; it has `foo`, `bar`, `baz`"
         );
     }
 }

@@ -2,6 +2,7 @@
 //! granted is linked all the same and fails inside the guest, because toolchains
 //! import all of WASI whether it is used or not.
 
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use wasmtime_wasi::{FsPerms, WasiCtx};
@@ -9,6 +10,9 @@ use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpH
 
 use crate::output::LineStream;
 use wasm_flow_contract::config::{Access, Allow, HttpOrigin};
+
+/// Where the guest sees its workspace.
+pub(super) const WORKSPACE: &str = "/workspace";
 
 /// Why a grant cannot be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,12 +25,47 @@ pub enum GrantError {
         /// What the operating system says.
         reason: String,
     },
+    /// The workspace cannot be made or opened.
+    #[error("the workspace {path} cannot be used: {reason}")]
+    Workspace {
+        /// The replica's own folder.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another folder is granted in the workspace's place.
+    #[error(
+        "the executor sees its workspace as `{WORKSPACE}`, and `allow.dirs` grants {path} under \
+         the same name; choose another `guest` there, or leave `workspace` out"
+    )]
+    WorkspaceTaken {
+        /// The other folder.
+        path: String,
+    },
 }
 
-/// A WASI context with the grants and nothing else: no argument, no standard
+/// A replica's folder below the executor's workspace.
+///
+/// Jina keeps it by the executor's class and shard. Here every replica is an
+/// instance of its own that knows nothing of the others, and two executors of a
+/// flow may be of one class; so it is the name in the flow, and the replica.
+pub(super) fn workspace(folder: &Path, name: &str, replica: u32) -> Result<PathBuf, GrantError> {
+    let path = folder.join(name).join(replica.to_string());
+    let mut parts = Path::new(name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(_)), None) => Ok(path),
+        _ => Err(GrantError::Workspace {
+            path: path.display().to_string(),
+            reason: format!("the executor's name, `{name}`, is not the name of a folder"),
+        }),
+    }
+}
+
+/// A WASI context with the grants, the workspace and nothing else: no argument, no standard
 /// input, no socket, no name look-up.
 pub(super) fn wasi(
     allow: &Allow,
+    workspace: Option<&Path>,
     stdout: &LineStream,
     stderr: &LineStream,
 ) -> Result<WasiCtx, GrantError> {
@@ -37,7 +76,7 @@ pub(super) fn wasi(
         .allow_udp(false)
         .allow_ip_name_lookup(false);
     for name in &allow.env {
-        // One that is not set on the host is not set in the guest either.
+        // A variable that the host lacks is not set in the guest either.
         if let Ok(value) = std::env::var(name) {
             builder.env(name, value);
         }
@@ -53,6 +92,25 @@ pub(super) fn wasi(
                 path: dir.host.display().to_string(),
                 reason: error.root_cause().to_string(),
             })?;
+    }
+    if let Some(path) = workspace {
+        if let Some(other) = allow
+            .dirs
+            .iter()
+            .find(|dir| dir.guest.trim_end_matches('/') == WORKSPACE)
+        {
+            return Err(GrantError::WorkspaceTaken {
+                path: other.host.display().to_string(),
+            });
+        }
+        let failed = |reason: String| GrantError::Workspace {
+            path: path.display().to_string(),
+            reason,
+        };
+        std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
+        builder
+            .preopened_dir(path, WORKSPACE, FsPerms::ReadWrite)
+            .map_err(|error| failed(error.root_cause().to_string()))?;
     }
     Ok(builder.build())
 }

@@ -5,21 +5,21 @@
 //! ([`route`](Executor::route)), [`handle`](Executor::handle) and
 //! [`stop`](Executor::stop). That it is WebAssembly shows nowhere else.
 //!
-//! From the outside in: an executor has replicas (`pool`), a replica keeps one
-//! instance alive and queues calls for it, an instance (`wasm::instance`) is a
-//! task that owns a store and has many calls in flight.
+//! From the outside in: an executor has one queue of calls (`queue`) and replicas
+//! (`pool`), a replica keeps one instance alive, an instance (`instance`) is
+//! a task that owns a store and has many calls in flight.
 //!
 //! A call is a transaction. The guest works on a copy of the documents that
 //! shares what is not written, and the copy counts only when the method returned
 //! without error. After an error, a trap or a timeout the caller still has what
 //! it sent.
 //!
-//! What is bounded here: linear memory, table elements, handles, wall-clock time
-//! of a call (by the caller's own clock, outside the guest's store) and of
-//! stopping, calls in flight, what one call of the host gives to a guest and
-//! takes from it, the size of what a guest prints in one line or says of itself,
-//! the size of its file. Not yet bounded: bytes of documents that a guest makes,
-//! how much it prints in all, and the time to compile it.
+//! What is bounded is listed in [`BOUNDS`]: linear memory, table elements,
+//! handles, wall-clock time of a call (by the caller's own clock, outside the
+//! guest's store) and of stopping, calls in flight, the documents of a reply, the
+//! size of what a guest prints in one line or says of itself, the size of its
+//! file. Not yet bounded: bytes of documents that a guest makes and does not
+//! return, how much it prints in all, calls that wait, and the time to compile it.
 
 mod abort;
 mod back_off;
@@ -39,6 +39,7 @@ mod queue;
 mod requests;
 mod runtime;
 mod setup;
+mod size;
 mod stdio;
 mod store;
 mod trap;
@@ -51,7 +52,7 @@ use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::{Call, Failure, GATEWAY, Part, Reply, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
-pub use bounds::{BOUNDS, Bound};
+pub use bounds::BOUNDS;
 pub use description::{
     BindingError, Bindings, Concurrency, DEFAULT_ENDPOINT, Description, Method, Route,
 };
@@ -107,7 +108,7 @@ pub enum Error {
     /// The engine could not be set up.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The file is no executor.
+    /// The file is not an executor.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The executor did not start.
@@ -188,7 +189,7 @@ impl Executor {
     /// output passed over. The engine is one for the process.
     ///
     /// # Errors
-    /// When the file is no executor, or it does not start without configuration.
+    /// When the file is not an executor, or it does not start without configuration.
     pub async fn load(path: impl AsRef<Path>) -> Result<Executor, Error> {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();
         let runtime = match RUNTIME.get() {
@@ -229,8 +230,8 @@ impl Executor {
         self.inner.bindings.route(endpoint).cloned()
     }
 
-    /// Calls a method. Calls wait their turn where the method is exclusive, or
-    /// where as many are in flight as `limits.concurrency` allows.
+    /// Calls a method. Calls wait their turn if the method is exclusive, or if as
+    /// many are in flight as `limits.concurrency` allows.
     ///
     /// Dropping the future gives the call up. The guest is not told and goes on;
     /// its timeout is kept.

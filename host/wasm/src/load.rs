@@ -5,20 +5,21 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wasmtime::AsContextMut as _;
+use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 
-use super::bindings::{BarePre, guest};
-use super::grants::{self, HttpGrants};
-use super::runtime::Runtime;
-use super::store::{self, Ctx};
-use super::trap::chain;
 use crate::bounds::{
     DESCRIBE_MEMORY, DESCRIBE_TIMEOUT, MAX_ENDPOINTS, MAX_FILE, MAX_METHODS, MAX_NAME, MAX_PROSE,
 };
+use wasm_flow_contract::units::Size;
+use wasm_flow_contract::config::Allow;
 use crate::description::{Concurrency, Description, Method};
 use crate::output::{Discard, LineStream, Stream, Writer, cut_printable, printable};
-use wasm_flow_contract::config::Allow;
+use super::bindings::{BareIndices, BarePre, guest};
+use super::grants::{self, GrantError, HttpGrants};
+use super::runtime::Runtime;
+use super::store::{self, Ctx};
+use super::trap::{chain, reason};
 
 /// The interface that makes a component an executor.
 const EXECUTOR: &str = "wasm-flow:executor/executor";
@@ -56,8 +57,8 @@ enum Kind {
     Invalid(String),
     World(Mismatch),
     Link(String),
-    Describe(String),
-    Description(String),
+    Describe(DescribeError),
+    Description(DescriptionError),
 }
 
 /// How a component differs from the world that the host runs.
@@ -76,12 +77,14 @@ impl fmt::Display for LoadError {
             Kind::Read(error) => write!(f, "{path} cannot be read: {error}"),
             Kind::TooLarge(size) => write!(
                 f,
-                "{path} is {size} bytes large; a component of more than {MAX_FILE} is not loaded"
+                "{path} is {} large; at most {} are loaded as a component",
+                Size(*size),
+                Size(MAX_FILE)
             ),
             Kind::NotWasm(found) => write!(
                 f,
-                "{path} is no WebAssembly component: it {found}; \
-                 `wasm-flow build` makes one of an executor's folder"
+                "{path} is not a WebAssembly component: it {found}; \
+                 `wasm-flow build` makes one from an executor's folder"
             ),
             Kind::CoreModule => write!(
                 f,
@@ -90,9 +93,9 @@ impl fmt::Display for LoadError {
                  `cargo component build`, the crate needs `.cargo/config.toml` with \
                  [target.wasm32-wasip1] linker = \"wasm-component-ld\""
             ),
-            Kind::Invalid(reason) => write!(f, "{path} is no valid component: {reason}"),
-            Kind::World(mismatch) => write!(f, "{path} is no executor: {mismatch}"),
-            Kind::Link(reason) => write!(
+            Kind::Invalid(reason) => write!(f, "{path} is not a valid component: {reason}"),
+            Kind::World(mismatch) => write!(f, "{path} is not an executor: {mismatch}"),
+            Kind::Link(reason) | Kind::Describe(DescribeError::Types(reason)) => write!(
                 f,
                 "{path} does not fit this host: {reason}; it was built against another version \
                  of an interface: build it again with the wasm-flow-sdk of this release"
@@ -108,7 +111,77 @@ impl fmt::Display for LoadError {
     }
 }
 
-impl std::error::Error for LoadError {}
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            Kind::Read(error) => Some(error),
+            Kind::Describe(error) => Some(error),
+            Kind::Description(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a component's `describe` gave nothing.
+#[derive(Debug, thiserror::Error)]
+enum DescribeError {
+    /// A function that an executor exports has another type.
+    #[error("{0}")]
+    Types(String),
+    #[error("{0}")]
+    Grant(#[from] GrantError),
+    #[error("it panicked: {message} ({location})")]
+    Panicked { message: String, location: String },
+    #[error("{0}")]
+    Trapped(String),
+    #[error("{reason}; its last words: {last_words}")]
+    TrappedWithWords { reason: String, last_words: String },
+    #[error("`describe` took longer than {DESCRIBE_TIMEOUT:?}")]
+    TimedOut,
+    #[error("wasm-flow itself failed: {0}")]
+    Broken(tokio::task::JoinError),
+}
+
+/// Why a description is not usable.
+#[derive(Debug, thiserror::Error)]
+enum DescriptionError {
+    #[error("it has {0} methods; at most {MAX_METHODS} are allowed")]
+    TooManyMethods(usize),
+    #[error("it binds more than {MAX_ENDPOINTS} endpoints")]
+    TooManyEndpoints,
+    #[error("the method `{0}` is there twice")]
+    MethodTwice(String),
+    #[error("the endpoint `{0}` is bound twice")]
+    EndpointTwice(String),
+    #[error("the {0} has an empty name")]
+    EmptyName(Named),
+    #[error(
+        "the {0} `{1}` has a name that is longer than {MAX_NAME} bytes or has control characters"
+    )]
+    BadName(Named, String),
+    #[error("a schema is longer than {MAX_PROSE} bytes")]
+    LongSchema,
+    #[error("a schema is not JSON: {0}")]
+    BadSchema(serde_json::Error),
+}
+
+/// What has a name in a description.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    Executor,
+    Method,
+    Endpoint,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Named::Executor => "executor",
+            Named::Method => "method",
+            Named::Endpoint => "endpoint",
+        })
+    }
+}
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -292,16 +365,19 @@ fn check_header(bytes: &[u8]) -> Result<(), Kind> {
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(Kind::CoreModule),
         [0, b'a', b's', b'm', ..] => Err(Kind::NotWasm(
-            "begins as WebAssembly does, but is of an unknown version, or cut short",
+            "begins like WebAssembly, but its version is unknown or it is cut short",
         )),
         [0x7f, b'E', b'L', b'F', ..] => Err(Kind::NotWasm(
-            "is an ELF file, a program or library for this machine or code compiled ahead of time",
+            "is an ELF file: a program or library for this machine, or code compiled ahead of time",
         )),
         _ => Err(Kind::NotWasm("does not begin with WebAssembly's header")),
     }
 }
 
-async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Description, String> {
+async fn describe(
+    runtime: &Runtime,
+    pre: &BarePre<Ctx>,
+) -> Result<guest::Description, DescribeError> {
     let stderr = LineStream::new(
         "describe".into(),
         Stream::Stderr,
@@ -309,7 +385,7 @@ async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Descri
         Arc::new(Discard),
     );
     let nothing = Allow::default();
-    let wasi = grants::wasi(&nothing, &stderr, &stderr).map_err(|error| error.to_string())?;
+    let wasi = grants::wasi(&nothing, None, &stderr, &stderr)?;
     let http = HttpGrants {
         origins: Arc::new([]),
     };
@@ -318,59 +394,78 @@ async fn describe(runtime: &Runtime, pre: &BarePre<Ctx>) -> Result<guest::Descri
     let pre = pre.clone();
     // On a task of its own, which ends at the next epoch when it is aborted.
     let task = tokio::spawn(async move {
-        let result = async {
-            let bindings = pre.instantiate_async(&mut store).await?;
-            let guest = bindings.wasm_flow_executor_executor();
-            store
-                .run_concurrent(async |accessor| guest.call_describe(accessor).await)
-                .await?
+        match described(&pre, &mut store).await {
+            Ok(description) => description,
+            Err(error) => Err(trapped(&mut store, &error, &stderr)),
         }
-        .await;
-        result.map_err(|error: wasmtime::Error| {
-            match store.as_context_mut().data_mut().panic.take() {
-                Some(panic) => format!("it panicked: {} ({})", panic.message, panic.location),
-                None => match stderr.last_lines_of(None).last() {
-                    Some(line) => {
-                        format!("{}; its last words: {line}", cut_printable(&chain(&error)))
-                    }
-                    None => cut_printable(&chain(&error)),
-                },
-            }
-        })
     });
     let abort = task.abort_handle();
     match tokio::time::timeout(DESCRIBE_TIMEOUT, task).await {
         Ok(Ok(result)) => result,
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(DescribeError::Broken(error)),
         Err(_) => {
             abort.abort();
-            Err(format!("`describe` took longer than {DESCRIBE_TIMEOUT:?}"))
+            Err(DescribeError::TimedOut)
         }
     }
 }
 
+/// The outer error is a trap.
+async fn described(
+    pre: &BarePre<Ctx>,
+    store: &mut Store<Ctx>,
+) -> wasmtime::Result<Result<guest::Description, DescribeError>> {
+    let instance = pre.instance_pre().instantiate_async(&mut *store).await?;
+    // Only here are the types of what it exports looked at.
+    let types = BareIndices::new(pre.instance_pre())
+        .and_then(|indices| indices.load(&mut *store, &instance));
+    let bindings = match types {
+        Ok(bindings) => bindings,
+        Err(error) => {
+            let reason = cut_printable(&chain(&error));
+            return Ok(Err(DescribeError::Types(reason)));
+        }
+    };
+    let guest = bindings.wasm_flow_executor_executor();
+    let description = store
+        .run_concurrent(async |accessor| guest.call_describe(accessor).await)
+        .await??;
+    Ok(Ok(description))
+}
+
+fn trapped(store: &mut Store<Ctx>, error: &wasmtime::Error, stderr: &LineStream) -> DescribeError {
+    if let Some(panic) = store.data_mut().panic.take() {
+        return DescribeError::Panicked {
+            message: panic.message,
+            location: panic.location,
+        };
+    }
+    let reason = reason(error);
+    match stderr.last_lines_of(None).pop() {
+        Some(last_words) => DescribeError::TrappedWithWords { reason, last_words },
+        None => DescribeError::Trapped(reason),
+    }
+}
+
 /// The guest's word on itself, held to what a person and a log can bear.
-fn check_description(raw: guest::Description) -> Result<Description, String> {
+fn check_description(raw: guest::Description) -> Result<Description, DescriptionError> {
     if raw.methods.len() > MAX_METHODS {
-        return Err(format!(
-            "it has {} methods; at most {MAX_METHODS} are allowed",
-            raw.methods.len()
-        ));
+        return Err(DescriptionError::TooManyMethods(raw.methods.len()));
     }
     let (mut names, mut endpoints) = (HashSet::new(), HashSet::new());
     let mut methods = Vec::with_capacity(raw.methods.len());
     for method in raw.methods {
-        let name = checked_name("the method", method.name)?;
+        let name = checked_name(Named::Method, method.name)?;
         if !names.insert(name.clone()) {
-            return Err(format!("the method `{name}` is there twice"));
+            return Err(DescriptionError::MethodTwice(name));
         }
         for endpoint in &method.endpoints {
-            let endpoint = checked_name("the endpoint", endpoint.clone())?;
+            let endpoint = checked_name(Named::Endpoint, endpoint.clone())?;
             if !endpoints.insert(endpoint.clone()) {
-                return Err(format!("the endpoint `{endpoint}` is bound twice"));
+                return Err(DescriptionError::EndpointTwice(endpoint));
             }
             if endpoints.len() > MAX_ENDPOINTS {
-                return Err(format!("it binds more than {MAX_ENDPOINTS} endpoints"));
+                return Err(DescriptionError::TooManyEndpoints);
             }
         }
         methods.push(Method {
@@ -385,7 +480,7 @@ fn check_description(raw: guest::Description) -> Result<Description, String> {
         });
     }
     Ok(Description {
-        name: checked_name("the executor", raw.name)?,
+        name: checked_name(Named::Executor, raw.name)?,
         version: prose(&raw.version),
         documentation: prose(&raw.documentation),
         methods,
@@ -394,15 +489,13 @@ fn check_description(raw: guest::Description) -> Result<Description, String> {
     })
 }
 
-fn checked_name(what: &str, name: String) -> Result<String, String> {
+fn checked_name(what: Named, name: String) -> Result<String, DescriptionError> {
     if name.is_empty() {
-        return Err(format!("{what} has an empty name"));
+        return Err(DescriptionError::EmptyName(what));
     }
     if name.len() > MAX_NAME || printable(&name) != name {
-        let shown: String = printable(&name).chars().take(32).collect();
-        return Err(format!(
-            "{what} `{shown}` has a name longer than {MAX_NAME} bytes, or with control characters"
-        ));
+        let shown = printable(&name).chars().take(32).collect();
+        return Err(DescriptionError::BadName(what, shown));
     }
     Ok(name)
 }
@@ -418,16 +511,16 @@ fn prose(text: &str) -> String {
         .join("\n")
 }
 
-fn schema(text: &str) -> Result<Option<serde_json::Value>, String> {
+fn schema(text: &str) -> Result<Option<serde_json::Value>, DescriptionError> {
     if text.is_empty() {
         return Ok(None);
     }
     if text.len() > MAX_PROSE {
-        return Err(format!("a schema is longer than {MAX_PROSE} bytes"));
+        return Err(DescriptionError::LongSchema);
     }
     serde_json::from_str(text)
         .map(Some)
-        .map_err(|error| format!("a schema is no JSON: {error}"))
+        .map_err(DescriptionError::BadSchema)
 }
 
 #[cfg(test)]
@@ -450,6 +543,68 @@ mod tests {
         ] {
             assert_eq!(provided(import), expected, "{import}");
         }
+    }
+
+    /// A component that exports all functions of an executor, each without
+    /// parameters and results.
+    fn executor_of_other_types() -> Vec<u8> {
+        fn sized(bytes: &[u8]) -> Vec<u8> {
+            [&[bytes.len() as u8], bytes].concat()
+        }
+        fn section(id: u8, content: &[&[u8]]) -> Vec<u8> {
+            [&[id][..], &sized(&content.concat())].concat()
+        }
+        let module = [
+            b"\0asm\x01\0\0\0".to_vec(),
+            section(1, &[&[1, 0x60, 0, 0]]),
+            section(3, &[&[1, 0]]),
+            section(7, &[&[1], &sized(b"f"), &[0, 0]]),
+            section(10, &[&[1, 2, 0, 0x0b]]),
+        ];
+        let functions: Vec<u8> = ["describe", "start", "handle", "stop"]
+            .iter()
+            .flat_map(|name| [&[0], &sized(name.as_bytes())[..], &[1, 0]].concat())
+            .collect();
+        let name = sized(b"wasm-flow:executor/executor@0.1.0");
+        [
+            b"\0asm\x0d\0\x01\0".to_vec(),
+            section(1, &[&module.concat()]),
+            // An instance of it, and its function.
+            section(2, &[&[1, 0, 0, 0]]),
+            section(6, &[&[1, 0, 0, 1, 0], &sized(b"f")]),
+            section(7, &[&[1, 0x40, 0, 1, 0]]),
+            // Lifted, and exported under four names.
+            section(8, &[&[1, 0, 0, 0, 0, 0]]),
+            section(5, &[&[1, 1, 4], &functions]),
+            section(11, &[&[1, 0], &name, &[5, 0, 0]]),
+        ]
+        .concat()
+    }
+
+    #[tokio::test]
+    async fn another_type_of_our_own_interface_is_said_to_need_a_new_build() {
+        let folder = std::env::temp_dir().join(format!("wasm-flow-types-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("types.wasm");
+        std::fs::write(&path, executor_of_other_types()).unwrap();
+        let runtime = Runtime::new(crate::RuntimeConfig { cache: false }).unwrap();
+        let error = runtime.load(&path).await.unwrap_err().to_string();
+        std::fs::remove_dir_all(&folder).unwrap();
+        for part in [
+            "does not fit this host",
+            "build it again with the wasm-flow-sdk of this release",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_says_so_and_keeps_the_cause() {
+        use std::error::Error as _;
+        let runtime = Runtime::new(crate::RuntimeConfig { cache: false }).unwrap();
+        let error = runtime.load("/nowhere/at/all.wasm").await.unwrap_err();
+        let cause = error.source().unwrap().downcast_ref::<std::io::Error>();
+        assert_eq!(cause.unwrap().kind(), std::io::ErrorKind::NotFound);
     }
 
     #[test]
@@ -484,7 +639,8 @@ mod tests {
             ),
             (vec![("", vec![])], "the method has an empty name"),
         ] {
-            assert_eq!(check_description(raw(methods)).unwrap_err(), message);
+            let error = check_description(raw(methods)).unwrap_err();
+            assert_eq!(error.to_string(), message);
         }
         let long = "x".repeat(MAX_NAME + 1);
         assert!(check_description(raw(vec![("a", vec![&long])])).is_err());
@@ -493,6 +649,7 @@ mod tests {
         assert!(
             check_description(raw(many))
                 .unwrap_err()
+                .to_string()
                 .contains("257 methods")
         );
     }

@@ -88,7 +88,8 @@ impl Pool {
     }
 }
 
-/// Why a call failed, before it is said where.
+/// Why a call failed, without the executor and the endpoint yet: those are added by
+/// [`Unplaced::at`].
 pub(super) struct Unplaced {
     pub(super) kind: CallErrorKind,
     pub(super) trace: Vec<String>,

@@ -374,7 +374,7 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    /// The instance takes no more calls. Those that it still has are in nobody's
+    /// The instance takes no more calls. The calls that it still has are in nobody's
     /// way any more, but count as in flight until they end.
     pub(super) fn end(&self) {
         let grants = {
@@ -551,7 +551,7 @@ mod tests {
         // What the old one still has does not open the new one's gate.
         drop(stuck);
         assert!(placed(&mut call(&queue, Concurrent)).await.is_none());
-        // An end that is told late changes nothing.
+        // An end that comes late changes nothing.
         old.end();
         assert!(place.is_on(&new));
         assert!(placed(&mut call(&queue, Concurrent)).await.is_none());

@@ -15,12 +15,20 @@ use crate::bounds::{
 
 /// Why the engine could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the WebAssembly engine cannot be set up: {reason}; \
-     it reserves address space for its instances, so look at `ulimit -v` first"
-)]
-pub struct RuntimeError {
-    reason: String,
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The engine did not come up.
+    #[error(
+        "the WebAssembly engine cannot be set up: {reason}; \
+         it reserves address space for its instances, so look at `ulimit -v` first"
+    )]
+    Engine {
+        /// What the engine says.
+        reason: String,
+    },
+    /// Without this thread a guest that spins could not be stopped.
+    #[error("the thread that bounds guests cannot be started: {0}")]
+    Thread(std::io::Error),
 }
 
 /// How to set the engine up.
@@ -58,7 +66,7 @@ impl Runtime {
     /// # Errors
     /// When the address space for its instances cannot be had.
     pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
-        let failed = |error: wasmtime::Error| RuntimeError {
+        let failed = |error: wasmtime::Error| RuntimeError::Engine {
             reason: format!("{error:#}"),
         };
         let engine = engine().map_err(failed)?;
@@ -76,10 +84,7 @@ impl Runtime {
             linker,
             cache,
         });
-        // Without it a guest that spins could not be stopped.
-        tick(inner.engine.weak(), Arc::downgrade(&inner)).map_err(|error| RuntimeError {
-            reason: format!("the thread that bounds guests cannot be started: {error}"),
-        })?;
+        tick(inner.engine.weak(), Arc::downgrade(&inner)).map_err(RuntimeError::Thread)?;
         Ok(Runtime { inner })
     }
 

@@ -1,10 +1,12 @@
 //! What is needed to make the instances of one replica.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::bindings::guest;
+use super::grants::{self, GrantError};
 use super::load::Component;
 use super::runtime::Runtime;
 use crate::description::Bindings;
@@ -21,6 +23,8 @@ pub(crate) struct Setup {
     pub(super) config: Arc<ExecutorConfig>,
     pub(super) policy: InstancePolicy,
     pub(super) origins: Arc<[HttpOrigin]>,
+    /// The replica's own folder.
+    pub(super) workspace: Option<Result<PathBuf, GrantError>>,
     pub(super) output: OutputSink,
     /// What the guest's `start` is given.
     pub(super) configuration: guest::Configuration,
@@ -44,14 +48,14 @@ impl Setup {
             "description".to_owned(),
             description.documentation.clone().into(),
         );
-        let workspace = config
-            .workspace
-            .as_ref()
-            .map(|path| path.display().to_string());
-        metas.insert("workspace".to_owned(), workspace.into());
+        metas.insert("workspace".to_owned(), Value::Null);
         for (key, value) in &config.uses_metas {
             metas.insert(key.clone(), value.clone());
         }
+        let workspace = config.workspace.as_ref().map(|folder| {
+            metas.insert("workspace".to_owned(), grants::WORKSPACE.into());
+            grants::workspace(folder, &config.name, replica)
+        });
         let runtime_args = json!({
             "name": &*name,
             "executor": config.name,
@@ -74,6 +78,7 @@ impl Setup {
             name,
             config,
             policy,
+            workspace,
             output,
             configuration,
         }

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{AsContextMut as _, Store};
 
-use super::store::{CallId, Ctx, Origin};
-use crate::bounds::MAX_TRACE;
+use crate::bounds::{MAX_HANDLES, MAX_TRACE};
 use crate::error::CallErrorKind;
 use crate::output::{LineStream, cut_printable};
+use super::store::{CallId, Ctx, Origin};
 
 /// Frames of one function on top of each other that are taken for an endless
 /// recursion. The engine keeps no more than a few hundred frames.
@@ -225,7 +226,8 @@ fn recursion(error: &wasmtime::Error) -> bool {
         })
 }
 
-fn reason(error: &wasmtime::Error) -> String {
+/// What a person is told of an error that ended a store.
+pub(super) fn reason(error: &wasmtime::Error) -> String {
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         // WASI passes on whether it was a success, and not the number.
         return match exit.0 {
@@ -243,16 +245,70 @@ fn reason(error: &wasmtime::Error) -> String {
             false => trap,
         };
     }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return format!("it holds more than {MAX_HANDLES} handles at once");
+    }
     cut_printable(&chain(error))
 }
 
-/// An error with its causes in one line.
+/// An error with its causes in one line, and without the guest's stack: that is
+/// shown elsewhere.
 pub(super) fn chain(error: &wasmtime::Error) -> String {
+    let stack = error.downcast_ref::<wasmtime::WasmBacktrace>();
+    let stack = stack.map(ToString::to_string);
     let mut seen = HashSet::new();
     error
         .chain()
         .map(ToString::to_string)
+        .filter(|cause| Some(cause) != stack.as_ref())
         .filter(|cause| seen.insert(cause.clone()))
         .collect::<Vec<_>>()
         .join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(names: &[&str]) -> Vec<String> {
+        fold(names.iter().map(|name| (*name).to_owned()))
+    }
+
+    #[test]
+    fn the_authors_functions_come_first_and_the_runtime_is_counted() {
+        let stack = [
+            "abort",
+            "std::sys::pal::wasi::helpers::abort_internal",
+            "__rustc::__rust_abort",
+            "core::panicking::panic_fmt",
+            "embed::Model::pick",
+            "<core::slice::iter::Iter<T> as core::iter::Iterator>::fold",
+            "<embed::Model as wasm_flow_sdk::Executor>::handle",
+            "wit_bindgen::rt::async_support::poll",
+        ];
+        assert_eq!(
+            folded(&stack),
+            [
+                "at embed::Model::pick",
+                "at <embed::Model as wasm_flow_sdk::Executor>::handle",
+                "(6 frames of the Rust runtime and the SDK)"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_stack_of_nothing_but_the_runtime_is_shown() {
+        assert_eq!(folded(&["core::a", "std::b"]), ["at core::a", "at std::b"]);
+        assert_eq!(folded(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_recursion_is_one_line() {
+        let mut stack = vec!["mine::deeper"; 100];
+        stack.push("mine::top");
+        assert_eq!(
+            folded(&stack),
+            ["at mine::deeper (100 times)", "at mine::top"]
+        );
+    }
 }

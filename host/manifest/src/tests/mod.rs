@@ -69,6 +69,7 @@ fn everything_that_a_file_can_say() {
             [executors.limits]
             memory = "64MiB"
             concurrency = 3
+            reply = "5MiB"
             [executors.allow]
             http = "https://API.example.com/v1/"
             env = ["LANG", "HOME"]

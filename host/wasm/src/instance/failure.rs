@@ -27,10 +27,10 @@ pub enum StartFailure {
     /// It took longer than `timeout`.
     #[error("it did not start within its `timeout` of {0:?}")]
     TimedOut(Duration),
-    /// One process runs so many instances and no more.
+    /// One process has room for so many instances and no more.
     #[error(
-        "as many instances run as one process has room for ({0}); `replicas` makes more of them, \
-         and so does `limits.concurrency` where `isolation` is `request`"
+        "one process has no room for another instance ({0}); lower `replicas`, or \
+         `limits.concurrency` if `isolation` is `request`"
     )]
     Full(String),
     /// The host itself failed while it started.

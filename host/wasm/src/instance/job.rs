@@ -16,8 +16,13 @@ pub(super) struct Job {
     pub(super) id: CallId,
     pub(super) method: Arc<str>,
     pub(super) request: RequestState,
+    /// What the caller sent.
+    pub(super) sent: DocumentArray,
+    /// What the guest makes of it.
     pub(super) docs: LiveArray,
     pub(super) limit: Duration,
+    /// Bytes of the reply's documents.
+    pub(super) reply_limit: u64,
     pub(super) reply: ReplyTo,
     pub(super) _place: Place,
 }

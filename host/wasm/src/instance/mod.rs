@@ -161,7 +161,7 @@ impl Instance {
         });
     }
 
-    /// Waits until it takes no more calls, and says why where it ended by itself:
+    /// Waits until it takes no more calls, and says why if it ended by itself:
     /// neither was it stopped, nor did a call overrun.
     pub(crate) async fn lost(&self) -> Option<String> {
         self.signals.retired.cancelled().await;

@@ -19,7 +19,7 @@ use wasm_flow_document::{DocumentArray, Limits as DocumentLimits, LiveArray};
 /// A call's time, kept by its caller.
 struct Clock {
     /// When to look at it first: the call's end if it was entered at once. None
-    /// where that is beyond all time.
+    /// if the timeout is longer than time itself can be counted.
     due: Option<Instant>,
     limit: Duration,
     entered: Entered,
@@ -140,8 +140,10 @@ impl Pending {
                 parts,
                 deadline: None,
             },
+            sent: call.docs.clone(),
             docs,
             limit,
+            reply_limit: instance.setup.config.limits.reply.get(),
             reply: ReplyTo::new(reply, entered.clone()),
             _place: place,
         };

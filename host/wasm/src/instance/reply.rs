@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use wasm_flow_contract::units::Size;
+use crate::size::{Budget, UsedUp};
 use super::job::JobError;
 use wasm_flow_document::{DocumentArray, Limits};
 
@@ -23,6 +25,24 @@ pub(super) fn check_docs(docs: &DocumentArray, limits: Limits) -> Result<(), Job
         )));
     }
     Ok(())
+}
+
+/// Holds what a method made of the documents to `most` bytes, before anything is
+/// encoded. Documents that it returned as they came do not count: they were
+/// bounded when they came in.
+pub(super) fn check_size(
+    docs: &DocumentArray,
+    sent: &DocumentArray,
+    most: u64,
+) -> Result<(), JobError> {
+    Budget::new(most).take_new(docs, sent).map_err(|UsedUp| {
+        JobError::BadReply(format!(
+            "the documents that it made or changed come to more than `limits.reply` of {}; \
+             return fewer or smaller documents, or raise that limit in the executor's table of \
+             flow.toml",
+            Size(most)
+        ))
+    })
 }
 
 /// The results for the client, from the guest's JSON.

@@ -11,7 +11,7 @@ use wasmtime::{AsContextMut as _, Store};
 
 use super::failure::StartFailure;
 use super::job::{Job, JobError, Outcome};
-use super::reply::{check_docs, parse_results};
+use super::reply::{check_docs, check_size, parse_results};
 use super::signals::{End, Signals};
 use crate::bindings::guest;
 use crate::grants::{self, HttpGrants};
@@ -33,7 +33,12 @@ pub(super) async fn run(
         LineStream::new(name, stream, writer.clone(), output)
     };
     let (stdout, stderr) = (stream(Stream::Stdout), stream(Stream::Stderr));
-    let wasi = match grants::wasi(&setup.config.allow, &stdout, &stderr) {
+    let workspace = setup.workspace.as_ref().map(|folder| folder.as_deref());
+    let wasi = match workspace.transpose() {
+        Ok(workspace) => grants::wasi(&setup.config.allow, workspace, &stdout, &stderr),
+        Err(error) => Err(error.clone()),
+    };
+    let wasi = match wasi {
         Ok(wasi) => wasi,
         Err(error) => {
             drop(started.send(Err(StartFailure::Grant(error))));
@@ -118,7 +123,7 @@ async fn serve(
     // Made once, because each takes a lock when it is first polled.
     let mut poked = std::pin::pin!(signals.poke.notified());
     let mut retired = std::pin::pin!(signals.retired.cancelled());
-    // One job at a time where there are several: the guest has one only when it
+    // One job at a time if there are several: the guest has one only when it
     // runs, which is before this is polled again. A call that waits behind one
     // that blocks is still in the inbox, then, and its clock stands.
     let mut entering = false;
@@ -161,8 +166,10 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         id,
         method,
         mut request,
+        sent,
         docs,
         limit,
+        reply_limit,
         reply,
         _place,
     } = job;
@@ -198,6 +205,7 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         let results = json.as_deref().map(parse_results).transpose()?;
         let docs = replaced.as_ref().unwrap_or(&docs).snapshot();
         check_docs(&docs, limits)?;
+        check_size(&docs, &sent, reply_limit)?;
         Ok(Outcome { docs, results })
     });
     reply.send(outcome);

@@ -55,6 +55,26 @@ impl Hostile {
         panic!("deliberate panic");
     }
 
+    /// Prints the documents' texts, the last without an end.
+    #[requests(on = "/say")]
+    async fn say(&self, docs: &DocumentArray) {
+        for doc in docs.iter() {
+            eprintln!("said: {}", doc.text());
+            eprint!("begun: {}", doc.text());
+        }
+    }
+
+    /// Says the same, waits, and panics.
+    #[requests(on = "/say_and_panic")]
+    async fn say_and_panic(&self, docs: &DocumentArray, parameters: &Parameters) -> Result<()> {
+        self.say(docs).await;
+        sleep(Duration::from_secs_f64(
+            parameters.get("seconds")?.unwrap_or(0.0),
+        ))
+        .await;
+        panic!("panicked over {:?}", docs.texts().collect::<Vec<_>>());
+    }
+
     #[requests(on = "/error")]
     async fn error(&self, docs: &mut DocumentArray) -> Result<()> {
         spoil(docs);

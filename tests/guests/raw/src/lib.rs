@@ -1,5 +1,5 @@
-//! An executor without an SDK: it does what the interface allows but no SDK would
-//! do.
+//! An executor without an SDK in between: what the interface allows, and no SDK
+//! would do.
 
 #![cfg(target_family = "wasm")]
 
@@ -18,18 +18,19 @@ use bindings::wasm_flow::executor::documents::{
 };
 use bindings::wasm_flow::executor::{diagnostics, timers};
 
-/// What to do when the executor is started and stopped.
+/// What to do when it is started and stopped.
 #[derive(Default)]
 struct Plan {
-    /// The seconds that starting takes.
+    /// Seconds that it takes to start.
     start_seconds: f64,
-    /// A file: starting fails as long as it exists.
+    /// A file: while it is there, starting fails.
     fails_with: Option<String>,
     /// Panics once it has started.
     trap_after_start: bool,
-    /// Never returns from `stop`.
+    /// Does not come back from `stop`.
     spin_at_stop: bool,
-    /// A file that `stop` writes after three seconds, if the instance was called.
+    /// A file that `stop` writes after three seconds, in an instance that was
+    /// called.
     stop_writes: Option<String>,
 }
 
@@ -46,7 +47,10 @@ impl wit::Guest for Raw {
         let method = |name: &str| wit::Method {
             name: name.to_owned(),
             endpoints: vec![format!("/{name}")],
-            concurrency: wit::Concurrency::Concurrent,
+            concurrency: match name {
+                "alone" => wit::Concurrency::Exclusive,
+                _ => wit::Concurrency::Concurrent,
+            },
             documentation: String::new(),
             parameters_schema: String::new(),
         };
@@ -67,6 +71,9 @@ impl wit::Guest for Raw {
                 "report",
                 "reserve",
                 "abort",
+                "repeat",
+                "alone",
+                "hoard",
             ]
             .map(method)
             .into(),
@@ -104,8 +111,23 @@ impl wit::Guest for Raw {
         let parameters: Value = request.parameters().parse().unwrap_or_default();
         let seconds = parameters["seconds"].as_f64().unwrap_or(0.1);
         match method.as_str() {
-            "sleep" => sleep(seconds).await,
-            // All other calls of the instance wait as well.
+            "sleep" | "alone" => sleep(seconds).await,
+            // One document with so many bytes, listed a million times.
+            "repeat" => {
+                let bytes = parameters["bytes"].as_f64().unwrap_or(1.0) as usize;
+                docs.set_strings(StringField::Uri, &Rows::List(vec![0]), &["x".repeat(bytes)])
+                    .map_err(refused)?;
+                let many = docs.select(&million()).map_err(refused)?;
+                return Ok(wit::Outcome::Replaced(many));
+            }
+            // More handles than an instance may have.
+            "hoard" => {
+                let mut arrays = Vec::new();
+                loop {
+                    arrays.push(request.docs());
+                }
+            }
+            // All other calls of the instance wait, too.
             "block" => thread::sleep(Duration::from_secs_f64(seconds)),
             "again" => return Ok(wit::Outcome::Results(again(&docs).to_string())),
             "flatten" => {
@@ -116,7 +138,7 @@ impl wit::Guest for Raw {
                 let many = docs.select(&million()).map_err(refused)?;
                 return Ok(wit::Outcome::Replaced(many));
             }
-            // Passes 160 MB to the host in one call.
+            // 160 MB to the host in one call.
             "matrix" => {
                 let ends = vec![160_000_000];
                 let bytes = vec![b'x'; 160_000_000];
@@ -193,7 +215,7 @@ fn million() -> Rows {
     Rows::List(vec![0; 1_000_000])
 }
 
-/// What the host answers to values that would together exceed the memory.
+/// What the host says to values that would come to more than there is memory.
 fn again(docs: &DocumentArray) -> Value {
     let told = |result: Result<(), Error>| match result {
         Ok(()) => "nothing".to_owned(),
