@@ -12,7 +12,6 @@ pub(crate) const ALLOWED: &str = "allowed: the folder of a crate, or a .wasm fil
 
 /// What an executor is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Uses {
     /// A crate's folder, to be built first, or a component. Which of the two, and
     /// whether it is there, nobody has looked.
