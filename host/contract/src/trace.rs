@@ -45,7 +45,7 @@ impl TraceContext {
     }
 
     /// The trace's id in hexadecimal digits, for logs.
-    pub fn trace_id(&self) -> impl fmt::Display {
+    pub fn trace_id(&self) -> impl fmt::Display + use<> {
         Hex(self.trace_id)
     }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Format;
 use super::terminal::{OutputError, json_text, lines};
 use super::writer::{Dropped, Notices, Writer};
-use wasm_flow_wasm::{Output, OutputSink, Stream, printable};
+use super::{Format, log};
+use wasm_flow_wasm::{Output, OutputSink, Printer, Stream, printable};
 
 /// How long a process that ends waits for its last lines to be taken.
 const GRACE: Duration = Duration::from_secs(1);
@@ -53,12 +53,14 @@ impl Console {
     /// # Errors
     /// If the system gives no thread.
     pub(super) fn of_batch(format: Format) -> io::Result<Console> {
-        Ok(Console {
+        let console = Console {
             format,
             stderr: Writer::start("stderr", io::stderr(), StderrNotices { format })?,
             stdout: None,
             ready: Arc::default(),
-        })
+        };
+        log::attach(&console);
+        Ok(console)
     }
 
     /// Takes what executors print.
@@ -96,18 +98,26 @@ impl Console {
 }
 
 impl Output for Console {
-    fn line(&self, executor: &str, stream: Stream, text: &str) {
+    fn line(&self, printer: &Printer, stream: Stream, text: &str) {
+        log::guest_line(printer, stream, text);
+    }
+}
+
+impl Console {
+    /// Prints what an executor printed.
+    pub(super) fn guest_line(&self, executor: &str, replica: u64, stream: Stream, text: &str) {
+        let printer = format!("{executor}/rep-{replica}");
         let line = match self.format {
             Format::Json => json_text(&json!({
                 "event": "output",
-                "executor": executor,
+                "executor": printer,
                 "stream": match stream {
                     Stream::Stdout => "stdout",
                     Stream::Stderr => "stderr",
                 },
                 "line": text,
             })),
-            Format::Text => format!("{} | {}", printable(executor), printable(text)),
+            Format::Text => format!("{} | {}", printable(&printer), printable(text)),
         };
         let writer = match (&self.stdout, self.format, stream) {
             (Some(stdout), Format::Json, _) => stdout,
@@ -115,10 +125,7 @@ impl Output for Console {
             _ => &self.stderr,
         };
         // An executor's replicas share what it may print.
-        let source = executor
-            .rsplit_once("/rep-")
-            .map_or(executor, |(name, _)| name);
-        writer.line(source, line);
+        writer.line(executor, line);
     }
 }
 

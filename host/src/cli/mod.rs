@@ -13,6 +13,7 @@ mod check;
 mod console;
 mod input;
 mod inspect;
+mod log;
 mod new;
 mod post;
 mod print;
@@ -54,6 +55,8 @@ struct Cli {
     /// Print for people, or JSON for programs.
     #[arg(long, global = true, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    log: log::Args,
     #[command(subcommand)]
     command: Command,
 }
@@ -74,6 +77,17 @@ enum Command {
     Serve(serve::Args),
     /// Send documents to a running gateway.
     Post(post::Args),
+}
+
+impl Command {
+    /// Whether it goes on until it is told to stop.
+    fn serves(&self) -> bool {
+        match self {
+            Command::Run(args) => args.serves(),
+            Command::Serve(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// How results are printed.
@@ -113,6 +127,8 @@ enum Error {
     File(#[from] WrongFile),
     #[error(transparent)]
     Output(#[from] terminal::OutputError),
+    #[error(transparent)]
+    Log(#[from] log::LevelError),
     /// Requests failed, and each failure was reported when it happened.
     #[error("{failed} of {total} requests failed")]
     Requests { failed: usize, total: usize },
@@ -137,7 +153,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     fn status(&self) -> u8 {
         match self {
-            Error::Usage(_) => 2,
+            Error::Usage(_) | Error::Log(_) => 2,
             Error::Interrupted => shutdown::INTERRUPTED,
             Error::Output(error) if error.is_reader_gone() => 0,
             _ => 1,
@@ -190,6 +206,7 @@ fn explain(usage: &clap::Error) -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<()> {
     let format = cli.format;
+    cli.log.start(cli.command.serves())?;
     // These two need no scheduler.
     let command = match cli.command {
         Command::New(args) => return new::run(&args, format),

@@ -38,6 +38,13 @@ pub(super) struct Args {
     print: print::Print,
 }
 
+impl Args {
+    /// Whether the flow is served, and not run over an input.
+    pub(super) fn serves(&self) -> bool {
+        self.on.is_none()
+    }
+}
+
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     Use::Run.accept(&args.flow)?;
     match &args.on {

@@ -67,7 +67,9 @@ impl SourceError {
                 LateProblem::uses_is_missing(id, path, neighbour.as_deref())
             }
             SourceError::NoCrate(_) => LateProblem::uses_is_not_a_crate(id, written),
-            SourceError::Unreadable { path, error } => LateProblem::uses_is_unreadable(id, path, error),
+            SourceError::Unreadable { path, error } => {
+                LateProblem::uses_is_unreadable(id, path, error)
+            }
             _ => LateProblem::new(Place::Uses(id), self.to_string()),
         }
     }

@@ -60,7 +60,7 @@ pub use error::{CallError, CallErrorKind};
 pub use grants::GrantError;
 pub use instance::StartFailure;
 pub use load::{Component, LoadError};
-pub use output::{Discard, Output, OutputSink, Stream, printable};
+pub use output::{Discard, Output, OutputSink, Printer, Stream, printable};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
 pub use trap::Trap;
 

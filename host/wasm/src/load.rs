@@ -8,18 +8,18 @@ use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 
-use crate::bounds::{
-    DESCRIBE_MEMORY, DESCRIBE_TIMEOUT, MAX_ENDPOINTS, MAX_FILE, MAX_METHODS, MAX_NAME, MAX_PROSE,
-};
-use wasm_flow_contract::units::Size;
-use wasm_flow_contract::config::Allow;
-use crate::description::{Concurrency, Description, Method};
-use crate::output::{Discard, LineStream, Stream, Writer, cut_printable, printable};
 use super::bindings::{BareIndices, BarePre, guest};
 use super::grants::{self, GrantError, HttpGrants};
 use super::runtime::Runtime;
 use super::store::{self, Ctx};
 use super::trap::{chain, reason};
+use crate::bounds::{
+    DESCRIBE_MEMORY, DESCRIBE_TIMEOUT, MAX_ENDPOINTS, MAX_FILE, MAX_METHODS, MAX_NAME, MAX_PROSE,
+};
+use crate::description::{Concurrency, Description, Method};
+use crate::output::{Discard, LineStream, Printer, Stream, Writer, cut_printable, printable};
+use wasm_flow_contract::config::Allow;
+use wasm_flow_contract::units::Size;
 
 /// The interface that makes a component an executor.
 const EXECUTOR: &str = "wasm-flow:executor/executor";
@@ -379,7 +379,10 @@ async fn describe(
     pre: &BarePre<Ctx>,
 ) -> Result<guest::Description, DescribeError> {
     let stderr = LineStream::new(
-        "describe".into(),
+        Printer {
+            executor: "describe".into(),
+            replica: 0,
+        },
         Stream::Stderr,
         Writer::default(),
         Arc::new(Discard),

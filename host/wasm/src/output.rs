@@ -20,12 +20,21 @@ pub enum Stream {
     Stderr,
 }
 
+/// The instance that printed something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printer {
+    /// The executor's name in the flow.
+    pub executor: Arc<str>,
+    /// Which of its replicas it is.
+    pub replica: u32,
+}
+
 /// Takes the lines that executors print.
 ///
 /// Called from the executor's own task: it must not block for long.
 pub trait Output: Send + Sync + 'static {
     /// One line, without its end and without control characters.
-    fn line(&self, executor: &str, stream: Stream, line: &str);
+    fn line(&self, printer: &Printer, stream: Stream, line: &str);
 }
 
 /// Where executors' output goes.
@@ -36,7 +45,7 @@ pub type OutputSink = Arc<dyn Output>;
 pub struct Discard;
 
 impl Output for Discard {
-    fn line(&self, _: &str, _: Stream, _: &str) {}
+    fn line(&self, _: &Printer, _: Stream, _: &str) {}
 }
 
 /// The call of an instance that writes at this moment, if one does and it is
@@ -69,7 +78,7 @@ pub(super) struct LineStream {
 }
 
 struct Shared {
-    executor: Arc<str>,
+    printer: Printer,
     stream: Stream,
     writer: Writer,
     sink: OutputSink,
@@ -86,15 +95,10 @@ struct State {
 }
 
 impl LineStream {
-    pub(super) fn new(
-        executor: Arc<str>,
-        stream: Stream,
-        writer: Writer,
-        sink: OutputSink,
-    ) -> Self {
+    pub(super) fn new(printer: Printer, stream: Stream, writer: Writer, sink: OutputSink) -> Self {
         LineStream {
             shared: Arc::new(Shared {
-                executor,
+                printer,
                 stream,
                 writer,
                 sink,
@@ -162,7 +166,7 @@ impl LineStream {
         )));
         self.shared
             .sink
-            .line(&self.shared.executor, self.shared.stream, &line);
+            .line(&self.shared.printer, self.shared.stream, &line);
         if self.shared.stream == Stream::Stderr {
             if state.last.len() == KEPT_LINES {
                 state.last.pop_front();
@@ -183,7 +187,7 @@ impl Drop for Shared {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if !state.partial.is_empty() {
             let line = printable(&String::from_utf8_lossy(&state.partial));
-            self.sink.line(&self.executor, self.stream, &line);
+            self.sink.line(&self.printer, self.stream, &line);
         }
     }
 }
@@ -282,13 +286,18 @@ mod tests {
     struct Collect(Mutex<Vec<String>>);
 
     impl Output for Collect {
-        fn line(&self, executor: &str, _: Stream, line: &str) {
+        fn line(&self, printer: &Printer, _: Stream, line: &str) {
+            let executor = &printer.executor;
             self.0.lock().unwrap().push(format!("{executor}: {line}"));
         }
     }
 
     fn stderr(sink: OutputSink, writer: &Writer) -> LineStream {
-        LineStream::new("e".into(), Stream::Stderr, writer.clone(), sink)
+        let printer = Printer {
+            executor: "e".into(),
+            replica: 0,
+        };
+        LineStream::new(printer, Stream::Stderr, writer.clone(), sink)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::grants::{self, GrantError};
 use super::load::Component;
 use super::runtime::Runtime;
 use crate::description::Bindings;
-use crate::output::{OutputSink, Stream};
+use crate::output::{OutputSink, Printer};
 use crate::policy::InstancePolicy;
 use wasm_flow_contract::config::{ExecutorConfig, HttpOrigin};
 
@@ -18,8 +18,8 @@ use wasm_flow_contract::config::{ExecutorConfig, HttpOrigin};
 pub(crate) struct Setup {
     pub(super) runtime: Runtime,
     pub(super) component: Component,
-    /// `encode/rep-0`
-    pub(super) name: Arc<str>,
+    /// Who it is that prints.
+    pub(super) printer: Printer,
     pub(super) config: Arc<ExecutorConfig>,
     pub(super) policy: InstancePolicy,
     pub(super) origins: Arc<[HttpOrigin]>,
@@ -40,7 +40,6 @@ impl Setup {
         replica: u32,
         output: OutputSink,
     ) -> Self {
-        let name: Arc<str> = format!("{}/rep-{replica}", config.name).into();
         let description = component.description();
         let mut metas = Map::new();
         metas.insert("name".to_owned(), description.name.clone().into());
@@ -57,7 +56,7 @@ impl Setup {
             grants::workspace(folder, &config.name, replica)
         });
         let runtime_args = json!({
-            "name": &*name,
+            "name": format!("{}/rep-{replica}", config.name),
             "executor": config.name,
             "replica": replica,
             "replicas": config.replicas,
@@ -75,17 +74,15 @@ impl Setup {
             origins: config.allow.http.as_slice().into(),
             runtime,
             component,
-            name,
+            printer: Printer {
+                executor: config.name.as_str().into(),
+                replica,
+            },
             config,
             policy,
             workspace,
             output,
             configuration,
         }
-    }
-
-    /// Tells the operator what no call's error says.
-    pub(super) fn say(&self, line: &str) {
-        self.output.line(&self.name, Stream::Stderr, line);
     }
 }

@@ -11,8 +11,11 @@ use super::frame::{Answer, Data, FrameError, Incoming, with_results};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use crate::bounds;
+use tracing::{Instrument as _, Span, debug_span};
 use wasm_flow_contract::units::Size;
-use wasm_flow_contract::{Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Service};
+use wasm_flow_contract::{
+    Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Service, TraceContext,
+};
 use wasm_flow_document::{DocumentArray, Struct, random_id};
 
 /// The answer to a request that names no endpoint says this. The request is served,
@@ -27,6 +30,7 @@ const NO_ENDPOINT: &str =
 pub(super) async fn answer(
     flow: &dyn Service,
     max_message: usize,
+    trace: Option<TraceContext>,
     frame: Bytes,
 ) -> Result<Answer, FrameError> {
     let start = SystemTime::now();
@@ -50,7 +54,13 @@ pub(super) async fn answer(
     Ok(match decoded {
         Ok((mut request, parameters)) => {
             request.id = Arc::from(header.request_id.as_str());
-            served(flow, max_message, start, header, request, parameters).await
+            request.trace = trace;
+            let span = span(&request);
+            let served = served(flow, max_message, start, header, request, parameters);
+            match span.is_disabled() {
+                true => served.await,
+                false => served.instrument(span).await,
+            }
         }
         Err(unreadable) => Answer {
             header: answered(header, Some(&unreadable.failure)),
@@ -59,6 +69,21 @@ pub(super) async fn answer(
             docs: Some(DocumentArray::new()),
         },
     })
+}
+
+/// What happens to a request happens in this span. It is at the level of debugging,
+/// because a span for each costs as much as the rest of a small request's way
+/// through the gateway.
+fn span(request: &Request) -> Span {
+    debug_span!(
+        "request",
+        request = &*request.id,
+        endpoint = &*request.endpoint,
+        documents = request.docs.len(),
+        trace = request
+            .trace
+            .map(|trace| tracing::field::display(trace.trace_id())),
+    )
 }
 
 /// A request that has an id and cannot be served.

@@ -17,8 +17,8 @@ use super::answer::answer;
 use super::frame::{Answer, FrameError};
 use crate::bounds::{PREFETCH, SMALL_REQUEST, STATUS_MESSAGE};
 use crate::drain::{Active, Unanswered};
-use wasm_flow_contract::Service;
 use wasm_flow_contract::units::Size;
+use wasm_flow_contract::{Service, TraceContext};
 
 /// How a stream is to be served.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ pub(super) struct CallOptions {
     pub(super) in_order: bool,
     /// The largest message, in bytes, in either direction.
     pub(super) max_message: usize,
+    /// The client's trace, if it sent one.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// The answers to a stream of frames.
@@ -140,24 +142,24 @@ struct SmallRequests {
 }
 
 impl SmallRequests {
-    fn new(flow: Arc<dyn Service>, max_message: usize) -> SmallRequests {
+    fn new(flow: Arc<dyn Service>, options: CallOptions) -> SmallRequests {
         let (frames, inbox) = mpsc::unbounded_channel();
         SmallRequests {
             frames,
-            task: tokio::spawn(SmallRequests::run(flow, max_message, inbox)).abort_handle(),
+            task: tokio::spawn(SmallRequests::run(flow, options, inbox)).abort_handle(),
         }
     }
 
     async fn run(
         flow: Arc<dyn Service>,
-        max_message: usize,
+        options: CallOptions,
         mut inbox: mpsc::UnboundedReceiver<(Bytes, Reply)>,
     ) {
         let mut running = FuturesUnordered::new();
         poll_fn(|cx| {
             loop {
                 while let Poll::Ready(Some((frame, reply))) = inbox.poll_recv(cx) {
-                    let work = answer(&*flow, max_message, frame);
+                    let work = answer(&*flow, options.max_message, options.trace, frame);
                     running.push(async {
                         // A request that panics does not take its neighbours along.
                         if let Ok(answered) = AssertUnwindSafe(work).catch_unwind().await {
@@ -249,17 +251,17 @@ impl CallStream {
             _unanswered: self.active.request(),
         };
         let mut alone = None;
-        let max_message = self.options.max_message;
+        let options = self.options;
         if frame.len() <= SMALL_REQUEST {
             let small = self
                 .small
-                .get_or_insert_with(|| SmallRequests::new(self.flow.clone(), max_message));
+                .get_or_insert_with(|| SmallRequests::new(self.flow.clone(), options));
             // Its task ends only with this stream.
             drop(small.frames.send((frame, reply)));
         } else {
             let flow = self.flow.clone();
             let work = async move {
-                reply.send(answer(&*flow, max_message, frame).await);
+                reply.send(answer(&*flow, options.max_message, options.trace, frame).await);
             };
             alone = Some(tokio::spawn(work).abort_handle());
         }
@@ -363,7 +365,15 @@ pub(super) fn options(
         in_order: text("__results_in_order__")
             .is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
         max_message,
+        trace: trace(metadata),
     })
+}
+
+/// The trace that a call belongs to. One that cannot be read is passed over, as the
+/// standard wants it.
+pub(super) fn trace(metadata: &tonic::metadata::MetadataMap) -> Option<TraceContext> {
+    let text = metadata.get("traceparent")?.to_str().ok()?;
+    TraceContext::parse(text).ok()
 }
 
 /// Answers a unary call, which is a stream of one message.
@@ -371,6 +381,7 @@ pub(super) async fn single(
     flow: &dyn Service,
     mut input: Streaming<Bytes>,
     max_message: usize,
+    trace: Option<TraceContext>,
     active: Active,
 ) -> Result<Answer, Status> {
     let frame = input
@@ -383,7 +394,9 @@ pub(super) async fn single(
             )
         })?;
     let _unanswered = active.request();
-    answer(flow, max_message, frame).await.map_err(|error| {
-        Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
-    })
+    answer(flow, max_message, trace, frame)
+        .await
+        .map_err(|error| {
+            Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
+        })
 }

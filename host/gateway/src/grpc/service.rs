@@ -73,7 +73,9 @@ impl JinaSingleDataRequestRPC for JinaService {
         request: Request<Streaming<Bytes>>,
     ) -> Result<Response<Answer>, Status> {
         let active = self.drain.enter();
-        call::single(&*self.flow, request.into_inner(), self.max_message, active)
+        let trace = call::trace(request.metadata());
+        let input = request.into_inner();
+        call::single(&*self.flow, input, self.max_message, trace, active)
             .await
             .map(Response::new)
     }

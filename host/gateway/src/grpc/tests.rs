@@ -390,7 +390,7 @@ async fn no_bytes_break_it() {
         }
         for variant in variants {
             // Answered or refused: either is fine, as long as it ends.
-            let _ = answer::answer(&flow, 1 << 20, variant.into()).await;
+            let _ = answer::answer(&flow, 1 << 20, None, variant.into()).await;
         }
     }
 }

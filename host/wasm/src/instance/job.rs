@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::queue::Place;
 use crate::requests::RequestState;
@@ -24,6 +25,8 @@ pub(super) struct Job {
     /// Bytes of the reply's documents.
     pub(super) reply_limit: u64,
     pub(super) reply: ReplyTo,
+    /// What the guest does for this call happens in it.
+    pub(super) span: Span,
     pub(super) _place: Place,
 }
 

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
+use tracing::warn;
 
 pub use failure::StartFailure;
 use job::Job;
@@ -34,6 +35,7 @@ use signals::{BROKEN, End, EndGuard, Signals};
 
 use super::setup::Setup;
 use crate::abort::AbortOnDrop;
+use crate::output::Printer;
 use crate::queue::{Generation, Place};
 
 /// A running instance.
@@ -151,9 +153,11 @@ impl Instance {
                     break;
                 }
                 if idle {
-                    setup.say(&format!(
-                        "the instance did not stop within {stop_within:?}, and was ended"
-                    ));
+                    let Printer { executor, replica } = &setup.printer;
+                    warn!(
+                        executor = &**executor,
+                        replica, "the instance did not stop within {stop_within:?}, and was ended"
+                    );
                     task.abort();
                     break;
                 }

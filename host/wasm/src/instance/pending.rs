@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use tracing::debug_span;
 
 use super::Instance;
 use super::job::{Entered, Job, JobResult, ReplyTo};
 use super::signals::{BROKEN, End, Signals};
 use crate::error::CallErrorKind;
+use crate::output::Printer;
 use crate::queue::Place;
 use crate::requests::{Parts, RequestState};
 use crate::store::CallId;
@@ -116,6 +118,14 @@ impl Pending {
                 instance.setup.config.limits.memory,
             )
         };
+        let Printer { executor, replica } = &instance.setup.printer;
+        let span = debug_span!(
+            "guest",
+            executor = &**executor,
+            replica,
+            method = &*method,
+            request = &*call.request_id,
+        );
         let docs = live(&call.docs);
         let parts = match call.parts.as_slice() {
             [part] => Parts::One(part.executor.clone()),
@@ -145,6 +155,7 @@ impl Pending {
             limit,
             reply_limit: instance.setup.config.limits.reply.get(),
             reply: ReplyTo::new(reply, entered.clone()),
+            span,
             _place: place,
         };
         instance.signals.waiting.fetch_add(1, Ordering::SeqCst);

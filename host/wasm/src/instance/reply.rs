@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use wasm_flow_contract::units::Size;
-use crate::size::{Budget, UsedUp};
 use super::job::JobError;
+use crate::size::{Budget, UsedUp};
+use wasm_flow_contract::units::Size;
 use wasm_flow_document::{DocumentArray, Limits};
 
 /// Holds a reply to the bounds that a request has too: an array may list a

@@ -6,6 +6,7 @@ use std::time::Instant;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument as _, debug, warn};
 use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut as _, Store};
 
@@ -15,7 +16,7 @@ use super::reply::{check_docs, check_size, parse_results};
 use super::signals::{End, Signals};
 use crate::bindings::guest;
 use crate::grants::{self, HttpGrants};
-use crate::output::{LineStream, Stream, Writer, cut_printable};
+use crate::output::{LineStream, Printer, Stream, Writer, cut_printable};
 use crate::setup::Setup;
 use crate::store::{self, Ctx};
 use crate::trap::{Trap, traceback};
@@ -29,8 +30,8 @@ pub(super) async fn run(
 ) -> End {
     let writer = Writer::default();
     let stream = |stream| {
-        let (name, output) = (setup.name.clone(), setup.output.clone());
-        LineStream::new(name, stream, writer.clone(), output)
+        let (printer, output) = (setup.printer.clone(), setup.output.clone());
+        LineStream::new(printer, stream, writer.clone(), output)
     };
     let (stdout, stderr) = (stream(Stream::Stdout), stream(Stream::Stderr));
     let workspace = setup.workspace.as_ref().map(|folder| folder.as_deref());
@@ -67,8 +68,13 @@ pub(super) async fn run(
                 Some(started) => drop(started.send(Err(StartFailure::Trapped(trap.clone())))),
                 // No call's error says so.
                 None if idle => {
-                    setup.say(&format!("the instance trapped outside of any call: {trap}"));
-                    trap.frames().iter().for_each(|frame| setup.say(frame));
+                    let Printer { executor, replica } = &setup.printer;
+                    warn!(
+                        executor = &**executor,
+                        replica,
+                        frames = ?trap.frames(),
+                        "the instance trapped outside of any call: {trap}"
+                    );
                 }
                 None => {}
             }
@@ -144,7 +150,8 @@ async fn serve(
             Some(done) = calls.next() => done?,
             job = inbox.recv(), if !entering && !inbox.is_closed() => match job {
                 Some(job) => {
-                    calls.push(call(accessor, guest, job));
+                    let span = job.span.clone();
+                    calls.push(call(accessor, guest, job).instrument(span));
                     entering = !inbox.is_empty();
                 }
                 None => inbox.close(),
@@ -171,6 +178,7 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         limit,
         reply_limit,
         reply,
+        span: _,
         _place,
     } = job;
     let entered = reply.entered.get_or_init(Instant::now);
@@ -208,6 +216,9 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         check_size(&docs, &sent, reply_limit)?;
         Ok(Outcome { docs, results })
     });
+    if let Err(JobError::BadReply(reason)) = &outcome {
+        debug!("the reply is not usable: {reason}");
+    }
     reply.send(outcome);
     Ok(())
 }

@@ -1,0 +1,277 @@
+//! The log: what the program says of itself, and what executors print.
+//!
+//! Everything is an event of `tracing`. What executors print has the target
+//! [`GUEST`], so that it can be filtered as the rest is. As text, such a line is
+//! printed as the executor's own, by the [`Console`]; as JSON it is an event like
+//! all others.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::OnceLock;
+
+use clap::ValueEnum;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use wasm_flow_wasm::{Printer, Stream};
+
+use super::console::Console;
+use super::terminal::lines;
+
+/// The target of what executors print.
+pub(super) const GUEST: &str = "guest";
+
+/// The variable that says what is logged, if `--log-level` does not.
+const VARIABLE: &str = "WASM_FLOW_LOG";
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Args {
+    /// How the log, on standard error, is written.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    log_format: LogFormat,
+    /// What is logged: error, warn, info, debug or trace; or by part, as in
+    /// `info,wasm_flow_wasm=debug,guest=off`. Without it, WASM_FLOW_LOG says so;
+    /// else a server logs from info on, any other command errors.
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = directives)]
+    log_level: Option<String>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum LogFormat {
+    /// A line an event, for people.
+    #[default]
+    Text,
+    /// A JSON object an event, for programs.
+    Json,
+}
+
+/// Why nothing can be logged.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the variable {VARIABLE} is `{value}`, which says no level: {reason}; write error, warn, info, \
+     debug or trace, or by part, as in `info,wasm_flow_wasm=debug`"
+)]
+pub(super) struct LevelError {
+    value: String,
+    reason: String,
+}
+
+/// Checks a level on the command line.
+fn directives(text: &str) -> Result<String, String> {
+    match filter(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(reason) => Err(format!(
+            "{reason}; write error, warn, info, debug or trace, or by part, as in \
+             `info,wasm_flow_wasm=debug`"
+        )),
+    }
+}
+
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    // Without a rule the text would be the name of a part, for which all is logged.
+    let known = text.contains('=') || text.parse::<LevelFilter>().is_ok();
+    if !known
+        && !text
+            .split(',')
+            .any(|part| part.parse::<LevelFilter>().is_ok())
+    {
+        return Err(format!("`{text}` is not a level"));
+    }
+    EnvFilter::builder()
+        .parse(text)
+        .map_err(|error| error.to_string())
+}
+
+/// Where events go once a flow runs. Before that, standard error is written
+/// directly.
+static CONSOLE: OnceLock<Console> = OnceLock::new();
+
+/// Sends the log through a console from now on, which waits for no reader.
+pub(super) fn attach(console: &Console) {
+    // A process runs one flow.
+    let _ = CONSOLE.set(console.clone());
+}
+
+/// An event for what an executor printed.
+pub(super) fn guest_line(printer: &Printer, stream: Stream, line: &str) {
+    tracing::info!(
+        target: GUEST,
+        executor = &*printer.executor,
+        replica = printer.replica,
+        stream = match stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        },
+        "{line}"
+    );
+}
+
+impl Args {
+    /// Starts the log. `serves`: the command is a server.
+    ///
+    /// # Errors
+    /// When the variable says no level.
+    pub(super) fn start(&self, serves: bool) -> Result<(), LevelError> {
+        let variable = std::env::var(VARIABLE).ok();
+        let variable = variable.filter(|value| !value.trim().is_empty());
+        let filter = match (&self.log_level, variable) {
+            (Some(level), _) => filter(level).map_err(|reason| LevelError {
+                value: level.clone(),
+                reason,
+            })?,
+            (None, Some(value)) => filter(&value).map_err(|reason| LevelError { value, reason })?,
+            (None, None) if serves => EnvFilter::new("info"),
+            (None, None) => EnvFilter::new("error,guest=info"),
+        };
+        let registry = tracing_subscriber::registry().with(filter);
+        let started = match self.log_format {
+            LogFormat::Text => {
+                let own = tracing_subscriber::fmt::layer()
+                    .with_ansi(false)
+                    .with_target(false)
+                    .with_writer(Lines)
+                    .with_filter(filter_fn(|event| event.target() != GUEST));
+                registry.with(own).with(GuestLines).try_init()
+            }
+            LogFormat::Json => {
+                let json = tracing_subscriber::fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(Lines);
+                registry.with(json).try_init()
+            }
+        };
+        // A program that embeds the command line may have a log of its own.
+        drop(started);
+        Ok(())
+    }
+}
+
+/// Writes each event as a line of standard error, whatever it holds.
+struct Lines;
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line(Vec::new())
+    }
+}
+
+/// One event. It leaves when this is dropped.
+struct Line(Vec<u8>);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let text = String::from_utf8_lossy(&self.0);
+        // An event that has several lines is still seen to be one: an executor
+        // that fails with such a message cannot write lines of the log.
+        let text = text.trim_end().replace('\n', "\n    ");
+        match CONSOLE.get() {
+            Some(console) => console.note(&text),
+            None => {
+                // Nobody is left to tell if standard error cannot be written.
+                let _ = writeln!(io::stderr().lock(), "{}", lines(&text));
+            }
+        }
+    }
+}
+
+/// Prints what executors print.
+struct GuestLines;
+
+impl<S: Subscriber> Layer<S> for GuestLines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() != GUEST {
+            return;
+        }
+        if let Some(console) = CONSOLE.get() {
+            let mut line = GuestLine::default();
+            event.record(&mut line);
+            console.guest_line(&line.executor, line.replica, line.stream, &line.text);
+        }
+    }
+}
+
+/// The fields of [`guest_line`]'s events.
+struct GuestLine {
+    executor: String,
+    replica: u64,
+    stream: Stream,
+    text: String,
+}
+
+impl Default for GuestLine {
+    fn default() -> Self {
+        GuestLine {
+            executor: String::new(),
+            replica: 0,
+            stream: Stream::Stdout,
+            text: String::new(),
+        }
+    }
+}
+
+impl Visit for GuestLine {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.text = format!("{value:?}");
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "executor" => value.clone_into(&mut self.executor),
+            "stream" if value == "stderr" => self.stream = Stream::Stderr,
+            _ => {}
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "replica" {
+            self.replica = value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels() {
+        for text in [
+            "info",
+            "WARN",
+            "off",
+            "info,guest=off",
+            "wasm_flow_wasm=debug",
+        ] {
+            assert!(directives(text).is_ok(), "{text}");
+        }
+        for text in ["loud", "", "info,=", "guest=loud"] {
+            assert!(directives(text).is_err(), "{text}");
+        }
+    }
+}
