@@ -278,7 +278,7 @@ impl Serialize for Object<'_> {
         }
         // What this library writes is sorted, and has each key once.
         if !entries.is_sorted_by(|(one, _), (other, _)| one < other) {
-            entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+            entries.sort_by_key(|(key, _)| *key);
         }
         let mut map = serializer.serialize_map(None)?;
         let mut entries = entries.into_iter().peekable();
