@@ -53,6 +53,7 @@ pub struct Slice<'a> {
 
 impl<'a> Slice<'a> {
     /// The whole frame.
+    #[inline]
     pub fn of(frame: &'a Bytes) -> Self {
         Slice {
             frame,
@@ -61,11 +62,13 @@ impl<'a> Slice<'a> {
     }
 
     /// The bytes, to look at.
+    #[inline]
     pub fn bytes(self) -> &'a [u8] {
         self.bytes
     }
 
     /// The bytes, to keep. The whole frame stays in memory as long as they do.
+    #[inline]
     pub fn share(self) -> Bytes {
         self.frame.slice_ref(self.bytes)
     }
@@ -92,6 +95,7 @@ impl<'a> Field<'a> {
     ///
     /// # Errors
     /// If the field has another wire type.
+    #[inline]
     pub fn slice(self) -> Result<Slice<'a>, Fault> {
         match self {
             Field::Len(slice) => Ok(slice),
@@ -109,6 +113,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads the message that `slice` holds.
+    #[inline]
     pub fn new(slice: Slice<'a>) -> Self {
         Reader {
             frame: slice.frame,
@@ -116,6 +121,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(always)]
     fn varint(&mut self) -> Result<u64, Fault> {
         decode_varint(&mut self.rest).map_err(|_| {
             if self.rest.len() < 10 {
@@ -130,6 +136,8 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If the bytes are malformed. There is nothing to read after that.
+    // Measured: decoding documents takes a third longer if the compiler decides.
+    #[inline(always)]
     pub fn field(&mut self) -> Result<Option<(u32, Field<'a>)>, Fault> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -203,6 +211,7 @@ pub struct Merging<'a> {
 
 impl<'a> Merging<'a> {
     /// Takes the next occurrence.
+    #[inline]
     pub fn add(&mut self, more: Slice<'a>) {
         match self.first {
             None => self.first = Some(more),
@@ -216,6 +225,7 @@ impl<'a> Merging<'a> {
     }
 
     /// The merged message, or `None` if the field did not occur.
+    #[inline]
     pub fn end(self) -> Option<Merged<'a>> {
         let first = self.first?;
         Some(if self.all.is_empty() {
@@ -238,6 +248,7 @@ enum Inner<'a> {
 
 impl Merged<'_> {
     /// The encoded message, to read.
+    #[inline]
     pub fn slice(&self) -> Slice<'_> {
         match &self.0 {
             Inner::One(slice) => *slice,
@@ -260,16 +271,19 @@ impl Merged<'_> {
 // message or a member of a oneof that is set, even if it is empty.
 
 /// Bytes of a field's key.
+#[inline]
 fn key_len(number: u32) -> u64 {
     prost::encoding::key_len(number) as u64
 }
 
+#[inline]
 fn varint_len(value: u64) -> u64 {
     encoded_len_varint(value) as u64
 }
 
 /// Bytes of a field of `len` bytes: a message, or a string or bytes that are
 /// written even if they are empty.
+#[inline]
 pub fn message_len(number: u32, len: u64) -> u64 {
     key_len(number)
         .saturating_add(varint_len(len))
@@ -277,6 +291,7 @@ pub fn message_len(number: u32, len: u64) -> u64 {
 }
 
 /// Bytes of a string or bytes field, which is left out if it is empty.
+#[inline]
 pub fn bytes_len(number: u32, value: &[u8]) -> u64 {
     if value.is_empty() {
         0
@@ -286,6 +301,7 @@ pub fn bytes_len(number: u32, value: &[u8]) -> u64 {
 }
 
 /// Bytes of a `uint32` field, which is left out if it is 0.
+#[inline]
 pub fn uint32_len(number: u32, value: u32) -> u64 {
     if value == 0 {
         0
@@ -296,6 +312,7 @@ pub fn uint32_len(number: u32, value: u32) -> u64 {
 
 /// Bytes of a `float` field, which is left out if it is 0. The other zero, -0.0,
 /// is written.
+#[inline]
 pub fn float_len(number: u32, value: f32) -> u64 {
     if value.to_bits() == 0 {
         0
@@ -305,6 +322,7 @@ pub fn float_len(number: u32, value: f32) -> u64 {
 }
 
 /// Bytes of a `repeated uint32` field in packed form.
+#[inline]
 pub fn uint32s_len(number: u32, values: &[u32]) -> u64 {
     if values.is_empty() {
         0
@@ -314,6 +332,7 @@ pub fn uint32s_len(number: u32, values: &[u32]) -> u64 {
 }
 
 /// Bytes of a `repeated float` field in packed form.
+#[inline]
 pub fn floats_len(number: u32, values: &[f32]) -> u64 {
     if values.is_empty() {
         0
@@ -322,6 +341,7 @@ pub fn floats_len(number: u32, values: &[f32]) -> u64 {
     }
 }
 
+#[inline]
 fn varints_len(values: &[u32]) -> u64 {
     values
         .iter()
@@ -330,16 +350,19 @@ fn varints_len(values: &[u32]) -> u64 {
 }
 
 /// A key.
+#[inline]
 pub fn put_key(number: u32, wire_type: WireType, out: &mut impl BufMut) {
     prost::encoding::encode_key(number, wire_type, out);
 }
 
 /// A varint, without a key.
+#[inline]
 pub fn put_varint(value: u64, out: &mut impl BufMut) {
     prost::encoding::encode_varint(value, out);
 }
 
 /// The key and the length of a field whose `len` bytes are written next.
+#[inline]
 pub fn put_head(number: u32, len: u64, out: &mut impl BufMut) {
     put_key(number, WireType::LengthDelimited, out);
     put_varint(len, out);
@@ -347,12 +370,14 @@ pub fn put_head(number: u32, len: u64, out: &mut impl BufMut) {
 
 /// A message that is encoded already, or a string or bytes that are written even
 /// if they are empty.
+#[inline]
 pub fn put_message(number: u32, value: &[u8], out: &mut impl BufMut) {
     put_head(number, value.len() as u64, out);
     out.put_slice(value);
 }
 
 /// A string or bytes field; nothing if it is empty.
+#[inline]
 pub fn put_bytes(number: u32, value: &[u8], out: &mut impl BufMut) {
     if !value.is_empty() {
         put_message(number, value, out);
@@ -360,6 +385,7 @@ pub fn put_bytes(number: u32, value: &[u8], out: &mut impl BufMut) {
 }
 
 /// A `uint32` field; nothing if it is 0.
+#[inline]
 pub fn put_uint32(number: u32, value: u32, out: &mut impl BufMut) {
     if value != 0 {
         put_key(number, WireType::Varint, out);
@@ -368,6 +394,7 @@ pub fn put_uint32(number: u32, value: u32, out: &mut impl BufMut) {
 }
 
 /// A `float` field; nothing if it is 0. The other zero, -0.0, is written.
+#[inline]
 pub fn put_float(number: u32, value: f32, out: &mut impl BufMut) {
     if value.to_bits() != 0 {
         put_key(number, WireType::ThirtyTwoBit, out);
@@ -376,6 +403,7 @@ pub fn put_float(number: u32, value: f32, out: &mut impl BufMut) {
 }
 
 /// A `repeated uint32` field in packed form; nothing if it is empty.
+#[inline]
 pub fn put_uint32s(number: u32, values: &[u32], out: &mut impl BufMut) {
     if !values.is_empty() {
         put_head(number, varints_len(values), out);
@@ -386,6 +414,7 @@ pub fn put_uint32s(number: u32, values: &[u32], out: &mut impl BufMut) {
 }
 
 /// A `repeated float` field in packed form; nothing if it is empty.
+#[inline]
 pub fn put_floats(number: u32, values: &[f32], out: &mut impl BufMut) {
     if !values.is_empty() {
         put_head(number, size_of_val(values) as u64, out);

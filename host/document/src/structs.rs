@@ -1,6 +1,5 @@
 //! `google.protobuf.Struct`, kept as the bytes that it came in.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -127,7 +126,9 @@ impl Struct {
         let mut reader = Reader::new(Slice::of(&self.bytes));
         while let Some((number, field, encoded)) = reader.field_encoded()? {
             let replaced = match (number, field) {
-                (tag::structure::FIELDS, Field::Len(entry)) => key_of(entry)? == key.as_bytes(),
+                (tag::structure::FIELDS, Field::Len(entry)) => {
+                    read_entry(entry)?.0 == key.as_bytes()
+                }
                 _ => false,
             };
             if !replaced {
@@ -248,57 +249,51 @@ fn unchecked<E: serde::ser::Error>(error: impl fmt::Display) -> E {
     E::custom(error)
 }
 
-/// The key of a map's entry: of several the last.
-fn key_of(entry: Slice<'_>) -> Result<&[u8], StructError> {
-    let mut key: &[u8] = &[];
-    let mut reader = Reader::new(entry);
-    while let Some((number, field)) = reader.field()? {
-        if let (tag::entry::KEY, Field::Len(name)) = (number, field) {
-            key = name.bytes();
-        }
-    }
-    Ok(key)
-}
-
 /// An encoded `google.protobuf.Struct`.
 struct Object<'a>(Slice<'a>);
 
+/// An entry's key and value. A message field that occurs again is merged, so the
+/// occurrences of a value count as one.
+fn read_entry(entry: Slice<'_>) -> Result<(&[u8], Merging<'_>), Fault> {
+    let (mut key, mut value): (&[u8], _) = (&[], Merging::default());
+    let mut reader = Reader::new(entry);
+    while let Some((number, field)) = reader.field()? {
+        match (number, field) {
+            (tag::entry::KEY, Field::Len(name)) => key = name.bytes(),
+            (tag::entry::VALUE, Field::Len(more)) => value.add(more),
+            _ => {}
+        }
+    }
+    Ok((key, value))
+}
+
 impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Sorted, with the last entry of each key.
-        let mut entries = BTreeMap::new();
+        let mut entries = Vec::new();
         let mut reader = Reader::new(self.0);
         while let Some((number, field)) = reader.field().map_err(unchecked)? {
             if let (tag::structure::FIELDS, Field::Len(entry)) = (number, field) {
-                entries.insert(key_of(entry).map_err(unchecked)?, entry);
+                entries.push(read_entry(entry).map_err(unchecked)?);
             }
         }
-        let mut map = serializer.serialize_map(Some(entries.len()))?;
-        for (key, entry) in entries {
+        // What this library writes is sorted, and has each key once.
+        if !entries.is_sorted_by(|(one, _), (other, _)| one < other) {
+            entries.sort_by_key(|(key, _)| *key);
+        }
+        let mut map = serializer.serialize_map(None)?;
+        let mut entries = entries.into_iter().peekable();
+        while let Some((key, value)) = entries.next() {
+            // Sorting kept the order of equal keys, the last of which counts.
+            if entries.peek().is_some_and(|(next, _)| *next == key) {
+                continue;
+            }
             let key = std::str::from_utf8(key).map_err(unchecked)?;
-            map.serialize_entry(key, &Entry(entry))?;
+            match value.end() {
+                Some(value) => map.serialize_entry(key, &Item(value.slice()))?,
+                None => map.serialize_entry(key, &())?,
+            }
         }
         map.end()
-    }
-}
-
-/// The value of a map's entry. A message field that occurs again is merged, so
-/// its occurrences count as one.
-struct Entry<'a>(Slice<'a>);
-
-impl Serialize for Entry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut value = Merging::default();
-        let mut reader = Reader::new(self.0);
-        while let Some((number, field)) = reader.field().map_err(unchecked)? {
-            if let (tag::entry::VALUE, Field::Len(more)) = (number, field) {
-                value.add(more);
-            }
-        }
-        match value.end() {
-            Some(value) => Item(value.slice()).serialize(serializer),
-            None => serializer.serialize_unit(),
-        }
     }
 }
 

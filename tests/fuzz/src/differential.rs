@@ -23,7 +23,7 @@ use crate::structs::too_deep_for_prost;
 ///
 /// Ours may take only what prost takes, and then it is the same documents, field
 /// by field. What prost takes, ours takes too, but for the limits that are its
-/// own: see [`REFUSED`]. Prost must read the same from what ours writes.
+/// own: see `REFUSED`. Prost must read the same from what ours writes.
 ///
 /// Two differences are allowed. Prost takes an entry of a map for one whatever its
 /// wire type is; ours refuses it. And prost counts unknown groups in its bound of 100

@@ -6,7 +6,7 @@ use crate::encode;
 /// Feeds the decoder of `docarray.DocumentArrayProto` with the bytes as they are.
 ///
 /// It must not panic, and what it makes must not take more memory than
-/// [`MOST_FOR_A_BYTE`] times the input. Documents that it makes must survive
+/// `MOST_FOR_A_BYTE` times the input. Documents that it makes must survive
 /// being written and read again, and then be written the same.
 pub fn documents(data: &[u8]) {
     let Ok(docs) = DocumentArray::decode(Bytes::copy_from_slice(data)) else {

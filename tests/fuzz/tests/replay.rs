@@ -1,6 +1,13 @@
 //! Runs every target on its corpus, on variations of that, and on random input:
 //! what `cargo fuzz` does without its search, on machines that have none.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

@@ -108,7 +108,7 @@ pub enum ContentKind {
     Tensor,
 }
 
-/// A set of fields, for [`LiveArray::clear`].
+/// A set of fields, for [`LiveArray::clear`](super::LiveArray::clear).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Fields(u32);
 

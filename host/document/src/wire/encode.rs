@@ -194,26 +194,22 @@ fn document_len(doc: &Document) -> u64 {
         .embedding
         .as_ref()
         .map_or(0, |array| message_len(tag::EMBEDDING, ndarray_len(array)));
-    [
-        bytes_len(tag::ID, doc.id.as_bytes()),
-        content,
-        uint32_len(tag::GRANULARITY, doc.granularity),
-        uint32_len(tag::ADJACENCY, doc.adjacency),
-        bytes_len(tag::PARENT_ID, doc.parent_id.as_bytes()),
-        float_len(tag::WEIGHT, doc.weight),
-        bytes_len(tag::URI, doc.uri.as_bytes()),
-        bytes_len(tag::MODALITY, doc.modality.as_bytes()),
-        bytes_len(tag::MIME_TYPE, doc.mime_type.as_bytes()),
-        float_len(tag::OFFSET, doc.offset),
-        floats_len(tag::LOCATION, &doc.location),
-        embedding,
-        struct_len(tag::TAGS, doc.tags.as_ref()),
-        scores_len(tag::SCORES, &doc.scores),
-        scores_len(tag::EVALUATIONS, &doc.evaluations),
-        struct_len(tag::METADATA, doc.metadata.as_ref()),
-    ]
-    .into_iter()
-    .fold(0, u64::saturating_add)
+    bytes_len(tag::ID, doc.id.as_bytes())
+        .saturating_add(content)
+        .saturating_add(uint32_len(tag::GRANULARITY, doc.granularity))
+        .saturating_add(uint32_len(tag::ADJACENCY, doc.adjacency))
+        .saturating_add(bytes_len(tag::PARENT_ID, doc.parent_id.as_bytes()))
+        .saturating_add(float_len(tag::WEIGHT, doc.weight))
+        .saturating_add(bytes_len(tag::URI, doc.uri.as_bytes()))
+        .saturating_add(bytes_len(tag::MODALITY, doc.modality.as_bytes()))
+        .saturating_add(bytes_len(tag::MIME_TYPE, doc.mime_type.as_bytes()))
+        .saturating_add(float_len(tag::OFFSET, doc.offset))
+        .saturating_add(floats_len(tag::LOCATION, &doc.location))
+        .saturating_add(embedding)
+        .saturating_add(struct_len(tag::TAGS, doc.tags.as_ref()))
+        .saturating_add(scores_len(tag::SCORES, &doc.scores))
+        .saturating_add(scores_len(tag::EVALUATIONS, &doc.evaluations))
+        .saturating_add(struct_len(tag::METADATA, doc.metadata.as_ref()))
 }
 
 fn dense_len(dense: &Dense) -> u64 {
