@@ -4,14 +4,11 @@
 //! This recognises what people pass by mistake. It does not check that the rest
 //! of the file is what its beginning promises.
 
+use crate::bounds::FILE_HEAD;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
-
-/// No more of a file than this is read. Every signature below lies within it,
-/// and so do the first lines of a text.
-const HEAD: u64 = 1024;
 
 /// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,13 +105,13 @@ impl FileKind {
             return Ok(FileKind::Stream);
         }
         let mut head = Vec::new();
-        File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+        File::open(path)?.take(FILE_HEAD).read_to_end(&mut head)?;
         Ok(FileKind::of_bytes(&head))
     }
 
     /// The kind of a file that begins with these bytes.
     pub(crate) fn of_bytes(bytes: &[u8]) -> FileKind {
-        let head = bytes.get(..HEAD as usize).unwrap_or(bytes);
+        let head = bytes.get(..FILE_HEAD as usize).unwrap_or(bytes);
         if head.is_empty() {
             return FileKind::Empty;
         }
@@ -236,7 +233,7 @@ mod tests {
     #[test]
     fn a_character_may_be_cut_by_the_bound() {
         for shift in 0..4 {
-            let text = "x".repeat(HEAD as usize - shift) + "\u{1f389}";
+            let text = "x".repeat(FILE_HEAD as usize - shift) + "\u{1f389}";
             assert_eq!(FileKind::of_bytes(text.as_bytes()), FileKind::Text);
         }
     }

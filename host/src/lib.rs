@@ -10,6 +10,7 @@
 //! | [`flow`] | a request's way through a graph of executors |
 //! | [`gateway`] | gRPC, and a client for it |
 //! | [`manifest`] | `flow.toml` |
+//! | [`bounds`] | every timeout and bound |
 //! | [`resolve`] | from `flow.toml` to a running flow |
 //! | `cli` | the command line, with the feature `cli` |
 //!
@@ -27,6 +28,7 @@
 //! # }
 //! ```
 
+pub mod bounds;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod file_kind;

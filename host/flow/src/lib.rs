@@ -7,6 +7,7 @@
 //! Not covered: documents that come together from several executors. A
 //! [`Flow`] takes a chain and refuses any other graph.
 
+pub mod bounds;
 mod run;
 pub mod stages;
 mod target;

@@ -1,5 +1,6 @@
 //! `target_executor`: which executors a request is for.
 
+use crate::bounds::{MAX_COMPILED_PATTERN, MAX_PATTERN};
 use regex::{Regex, RegexBuilder};
 
 /// A pattern that is matched at the start of executors' names, as Python's
@@ -11,9 +12,6 @@ pub enum Target {
     /// A regular expression.
     Pattern(Box<Regex>),
 }
-
-/// Bytes of a pattern: room for the names of many executors.
-const MAX_PATTERN: usize = 4096;
 
 /// A `target_executor` that is not a regular expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +43,7 @@ impl Target {
         }
         RegexBuilder::new(pattern)
             // The client writes it: what it compiles to is bounded.
-            .size_limit(1 << 20)
+            .size_limit(MAX_COMPILED_PATTERN)
             .build()
             .map(|regex| Target::Pattern(Box::new(regex)))
             .map_err(|error| TargetError(error.to_string()))

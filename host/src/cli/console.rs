@@ -4,17 +4,14 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use serde_json::json;
 
 use super::terminal::{OutputError, json_text, lines};
 use super::writer::{Dropped, Notices, Writer};
 use super::{Format, log};
+use crate::bounds::GRACE;
 use wasm_flow_wasm::{Output, OutputSink, Printer, Stream, printable};
-
-/// How long a process that ends waits for its last lines to be taken.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The source of the program's own lines. No executor has this name.
 const PROGRAM: &str = "";

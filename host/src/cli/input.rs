@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::progress::Extent;
 use super::reader;
+use crate::bounds::{INPUT_PAUSE, MAX_DOCUMENT, MAX_REQUEST, READ_AHEAD};
 use crate::file_kind::FileKind;
 use wasm_flow_contract::units::Size;
 use wasm_flow_document::{Document, DocumentArray, Struct};
@@ -115,16 +116,6 @@ fn parameters(text: &str) -> Result<Map<String, Value>, String> {
     Ok(sent.to_map())
 }
 
-/// Bytes of the documents that are read ahead or in flight, as [`Costed`] counts
-/// them. A request that is larger travels alone.
-const BUDGET: u32 = 32 << 20;
-
-/// A request is closed early when its documents have so many bytes.
-const MAX_REQUEST: usize = 64 << 20;
-
-/// A request is closed early when a pipe gives nothing more for so long.
-const PAUSE: Duration = Duration::from_millis(500);
-
 /// A document that was read.
 pub(super) struct Costed {
     pub(super) doc: Document,
@@ -211,7 +202,7 @@ impl Args {
             cost: 0,
             request_size,
             budget: budget(),
-            pause: length.is_none().then_some(PAUSE),
+            pause: length.is_none().then_some(INPUT_PAUSE),
             ended: false,
             untouched: true,
             first: None,
@@ -229,7 +220,7 @@ impl Args {
 }
 
 fn budget() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(BUDGET as usize))
+    Arc::new(Semaphore::new(READ_AHEAD as usize))
 }
 
 impl Input {
@@ -314,7 +305,7 @@ impl Input {
             docs.push(Arc::new(next.doc));
         }
         self.cost -= cost;
-        let permits = u32::try_from(cost).unwrap_or(BUDGET).min(BUDGET);
+        let permits = u32::try_from(cost).unwrap_or(READ_AHEAD).min(READ_AHEAD);
         let budget = Arc::clone(&self.budget);
         Portion {
             docs: DocumentArray::from(docs),
@@ -324,10 +315,6 @@ impl Input {
         }
     }
 }
-
-/// The longest document of a file, in bytes: a gateway's own bound on a message
-/// is the same, if flow.toml does not say otherwise.
-pub(super) const MAX_DOCUMENT: usize = 256 << 20;
 
 /// Said of a document that is longer.
 pub(super) fn too_long() -> String {
@@ -419,7 +406,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_in_flight_is_bounded() {
-        let cost = BUDGET as usize / 2;
+        let cost = READ_AHEAD as usize / 2;
         let mut input = input(vec![piece(3, cost)], 1, None);
         let first = input.next().await.unwrap().unwrap();
         let _second = input.next().await.unwrap().unwrap();

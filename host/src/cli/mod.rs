@@ -29,7 +29,6 @@ mod writer;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -38,6 +37,7 @@ use wasm_flow_gateway::{BindError, ServeError};
 use wasm_flow_manifest::{Manifest, ManifestError, Report};
 use wasm_flow_wasm::{Runtime, RuntimeConfig, RuntimeError, StartError};
 
+use crate::bounds::GRACE;
 use crate::operand::WrongFile;
 use crate::resolve::build::BuildError;
 use crate::resolve::{Loaded, Resolver, SourceError};
@@ -160,10 +160,6 @@ impl Error {
         }
     }
 }
-
-/// How long a process that signals do not end may be kept by a standard error
-/// that nobody reads.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the command that the process was started with. Exit status: 0, 1 for a
 /// failure, 2 for bad usage, 130 for a batch that a signal cut short. If the

@@ -12,8 +12,9 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::input::{Costed, InputError, InputFormat, MAX_DOCUMENT, Piece, too_long};
+use super::input::{Costed, InputError, InputFormat, Piece, too_long};
 use super::terminal;
+use crate::bounds::MAX_DOCUMENT;
 use crate::file_kind::FileKind;
 use wasm_flow_document::Document;
 

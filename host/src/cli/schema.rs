@@ -4,23 +4,13 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
+use crate::bounds::{SCHEMA_DEPTH, SCHEMA_TYPES, SCHEMA_VALUES};
 use wasm_flow_wasm::printable;
-
-/// How deep a schema is followed. It comes from a component, and may refer to
-/// itself.
-const MAX_DEPTH: usize = 16;
-
-/// Types that are put in words. A few references to the whole at each depth would
-/// come to millions.
-const MAX_TYPES: u32 = 4096;
-
-/// Values of an enumeration that are shown.
-const MAX_VALUES: usize = 16;
 
 /// The properties of a schema's object, a line each, with those of nested objects
 /// below them.
 pub(super) fn text(schema: &Value) -> String {
-    let left = Cell::new(MAX_TYPES);
+    let left = Cell::new(SCHEMA_TYPES);
     let object = Schema {
         root: schema,
         own: schema,
@@ -82,7 +72,7 @@ impl<'a> Schema<'a> {
                 .strip_prefix('#')
                 .and_then(|pointer| self.root.pointer(pointer));
             match found {
-                Some(own) if schema.depth < MAX_DEPTH => schema = schema.within(own),
+                Some(own) if schema.depth < SCHEMA_DEPTH => schema = schema.within(own),
                 _ => break,
             }
         }
@@ -124,7 +114,7 @@ impl<'a> Schema<'a> {
     /// The properties of the object that this is, or has in it.
     fn below(self, text: &mut String) {
         let schema = self.resolved();
-        if schema.depth >= MAX_DEPTH || schema.left.get() == 0 {
+        if schema.depth >= SCHEMA_DEPTH || schema.left.get() == 0 {
             return;
         }
         if let Some(properties) = schema.own.get("properties").and_then(Value::as_object) {
@@ -147,7 +137,7 @@ impl<'a> Schema<'a> {
     /// The type in words: `array of string or null`.
     fn kind(self) -> String {
         let schema = self.resolved();
-        if schema.depth > 2 * MAX_DEPTH || !schema.counts() {
+        if schema.depth > 2 * SCHEMA_DEPTH || !schema.counts() {
             return "any".to_owned();
         }
         if let Some(values) = schema.own.get("enum").and_then(Value::as_array) {
@@ -229,11 +219,11 @@ fn names(value: Option<&Value>) -> Vec<&str> {
 fn enumeration(values: &[Value]) -> String {
     let mut shown: Vec<_> = values
         .iter()
-        .take(MAX_VALUES)
+        .take(SCHEMA_VALUES)
         .map(Value::to_string)
         .collect();
-    if values.len() > MAX_VALUES {
-        shown.push(format!("{} others", values.len() - MAX_VALUES));
+    if values.len() > SCHEMA_VALUES {
+        shown.push(format!("{} others", values.len() - SCHEMA_VALUES));
     }
     shown.join(" or ")
 }

@@ -11,31 +11,16 @@
 //! is dropped and counted, and one line says how many there were as soon as the
 //! source's earlier lines are written.
 
+use crate::bounds::{PRINT_BURST, PRINT_RATE, WAITING_BYTES, WAITING_LINES, WRITE_RETRY};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Lines of one source that may wait.
-const MAX_LINES: usize = 1000;
-
-/// Bytes of one source that may wait.
-const MAX_BYTES: usize = 1 << 20;
-
-/// Bytes that one source may write in a second, over a long time.
-const RATE: u64 = 1 << 20;
-
-/// Bytes that one source may write at once, after a time of silence.
-const BURST: u64 = 8 << 20;
-
 /// The writer takes several lines at a time from the queue, up to about this many
 /// bytes.
 const CHUNK: usize = 64 << 10;
-
-/// Until a reader that is not ready is asked again. Only for a stream that its
-/// owner made non-blocking; any other one blocks the thread.
-const RETRY: Duration = Duration::from_millis(10);
 
 /// Why lines were dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,9 +113,9 @@ struct Allowance {
 impl Allowance {
     fn take(&mut self, bytes: u64, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.at);
-        let earned = (elapsed.as_micros() as u64).saturating_mul(RATE) / 1_000_000;
+        let earned = (elapsed.as_micros() as u64).saturating_mul(PRINT_RATE) / 1_000_000;
         if earned > 0 {
-            self.bytes = self.bytes.saturating_add(earned).min(BURST);
+            self.bytes = self.bytes.saturating_add(earned).min(PRINT_BURST);
             self.at = now;
         }
         match self.bytes.checked_sub(bytes) {
@@ -149,7 +134,7 @@ impl Source {
             lines: 0,
             bytes: 0,
             allowance: Allowance {
-                bytes: BURST,
+                bytes: PRINT_BURST,
                 at: now,
             },
             over: None,
@@ -162,15 +147,16 @@ impl Source {
             over.lines += 1;
             return false;
         }
-        let reason = if self.lines >= MAX_LINES || self.bytes.saturating_add(length) > MAX_BYTES {
-            Reason::SlowReader
-        } else if !self.allowance.take(length as u64, now) {
-            Reason::Rate
-        } else {
-            self.lines += 1;
-            self.bytes += length;
-            return true;
-        };
+        let reason =
+            if self.lines >= WAITING_LINES || self.bytes.saturating_add(length) > WAITING_BYTES {
+                Reason::SlowReader
+            } else if !self.allowance.take(length as u64, now) {
+                Reason::Rate
+            } else {
+                self.lines += 1;
+                self.bytes += length;
+                return true;
+            };
         let pause = match reason {
             Reason::SlowReader => Duration::ZERO,
             Reason::Rate => Duration::from_secs(1),
@@ -413,7 +399,7 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(WRITE_RETRY),
             Err(error) => return Err(error),
         }
     }
@@ -514,10 +500,13 @@ mod tests {
         }
         setup.writer.line("quiet", "after".to_owned());
         let lines = setup.let_all_through();
-        assert_eq!(lines.len(), 1 + 1 + MAX_LINES + 1 + 1, "{lines:?}");
+        assert_eq!(lines.len(), 1 + 1 + WAITING_LINES + 1 + 1, "{lines:?}");
         assert_eq!(lines[..4], ["first", "before", "0", "1"]);
-        assert_eq!(lines[2 + MAX_LINES - 1], (MAX_LINES - 1).to_string());
-        let end = &lines[2 + MAX_LINES..];
+        assert_eq!(
+            lines[2 + WAITING_LINES - 1],
+            (WAITING_LINES - 1).to_string()
+        );
+        let end = &lines[2 + WAITING_LINES..];
         assert!(end.contains(&"after".to_owned()), "{end:?}");
         assert!(
             end.contains(&"flood: 4000 dropped, SlowReader".to_owned()),
@@ -529,7 +518,7 @@ mod tests {
     fn bytes_that_wait_are_bounded_too() {
         let mut setup = Setup::new();
         setup.hang("first");
-        let long = "x".repeat(MAX_BYTES / 4);
+        let long = "x".repeat(WAITING_BYTES / 4);
         for _ in 0..10 {
             setup.writer.line("a", long.clone());
         }
@@ -542,7 +531,7 @@ mod tests {
     fn what_is_dropped_is_told_before_what_comes_after() {
         let mut setup = Setup::new();
         setup.hang("first");
-        for number in 0..=MAX_LINES {
+        for number in 0..=WAITING_LINES {
             setup.writer.line("a", number.to_string());
         }
         // Time for some chunks, and then a line that finds room again.
@@ -554,7 +543,10 @@ mod tests {
         setup.writer.line("a", "room".to_owned());
         drop(gate);
         let lines = setup.let_all_through();
-        assert_eq!(lines[1 + MAX_LINES..], ["a: 1 dropped, SlowReader", "room"]);
+        assert_eq!(
+            lines[1 + WAITING_LINES..],
+            ["a: 1 dropped, SlowReader", "room"]
+        );
     }
 
     #[test]
@@ -570,10 +562,10 @@ mod tests {
             // A quick reader: nothing waits.
             (source.lines, source.bytes) = (0, 0);
         }
-        assert_eq!(admitted as u64, BURST);
+        assert_eq!(admitted as u64, PRINT_BURST);
         let over = source.over.take().unwrap();
         assert_eq!(over.reason, Reason::Rate);
-        assert_eq!(over.lines, 1000 - BURST / line as u64);
+        assert_eq!(over.lines, 1000 - PRINT_BURST / line as u64);
         // After a second it has a second's worth.
         let now = now + Duration::from_secs(1);
         let admitted = (0..1000)
@@ -582,14 +574,14 @@ mod tests {
                 source.admit(line, now)
             })
             .count();
-        assert_eq!((admitted * line) as u64, RATE);
+        assert_eq!((admitted * line) as u64, PRINT_RATE);
     }
 
     #[test]
     fn a_rate_that_was_passed_is_told_without_another_line() {
         let mut setup = Setup::new();
         setup.gate = None;
-        let long = "x".repeat(MAX_BYTES / 2);
+        let long = "x".repeat(WAITING_BYTES / 2);
         for _ in 0..40 {
             setup.writer.line("a", long.clone());
             setup.writer.flush(PATIENCE).unwrap();

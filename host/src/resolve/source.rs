@@ -9,6 +9,7 @@ use wasm_flow_manifest::{LateProblem, Place, Uses, nearest};
 use wasm_flow_wasm::LoadError;
 
 use super::build::BuildError;
+use crate::bounds::NEIGHBOURS;
 use crate::operand::{Use, WrongFile};
 
 /// Where a component comes from, as it was found on the disk.
@@ -114,8 +115,6 @@ impl Source {
 
 /// The name beside a missing path that was probably meant.
 fn neighbour(path: &Path) -> Option<String> {
-    /// Entries of a folder that are looked at.
-    const MOST: usize = 1000;
     let wanted = path.file_name()?.to_str()?;
     let parent = match path.parent()? {
         parent if parent.as_os_str().is_empty() => Path::new("."),
@@ -123,7 +122,7 @@ fn neighbour(path: &Path) -> Option<String> {
     };
     let names: Vec<String> = std::fs::read_dir(parent)
         .ok()?
-        .take(MOST)
+        .take(NEIGHBOURS)
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
     nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
