@@ -1,11 +1,11 @@
-//! Makes Rust of `host/proto` for the benchmark's native server, as anybody
+//! Makes Rust of `host/gateway/proto` for the benchmark's native server, as anybody
 //! would who writes such a server: with prost's own types for everything.
 
 use std::error::Error;
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let proto = Path::new("../host/proto");
+    let proto = Path::new("../host/gateway/proto");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed={}", proto.display());
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use wasm_flow::executor::{Discard, Executor, ExecutorConfig, Runtime, RuntimeConfig};
+use wasm_flow::contract::config::ExecutorConfig;
+use wasm_flow::executor::{Discard, Executor, Runtime, RuntimeConfig};
 use wasm_flow_tests::setup::{self, EXAMPLES};
 use wasm_flow_tests::{Finished, repository, wasm_flow};
 

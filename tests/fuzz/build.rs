@@ -1,11 +1,11 @@
-//! Makes Rust of `host/proto/docarray.proto`: prost's own types are what ours are
+//! Makes Rust of `host/gateway/proto/docarray.proto`: prost's own types are what ours are
 //! compared with.
 
 use std::error::Error;
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let proto = Path::new("../../host/proto");
+    let proto = Path::new("../../host/gateway/proto");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed={}", proto.display());
 
