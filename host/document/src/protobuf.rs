@@ -121,6 +121,10 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// How many bytes are not read yet.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
     #[inline(always)]
     fn varint(&mut self) -> Result<u64, Fault> {
         decode_varint(&mut self.rest).map_err(|_| {
@@ -468,7 +472,9 @@ mod tests {
     fn a_field_can_be_had_with_its_encoding() {
         let frame = Bytes::from_static(&[0x12, 2, b'h', b'i', 0x08, 7]);
         let mut reader = Reader::new(Slice::of(&frame));
+        assert_eq!(reader.left(), 6);
         let (number, field, encoded) = reader.field_encoded().unwrap().unwrap();
+        assert_eq!(reader.left(), 2);
         assert_eq!((number, encoded.bytes()), (2, &frame[..4]));
         assert_eq!(field.slice().unwrap().bytes(), b"hi");
         let (number, field, encoded) = reader.field_encoded().unwrap().unwrap();

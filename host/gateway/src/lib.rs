@@ -26,4 +26,7 @@ mod server;
 
 pub use self::bind::BindError;
 pub use self::grpc::client;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use self::grpc::fuzzing;
 pub use self::server::{Gateway, ServeError};

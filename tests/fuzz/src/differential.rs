@@ -7,7 +7,7 @@ use wasm_flow_document::{
     Content, DecodeError, Dense, Document, DocumentArray, NdArray, NdArrayData, Scores, Struct,
 };
 
-use crate::proto::{
+use crate::proto::docarray::{
     DenseNdArrayProto, DocumentArrayProto, DocumentProto, NamedScoreProto, NdArrayProto,
     SparseNdArrayProto, document_proto, nd_array_proto,
 };
@@ -56,7 +56,7 @@ fn refused(error: &DecodeError) -> bool {
     REFUSED.iter().any(|words| error.reason().contains(words))
 }
 
-fn agree(wire: Bytes) {
+pub(crate) fn agree(wire: Bytes) {
     let ours = DocumentArray::decode(wire.clone());
     let theirs = DocumentArrayProto::decode(&wire[..]);
     let (ours, theirs) = match (ours, theirs) {
@@ -79,7 +79,7 @@ fn agree(wire: Bytes) {
 
 /// Prost's documents to compare: NaN is not equal to itself, but prints alike. A
 /// sparse array without indices or values is for ours one whose are empty.
-fn printed(mut docs: DocumentArrayProto) -> String {
+pub(crate) fn printed(mut docs: DocumentArrayProto) -> String {
     fn whole(array: &mut NdArrayProto) {
         if let Some(nd_array_proto::Content::Sparse(sparse)) = &mut array.content {
             sparse.indices.get_or_insert_default();
@@ -328,7 +328,7 @@ fn any_value(u: &mut Unstructured<'_>, depth: u32) -> Result<prost_types::Value>
 // --- other encodings of the same, or of something near ---------------------
 
 /// Changes the fields of a message, and of those that may be messages in it.
-fn scramble(u: &mut Unstructured<'_>, message: Vec<u8>, depth: u32) -> Result<Vec<u8>> {
+pub(crate) fn scramble(u: &mut Unstructured<'_>, message: Vec<u8>, depth: u32) -> Result<Vec<u8>> {
     if u.is_empty() || u.ratio(1, 3)? {
         return Ok(message);
     }

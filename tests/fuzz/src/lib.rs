@@ -23,6 +23,7 @@
 
 mod differential;
 mod documents;
+mod frame;
 mod json;
 mod live;
 mod stray;
@@ -30,6 +31,7 @@ mod structs;
 
 pub use differential::differential;
 pub use documents::documents;
+pub use frame::frame;
 pub use json::json;
 pub use live::live;
 pub use structs::structs;
@@ -37,10 +39,15 @@ pub use structs::structs;
 use bytes::{Bytes, BytesMut};
 use wasm_flow_document::DocumentArray;
 
-/// docarray's messages as prost makes them.
+/// Jina's and docarray's messages as prost makes them.
 #[expect(unreachable_pub, reason = "generated")]
 mod proto {
-    include!(concat!(env!("OUT_DIR"), "/docarray.rs"));
+    pub(crate) mod docarray {
+        include!(concat!(env!("OUT_DIR"), "/docarray.rs"));
+    }
+    pub(crate) mod jina {
+        include!(concat!(env!("OUT_DIR"), "/jina.rs"));
+    }
 }
 
 /// Writes documents, and checks what is said of their length.

@@ -99,3 +99,8 @@ fn json() {
 fn live() {
     run("live", wasm_flow_fuzz::live);
 }
+
+#[test]
+fn frame() {
+    run("frame", wasm_flow_fuzz::frame);
+}

@@ -6,12 +6,14 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use prost_types::Timestamp;
+use serde_json::Value;
 
-use super::frame::{Answer, Data, FrameError, Incoming, with_results};
+use super::frame::{Answer, Data, FrameError, Incoming};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use crate::bounds;
 use tracing::{Instrument as _, Span, debug_span};
+use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{
     Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Service, TraceContext,
@@ -89,7 +91,7 @@ fn span(request: &Request) -> Span {
 /// A request that has an id and cannot be served.
 struct Unreadable {
     /// The parameters, if those are whole.
-    parameters: Option<Bytes>,
+    parameters: Option<Struct>,
     failure: Box<Failure>,
 }
 
@@ -110,9 +112,8 @@ impl Unreadable {
 fn request(
     header: &HeaderProto,
     incoming: Incoming,
-) -> Result<(Request, Option<Bytes>), Unreadable> {
-    let raw = incoming.parameters;
-    let parameters = match &raw {
+) -> Result<(Request, Option<Struct>), Unreadable> {
+    let parameters = match incoming.parameters {
         Some(bytes) if bytes.len() > bounds::PARAMETERS => {
             return Err(Unreadable::new(format_args!(
                 "its parameters take {}, and they may take {}; data belongs in documents",
@@ -120,10 +121,11 @@ fn request(
                 Size(bounds::PARAMETERS as u64),
             )));
         }
-        Some(bytes) => Struct::decode(bytes.clone())
-            .map(|parameters| Parameters::from(parameters.to_map()))
-            .map_err(|error| Unreadable::new(format_args!("parameters: {error}")))?,
-        None => Parameters::default(),
+        Some(bytes) => Some(
+            Struct::decode(bytes)
+                .map_err(|error| Unreadable::new(format_args!("parameters: {error}")))?,
+        ),
+        None => None,
     };
     let docs = match incoming.data {
         Data::None => Ok(DocumentArray::new()),
@@ -134,18 +136,21 @@ fn request(
         )),
     };
     let docs = docs.map_err(|unreadable| Unreadable {
-        parameters: raw.clone(),
+        parameters: parameters.clone(),
         ..unreadable
     })?;
     let request = Request {
         id: Arc::default(),
         endpoint: Arc::from(header.exec_endpoint.as_deref().unwrap_or_default()),
         target: header.target_executor.clone().unwrap_or_default(),
-        parameters,
+        parameters: parameters
+            .as_ref()
+            .map(|parameters| Parameters::from(parameters.to_map()))
+            .unwrap_or_default(),
         docs,
         trace: None,
     };
-    Ok((request, raw))
+    Ok((request, parameters))
 }
 
 async fn served(
@@ -154,7 +159,7 @@ async fn served(
     start: SystemTime,
     header: HeaderProto,
     request: Request,
-    mut parameters: Option<Bytes>,
+    mut parameters: Option<Struct>,
 ) -> Answer {
     let asked = parameters.clone();
     let earlier = request.parameters.results().clone();
@@ -162,7 +167,12 @@ async fn served(
     if !response.results.is_empty() {
         let mut results = earlier;
         results.append(&mut response.results);
-        match with_results(parameters.clone(), results) {
+        // The request's own parameters, byte for byte, with other results.
+        let merged = parameters
+            .clone()
+            .unwrap_or_default()
+            .with(RESULTS, &Value::Object(results));
+        match merged {
             Ok(merged) => parameters = Some(merged),
             Err(error) => {
                 let failure = Failure::of_flow(
@@ -228,7 +238,7 @@ fn too_large(
 
 /// An answer without all that could have made it too large. What the request itself
 /// brought is left: that came in one message.
-fn withheld(answer: Answer, asked: Option<Bytes>, failure: &Failure) -> Answer {
+fn withheld(answer: Answer, asked: Option<Struct>, failure: &Failure) -> Answer {
     Answer {
         header: HeaderProto {
             status: Some(status(failure)),

@@ -338,8 +338,7 @@ fn message(request: PostRequest) -> Result<Answer, ClientError> {
     let parameters = if request.parameters.is_empty() {
         None
     } else {
-        let parameters = Struct::from_map(&request.parameters).map_err(ClientError::Parameters)?;
-        Some(parameters.as_bytes().clone())
+        Some(Struct::from_map(&request.parameters).map_err(ClientError::Parameters)?)
     };
     let message = Answer {
         header: HeaderProto {

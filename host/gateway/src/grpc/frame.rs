@@ -6,20 +6,17 @@
 //! task, and its documents stay slices of it. An answer is written once, into the
 //! buffer that is sent.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use prost::Message;
-use prost::encoding::{
-    DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint,
-    encoded_len_varint, key_len, skip_field,
-};
-use serde_json::{Map, Value};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use super::proto::{HeaderProto, RouteProto};
 use crate::bounds;
-use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_contract::units::Size;
+use wasm_flow_document::protobuf::{
+    Fault, Field, Merged, Merging, Reader, Slice, message_len, put_head, put_message,
+};
 use wasm_flow_document::{DocumentArray, Struct};
 
 /// Field numbers of `DataRequestProto`.
@@ -67,12 +64,16 @@ pub(crate) struct FrameError {
 /// What is wrong with a frame.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 enum FrameFault {
-    #[error("it does not begin with a field: {0}")]
-    Key(prost::DecodeError),
-    #[error("field {tag}: {error}")]
-    Field { tag: u32, error: prost::DecodeError },
-    #[error("field {tag} should be {len} bytes long, and only {left} are left")]
-    Short { tag: u32, len: u64, left: usize },
+    #[error("{within}the field at byte {at} of {len} cannot be read: {fault}")]
+    Malformed {
+        /// The message that has the field, with a colon. Nothing if it is the frame.
+        within: &'static str,
+        /// Where in that message the field begins.
+        at: usize,
+        /// The message's bytes.
+        len: usize,
+        fault: Fault,
+    },
     #[error("{0} has the wrong wire type")]
     WireType(&'static str),
     #[error("header: {0}")]
@@ -89,12 +90,15 @@ impl Incoming {
     pub(crate) fn decode(frame: Bytes) -> Result<Incoming, FrameError> {
         let mut message = Incoming::default();
         let mut parts = Parts::default();
-        match message.read(frame, &mut parts) {
+        match message.read(&frame, &mut parts) {
             Ok(()) => {
-                message.parameters = parts.parameters.end();
-                message.data = match parts.pickle {
-                    true => Data::Pickle,
-                    false => parts.docs.end().map_or(Data::None, Data::Docs),
+                message.parameters = parts.parameters.end().map(Merged::share);
+                message.data = match parts.docs {
+                    Docs::None => Data::None,
+                    Docs::Message(docs) => docs
+                        .end()
+                        .map_or(Data::None, |docs| Data::Docs(docs.share())),
+                    Docs::Pickle => Data::Pickle,
                 };
                 Ok(message)
             }
@@ -105,11 +109,12 @@ impl Incoming {
         }
     }
 
-    fn read(&mut self, mut frame: Bytes, parts: &mut Parts) -> Result<(), FrameFault> {
-        while let Some((tag, field)) = next(&mut frame)? {
-            match tag {
+    fn read<'a>(&mut self, frame: &'a Bytes, parts: &mut Parts<'a>) -> Result<(), FrameFault> {
+        let mut fields = Fields::of("", Slice::of(frame));
+        while let Some((number, field)) = fields.next()? {
+            match number {
                 HEADER => {
-                    let header = bytes_of("header", field)?;
+                    let header = slice_of("header", field)?.bytes();
                     parts.header_len += header.len();
                     if parts.header_len > bounds::HEADER {
                         return Err(FrameFault::LongHeader);
@@ -118,14 +123,14 @@ impl Incoming {
                     self.header.merge(header).map_err(FrameFault::Header)?;
                     parts.header = true;
                 }
-                PARAMETERS => parts.parameters.add(bytes_of("parameters", field)?),
+                PARAMETERS => parts.parameters.add(slice_of("parameters", field)?),
                 ROUTES => {
-                    let route = bytes_of("routes", field)?;
+                    let route = slice_of("routes", field)?;
                     if self.routes.len() < bounds::ROUTES {
-                        self.routes.push(route);
+                        self.routes.push(route.share());
                     }
                 }
-                DATA => parts.read_data(bytes_of("data", field)?)?,
+                DATA => parts.docs.read(slice_of("data", field)?)?,
                 _ => {}
             }
         }
@@ -135,30 +140,42 @@ impl Incoming {
 
 /// The fields of a message that may occur more than once.
 #[derive(Default)]
-struct Parts {
+struct Parts<'a> {
     /// Whether there was a header that could be read.
     header: bool,
     header_len: usize,
-    parameters: Merging,
-    docs: Merging,
-    /// Whether the data's last member was a pickle.
-    pickle: bool,
+    parameters: Merging<'a>,
+    docs: Docs<'a>,
 }
 
-impl Parts {
-    fn read_data(&mut self, mut data: Bytes) -> Result<(), FrameFault> {
-        while let Some((tag, field)) = next(&mut data)? {
-            match tag {
+/// The members of `DataContentProto`'s oneof: the last one counts, and is merged
+/// with its own occurrences since the other one stood there.
+#[derive(Default)]
+enum Docs<'a> {
+    #[default]
+    None,
+    Message(Merging<'a>),
+    Pickle,
+}
+
+impl<'a> Docs<'a> {
+    fn read(&mut self, data: Slice<'a>) -> Result<(), FrameFault> {
+        let mut fields = Fields::of("data: ", data);
+        while let Some((number, field)) = fields.next()? {
+            match number {
                 DOCS => {
-                    let more = bytes_of("data.docs", field)?;
-                    if std::mem::take(&mut self.pickle) {
-                        self.docs = Merging::default();
+                    let more = slice_of("data.docs", field)?;
+                    if let Docs::Message(docs) = self {
+                        docs.add(more);
+                    } else {
+                        let mut docs = Merging::default();
+                        docs.add(more);
+                        *self = Docs::Message(docs);
                     }
-                    self.docs.add(more);
                 }
                 DOCS_BYTES => {
-                    bytes_of("data.docs_bytes", field)?;
-                    self.pickle = true;
+                    slice_of("data.docs_bytes", field)?;
+                    *self = Docs::Pickle;
                 }
                 _ => {}
             }
@@ -167,110 +184,43 @@ impl Parts {
     }
 }
 
-/// A message field that may occur more than once. Its occurrences merged are encoded
-/// as their encodings in a row. A single one stays a slice of the frame.
-#[derive(Default)]
-struct Merging {
-    first: Option<Bytes>,
-    /// All occurrences, once there are several.
-    all: Vec<u8>,
+/// The fields of one message of a frame.
+struct Fields<'a> {
+    /// What an error says before it names a field.
+    within: &'static str,
+    len: usize,
+    reader: Reader<'a>,
 }
 
-impl Merging {
-    fn add(&mut self, more: Bytes) {
-        match &self.first {
-            None => self.first = Some(more),
-            Some(first) => {
-                if self.all.is_empty() {
-                    self.all.extend_from_slice(first);
-                }
-                self.all.extend_from_slice(&more);
-            }
+impl<'a> Fields<'a> {
+    fn of(within: &'static str, message: Slice<'a>) -> Self {
+        Fields {
+            within,
+            len: message.bytes().len(),
+            reader: Reader::new(message),
         }
     }
 
-    fn end(self) -> Option<Bytes> {
-        match self.all.is_empty() {
-            true => self.first,
-            false => Some(self.all.into()),
-        }
+    fn next(&mut self) -> Result<Option<(u32, Field<'a>)>, FrameFault> {
+        let left = self.reader.left();
+        self.reader.field().map_err(|fault| FrameFault::Malformed {
+            within: self.within,
+            at: self.len.saturating_sub(left),
+            len: self.len,
+            fault,
+        })
     }
 }
 
-/// The next field of a message: its bytes, or `None` for a field of another wire type,
-/// which is skipped.
-fn next(buf: &mut Bytes) -> Result<Option<(u32, Option<Bytes>)>, FrameFault> {
-    if !buf.has_remaining() {
-        return Ok(None);
-    }
-    let (tag, wire_type) = decode_key(buf).map_err(FrameFault::Key)?;
-    if wire_type != WireType::LengthDelimited {
-        skip_field(wire_type, tag, buf, DecodeContext::default())
-            .map_err(|error| FrameFault::Field { tag, error })?;
-        return Ok(Some((tag, None)));
-    }
-    let len = decode_varint(buf).map_err(|error| FrameFault::Field { tag, error })?;
-    match usize::try_from(len) {
-        Ok(len) if len <= buf.remaining() => Ok(Some((tag, Some(buf.split_to(len))))),
-        _ => Err(FrameFault::Short {
-            tag,
-            len,
-            left: buf.remaining(),
-        }),
-    }
-}
-
-fn bytes_of(name: &'static str, field: Option<Bytes>) -> Result<Bytes, FrameFault> {
-    field.ok_or(FrameFault::WireType(name))
-}
-
-/// The parameters of an answer: those of the request, byte for byte, with other
-/// results.
-///
-/// # Errors
-/// When the results nest too deep for protobuf.
-pub(crate) fn with_results(
-    parameters: Option<Bytes>,
-    results: Map<String, Value>,
-) -> Result<Bytes, wasm_flow_document::StructError> {
-    let mut entry = Map::new();
-    entry.insert(RESULTS.to_owned(), Value::Object(results));
-    let entry = Struct::from_map(&entry)?;
-
-    let mut rest = parameters.unwrap_or_default();
-    let mut out = BytesMut::with_capacity(rest.len() + entry.as_bytes().len());
-    loop {
-        let before = rest.clone();
-        // The parameters were decoded before, so this does not fail.
-        let Ok(Some((tag, field))) = next(&mut rest) else {
-            break;
-        };
-        let is_results = tag == 1 && field.is_some_and(|entry| is_entry_of(entry, RESULTS));
-        if !is_results {
-            out.put(before.slice(..before.len() - rest.len()));
-        }
-    }
-    out.put_slice(entry.as_bytes());
-    Ok(out.freeze())
-}
-
-/// Whether an entry of a `Struct` has this key.
-fn is_entry_of(mut entry: Bytes, key: &str) -> bool {
-    let mut found = Bytes::new();
-    while let Ok(Some((tag, field))) = next(&mut entry) {
-        if let (1, Some(name)) = (tag, field) {
-            found = name;
-        }
-    }
-    found == key.as_bytes()
+fn slice_of<'a>(name: &'static str, field: Field<'a>) -> Result<Slice<'a>, FrameFault> {
+    field.slice().map_err(|_| FrameFault::WireType(name))
 }
 
 /// A `DataRequestProto` on its way out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Answer {
     pub(crate) header: HeaderProto,
-    /// An encoded `google.protobuf.Struct`.
-    pub(crate) parameters: Option<Bytes>,
+    pub(crate) parameters: Option<Struct>,
     pub(crate) routes: Vec<RouteProto>,
     /// `None` leaves the field out.
     pub(crate) docs: Option<DocumentArray>,
@@ -287,10 +237,9 @@ impl Answer {
     /// The same, with documents that take so many bytes.
     fn len_with(&self, docs: Option<u64>) -> u64 {
         let header = message_len(HEADER, self.header.encoded_len() as u64);
-        let parameters = self
-            .parameters
-            .as_ref()
-            .map_or(0, |bytes| message_len(PARAMETERS, bytes.len() as u64));
+        let parameters = self.parameters.as_ref().map_or(0, |object| {
+            message_len(PARAMETERS, object.as_bytes().len() as u64)
+        });
         let routes = self.routes.iter().fold(0u64, |sum, route| {
             sum.saturating_add(message_len(ROUTES, route.encoded_len() as u64))
         });
@@ -304,7 +253,7 @@ impl Answer {
     ///
     /// # Errors
     /// When that is more than a gRPC message can hold. Then nothing is reserved.
-    fn encode<B: BufMut>(
+    pub(super) fn encode<B: BufMut>(
         &self,
         out: &mut B,
         reserve: impl FnOnce(&mut B, usize),
@@ -318,8 +267,7 @@ impl Answer {
         put_head(HEADER, self.header.encoded_len() as u64, out);
         self.header.encode_raw(out);
         if let Some(parameters) = &self.parameters {
-            put_head(PARAMETERS, parameters.len() as u64, out);
-            out.put_slice(parameters);
+            put_message(PARAMETERS, parameters.as_bytes(), out);
         }
         for route in &self.routes {
             put_head(ROUTES, route.encoded_len() as u64, out);
@@ -338,21 +286,11 @@ impl Answer {
 /// A message of more bytes than gRPC can send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it takes {size}, and a gRPC message is smaller than 4 GiB", size = Size(*.0))]
-struct TooLarge(u64);
+pub(super) struct TooLarge(u64);
 
 /// Bytes that documents take in a message.
 fn documents_len(docs: &DocumentArray) -> u64 {
     docs.encoding().len() as u64
-}
-
-fn message_len(tag: u32, len: u64) -> u64 {
-    let head = key_len(tag) + encoded_len_varint(len);
-    (head as u64).saturating_add(len)
-}
-
-fn put_head(tag: u32, len: u64, out: &mut impl BufMut) {
-    encode_key(tag, WireType::LengthDelimited, out);
-    encode_varint(len, out);
 }
 
 /// Frames in, answers out. The client's side is the same: its requests have the form
@@ -399,7 +337,8 @@ impl Decoder for RawCodec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use bytes::BytesMut;
+    use serde_json::{Map, Value, json};
 
     fn encoded(answer: &Answer) -> Bytes {
         let (mut out, mut reserved) = (BytesMut::new(), 0);
@@ -425,12 +364,7 @@ mod tests {
                 exec_endpoint: Some("/x".into()),
                 ..HeaderProto::default()
             },
-            parameters: Some(
-                Struct::from_map(&map(json!({"k": 1})))
-                    .unwrap()
-                    .as_bytes()
-                    .clone(),
-            ),
+            parameters: Some(Struct::from_map(&map(json!({"k": 1}))).unwrap()),
             routes: vec![RouteProto {
                 executor: "gateway".into(),
                 ..RouteProto::default()
@@ -444,7 +378,8 @@ mod tests {
         let answer = full();
         let read = Incoming::decode(encoded(&answer)).unwrap();
         assert_eq!(read.header, answer.header);
-        assert_eq!(read.parameters, answer.parameters);
+        let parameters = read.parameters.map(|bytes| Struct::decode(bytes).unwrap());
+        assert_eq!(parameters, answer.parameters);
         assert_eq!(read.routes.len(), 1);
         let Data::Docs(docs) = read.data else {
             panic!("no documents")
@@ -555,22 +490,33 @@ mod tests {
     }
 
     #[test]
-    fn results_replace_those_of_the_request() {
-        let parameters = Struct::from_map(&map(
-            json!({"a": 1, "__results__": {"old": 1}, "z": [null]}),
-        ))
-        .unwrap()
-        .as_bytes()
-        .clone();
-        let merged = with_results(Some(parameters), map(json!({"x/rep-0": {"n": 1}}))).unwrap();
-        assert_eq!(
-            Value::Object(Struct::decode(merged).unwrap().to_map()),
-            json!({"a": 1, "z": [null], "__results__": {"x/rep-0": {"n": 1}}})
-        );
-        let alone = with_results(None, map(json!({"x/rep-0": 1}))).unwrap();
-        assert_eq!(
-            Value::Object(Struct::decode(alone).unwrap().to_map()),
-            json!({"__results__": {"x/rep-0": 1}})
-        );
+    fn an_error_says_where_it_is() {
+        for (frame, expected) in [
+            (
+                &[0x48, 7, b'g'][..],
+                "the field at byte 2 of 3 cannot be read: a field has no valid number and wire \
+                 type",
+            ),
+            (
+                &[0x22, 5, 0x0a],
+                "the field at byte 0 of 3 cannot be read: the bytes end in the middle of a value",
+            ),
+            (
+                &[0x22, 4, 0x48, 7, 0x0a, 1],
+                "data: the field at byte 2 of 4 cannot be read: the bytes end in the middle of a \
+                 value",
+            ),
+            (&[0x10, 1], "parameters has the wrong wire type"),
+            (
+                &[0x22, 2, 0x10, 1],
+                "data.docs_bytes has the wrong wire type",
+            ),
+        ] {
+            let error = Incoming::decode(Bytes::from_static(frame)).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("not a jina.DataRequestProto: {expected}")
+            );
+        }
     }
 }

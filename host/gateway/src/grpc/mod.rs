@@ -8,6 +8,8 @@ mod call;
 pub mod client;
 mod deadline;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod health;
 mod proto;
 mod refusal;

@@ -1,4 +1,4 @@
-//! Generated from `host/gateway/proto` by `build.rs`.
+//! Generated from `proto/` by `build.rs`.
 #![allow(
     missing_docs,
     unreachable_pub,

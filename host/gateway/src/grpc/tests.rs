@@ -357,7 +357,7 @@ async fn documents_that_cannot_be_read_are_answered() {
             frame("id", Some("/x"), &field(1, &tensor)),
             "docs[0].tensor",
         ),
-        (cut, "bytes long"),
+        (cut, "the bytes end in the middle of a value"),
         (pickle.into(), "pickle"),
         (parameters.into(), "parameters"),
     ];
