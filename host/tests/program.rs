@@ -101,7 +101,7 @@ fn new_refuses_names_that_could_not_run() {
         (long.as_str(), "at most 128 bytes"),
         ("std", "cannot be built"),
         ("wasm_flow_sdk", "cannot be built"),
-        ("No-Crate", "is no name for a crate"),
+        ("No-Crate", "cannot be the name of a crate"),
     ] {
         let folder = std::env::temp_dir().join(format!("wasm-flow-new-{}", std::process::id()));
         let path = folder.to_string_lossy();

@@ -310,6 +310,6 @@ fn names_in_a_component_do_not_reach_the_terminal_as_they_are() {
     fs::write(&file, component).unwrap();
     let inspected = Finished::of(wasm_flow(["inspect"]).arg(&file));
     assert_eq!(inspected.status, Some(1), "{inspected}");
-    inspected.complains_of(&["no valid component", "red"]);
+    inspected.complains_of(&["not a valid component", "red"]);
     assert!(!inspected.stderr.contains(['\u{1b}', '\r']), "{inspected}");
 }

@@ -11,7 +11,7 @@ const FLOW_ENDS_WELL: Option<i32> = Some(0);
 
 /// Loads an executor with its compiled code kept in `cache`.
 fn load(cache: &Path) -> Finished {
-    let executor = guest("uppercase");
+    let executor = guest("probe");
     let finished = Finished::of(
         wasm_flow(["inspect"])
             .arg(executor)

@@ -126,7 +126,7 @@ fn a_method_that_does_not_exist() {
 fn all_problems_are_told_at_once() {
     refused(
         "[gateway]\nprot = 1\n\n[[executors]]\nname = \"a\"\nuses = \"nowhere.wasm\"\nreplicas = \"two\"\n",
-        &["flow.toml:2:1", "flow.toml:6:8", "flow.toml:7:12"],
+        &["flow.toml:2:1", "flow.toml:7:12"],
     );
 }
 

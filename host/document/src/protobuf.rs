@@ -125,6 +125,7 @@ impl<'a> Reader<'a> {
     pub fn left(&self) -> usize {
         self.rest.len()
     }
+
     #[inline(always)]
     fn varint(&mut self) -> Result<u64, Fault> {
         decode_varint(&mut self.rest).map_err(|_| {

@@ -34,13 +34,14 @@ impl Console {
     /// # Errors
     /// If the system gives no thread.
     pub(super) fn of_server(format: Format) -> io::Result<Console> {
-        let mut console = Console::of_batch(format)?;
+        let mut console = Console::new(format)?;
         let notices = StdoutNotices {
             format,
             stderr: console.stderr.clone(),
             ready: Arc::clone(&console.ready),
         };
         console.stdout = Some(Writer::start("stdout", io::stdout(), notices)?);
+        log::attach(&console);
         Ok(console)
     }
 
@@ -50,14 +51,18 @@ impl Console {
     /// # Errors
     /// If the system gives no thread.
     pub(super) fn of_batch(format: Format) -> io::Result<Console> {
-        let console = Console {
+        let console = Console::new(format)?;
+        log::attach(&console);
+        Ok(console)
+    }
+
+    fn new(format: Format) -> io::Result<Console> {
+        Ok(Console {
             format,
             stderr: Writer::start("stderr", io::stderr(), StderrNotices { format })?,
             stdout: None,
             ready: Arc::default(),
-        };
-        log::attach(&console);
-        Ok(console)
+        })
     }
 
     /// Takes what executors print.

@@ -78,14 +78,14 @@ fn directives(text: &str) -> Result<String, String> {
 }
 
 fn filter(text: &str) -> Result<EnvFilter, String> {
-    // Without a rule the text would be the name of a part, for which all is logged.
-    let known = text.contains('=') || text.parse::<LevelFilter>().is_ok();
-    if !known
-        && !text
-            .split(',')
-            .any(|part| part.parse::<LevelFilter>().is_ok())
-    {
-        return Err(format!("`{text}` is not a level"));
+    // The parser takes a word that is not a level for the name of a part.
+    let is_level = |text: &str| text.trim().parse::<LevelFilter>().is_ok();
+    let wrong = text.split(',').find(|part| match part.split_once('=') {
+        None => !is_level(part),
+        Some((name, level)) => name.trim().is_empty() || !is_level(level),
+    });
+    if let Some(wrong) = wrong {
+        return Err(format!("`{wrong}` is not a level"));
     }
     EnvFilter::builder()
         .parse(text)

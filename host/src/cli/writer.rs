@@ -323,11 +323,7 @@ impl Shared {
 
     fn run(&self, out: &mut impl Write, notices: &impl Notices) {
         let mut gone = false;
-        loop {
-            let text = match self.next(notices) {
-                Job::Write(text) => text,
-                Job::End => break,
-            };
+        while let Job::Write(text) = self.next(notices) {
             // What nobody can read any more is taken from the queue all the same.
             let failed = match gone {
                 true => None,
