@@ -79,7 +79,10 @@ fn directives(text: &str) -> Result<String, String> {
 
 fn filter(text: &str) -> Result<EnvFilter, String> {
     // The parser takes a word that is not a level for the name of a part.
-    let is_level = |text: &str| text.trim().parse::<LevelFilter>().is_ok();
+    let is_level = |text: &str| {
+        let text = text.trim();
+        !text.is_empty() && text.parse::<LevelFilter>().is_ok()
+    };
     let wrong = text.split(',').find(|part| match part.split_once('=') {
         None => !is_level(part),
         Some((name, level)) => name.trim().is_empty() || !is_level(level),
