@@ -17,7 +17,7 @@ use crate::{differential, structs};
 /// moved, repeated, cut, and joined by unknown ones.
 ///
 /// The gateway leaves parameters, routes and documents encoded. So it is first
-/// compared with a message that does that too, [`Shallow`]: one takes a frame if and
+/// compared with a message that does that too, `Shallow`: one takes a frame if and
 /// only if the other does. The exceptions are a header that is too long for the gateway,
 /// and groups that nest too deep for prost, which counts the messages around them.
 ///
