@@ -5,7 +5,7 @@
 //! JSON, and a server's events one object a line.
 //!
 //! Results are never lost: a command waits until they are taken. What executors
-//! print while they serve waits for nobody; see [`writer`].
+//! print while they serve waits for nobody; see `writer`.
 
 mod batch;
 mod build;
