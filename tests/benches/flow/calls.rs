@@ -9,9 +9,9 @@ use bytes::BytesMut;
 use futures::future::join_all;
 use prost::Message as _;
 use tokio::runtime::{Builder, Runtime as Scheduler};
-use wasm_flow::executor::{
-    Call, Component, Discard, Executor, ExecutorConfig, Isolation, Route, Runtime, RuntimeConfig,
-};
+use wasm_flow::contract::Call;
+use wasm_flow::contract::config::{ExecutorConfig, Isolation};
+use wasm_flow::executor::{Component, Discard, Executor, Route, Runtime, RuntimeConfig};
 use wasm_flow_document::{Content, DocumentArray};
 
 use crate::Options;
@@ -155,6 +155,7 @@ fn call(endpoint: &str, docs: &DocumentArray) -> Call {
         parameters: Arc::default(),
         docs: docs.clone(),
         parts: Vec::new(),
+        trace: None,
     }
 }
 
