@@ -152,6 +152,15 @@ pub enum Branching {
     },
 }
 
+impl Branching {
+    /// The node that makes the graph more than a chain.
+    pub fn node(self) -> NodeId {
+        match self {
+            Branching::Join(node) | Branching::Split { second: node, .. } => node,
+        }
+    }
+}
+
 /// Collects the nodes and edges of a graph.
 #[derive(Debug, Clone)]
 pub struct Builder<N> {

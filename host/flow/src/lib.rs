@@ -42,8 +42,8 @@ struct Inner {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a flow that is more than a chain of executors is not supported yet")]
 pub struct NotAChain(
-    /// Where it is more. Never empty.
-    pub Vec<Branching>,
+    /// The first place where it is more.
+    pub Branching,
 );
 
 impl Flow {
@@ -52,11 +52,10 @@ impl Flow {
     /// # Errors
     /// When the graph is more than a chain.
     pub fn new(name: impl Into<String>, graph: Graph<Arc<dyn Stage>>) -> Result<Flow, NotAChain> {
-        let branchings = graph.branchings();
-        if !branchings.is_empty() {
-            return Err(NotAChain(branchings));
+        match graph.branchings().first() {
+            Some(&branching) => Err(NotAChain(branching)),
+            None => Ok(Flow::of_chain(name.into(), graph)),
         }
-        Ok(Flow::of_chain(name.into(), graph))
     }
 
     /// A flow of one executor.

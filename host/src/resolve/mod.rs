@@ -14,9 +14,8 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::graph::Branching;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
-use wasm_flow_flow::{Flow, NotAChain};
+use wasm_flow_flow::Flow;
 use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, OutputSink, Runtime, StartError, StartFailure,
@@ -198,24 +197,16 @@ impl Loaded {
                 Err(error) => problems.push(LateProblem::new(place(id, &error), error.to_string())),
             }
         }
-        if problems.is_empty() {
-            let stages = self.executors.as_ref();
-            let stages = stages.try_map(|id, _, _| started.get(&id).cloned());
-            match stages.map(|stages| Flow::new(self.manifest.name.clone(), stages)) {
-                Some(Ok(flow)) => return Ok(flow),
-                Some(Err(NotAChain(branchings))) => {
-                    // The file's reader refuses these with more to say.
-                    let node = branchings.first().map(|branching| match *branching {
-                        Branching::Join(id) | Branching::Split { second: id, .. } => id,
-                    });
-                    problems.extend(node.map(|id| {
-                        LateProblem::new(
-                            Place::Executor(id),
-                            NotAChain(branchings.clone()).to_string(),
-                        )
-                    }));
-                }
-                None => {}
+        let stages = self.executors.as_ref();
+        // Without a problem every node has its stage.
+        if let Some(stages) = stages.try_map(|id, _, _| started.get(&id).cloned()) {
+            match Flow::new(self.manifest.name.clone(), stages) {
+                Ok(flow) => return Ok(flow),
+                // Said by the file's reader, too, which knows more to say.
+                Err(error) => problems.push(LateProblem::new(
+                    Place::Executor(error.0.node()),
+                    error.to_string(),
+                )),
             }
         }
         join_all(started.values().map(|stage| stage.stop())).await;

@@ -39,7 +39,6 @@ mod queue;
 mod requests;
 mod runtime;
 mod setup;
-mod size;
 mod stdio;
 mod store;
 mod trap;

@@ -5,6 +5,9 @@
 //! holds beside other documents is flat, and its lengths are found again while
 //! it is written.
 
+use std::collections::HashSet;
+use std::ptr;
+
 use bytes::BufMut;
 
 use crate::array::{Content, Document, DocumentArray, NamedScore, Scores};
@@ -37,15 +40,35 @@ impl DocumentArray {
         Lengths::new(Some(most), ()).documents(self)
     }
 
+    /// Bytes of the documents that are not among those of `before`, if they are not
+    /// more than `most`, else `None`.
+    ///
+    /// A document of `before` that was not written is still the same one, wherever
+    /// it stands now. It is passed over once, so an array that lists it again and
+    /// again does not escape the bound. Its cost goes with the documents that are
+    /// not in their old place.
+    pub fn added_len_within(&self, before: &DocumentArray, most: u64) -> Option<u64> {
+        let mut old = before.iter();
+        let moved = |doc: &&Document| !old.next().is_some_and(|old| std::ptr::eq(old, *doc));
+        // Nearly always this is enough: nothing has moved that was not written.
+        Lengths::new(Some(most), ())
+            .message(self.iter().filter(moved))
+            .or_else(|| {
+                let mut old: HashSet<*const Document> = before.iter().map(ptr::from_ref).collect();
+                let added = self.iter().filter(|doc| !old.remove(&ptr::from_ref(*doc)));
+                Lengths::new(Some(most), ()).message(added)
+            })
+    }
+
     /// Prepares the documents to be written as a `docarray.DocumentArrayProto`.
     ///
     /// This takes 8 bytes of memory for each document. If somebody else made the
     /// documents, use [`encoding_within`](Self::encoding_within).
-    pub fn encoding(&self) -> Encoding<'_> {
+    pub fn encoding(&self) -> Encoding {
         let mut lengths = Lengths::new(None, room(self.total()));
         let len = lengths.documents(self).unwrap_or(u64::MAX);
         Encoding {
-            docs: self,
+            docs: self.clone(),
             lens: lengths.noted,
             len,
         }
@@ -54,28 +77,34 @@ impl DocumentArray {
     /// The same if it does not come to more than `most` bytes, else `None`.
     /// Costs as [`encoded_len_within`](Self::encoded_len_within), and allocates
     /// no more than 4 bytes for each byte of `most`.
-    pub fn encoding_within(&self, most: u64) -> Option<Encoding<'_>> {
+    pub fn encoding_within(&self, most: u64) -> Option<Encoding> {
         // A document takes two bytes at least.
         let mut lengths = Lengths::new(Some(most), room(self.total().min(most / 2)));
         let len = lengths.documents(self)?;
         Some(Encoding {
-            docs: self,
+            docs: self.clone(),
             lens: lengths.noted,
             len,
         })
     }
 }
 
-/// Documents about to be written.
-#[derive(Debug)]
-pub struct Encoding<'a> {
-    docs: &'a DocumentArray,
+/// Documents about to be written, with their lengths: those are found once, when
+/// this is made.
+#[derive(Debug, Clone, Default)]
+pub struct Encoding {
+    docs: DocumentArray,
     /// Of every document, in the order of writing.
     lens: Vec<u64>,
     len: u64,
 }
 
-impl Encoding<'_> {
+impl Encoding {
+    /// The documents.
+    pub fn docs(&self) -> &DocumentArray {
+        &self.docs
+    }
+
     /// Bytes that [`write`](Self::write) writes, or `usize::MAX` if memory cannot
     /// hold them.
     pub fn len(&self) -> usize {
@@ -91,7 +120,7 @@ impl Encoding<'_> {
     pub fn write(&self, out: &mut impl BufMut) {
         put_documents(
             tag::document_array::DOCS,
-            self.docs,
+            &self.docs,
             &mut self.lens.iter(),
             out,
         );
@@ -156,22 +185,27 @@ impl<N: Note> Lengths<N> {
     /// Bytes of the message that holds exactly these documents, or `None` if they
     /// are too many.
     fn documents(&mut self, docs: &DocumentArray) -> Option<u64> {
+        self.message(docs.iter())
+    }
+
+    /// The same for any documents.
+    fn message<'d>(&mut self, docs: impl Iterator<Item = &'d Document>) -> Option<u64> {
         self.list(tag::document_array::DOCS, docs)
             .filter(|len| *len <= self.most)
     }
 
     /// Bytes of all documents as field `number`.
-    fn list(&mut self, number: u32, docs: &DocumentArray) -> Option<u64> {
+    fn list<'d>(&mut self, number: u32, docs: impl Iterator<Item = &'d Document>) -> Option<u64> {
         let mut sum = 0u64;
-        for doc in docs.iter() {
+        for doc in docs {
             let place = self.noted.place();
             let own = document_len(doc);
             if let Some(left) = &mut self.left {
                 // Two for what stands before the document.
                 *left = left.checked_sub(own.saturating_add(2))?;
             }
-            let chunks = self.list(tag::document::CHUNKS, &doc.chunks)?;
-            let matches = self.list(tag::document::MATCHES, &doc.matches)?;
+            let chunks = self.list(tag::document::CHUNKS, doc.chunks.iter())?;
+            let matches = self.list(tag::document::MATCHES, doc.matches.iter())?;
             let len = own.saturating_add(chunks).saturating_add(matches);
             self.noted.note(place, len);
             sum = sum.saturating_add(message_len(number, len));

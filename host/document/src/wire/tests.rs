@@ -324,3 +324,33 @@ fn a_tensor_that_is_replaced_is_checked_all_the_same() {
         "docs[0].embedding: a field has no valid number and wire type"
     );
 }
+
+#[test]
+fn only_what_was_added_is_counted() {
+    let long = |text: &str| Document::from_text(text.repeat(1000));
+    let before: DocumentArray = [long("a"), long("b")].into_iter().collect();
+    assert_eq!(before.added_len_within(&before, 0), Some(0));
+    // Arrays of the same documents, made anew, share nothing.
+    let copy: DocumentArray = before.iter().cloned().collect();
+    assert_eq!(
+        copy.added_len_within(&before, 1 << 20),
+        Some(copy.encoded_len())
+    );
+    assert_eq!(copy.added_len_within(&before, copy.encoded_len() - 1), None);
+
+    let live = LiveArray::new(before.clone(), Limits::default());
+    let arranged = |rows: &[u32]| live.select(&Rows::List(rows.to_vec())).unwrap().snapshot();
+    assert_eq!(
+        arranged(&[1, 0]).added_len_within(&before, 0),
+        Some(0),
+        "moved"
+    );
+    assert_eq!(
+        arranged(&[1]).added_len_within(&before, 0),
+        Some(0),
+        "left out"
+    );
+    let again = arranged(&[0, 0, 0]).added_len_within(&before, 10_000);
+    assert_eq!(again, Some(2 * (before.encoded_len() / 2)), "listed again");
+    assert_eq!(arranged(&[0; 1000]).added_len_within(&before, 10_000), None);
+}

@@ -16,9 +16,9 @@ use tracing::{Instrument as _, Span, debug_span};
 use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{
-    Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Service, TraceContext,
+    Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Response, Service, TraceContext,
 };
-use wasm_flow_document::{DocumentArray, Struct, random_id};
+use wasm_flow_document::{DocumentArray, Encoding, Struct, random_id};
 
 /// The answer to a request that names no endpoint says this. The request is served,
 /// and nearly always a mistake.
@@ -68,7 +68,7 @@ pub(super) async fn answer(
             header: answered(header, Some(&unreadable.failure)),
             parameters: unreadable.parameters,
             routes: vec![gateway_route(start)],
-            docs: Some(DocumentArray::new()),
+            docs: Some(Encoding::default()),
         },
     })
 }
@@ -187,17 +187,25 @@ async fn served(
     let mut routes = Vec::with_capacity(response.hops.len() + 1);
     routes.push(gateway_route(start));
     routes.extend(response.hops.iter().map(route));
-    let answer = Answer {
+    let answer = |docs| Answer {
         header: answered(header, response.failure.as_deref()),
         parameters,
         routes,
-        docs: Some(response.docs),
+        docs: Some(docs),
     };
-    let len = answer.encoded_len();
-    if len <= max_message as u64 {
-        return answer;
-    }
-    let failure = too_large(flow, &response.hops, &answer, len, max_message);
+    let most = max_message as u64;
+    let (answer, len) = match response.docs.encoding_within(most) {
+        Some(docs) => {
+            let answer = answer(docs);
+            let len = answer.encoded_len();
+            if len <= most {
+                return answer;
+            }
+            (answer, len)
+        }
+        None => (answer(Encoding::default()), response.docs.encoded_len()),
+    };
+    let failure = too_large(flow, &response, len, most);
     let failure = match response.failure.as_deref() {
         // Why the flow failed matters more than how large what it left is.
         Some(first) => Failure {
@@ -209,15 +217,9 @@ async fn served(
     withheld(answer, asked, &failure)
 }
 
-/// What is said in place of an answer of `len` bytes.
-fn too_large(
-    flow: &dyn Service,
-    hops: &[Hop],
-    answer: &Answer,
-    len: u64,
-    max_message: usize,
-) -> Failure {
-    let last = hops.iter().rfind(|hop| hop.end.is_some());
+/// What is said in place of an answer of `len` bytes, if at most `most` are sent.
+fn too_large(flow: &dyn Service, response: &Response, len: u64, most: u64) -> Failure {
+    let last = response.hops.iter().rfind(|hop| hop.end.is_some());
     let by = last.map_or_else(String::new, |hop| {
         format!(", last changed by executor `{}`,", hop.executor)
     });
@@ -230,8 +232,8 @@ fn too_large(
              (request_size), or raise `max_message` under [gateway] in flow.toml",
             flow.name(),
             Size(len),
-            Size(max_message as u64),
-            answer.docs.as_ref().map_or(0, DocumentArray::total),
+            Size(most),
+            response.docs.total(),
         ),
     )
 }
@@ -253,7 +255,7 @@ fn withheld(answer: Answer, asked: Option<Struct>, failure: &Failure) -> Answer 
                 ..route
             })
             .collect(),
-        docs: Some(DocumentArray::new()),
+        docs: Some(Encoding::default()),
     }
 }
 

@@ -349,7 +349,7 @@ fn message(request: PostRequest) -> Result<Answer, ClientError> {
         },
         parameters,
         routes: Vec::new(),
-        docs: Some(request.docs),
+        docs: Some(request.docs.encoding()),
     };
     // Said here, in words: once a call has begun its client is told only that
     // something went wrong with it.

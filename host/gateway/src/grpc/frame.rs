@@ -17,7 +17,7 @@ use wasm_flow_contract::units::Size;
 use wasm_flow_document::protobuf::{
     Fault, Field, Merged, Merging, Reader, Slice, message_len, put_head, put_message,
 };
-use wasm_flow_document::{DocumentArray, Struct};
+use wasm_flow_document::{Encoding, Struct};
 
 /// Field numbers of `DataRequestProto`.
 const HEADER: u32 = 1;
@@ -223,19 +223,13 @@ pub(crate) struct Answer {
     pub(crate) parameters: Option<Struct>,
     pub(crate) routes: Vec<RouteProto>,
     /// `None` leaves the field out.
-    pub(crate) docs: Option<DocumentArray>,
+    pub(crate) docs: Option<Encoding>,
 }
 
 impl Answer {
     /// Bytes that the message takes, found without writing it. `u64::MAX` stands for
     /// more than can be counted.
     pub(crate) fn encoded_len(&self) -> u64 {
-        let docs = self.docs.as_ref().map(documents_len);
-        self.len_with(docs)
-    }
-
-    /// The same, with documents that take so many bytes.
-    fn len_with(&self, docs: Option<u64>) -> u64 {
         let header = message_len(HEADER, self.header.encoded_len() as u64);
         let parameters = self.parameters.as_ref().map_or(0, |object| {
             message_len(PARAMETERS, object.as_bytes().len() as u64)
@@ -243,7 +237,9 @@ impl Answer {
         let routes = self.routes.iter().fold(0u64, |sum, route| {
             sum.saturating_add(message_len(ROUTES, route.encoded_len() as u64))
         });
-        let data = docs.map_or(0, |docs| message_len(DATA, message_len(DOCS, docs)));
+        let data = self.docs.as_ref().map_or(0, |docs| {
+            message_len(DATA, message_len(DOCS, docs.len() as u64))
+        });
         [header, parameters, routes, data]
             .into_iter()
             .fold(0, u64::saturating_add)
@@ -258,8 +254,7 @@ impl Answer {
         out: &mut B,
         reserve: impl FnOnce(&mut B, usize),
     ) -> Result<(), TooLarge> {
-        let docs = self.docs.as_ref().map(DocumentArray::encoding);
-        let total = self.len_with(docs.as_ref().map(|docs| docs.len() as u64));
+        let total = self.encoded_len();
         // gRPC's length prefix has 32 bits.
         let total = u32::try_from(total).map_err(|_| TooLarge(total))?;
         reserve(out, total as usize);
@@ -273,7 +268,7 @@ impl Answer {
             put_head(ROUTES, route.encoded_len() as u64, out);
             route.encode_raw(out);
         }
-        if let Some(docs) = &docs {
+        if let Some(docs) = &self.docs {
             let len = docs.len() as u64;
             put_head(DATA, message_len(DOCS, len), out);
             put_head(DOCS, len, out);
@@ -287,11 +282,6 @@ impl Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it takes {size}, and a gRPC message is smaller than 4 GiB", size = Size(*.0))]
 pub(super) struct TooLarge(u64);
-
-/// Bytes that documents take in a message.
-fn documents_len(docs: &DocumentArray) -> u64 {
-    docs.encoding().len() as u64
-}
 
 /// Frames in, answers out. The client's side is the same: its requests have the form
 /// of answers.
@@ -336,6 +326,8 @@ impl Decoder for RawCodec {
 
 #[cfg(test)]
 mod tests {
+    use wasm_flow_document::DocumentArray;
+
     use super::*;
     use bytes::BytesMut;
     use serde_json::{Map, Value, json};
@@ -369,7 +361,7 @@ mod tests {
                 executor: "gateway".into(),
                 ..RouteProto::default()
             }],
-            docs: Some(DocumentArray::from_texts(["one", "two"])),
+            docs: Some(DocumentArray::from_texts(["one", "two"]).encoding()),
         }
     }
 
@@ -384,7 +376,10 @@ mod tests {
         let Data::Docs(docs) = read.data else {
             panic!("no documents")
         };
-        assert_eq!(Some(DocumentArray::decode(docs).unwrap()), answer.docs);
+        assert_eq!(
+            &DocumentArray::decode(docs).unwrap(),
+            answer.docs.unwrap().docs()
+        );
     }
 
     #[test]
@@ -430,7 +425,7 @@ mod tests {
         let mut frame = encoded(&full()).to_vec();
         let docs = DocumentArray::from_texts(["x".repeat(8 << 20)]);
         frame.extend_from_slice(&encoded(&Answer {
-            docs: Some(docs),
+            docs: Some(docs.encoding()),
             ..full()
         }));
         // Field 10, which neither a Struct nor a DocumentArrayProto has.
@@ -458,7 +453,7 @@ mod tests {
     fn of_documents_and_a_pickle_the_last_counts() {
         let docs = DocumentArray::from_texts(["x"]);
         let docs = encoded(&Answer {
-            docs: Some(docs),
+            docs: Some(docs.encoding()),
             ..Answer::default()
         });
         let pickle = [0x22, 3, 0x12, 1, b'p'];

@@ -98,7 +98,7 @@ impl Frame {
                 .ok()?,
             docs: match data {
                 Data::None => None,
-                Data::Docs(docs) => Some(DocumentArray::decode(docs).ok()?),
+                Data::Docs(docs) => Some(DocumentArray::decode(docs).ok()?.encoding()),
                 Data::Pickle => return None,
             },
         };

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value};
 
 use super::job::JobError;
-use crate::size::{Budget, UsedUp};
 use wasm_flow_contract::units::Size;
 use wasm_flow_document::{DocumentArray, Limits};
 
@@ -35,14 +34,15 @@ pub(super) fn check_size(
     sent: &DocumentArray,
     most: u64,
 ) -> Result<(), JobError> {
-    Budget::new(most).take_new(docs, sent).map_err(|UsedUp| {
-        JobError::BadReply(format!(
+    match docs.added_len_within(sent, most) {
+        Some(_) => Ok(()),
+        None => Err(JobError::BadReply(format!(
             "the documents that it made or changed come to more than `limits.reply` of {}; \
              return fewer or smaller documents, or raise that limit in the executor's table of \
              flow.toml",
             Size(most)
-        ))
-    })
+        ))),
+    }
 }
 
 /// The results for the client, from the guest's JSON.
