@@ -179,6 +179,37 @@ pub(super) struct Arena {
     pub(super) limits: Limits,
     /// Bytes that one read may come to.
     pub(super) read_limit: u64,
+    /// What was written into the documents.
+    pub(super) growth: Growth,
+}
+
+/// By how much documents have grown, counted while they are written: to look at
+/// all of them afterwards would cost as much as the writing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Growth {
+    /// Bytes of the values that were written, at the most.
+    written: u64,
+    /// Whether documents were put in, which may be large, and there already.
+    admitted: bool,
+}
+
+impl Growth {
+    /// Bytes that a value takes beside its own, at the most: its tag and length,
+    /// and what it adds to the lengths of the documents that it is in.
+    const OVERHEAD: u64 = 512;
+
+    pub(super) fn write(&mut self, values: usize, bytes: usize) {
+        let overhead = Growth::OVERHEAD.saturating_mul(values as u64);
+        self.written = self
+            .written
+            .saturating_add(overhead)
+            .saturating_add(bytes as u64);
+    }
+
+    /// None if documents were put in.
+    pub(super) fn at_most(self) -> Option<u64> {
+        (!self.admitted).then_some(self.written)
+    }
 }
 
 impl Arena {
@@ -192,6 +223,7 @@ impl Arena {
             collect_at: docs.total().saturating_mul(2).max(COLLECT_FROM),
             limits,
             read_limit,
+            growth: Growth::default(),
         };
         let nodes = docs
             .shared()
@@ -389,6 +421,7 @@ impl Arena {
             .iter()
             .fold(0u64, |sum, doc| sum.saturating_add(doc.total()));
         let total = self.make_room(added)?;
+        self.growth.admitted = true;
         let owner = self.lists[list].owner;
         let level = owner.map_or(1, |(node, _)| self.nodes[node].level + 1);
         let depth = docs.iter().map(|doc| doc.depth()).max().unwrap_or(0);

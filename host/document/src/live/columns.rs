@@ -111,17 +111,18 @@ impl ReadBudget {
 }
 
 /// The objects that JSON texts are; the empty one is none.
-pub(super) fn structs(texts: &[ByteString]) -> Result<Vec<Option<Struct>>> {
-    texts
-        .iter()
-        .enumerate()
-        .map(|(row, text)| {
-            (!text.is_empty())
-                .then(|| Struct::from_json(text))
-                .transpose()
-                .map_err(|error| LiveError::Invalid(format!("value {row}: {error}")))
-        })
-        .collect()
+pub(super) fn structs(texts: &[ByteString]) -> Result<(Vec<Option<Struct>>, usize)> {
+    let mut bytes = 0;
+    let values = texts.iter().enumerate().map(|(row, text)| {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let value = Struct::from_json(text)
+            .map_err(|error| LiveError::Invalid(format!("value {row}: {error}")))?;
+        bytes += value.as_bytes().len();
+        Ok(Some(value))
+    });
+    Ok((values.collect::<Result<_>>()?, bytes))
 }
 
 /// Bytes that a copy of an array takes, its parameters as JSON.

@@ -94,6 +94,16 @@ impl LiveArray {
         arena.resolve_all(nodes).into()
     }
 
+    /// By how many bytes all documents behind these handles can have grown, once
+    /// encoded, or none if some were put in. This is known without looking at them,
+    /// and it is much too large if values were written over again and again.
+    ///
+    /// It says nothing of an array that lists documents more than once, which only
+    /// [`select`](Self::select) and [`flatten`](Self::flatten) give.
+    pub fn grown_at_most(&self) -> Option<u64> {
+        self.lock().growth.at_most()
+    }
+
     /// Another handle to the same array.
     #[must_use]
     pub fn share(&self) -> Self {
@@ -316,22 +326,24 @@ impl LiveArray {
         Ok(values)
     }
 
+    /// Writes a value of each row. `bytes` is what they come to together.
     fn write<T>(
         &self,
         rows: &Rows,
         values: impl ExactSizeIterator<Item = T>,
+        bytes: usize,
         set: impl Fn(&mut Document, T),
     ) -> Result<()> {
-        self.write_all(rows, values.len(), || Ok(values), set)
+        self.write_all(rows, values.len(), || Ok((values, bytes)), set)
     }
 
     /// Writes values that have to be made first, one for each row. `given` is how
-    /// many there are.
+    /// many there are; what makes them says how many bytes they come to.
     fn write_all<T, I: IntoIterator<Item = T>>(
         &self,
         rows: &Rows,
         given: usize,
-        values: impl FnOnce() -> Result<I>,
+        values: impl FnOnce() -> Result<(I, usize)>,
         set: impl Fn(&mut Document, T),
     ) -> Result<()> {
         let mut arena = self.lock();
@@ -343,7 +355,9 @@ impl LiveArray {
                 nodes.len()
             )));
         }
-        for (node, value) in nodes.iter().zip(values()?) {
+        let (values, bytes) = values()?;
+        arena.growth.write(given, bytes);
+        for (node, value) in nodes.iter().zip(values) {
             set(Arc::make_mut(&mut arena.nodes[*node].doc), value);
         }
         Ok(())
@@ -367,7 +381,8 @@ impl LiveArray {
         rows: &Rows,
         values: Vec<ByteString>,
     ) -> Result<()> {
-        self.write(rows, values.into_iter(), |doc, value| {
+        let bytes = values.iter().map(|text| text.len()).sum();
+        self.write(rows, values.into_iter(), bytes, |doc, value| {
             set_string(doc, field, value);
         })
     }
@@ -401,7 +416,7 @@ impl LiveArray {
         self.write_all(
             rows,
             values.ends.len(),
-            || values.split(),
+            || Ok((values.split()?, values.bytes.len())),
             |doc, value| set_string(doc, field, value),
         )
     }
@@ -490,7 +505,7 @@ impl LiveArray {
     /// # Errors
     /// If a row does not exist, or there are not as many values as rows.
     pub fn set_integers(&self, field: IntegerField, rows: &Rows, values: &[u32]) -> Result<()> {
-        self.write(rows, values.iter(), |doc, value| match field {
+        self.write(rows, values.iter(), 0, |doc, value| match field {
             IntegerField::Granularity => doc.granularity = *value,
             IntegerField::Adjacency => doc.adjacency = *value,
         })
@@ -516,7 +531,7 @@ impl LiveArray {
     /// # Errors
     /// If a row does not exist, or there are not as many values as rows.
     pub fn set_floats(&self, field: FloatField, rows: &Rows, values: &[f32]) -> Result<()> {
-        self.write(rows, values.iter(), |doc, value| match field {
+        self.write(rows, values.iter(), 0, |doc, value| match field {
             FloatField::Weight => doc.weight = *value,
             FloatField::Offset => doc.offset = *value,
         })
@@ -539,7 +554,10 @@ impl LiveArray {
     /// # Errors
     /// If a row does not exist, or there are not as many values as rows.
     pub fn set_locations(&self, rows: &Rows, values: Vec<Vec<f32>>) -> Result<()> {
-        self.write(rows, values.into_iter(), |doc, value| doc.location = value)
+        let bytes = values.iter().map(|location| size_of_val(&**location)).sum();
+        self.write(rows, values.into_iter(), bytes, |doc, value| {
+            doc.location = value;
+        })
     }
 
     /// Which content each row has.
@@ -579,7 +597,8 @@ impl LiveArray {
     /// # Errors
     /// If a row does not exist, or there are not as many values as rows.
     pub fn set_blobs(&self, rows: &Rows, values: Vec<Bytes>) -> Result<()> {
-        self.write(rows, values.into_iter(), |doc, value| {
+        let bytes = values.iter().map(Bytes::len).sum();
+        self.write(rows, values.into_iter(), bytes, |doc, value| {
             doc.content = Content::Blob(value);
         })
     }
@@ -611,7 +630,8 @@ impl LiveArray {
         rows: &Rows,
         values: Vec<Option<NdArray>>,
     ) -> Result<()> {
-        self.write(rows, values.into_iter(), |doc, value| {
+        let bytes = values.iter().flatten().map(ndarray_size).sum();
+        self.write(rows, values.into_iter(), bytes, |doc, value| {
             set_ndarray(doc, field, value.map(Arc::new));
         })
     }
@@ -735,7 +755,8 @@ impl LiveArray {
     /// # Errors
     /// If a row does not exist, or there are not as many values as rows.
     pub fn set_scores(&self, field: ScoreField, rows: &Rows, values: Vec<Scores>) -> Result<()> {
-        self.write(rows, values.into_iter(), |doc, mut value| {
+        let bytes = values.iter().map(scores_size).sum();
+        self.write(rows, values.into_iter(), bytes, |doc, mut value| {
             let mut names = HashSet::new();
             value.reverse();
             value.retain(|(name, _)| names.insert(name.clone()));

@@ -535,3 +535,79 @@ fn lists_are_used_again_when_their_handles_are_gone() {
     assert_eq!(array.lock().lists.len(), 2);
     assert_eq!(texts(&array), ["a"]);
 }
+
+/// What is found while values are written is never less than what they come to.
+#[test]
+fn growth_is_known_without_looking() {
+    let docs: DocumentArray = (0..3).map(|_| Document::from_text("x")).collect();
+    let live = LiveArray::new(docs.clone(), Limits::default());
+    assert_eq!(live.grown_at_most(), Some(0));
+    let all = &Rows::All;
+    let long = || ByteString::from("y".repeat(5000));
+    let array = || NdArray::numpy(Dense::from_f32(&[0.5; 2000]));
+    let score = || NamedScore {
+        description: long(),
+        ..NamedScore::default()
+    };
+    type Write<'a> = (&'a str, Box<dyn Fn() -> Result<()> + 'a>);
+    let writes: Vec<Write<'_>> = vec![
+        (
+            "strings",
+            Box::new(|| live.set_strings(StringField::Uri, all, vec![long(); 3])),
+        ),
+        (
+            "packed strings",
+            Box::new(|| {
+                let bytes = Bytes::from(vec![b'z'; 9000]);
+                let ends = vec![0, 3000, 9000];
+                live.set_packed_strings(StringField::Text, all, Packed { bytes, ends })
+            }),
+        ),
+        (
+            "objects",
+            Box::new(|| {
+                let tags = format!(r#"{{"k": [{}]}}"#, vec!["1"; 500].join(","));
+                live.set_json_objects(JsonField::Tags, all, vec![tags.into(); 3])
+            }),
+        ),
+        (
+            "integers",
+            Box::new(|| live.set_integers(IntegerField::Granularity, all, &[u32::MAX; 3])),
+        ),
+        (
+            "floats",
+            Box::new(|| live.set_floats(FloatField::Weight, all, &[1.5; 3])),
+        ),
+        (
+            "locations",
+            Box::new(|| live.set_locations(all, vec![vec![1.0; 700]; 3])),
+        ),
+        (
+            "arrays",
+            Box::new(|| live.set_ndarrays(NdArrayField::Embedding, all, vec![Some(array()); 3])),
+        ),
+        (
+            "scores",
+            Box::new(|| {
+                live.set_scores(ScoreField::Scores, all, vec![vec![(long(), score()); 1]; 3])
+            }),
+        ),
+        (
+            "blobs",
+            Box::new(|| live.set_blobs(all, vec![vec![7; 4000].into(); 3])),
+        ),
+    ];
+    for (name, write) in writes {
+        let (len, known) = (live.snapshot().encoded_len(), live.grown_at_most().unwrap());
+        write().unwrap();
+        let grown = live.snapshot().encoded_len().saturating_sub(len);
+        let counted = live.grown_at_most().unwrap() - known;
+        assert!(
+            counted >= grown,
+            "{name}: {counted} are counted, and {grown} were added"
+        );
+    }
+    // What is put in may be of any size.
+    live.append_new(1).unwrap();
+    assert_eq!(live.grown_at_most(), None);
+}
