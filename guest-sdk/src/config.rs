@@ -484,10 +484,12 @@ fn distance(one: &str, two: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
+
     use serde::Deserialize;
     use serde_json::json;
-    use std::collections::BTreeMap;
+
+    use super::*;
 
     #[derive(Deserialize, Debug, PartialEq)]
     struct Inner {

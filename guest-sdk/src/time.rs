@@ -12,10 +12,9 @@
 //! `std::thread::sleep` waits as well, but no other call of the instance can run
 //! in the meantime.
 
-pub use std::time::{Duration, Instant, SystemTime};
-
 use std::fmt;
 use std::pin::pin;
+pub use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::{Either, select};
 

@@ -4,11 +4,12 @@
 //! This recognises what people pass by mistake. It does not check that the rest
 //! of the file is what its beginning promises.
 
-use crate::bounds::FILE_HEAD;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+
+use crate::bounds::FILE_HEAD;
 
 /// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -101,8 +101,9 @@ fn split(key: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn seen(parameters: Value, executor: &str) -> Value {
         let Value::Object(map) = parameters else {

@@ -685,8 +685,9 @@ fn fill(value: &Value, shape: &[u32], out: &mut Vec<u8>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn every_field_goes_both_ways() {

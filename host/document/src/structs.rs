@@ -477,8 +477,9 @@ fn write_value(value: &Value, out: &mut impl BufMut) -> Result<(), StructError> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn nested(depth: u32) -> Value {
         (1..depth).fold(json!({}), |inner, _| json!({ "k": inner }))

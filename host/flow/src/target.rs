@@ -1,7 +1,8 @@
 //! `target_executor`: which executors a request is for.
 
-use crate::bounds::{MAX_COMPILED_PATTERN, MAX_PATTERN};
 use regex::{Regex, RegexBuilder};
+
+use crate::bounds::{MAX_COMPILED_PATTERN, MAX_PATTERN};
 
 /// A pattern that is matched at the start of executors' names, as Python's
 /// `re.match` does: `enc` is for `encode` and `encode2`.

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use wasm_flow_contract::Service;
+use wasm_flow_contract::gateway::GatewayConfig;
 
 use super::bind::{self, BindError};
 use super::bounds::{CLOSE, DRAIN};
 use super::connections;
 use super::drain::Drain;
 use super::grpc;
-use wasm_flow_contract::Service;
-use wasm_flow_contract::gateway::GatewayConfig;
 
 /// A flow with a port, not serving yet.
 #[derive(Debug)]

@@ -7,15 +7,15 @@ use std::num::NonZeroUsize;
 use futures::StreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinError, JoinHandle};
+use wasm_flow_contract::request::DRY_RUN;
+use wasm_flow_contract::{Parameters, Request, Response};
+use wasm_flow_flow::Flow;
 
 use super::console::Console;
 use super::input::{Input, InputError, Portion};
 use super::progress::Progress;
 use super::terminal::{self, OutputError, Page};
 use super::{Error, Format, Result, print};
-use wasm_flow_contract::request::DRY_RUN;
-use wasm_flow_contract::{Parameters, Request, Response};
-use wasm_flow_flow::Flow;
 
 /// A batch that is to run.
 pub(super) struct Batch<'a> {
@@ -286,16 +286,18 @@ impl Batch<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::cli::input;
-    use clap::Parser;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
+
+    use clap::Parser;
     use tokio::sync::Notify;
     use wasm_flow_contract::Call;
     use wasm_flow_document::DocumentArray;
     use wasm_flow_flow::testing::{Functions, failure, flow, reply};
+
+    use super::*;
+    use crate::cli::input;
 
     #[derive(Parser)]
     struct Cli {

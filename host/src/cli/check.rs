@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-
 use wasm_flow_manifest::{ManifestError, Report};
 
 use super::{Error, Format, Result, load, print, terminal};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
+use wasm_flow_wasm::{Output, OutputSink, Printer, Stream, printable};
 
 use super::terminal::{OutputError, json_text, lines};
 use super::writer::{Dropped, Notices, Writer};
 use super::{Format, log};
 use crate::bounds::GRACE;
-use wasm_flow_wasm::{Output, OutputSink, Printer, Stream, printable};
 
 /// The source of the program's own lines. No executor has this name.
 const PROGRAM: &str = "";

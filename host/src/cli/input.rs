@@ -11,13 +11,13 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use wasm_flow_contract::units::Size;
+use wasm_flow_document::{Document, DocumentArray, Struct};
 
 use super::progress::Extent;
 use super::reader;
 use crate::bounds::{INPUT_PAUSE, MAX_DOCUMENT, MAX_REQUEST, READ_AHEAD};
 use crate::file_kind::FileKind;
-use wasm_flow_contract::units::Size;
-use wasm_flow_document::{Document, DocumentArray, Struct};
 
 /// Where documents come from, as `run --on` and `post` take it. Nothing of it is
 /// used without `--on`, which is the commands' own.

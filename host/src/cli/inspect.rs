@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::json;
-
 use wasm_flow_contract::units::Size;
 use wasm_flow_wasm::{Component, Concurrency};
 

@@ -31,7 +31,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-
 use wasm_flow_gateway::client::ClientError;
 use wasm_flow_gateway::{BindError, ServeError};
 use wasm_flow_manifest::{Manifest, ManifestError, Report};
@@ -255,8 +254,9 @@ fn report(error: &Error) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory as _;
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use wasm_flow_manifest::ExecutorEntry;
 
 use super::{Format, Result, terminal};
 use crate::file_kind::FileKind;
-use wasm_flow_manifest::ExecutorEntry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

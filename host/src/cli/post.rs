@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::{Stream, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
+use wasm_flow_contract::parameters::RESULTS;
+use wasm_flow_document::DocumentArray;
+use wasm_flow_gateway::client::{Client, ClientError, PostOptions, PostRequest, PostResponse};
 
 use super::input::{Input, InputError};
 use super::progress::Progress;
 use super::terminal::{self, Page};
 use super::{Error, Format, Result, input, print};
-use wasm_flow_contract::parameters::RESULTS;
-use wasm_flow_document::DocumentArray;
-use wasm_flow_gateway::client::{Client, ClientError, PostOptions, PostRequest, PostResponse};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

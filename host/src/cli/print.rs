@@ -3,13 +3,13 @@
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
-
-use super::Format;
-use super::terminal::Page;
 use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_contract::{Graph, StageInfo};
 use wasm_flow_document::{Content, Document, DocumentArray};
 use wasm_flow_wasm::printable;
+
+use super::Format;
+use super::terminal::Page;
 
 /// How documents are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -11,12 +11,12 @@ use std::thread;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
+use wasm_flow_document::Document;
 
 use super::input::{Costed, InputError, InputFormat, Piece, too_long};
 use super::terminal;
 use crate::bounds::MAX_DOCUMENT;
 use crate::file_kind::FileKind;
-use wasm_flow_document::Document;
 
 /// Read at once. What came in one read is handed on before the next one, which
 /// may block.

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use serde_json::{Map, Value};
+use wasm_flow_wasm::printable;
 
 use crate::bounds::{SCHEMA_DEPTH, SCHEMA_TYPES, SCHEMA_VALUES};
-use wasm_flow_wasm::printable;
 
 /// The properties of a schema's object, a line each, with those of nested objects
 /// below them.
@@ -240,8 +240,9 @@ fn distinct(kinds: impl Iterator<Item = String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn a_schema_is_a_line_for_each_property() {

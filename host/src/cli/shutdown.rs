@@ -1,9 +1,8 @@
 //! Ctrl-C and SIGTERM.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
 use std::task::Poll;
-
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 

@@ -8,7 +8,6 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::Value;
-
 use wasm_flow_manifest::Report;
 use wasm_flow_wasm::printable;
 
@@ -160,8 +159,9 @@ pub(super) fn json_text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn text_does_nothing_to_a_terminal() {

@@ -11,12 +11,13 @@
 //! is dropped and counted, and one line says how many there were as soon as the
 //! source's earlier lines are written.
 
-use crate::bounds::{PRINT_BURST, PRINT_RATE, WAITING_BYTES, WAITING_LINES, WRITE_RETRY};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::bounds::{PRINT_BURST, PRINT_RATE, WAITING_BYTES, WAITING_LINES, WRITE_RETRY};
 
 /// The writer takes several lines at a time from the queue, up to about this many
 /// bytes.
@@ -403,8 +404,9 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::mpsc;
+
+    use super::*;
 
     /// A stream whose reader lets it write when it is told to.
     struct Gate {

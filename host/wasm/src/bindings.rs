@@ -17,8 +17,9 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub(super) use self::wasm_flow::executor::{diagnostics, documents, requests, timers};
 pub(super) use exports::wasm_flow::executor::executor as guest;
+
+pub(super) use self::wasm_flow::executor::{diagnostics, documents, requests, timers};
 
 /// Gives the generated code access to the store's data.
 pub(super) struct HasCtx;

@@ -4,15 +4,15 @@
 use std::convert::identity;
 
 use bytes::Bytes;
-use wasmtime::component::Resource;
-
-use super::bindings::documents as wit;
-use super::store::Ctx;
 use wasm_flow_document::{
     ByteString, ContentKind, Dense, DocumentArray, Fields, FloatField, IntegerField, JsonField,
     LiveArray, LiveError, Matrix, NamedScore, NdArray, NdArrayData, NdArrayField, NestedField,
     Packed, Rows, ScoreField, Scores, Sparse, StringField, Struct,
 };
+use wasmtime::component::Resource;
+
+use super::bindings::documents as wit;
+use super::store::Ctx;
 
 type Array = Resource<LiveArray>;
 /// A refusal goes to the guest, a handle that is not its own traps it.

@@ -5,11 +5,11 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use wasm_flow_contract::config::{Access, Allow, HttpOrigin};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::output::LineStream;
-use wasm_flow_contract::config::{Access, Allow, HttpOrigin};
 
 /// Where the guest sees its workspace.
 pub(super) const WORKSPACE: &str = "/workspace";

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use wasm_flow_contract::config::Allow;
+use wasm_flow_contract::units::Size;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 
@@ -18,8 +20,6 @@ use crate::bounds::{
 };
 use crate::description::{Concurrency, Description, Method};
 use crate::output::{Discard, LineStream, Printer, Stream, Writer, cut_printable, printable};
-use wasm_flow_contract::config::Allow;
-use wasm_flow_contract::units::Size;
 
 /// The interface that makes a component an executor.
 const EXECUTOR: &str = "wasm-flow:executor/executor";

@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use wasm_flow_contract::config::{ExecutorConfig, Isolation};
+
 use super::back_off::Schedule;
 use super::bounds;
-use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 
 /// How the instances of an executor live.
 #[derive(Debug, Clone, Copy)]

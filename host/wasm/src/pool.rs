@@ -3,6 +3,9 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
+use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::reply::Origin as ReplyOrigin;
+use wasm_flow_contract::{Call, Reply, Results};
 
 use super::abort::AbortOnDrop;
 use super::back_off::BackOff;
@@ -12,9 +15,6 @@ use super::queue::{Closed, Place, Queue, Ticket};
 use crate::error::{CallError, CallErrorKind};
 use crate::instance::{Finish, Instance, JobError, Pending, StartFailure};
 use crate::setup::Setup;
-use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::reply::Origin as ReplyOrigin;
-use wasm_flow_contract::{Call, Reply, Results};
 
 /// The replicas of an executor.
 pub(super) struct Pool {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
+use wasm_flow_document::LiveArray;
 use wasmtime::AsContextMut;
 use wasmtime::component::{Access, FutureReader, Resource};
 
 use super::bindings::{HasCtx, diagnostics, requests, timers};
 use super::store::{Ctx, Panic};
 use crate::output::cut_printable;
-use wasm_flow_document::LiveArray;
 
 /// What a WIT `request` stands for.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use wasm_flow_contract::config::{ExecutorConfig, HttpOrigin};
 
 use super::bindings::guest;
 use super::grants::{self, GrantError};
@@ -12,7 +13,6 @@ use super::runtime::Runtime;
 use crate::description::Bindings;
 use crate::output::{OutputSink, Printer};
 use crate::policy::InstancePolicy;
-use wasm_flow_contract::config::{ExecutorConfig, HttpOrigin};
 
 /// All that is needed to make a replica's instances.
 pub(crate) struct Setup {

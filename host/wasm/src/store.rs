@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use wasm_flow_document::Limits as DocumentLimits;
 use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -10,7 +11,6 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::grants::HttpGrants;
 use crate::bounds::{MAX_HANDLES, MAX_TABLE_ELEMENTS};
 use crate::output::Writer;
-use wasm_flow_document::Limits as DocumentLimits;
 
 /// An instance's call, counted from 0.
 pub(super) type CallId = u64;

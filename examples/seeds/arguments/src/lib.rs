@@ -51,8 +51,9 @@ impl MyExecutor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     #[test]
     fn each_gets_what_it_asks_for() -> Result<()> {

@@ -20,8 +20,9 @@ impl DummyAsyncExecutor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::block_on;
+
+    use super::*;
 
     #[test]
     fn texts_become_upper_case() {

@@ -17,10 +17,12 @@ impl MyExecutor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Instant;
+
     use wasm_flow_sdk::future::join;
     use wasm_flow_sdk::testing::block_on;
+
+    use super::*;
 
     #[test]
     fn two_calls_take_the_time_of_one() {

@@ -24,8 +24,9 @@ impl MyExecutor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     #[test]
     fn every_endpoint_is_answered() -> Result<()> {

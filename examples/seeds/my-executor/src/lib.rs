@@ -43,8 +43,9 @@ impl MyExecutor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     #[test]
     fn foo_and_bar_reach_the_executor() -> Result<()> {

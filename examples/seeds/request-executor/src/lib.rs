@@ -24,8 +24,9 @@ impl RequestExecutor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     #[test]
     fn documents_pass_through_both() -> Result<()> {

@@ -52,8 +52,9 @@ fn append_to_texts(docs: &mut DocumentArray, mark: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     fn texts_after(endpoint: &str) -> Result<Vec<String>> {
         let executor = TestExecutor::<MyExecutor>::start(json!({}))?;

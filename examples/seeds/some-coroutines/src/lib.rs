@@ -27,8 +27,9 @@ async fn some_coroutine(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::block_on;
+
+    use super::*;
 
     #[test]
     fn every_document_gets_its_own_answer() {

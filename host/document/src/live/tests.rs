@@ -1,7 +1,8 @@
+use NestedField::{Chunks, Matches};
+
 use super::arena::COLLECT_FROM;
 use super::*;
 use crate::NamedScore;
-use NestedField::{Chunks, Matches};
 
 fn live(texts: &[&str]) -> LiveArray {
     LiveArray::new(

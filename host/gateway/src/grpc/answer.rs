@@ -7,11 +7,6 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use prost_types::Timestamp;
 use serde_json::Value;
-
-use super::frame::{Answer, Data, FrameError, Incoming};
-use super::proto::status_proto::{ExceptionProto, StatusCode};
-use super::proto::{HeaderProto, RouteProto, StatusProto};
-use crate::bounds;
 use tracing::{Instrument as _, Span, debug_span};
 use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_contract::units::Size;
@@ -19,6 +14,11 @@ use wasm_flow_contract::{
     Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Response, Service, TraceContext,
 };
 use wasm_flow_document::{DocumentArray, Encoding, Struct, random_id};
+
+use super::frame::{Answer, Data, FrameError, Incoming};
+use super::proto::status_proto::{ExceptionProto, StatusCode};
+use super::proto::{HeaderProto, RouteProto, StatusProto};
+use crate::bounds;
 
 /// The answer to a request that names no endpoint says this. The request is served,
 /// and nearly always a mistake.

@@ -12,13 +12,13 @@ use futures::stream::{FuturesOrdered, FuturesUnordered, Stream, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tonic::{Code, Status, Streaming};
+use wasm_flow_contract::units::Size;
+use wasm_flow_contract::{Service, TraceContext};
 
 use super::answer::answer;
 use super::frame::{Answer, FrameError};
 use crate::bounds::{PREFETCH, SMALL_REQUEST, STATUS_MESSAGE};
 use crate::drain::{Active, Unanswered};
-use wasm_flow_contract::units::Size;
-use wasm_flow_contract::{Service, TraceContext};
 
 /// How a stream is to be served.
 #[derive(Debug, Clone, Copy)]

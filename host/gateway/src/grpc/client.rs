@@ -9,13 +9,13 @@ use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
+use wasm_flow_contract::units::Size;
+use wasm_flow_document::{DocumentArray, Struct, random_id};
 
 use super::frame::{Answer, Data, Incoming, RawCodec};
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use crate::bounds::{CONNECT, CONNECTION_WINDOW, STREAM_WINDOW};
-use wasm_flow_contract::units::Size;
-use wasm_flow_document::{DocumentArray, Struct, random_id};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
 #[derive(Debug, Clone)]

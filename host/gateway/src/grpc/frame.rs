@@ -10,14 +10,14 @@ use bytes::{Buf, BufMut, Bytes};
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-
-use super::proto::{HeaderProto, RouteProto};
-use crate::bounds;
 use wasm_flow_contract::units::Size;
 use wasm_flow_document::protobuf::{
     Fault, Field, Merged, Merging, Reader, Slice, message_len, put_head, put_message,
 };
 use wasm_flow_document::{Encoding, Struct};
+
+use super::proto::{HeaderProto, RouteProto};
+use crate::bounds;
 
 /// Field numbers of `DataRequestProto`.
 const HEADER: u32 = 1;
@@ -326,11 +326,11 @@ impl Decoder for RawCodec {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+    use serde_json::{Map, Value, json};
     use wasm_flow_document::DocumentArray;
 
     use super::*;
-    use bytes::BytesMut;
-    use serde_json::{Map, Value, json};
 
     fn encoded(answer: &Answer) -> Bytes {
         let (mut out, mut reserved) = (BytesMut::new(), 0);

@@ -19,11 +19,13 @@ mod services;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use wasm_flow_contract::Service;
+
 use self::admission::Admission;
 use self::service::JinaService;
 use crate::drain::Drain;
-use std::sync::Arc;
-use wasm_flow_contract::Service;
 
 /// What answers the calls of a gateway's connections.
 ///

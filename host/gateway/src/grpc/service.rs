@@ -1,8 +1,12 @@
 //! Jina's services over a flow.
 
-use bytes::Bytes;
 use std::sync::Arc;
+
+use bytes::Bytes;
 use tonic::{Request, Response, Status, Streaming, async_trait};
+use wasm_flow_contract::request::DRY_RUN;
+use wasm_flow_contract::{self as contract, Service};
+use wasm_flow_document::DocumentArray;
 
 use super::answer;
 use super::call::{self, CallStream};
@@ -14,9 +18,6 @@ use super::proto::jina_r_p_c_server::JinaRPC;
 use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPC;
 use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
 use crate::drain::Drain;
-use wasm_flow_contract::request::DRY_RUN;
-use wasm_flow_contract::{self as contract, Service};
-use wasm_flow_document::DocumentArray;
 
 /// Implements Jina's services.
 #[derive(Debug)]

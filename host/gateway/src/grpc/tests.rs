@@ -21,6 +21,10 @@ use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_document::{DocumentArray, Struct};
+use wasm_flow_flow::Flow;
+use wasm_flow_flow::testing::{Functions, failure, flow, map, reply, results, suffixed};
 
 use super::client::{Client, PostOptions, PostRequest};
 use super::frame::{Data, Incoming, RawCodec};
@@ -28,10 +32,6 @@ use super::proto::{EndpointsProto, HeaderProto, JinaInfoProto};
 use super::services::LISTED;
 use super::{answer, call, proto};
 use crate::{Gateway, ServeError};
-use wasm_flow_contract::gateway::GatewayConfig;
-use wasm_flow_document::{DocumentArray, Struct};
-use wasm_flow_flow::Flow;
-use wasm_flow_flow::testing::{Functions, failure, flow, map, reply, results, suffixed};
 
 /// A gateway that serves in the background.
 struct Served {

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tracing::Span;
+use wasm_flow_document::{DocumentArray, LiveArray};
 
 use crate::queue::Place;
 use crate::requests::RequestState;
 use crate::store::CallId;
-use wasm_flow_document::{DocumentArray, LiveArray};
 
 /// A call on its way to the guest.
 pub(super) struct Job {

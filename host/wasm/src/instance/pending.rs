@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tracing::debug_span;
+use wasm_flow_contract::Call;
+use wasm_flow_document::{DocumentArray, Limits as DocumentLimits, LiveArray};
 
 use super::Instance;
 use super::job::{Entered, Job, JobResult, ReplyTo};
@@ -15,8 +17,6 @@ use crate::output::Printer;
 use crate::queue::Place;
 use crate::requests::{Parts, RequestState};
 use crate::store::CallId;
-use wasm_flow_contract::Call;
-use wasm_flow_document::{DocumentArray, Limits as DocumentLimits, LiveArray};
 
 /// A call's time, kept by its caller.
 struct Clock {

@@ -1,10 +1,10 @@
 //! Whether what a method returned may go on.
 
 use serde_json::{Map, Value};
-
-use super::job::JobError;
 use wasm_flow_contract::units::Size;
 use wasm_flow_document::{DocumentArray, Limits};
+
+use super::job::JobError;
 
 /// Holds a reply to the bounds that a request has too: an array may list a
 /// document as often as it likes.

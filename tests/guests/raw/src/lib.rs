@@ -8,15 +8,14 @@ use std::hint::black_box;
 use std::time::Duration;
 use std::{fs, process, thread};
 
-use wasm_flow_sdk::__private::bindings;
-use wasm_flow_sdk::serde_json::{Value, json};
-use wit_bindgen::{spawn_local, yield_async};
-
 use bindings::exports::wasm_flow::executor::executor as wit;
 use bindings::wasm_flow::executor::documents::{
     DocumentArray, Error, NestedField, Rows, StringField,
 };
 use bindings::wasm_flow::executor::{diagnostics, timers};
+use wasm_flow_sdk::__private::bindings;
+use wasm_flow_sdk::serde_json::{Value, json};
+use wit_bindgen::{spawn_local, yield_async};
 
 /// What to do when it is started and stopped.
 #[derive(Default)]

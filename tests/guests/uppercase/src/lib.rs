@@ -41,8 +41,9 @@ impl Uppercase {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     #[test]
     fn all_do_the_same() -> Result<()> {

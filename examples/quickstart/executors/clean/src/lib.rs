@@ -54,8 +54,9 @@ fn normalised(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     #[test]
     fn one_form() {

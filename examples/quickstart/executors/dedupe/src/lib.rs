@@ -125,8 +125,9 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::{Post, TestExecutor, block_on};
+
+    use super::*;
 
     fn sentence(text: &str, embedding: [f32; 2]) -> Document {
         Document::new(text).with_embedding(embedding)

@@ -95,8 +95,9 @@ fn fnv1a(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     fn cosine(a: &str, b: &str) -> f32 {
         embedding(a, 256)

@@ -55,8 +55,9 @@ fn sentences(text: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::block_on;
+
+    use super::*;
 
     #[test]
     fn sentences_end_at_their_marks() {

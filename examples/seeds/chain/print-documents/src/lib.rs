@@ -20,8 +20,9 @@ impl PrintDocuments {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     #[test]
     fn documents_pass_through() -> Result<()> {

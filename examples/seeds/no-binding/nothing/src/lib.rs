@@ -16,8 +16,9 @@ impl MyExecutor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     #[test]
     fn a_request_passes_through() -> Result<()> {

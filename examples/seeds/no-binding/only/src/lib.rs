@@ -17,8 +17,9 @@ impl OnlyExecutor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasm_flow_sdk::testing::TestExecutor;
+
+    use super::*;
 
     #[test]
     fn one_endpoint_changes_and_others_pass() -> Result<()> {

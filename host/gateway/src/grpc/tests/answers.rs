@@ -1,7 +1,8 @@
 //! Answers and the bound on them.
 
-use super::*;
 use wasm_flow_document::Document;
+
+use super::*;
 
 /// A thousand documents with a thousand chunks each, all of them the same document:
 /// a few KiB of memory, and 30 TB when they are written out.
