@@ -135,44 +135,6 @@
 
 #![deny(unsafe_code)]
 
-/// Derives serde's [`Deserialize`](trait@Deserialize) without a dependency on
-/// serde, and a JSON schema, which the executor's description shows to the host.
-///
-/// serde's attributes work, except `crate` and `remote`: if you need those, depend
-/// on serde and use its derives. Bounds on the parameters of a generic type are
-/// inferred as serde infers them. A bound on an associated type, such as `T::Item`,
-/// has to be stated with `bound`.
-///
-/// ```
-/// use wasm_flow_sdk::prelude::*;
-///
-/// #[derive(Deserialize)]
-/// #[serde(rename_all = "kebab-case")]
-/// struct Search {
-///     #[serde(default)]
-///     top_k: u32,
-/// }
-///
-/// let search: Search = wasm_flow_sdk::serde_json::from_value(json!({ "top-k": 3 })).unwrap();
-/// assert_eq!(search.top_k, 3);
-/// ```
-pub use wasm_flow_sdk_macros::Deserialize;
-/// Derives serde's [`Serialize`](trait@Serialize) without a dependency on serde.
-/// The notes on attributes and generic types at [`Deserialize`](macro@Deserialize)
-/// apply here too.
-///
-/// ```
-/// use wasm_flow_sdk::prelude::*;
-///
-/// #[derive(Serialize)]
-/// struct Found {
-///     id: String,
-/// }
-///
-/// let found = wasm_flow_sdk::serde_json::to_value(Found { id: "a".into() }).unwrap();
-/// assert_eq!(found, json!({ "id": "a" }));
-/// ```
-pub use wasm_flow_sdk_macros::Serialize;
 /// Makes a type an executor. It goes on an `impl` block of the type:
 ///
 /// ```
@@ -227,6 +189,7 @@ pub use wasm_flow_sdk_macros::Serialize;
 /// would be linked into the component (`duplicate symbol`). Code that executors
 /// share belongs in a library crate without an executor.
 pub use wasm_flow_sdk_macros::executor;
+
 /// Makes a method of an [`#[executor]`](macro@executor) block a handler, and binds
 /// it to endpoints.
 ///
@@ -290,6 +253,7 @@ pub use wasm_flow_sdk_macros::executor;
 /// An `async fn` with `&self` runs concurrently with others of its kind. A plain
 /// `fn`, and any handler that takes `&mut self`, runs alone.
 pub use wasm_flow_sdk_macros::requests;
+
 /// Makes a method of an [`#[executor]`](macro@executor) block the one that is
 /// called before the instance ends: `fn` or `async fn`, with `&self` or `&mut self`
 /// and no other arguments. It returns nothing or `Result<()>`; an error is printed.
@@ -320,6 +284,46 @@ pub use wasm_flow_sdk_macros::requests;
 /// # assert_eq!(TestExecutor::of(Counter::default()).stop().unwrap().calls, 100);
 /// ```
 pub use wasm_flow_sdk_macros::stop;
+
+/// Derives serde's [`Deserialize`](trait@Deserialize) without a dependency on
+/// serde, and a JSON schema, which the executor's description shows to the host.
+///
+/// serde's attributes work, except `crate` and `remote`: if you need those, depend
+/// on serde and use its derives. Bounds on the parameters of a generic type are
+/// inferred as serde infers them. A bound on an associated type, such as `T::Item`,
+/// has to be stated with `bound`.
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// #[serde(rename_all = "kebab-case")]
+/// struct Search {
+///     #[serde(default)]
+///     top_k: u32,
+/// }
+///
+/// let search: Search = wasm_flow_sdk::serde_json::from_value(json!({ "top-k": 3 })).unwrap();
+/// assert_eq!(search.top_k, 3);
+/// ```
+pub use wasm_flow_sdk_macros::Deserialize;
+
+/// Derives serde's [`Serialize`](trait@Serialize) without a dependency on serde.
+/// The notes on attributes and generic types at [`Deserialize`](macro@Deserialize)
+/// apply here too.
+///
+/// ```
+/// use wasm_flow_sdk::prelude::*;
+///
+/// #[derive(Serialize)]
+/// struct Found {
+///     id: String,
+/// }
+///
+/// let found = wasm_flow_sdk::serde_json::to_value(Found { id: "a".into() }).unwrap();
+/// assert_eq!(found, json!({ "id": "a" }));
+/// ```
+pub use wasm_flow_sdk_macros::Serialize;
 
 mod array;
 #[cfg(target_family = "wasm")]
@@ -355,13 +359,14 @@ pub use handler::{
     StopReturn,
 };
 pub use parameters::Parameters;
+pub use tensor::{Element, Matrix, NdArray};
+
 pub use serde;
 pub use serde::de::Deserialize;
 pub use serde::ser::Serialize;
 pub use serde_json;
 /// Makes a [`Json`]: `json!({ "key": [1, null, "text"] })`.
 pub use serde_json::json;
-pub use tensor::{Element, Matrix, NdArray};
 
 /// A JSON value: a tag, or what a handler sends to the client.
 pub type Json = serde_json::Value;
@@ -400,11 +405,10 @@ pub mod prelude {
 /// For code that the macros generate. Not part of the API.
 #[doc(hidden)]
 pub mod __private {
-    pub use serde;
-
     #[cfg(target_family = "wasm")]
     pub use crate::bindings::exports::wasm_flow::executor::executor as wit;
     #[cfg(target_family = "wasm")]
     pub use crate::{bindings, guest};
     pub use crate::{handler, schema};
+    pub use serde;
 }

@@ -13,7 +13,8 @@
 //! | [`request`], [`parameters`], [`service`] | a gateway and a flow |
 //! | [`trace`] | what both pass along for whoever observes a request |
 //! | [`graph`] | the shape of a flow |
-//! | [`config`], [`gateway`] | how an executor is run, and how a flow is served |
+//! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
+//! | [`mod@gateway`] | how a flow is served |
 //! | [`units`] | sizes and durations, read and printed |
 
 pub mod bounds;
@@ -21,7 +22,10 @@ pub mod call;
 pub mod config;
 pub mod failure;
 pub mod gateway;
+pub mod grants;
 pub mod graph;
+pub mod limits;
+pub mod origin;
 pub mod parameters;
 pub mod reply;
 pub mod request;

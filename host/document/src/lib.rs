@@ -28,8 +28,6 @@ mod tag;
 mod wire;
 
 pub use array::{Content, Document, DocumentArray, NamedScore, Scores};
-pub use bytes::Bytes;
-pub use bytestring::ByteString;
 pub use json::JsonError;
 pub use live::{
     ContentKind, Fields, FloatField, IntegerField, JsonField, LiveArray, LiveError, Matrix,
@@ -38,6 +36,9 @@ pub use live::{
 pub use ndarray::{Dense, NdArray, NdArrayData, ShapeError, Sparse, item_size};
 pub use structs::{Struct, StructError};
 pub use wire::{DecodeError, Encoding};
+
+pub use bytes::Bytes;
+pub use bytestring::ByteString;
 
 /// Bounds on the documents of one request.
 ///

@@ -19,11 +19,13 @@ mod tests;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, join_all};
-use stages::Observed;
-pub use target::{Target, TargetError};
 use wasm_flow_contract::graph::Branching;
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{Graph, Request, Response, Service, Stage};
+
+pub use target::{Target, TargetError};
+
+use stages::Observed;
 
 /// Executors that run, in a graph. Cheap to clone.
 #[derive(Clone)]

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, json};
-use wasm_flow_contract::config::{ExecutorConfig, Limits};
+use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::graph::{GATEWAY, Graph};
+use wasm_flow_contract::limits::Limits;
 use wasm_flow_contract::units::{parse_duration, parse_size};
 
 use crate::bounds::{MAX_NAME, MAX_REPLICAS, MIN_MEMORY};

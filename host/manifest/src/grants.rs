@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use serde_json::json;
-use wasm_flow_contract::config::{Access, Allow, DirGrant, HttpOrigin};
+use wasm_flow_contract::grants::{Access, Allow, DirGrant};
+use wasm_flow_contract::origin::HttpOrigin;
 
 use crate::kinds::{Format, Items, members};
 use crate::reader::{Entry, value_or};

@@ -45,20 +45,22 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use bounds::MAX_FILE;
-pub use executors::ExecutorEntry;
-use gateway::GatewaySpans;
-pub use late::{LateProblem, Place};
-pub use nearest::nearest;
-use reader::Reader;
-pub use report::{Problem, Report};
-pub use schema::schema;
-use tables::FlowToml;
 use toml::de::DeTable;
-pub use uses::Uses;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::graph::Graph;
 use wasm_flow_contract::units::Size;
+
+pub use executors::ExecutorEntry;
+pub use late::{LateProblem, Place};
+pub use nearest::nearest;
+pub use report::{Problem, Report};
+pub use schema::schema;
+pub use uses::Uses;
+
+use bounds::MAX_FILE;
+use gateway::GatewaySpans;
+use reader::Reader;
+use tables::FlowToml;
 
 /// A flow as its `flow.toml` describes it.
 #[derive(Debug, Clone)]

@@ -8,7 +8,9 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use wasm_flow_contract::config::{Access, HttpOrigin, Isolation};
+use wasm_flow_contract::config::Isolation;
+use wasm_flow_contract::grants::Access;
+use wasm_flow_contract::origin::HttpOrigin;
 
 use crate::Uses;
 use crate::bounds::{MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_REPLICAS};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use wasm_flow_contract::config::{ExecutorConfig, Limits};
+use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_contract::limits::Limits;
 use wasm_flow_contract::units::parse_duration;
 use wasm_flow_flow::Flow;
 use wasm_flow_gateway::Gateway;

@@ -11,10 +11,8 @@ mod source;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use build::Event;
 use futures::FutureExt as _;
 use futures::future::join_all;
-pub use source::{Source, SourceError};
 use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::Flow;
@@ -23,6 +21,10 @@ use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, OutputSink, Runtime, StartError, StartFailure,
     StartReason,
 };
+
+pub use source::{Source, SourceError};
+
+use build::Event;
 
 /// Finds what a flow's file names. Cheap to clone.
 #[derive(Clone)]

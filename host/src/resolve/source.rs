@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use wasm_flow_contract::NodeId;
-use wasm_flow_contract::config::Allow;
+use wasm_flow_contract::grants::Allow;
 use wasm_flow_manifest::{LateProblem, Place, Uses, nearest};
 use wasm_flow_wasm::LoadError;
 

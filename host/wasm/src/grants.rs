@@ -5,7 +5,8 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use wasm_flow_contract::config::{Access, Allow, HttpOrigin};
+use wasm_flow_contract::grants::{Access, Allow};
+use wasm_flow_contract::origin::HttpOrigin;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 

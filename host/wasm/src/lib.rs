@@ -46,24 +46,26 @@ mod trap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use futures::future::BoxFuture;
+use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::{Call, Failure, GATEWAY, Part, Reply, Stage, StageInfo};
+use wasm_flow_document::DocumentArray;
+
 pub use bounds::BOUNDS;
 pub use description::{
     BindingError, Bindings, Concurrency, DEFAULT_ENDPOINT, Description, Method, Route,
 };
 pub use error::{CallError, CallErrorKind};
-use futures::future::BoxFuture;
 pub use grants::GrantError;
 pub use instance::StartFailure;
 pub use load::{Component, LoadError};
 pub use output::{Discard, Output, OutputSink, Printer, Stream, printable};
+pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
+pub use trap::Trap;
+
 use policy::InstancePolicy;
 use pool::Pool;
-pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
 use setup::Setup;
-pub use trap::Trap;
-use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::{Call, Failure, GATEWAY, Part, Reply, Stage, StageInfo};
-use wasm_flow_document::DocumentArray;
 
 /// Why an executor could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wasm_flow_contract::config::Allow;
+use wasm_flow_contract::grants::Allow;
 use wasm_flow_contract::units::Size;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use wasm_flow_contract::config::{ExecutorConfig, HttpOrigin};
+use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::origin::HttpOrigin;
 
 use super::bindings::guest;
 use super::grants::{self, GrantError};

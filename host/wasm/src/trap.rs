@@ -199,7 +199,16 @@ fn is_runtime(name: &str) -> bool {
         "wasm_flow_sdk",
         "wit_bindgen",
     ];
-    const SYMBOLS: [&str; 5] = ["__rust", "__wasm", "_Unwind", "rust_", "abort"];
+    // The brackets are what a bindings generator names its wrappers of exports.
+    const SYMBOLS: [&str; 7] = [
+        "__rust",
+        "__wasm",
+        "_Unwind",
+        "rust_",
+        "abort",
+        "[async-lift]",
+        "[callback]",
+    ];
     // `<core::option::Option<T> as Trait>::method` is core's.
     let path = name.trim_start_matches(['<', '&', '(']);
     let of_crate = path
@@ -285,13 +294,14 @@ mod tests {
             "<core::slice::iter::Iter<T> as core::iter::Iterator>::fold",
             "<embed::Model as wasm_flow_sdk::Executor>::handle",
             "wit_bindgen::rt::async_support::poll",
+            "[async-lift]wasm-flow:executor/executor@0.1.0#handle",
         ];
         assert_eq!(
             folded(&stack),
             [
                 "at embed::Model::pick",
                 "at <embed::Model as wasm_flow_sdk::Executor>::handle",
-                "(6 frames of the Rust runtime and the SDK)"
+                "(7 frames of the Rust runtime and the SDK)"
             ]
         );
     }

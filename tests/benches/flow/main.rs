@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use wasm_flow_tests::setup;
+
 use workload::Workload;
 
 const USAGE: &str = "\

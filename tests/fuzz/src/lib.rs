@@ -29,13 +29,14 @@ mod live;
 mod stray;
 mod structs;
 
-use bytes::{Bytes, BytesMut};
 pub use differential::differential;
 pub use documents::documents;
 pub use frame::frame;
 pub use json::json;
 pub use live::live;
 pub use structs::structs;
+
+use bytes::{Bytes, BytesMut};
 use wasm_flow_document::DocumentArray;
 
 /// Jina's and docarray's messages as prost makes them.

@@ -17,15 +17,17 @@ mod fields;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arena::{Arena, ListId, NodeId, check_rows, pick, pick_each};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
+
 pub use columns::{Matrix, Packed};
-use columns::{ReadBudget, ndarray_size, scores_size, structs};
 pub use fields::{
     ContentKind, Fields, FloatField, IntegerField, JsonField, NdArrayField, NestedField, Rows,
     ScoreField, StringField,
 };
+
+use arena::{Arena, ListId, NodeId, check_rows, pick, pick_each};
+use columns::{ReadBudget, ndarray_size, scores_size, structs};
 use fields::{ndarray_of, nested_of, set_ndarray, set_string, set_struct, string_of, struct_of};
 
 use crate::array::{Content, Document, DocumentArray, Scores};

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use wasm_flow_contract::config::{Access, ExecutorConfig, Isolation};
+use wasm_flow_contract::config::{ExecutorConfig, Isolation};
+use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::graph::{GATEWAY, NodeId};
 
 use super::*;

@@ -22,15 +22,16 @@ mod task;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+use tracing::warn;
+
 pub use failure::StartFailure;
 use job::Job;
 pub(crate) use job::JobError;
 pub(crate) use pending::{Finish, Pending};
 use signals::{BROKEN, End, EndGuard, Signals};
-use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::AbortHandle;
-use tracing::warn;
 
 use super::setup::Setup;
 use crate::abort::AbortOnDrop;

@@ -218,7 +218,7 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         check_docs(&docs, limits)?;
         // Looking at all documents costs as much as writing them, so that is left
         // out if those that came in cannot have grown so much.
-        if !grown.is_some_and(|grown| grown <= reply_limit) {
+        if grown.is_none_or(|grown| grown > reply_limit) {
             check_size(&docs, &sent, reply_limit)?;
         }
         Ok(Outcome { docs, results })

@@ -1,0 +1,34 @@
+//! How much one replica of an executor may use.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use crate::bounds;
+
+/// What one replica of an executor may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of linear memory. Also of the values that one call of the host gives
+    /// to the executor, and of those that it takes from it, but then no less than
+    /// 128 MiB.
+    pub memory: u64,
+    /// Calls in flight; more wait in the executor's queue.
+    pub concurrency: NonZeroU32,
+    /// Bytes of the documents of one reply that the method made or changed. What it
+    /// returns as it came is not counted.
+    pub reply: NonZeroU64,
+}
+
+impl Limits {
+    /// Linear memory is addressed with 32 bits.
+    pub const MAX_MEMORY: u64 = bounds::MAX_MEMORY;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            memory: bounds::DEFAULT_MEMORY,
+            concurrency: bounds::DEFAULT_CONCURRENCY,
+            reply: bounds::DEFAULT_REPLY,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Where HTTP requests may go.
+
+use std::fmt;
+
+use http::Uri;
+
+/// A place that an executor may send HTTP requests to: scheme, host and port
+/// must be equal, and the path must lie at or below the one given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpOrigin {
+    scheme: String,
+    host: String,
+    port: u16,
+    /// Without a slash at the end; empty for everything.
+    path: String,
+}
+
+/// Why a string is not an [`HttpOrigin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// It has a `*`.
+    #[error("wildcards are not supported: name each host; {FORM}")]
+    Wildcard,
+    /// It has a user's name.
+    #[error("a user name has no place here; {FORM}")]
+    UserName,
+    /// It cannot be read as a URL.
+    #[error("not a URL; {FORM}")]
+    NotUrl,
+    /// It is a URL of another kind.
+    #[error("not an http or https URL with a host and without a query; {FORM}")]
+    NotOrigin,
+}
+
+const FORM: &str = "write `https://host`, optionally with `:port` and `/path`";
+
+impl HttpOrigin {
+    /// Reads `https://host`, with a port and a path if needed.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        if text.contains('*') {
+            return Err(OriginError::Wildcard);
+        }
+        if text.contains('@') {
+            return Err(OriginError::UserName);
+        }
+        let uri: Uri = text.parse().map_err(|_| OriginError::NotUrl)?;
+        HttpOrigin::of(&uri)
+            .filter(|_| uri.query().is_none())
+            .ok_or(OriginError::NotOrigin)
+    }
+
+    fn of(uri: &Uri) -> Option<Self> {
+        let scheme = uri.scheme_str()?;
+        let port = match (scheme, uri.port_u16()) {
+            ("http" | "https", Some(port)) => port,
+            ("http", None) => 80,
+            ("https", None) => 443,
+            _ => return None,
+        };
+        Some(HttpOrigin {
+            scheme: scheme.to_owned(),
+            host: uri.host()?.to_ascii_lowercase(),
+            port,
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Whether a request to `uri` is one to this place.
+    pub fn covers(&self, uri: &Uri) -> bool {
+        HttpOrigin::of(uri).is_some_and(|other| {
+            let below = other
+                .path
+                .strip_prefix(&self.path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            // A server may read `..` as it likes, so no prefix holds for it.
+            let plain = self.path.is_empty() || !has_dots(uri.path());
+            (&self.scheme, &self.host, self.port) == (&other.scheme, &other.host, other.port)
+                && below
+                && plain
+        })
+    }
+}
+
+/// Whether a path has a `.` or `..` segment, percent-encoded ones included.
+fn has_dots(path: &str) -> bool {
+    let path = path.to_ascii_lowercase().replace("%2e", ".");
+    path.contains("%2f")
+        || path.contains("%5c")
+        || path.contains('\\')
+        || path
+            .split('/')
+            .any(|segment| segment == "." || segment == "..")
+}
+
+impl fmt::Display for HttpOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        match (self.scheme.as_str(), self.port) {
+            ("http", 80) | ("https", 443) => {}
+            (_, port) => write!(f, ":{port}")?,
+        }
+        f.write_str(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_covers_itself_and_what_lies_below() {
+        let covers = |origin: &str, uri: &str| {
+            HttpOrigin::parse(origin)
+                .unwrap()
+                .covers(&uri.parse().unwrap())
+        };
+        for (origin, uri, expected) in [
+            ("https://a.example", "https://a.example/x?y", true),
+            ("https://a.example", "https://A.example:443/", true),
+            ("https://a.example", "http://a.example/", false),
+            ("https://a.example", "https://b.a.example/", false),
+            ("https://a.example", "https://a.example.b/", false),
+            ("https://a.example", "https://a.example:8443/", false),
+            ("http://a:8080/v1/", "http://a:8080/v1", true),
+            ("http://a:8080/v1", "http://a:8080/v1/x", true),
+            ("http://a:8080/v1", "http://a:8080/v10", false),
+            ("http://a:8080/v1", "http://a:8080/v1/../admin", false),
+            ("http://a:8080/v1", "http://a:8080/v1/%2E%2e/admin", false),
+            ("http://a:8080/v1", "http://a:8080/v1/..%2fadmin", false),
+            ("http://a", "http://user@a/", true),
+        ] {
+            assert_eq!(covers(origin, uri), expected, "{origin} {uri}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_origin_is_refused() {
+        for text in [
+            "a.example",
+            "ftp://a",
+            "https://*.a",
+            "https://a?x",
+            "",
+            "https://u@a",
+        ] {
+            assert!(HttpOrigin::parse(text).is_err(), "{text}");
+        }
+        let origin = HttpOrigin::parse("https://a.example:8443/v1/").unwrap();
+        assert_eq!(origin.to_string(), "https://a.example:8443/v1");
+    }
+}
