@@ -79,15 +79,18 @@ struct Observation {
 
 impl Observation {
     fn end(&self, outcome: &Result<Reply, Failure>) {
-        let duration = self.start.elapsed();
         match outcome {
-            Ok(reply) => debug!(documents = reply.docs.len(), ?duration, "answered"),
+            Ok(reply) => debug!(
+                documents = reply.docs.len(),
+                duration = ?self.start.elapsed(),
+                "answered"
+            ),
             Err(failure) => warn!(
                 executor = &*self.executor,
                 endpoint = &*self.endpoint,
                 request = &*self.request,
                 kind = failure.kind.as_str(),
-                ?duration,
+                duration = ?self.start.elapsed(),
                 "{failure}"
             ),
         }

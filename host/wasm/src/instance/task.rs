@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures::StreamExt as _;
+use futures::future::Either;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument as _, debug, warn};
@@ -151,7 +152,12 @@ async fn serve(
             job = inbox.recv(), if !entering && !inbox.is_closed() => match job {
                 Some(job) => {
                     let span = job.span.clone();
-                    calls.push(call(accessor, guest, job).instrument(span));
+                    let call = call(accessor, guest, job);
+                    // Entering a span that nobody records costs a little, for each poll.
+                    calls.push(match span.is_disabled() {
+                        true => Either::Left(call),
+                        false => Either::Right(call.instrument(span)),
+                    });
                     entering = !inbox.is_empty();
                 }
                 None => inbox.close(),
