@@ -199,7 +199,8 @@ impl fmt::Debug for Context {
 /// The request's documents by predecessor, before they were joined. It derefs
 /// to a slice of [`Part`]s.
 ///
-/// Empty if the request has no documents. It is for reading only: to send
+/// There is a part for each predecessor, also for one that sent no documents. It is
+/// for reading only: to send
 /// documents on, put them into the request's documents or return them.
 #[derive(Debug, Clone, Default)]
 pub struct DocsMatrix(Vec<Part>);

@@ -2,6 +2,10 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
+
+#[cfg(any(target_family = "wasm", test))]
+use serde_json::{Map, Value};
 
 /// An executor's `Result`, with [`Error`] unless another error type is given.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -21,6 +25,9 @@ struct Inner {
     message: String,
     trace: Vec<String>,
     source: Option<Box<dyn StdError + 'static>>,
+    retry: bool,
+    retry_after: Option<Duration>,
+    documents: Vec<String>,
 }
 
 impl Error {
@@ -39,6 +46,9 @@ impl Error {
             message: message.to_string(),
             trace: Vec::new(),
             source: None,
+            retry: false,
+            retry_after: None,
+            documents: Vec::new(),
         }))
     }
 
@@ -55,6 +65,9 @@ impl Error {
             message: error.to_string(),
             trace,
             source: Some(Box::new(error)),
+            retry: false,
+            retry_after: None,
+            documents: Vec::new(),
         }))
     }
 
@@ -63,6 +76,53 @@ impl Error {
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         self.0.message = format!("{context}: {}", self.0.message);
         self
+    }
+
+    /// Tells the host that the call may succeed on another replica, or later.
+    #[must_use]
+    pub fn retry(mut self) -> Self {
+        self.0.retry = true;
+        self
+    }
+
+    /// Tells the host that the call may succeed in this time.
+    #[must_use]
+    pub fn retry_after(mut self, time: Duration) -> Self {
+        self.0.retry_after = Some(time);
+        self.retry()
+    }
+
+    /// Tells the host that the document with this id is at fault.
+    #[must_use]
+    pub fn at_document(mut self, id: impl Into<String>) -> Self {
+        self.0.documents.push(id.into());
+        self
+    }
+
+    /// What the host is told beside the error's words: a JSON object, or empty.
+    #[cfg(any(target_family = "wasm", test))]
+    pub(crate) fn details(&self) -> String {
+        let Inner {
+            retry,
+            retry_after,
+            documents,
+            ..
+        } = &*self.0;
+        let mut details = Map::new();
+        if *retry {
+            details.insert("retry".to_owned(), true.into());
+        }
+        if let Some(time) = retry_after {
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            details.insert("retry-after".to_owned(), millis.into());
+        }
+        if !documents.is_empty() {
+            details.insert("documents".to_owned(), documents.as_slice().into());
+        }
+        match details.is_empty() {
+            true => String::new(),
+            false => Value::Object(details).to_string(),
+        }
     }
 
     /// The kind of error: the type's name without its path, or the name given to
@@ -228,6 +288,15 @@ mod tests {
             format!("{error:?}"),
             "Outer: reading top_k: no number\n    caused by: invalid digit found in string"
         );
+    }
+
+    #[test]
+    fn the_host_is_told_what_to_do_about_it() {
+        assert_eq!(Error::msg("a").details(), "");
+        let error = Error::msg("a").retry_after(Duration::from_millis(1500));
+        assert_eq!(error.details(), r#"{"retry":true,"retry-after":1500}"#);
+        let error = Error::msg("a").at_document("x").at_document("y");
+        assert_eq!(error.details(), r#"{"documents":["x","y"]}"#);
     }
 
     #[test]

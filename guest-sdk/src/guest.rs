@@ -8,8 +8,8 @@ use std::sync::Once;
 use serde_json::{Map, Value};
 
 use crate::bindings::exports::wasm_flow::executor::executor as wit;
-use crate::bindings::wasm_flow::executor::{diagnostics, requests};
-use crate::handler::{self, Executor, Outcome, Running};
+use crate::bindings::wasm_flow::executor::{diagnostics, documents, requests};
+use crate::handler::{self, Executor, Running};
 use crate::{Error, Result, Setup, config, raw};
 
 /// The executor of a component, once it is started.
@@ -56,9 +56,11 @@ pub fn describe<E: Executor>() -> wit::Description {
                 },
                 documentation: method.documentation.to_owned(),
                 parameters_schema: method.parameters_schema,
+                details: String::new(),
             })
             .collect(),
         config_schema,
+        details: String::new(),
         sdk: concat!("wasm-flow-sdk ", env!("CARGO_PKG_VERSION"), " (Rust)").to_owned(),
     }
 }
@@ -99,25 +101,29 @@ fn setup(configuration: wit::Configuration) -> Result<Setup> {
 /// If the handler fails, or if its arguments cannot be read.
 pub async fn handle<E: Executor>(
     slot: &'static Local<E>,
-    method: String,
+    method: u32,
     request: requests::Request,
-) -> Result<wit::Outcome, wit::Failure> {
+    docs: documents::DocumentArray,
+    length: u32,
+) -> Result<(), wit::Failure> {
     let running = slot.with(|slot| slot.0.borrow().clone());
     let Some(running) = running else {
         return Err(failure(Error::named(
             "NotStarted",
-            format_args!("the host called `{method}` on an executor that was not started"),
+            "the host called a method of an executor that was not started",
         )));
     };
-    let outcome = running
-        .handle(&method, raw::Request::new(request))
+    let Some(method) = running.method(method) else {
+        return Err(failure(Error::named(
+            "UnknownMethod",
+            format_args!("the host called method {method}, which the executor does not have"),
+        )));
+    };
+    let request = Rc::new(raw::Request::new(request));
+    running
+        .handle(method, request, docs.into(), length)
         .await
-        .map_err(failure)?;
-    Ok(match outcome {
-        Outcome::Docs => wit::Outcome::Docs,
-        Outcome::Replaced(docs) => wit::Outcome::Replaced(docs.into_handle()),
-        Outcome::Results(results) => wit::Outcome::Results(Value::Object(results).to_string()),
-    })
+        .map_err(failure)
 }
 
 /// `stop`: calls the `#[stop]` method, then drops the executor.
@@ -131,11 +137,13 @@ pub async fn stop<E: Executor>(slot: &'static Local<E>) {
 }
 
 fn failure(error: Error) -> wit::Failure {
+    let details = error.details();
     let (name, message, trace) = error.into_parts();
     wit::Failure {
         name,
         message,
         trace,
+        details,
     }
 }
 
@@ -187,13 +195,19 @@ macro_rules! __component {
                 }
 
                 async fn handle(
-                    method: ::std::string::String,
+                    method: u32,
                     request: $crate::__private::wit::Request,
-                ) -> ::core::result::Result<
-                    $crate::__private::wit::Outcome,
-                    $crate::__private::wit::Failure,
-                > {
-                    $crate::__private::guest::handle(&__WASM_FLOW_SLOT, method, request).await
+                    docs: $crate::__private::wit::DocumentArray,
+                    length: u32,
+                ) -> ::core::result::Result<(), $crate::__private::wit::Failure> {
+                    $crate::__private::guest::handle(
+                        &__WASM_FLOW_SLOT,
+                        method,
+                        request,
+                        docs,
+                        length,
+                    )
+                    .await
                 }
 
                 async fn stop() {

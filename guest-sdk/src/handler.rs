@@ -78,6 +78,9 @@ pub struct Method {
 pub struct Running<E> {
     executor: RefCell<E>,
     setup: Setup,
+    /// The handlers' names, in the order of the description.
+    #[cfg(target_family = "wasm")]
+    methods: Vec<&'static str>,
 }
 
 impl<E: Executor> Running<E> {
@@ -85,6 +88,12 @@ impl<E: Executor> Running<E> {
         Running {
             executor: RefCell::new(executor),
             setup,
+            #[cfg(target_family = "wasm")]
+            methods: E::describe()
+                .methods
+                .iter()
+                .map(|method| method.name)
+                .collect(),
         }
     }
 
@@ -93,11 +102,24 @@ impl<E: Executor> Running<E> {
         Ok(Running::new(executor, setup))
     }
 
-    /// Calls a handler and writes its changes back.
-    pub(crate) async fn handle(&self, method: &str, request: raw::Request) -> Result<Outcome> {
+    /// The name of the handler that stands at this place in the description.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn method(&self, place: u32) -> Option<&'static str> {
+        self.methods.get(place as usize).copied()
+    }
+
+    /// Calls a handler and writes its changes back. There are `length` documents.
+    pub(crate) async fn handle(
+        &self,
+        method: &str,
+        request: Rc<raw::Request>,
+        docs: Array,
+        length: u32,
+    ) -> Result<()> {
         let mut call = Call {
-            request: Rc::new(request),
+            request,
             setup: self.setup.clone(),
+            docs: Some((docs, length)),
             source: None,
             changed: None,
         };
@@ -171,36 +193,31 @@ pub fn unknown_method<E: Executor>(method: &str) -> Error {
 pub struct Call {
     request: Rc<raw::Request>,
     setup: Setup,
+    /// The request's documents and how many there are, until they are asked for.
+    docs: Option<(Array, u32)>,
     source: Option<Rc<Source>>,
     changed: Option<DocumentArray>,
 }
 
 impl Call {
     fn docs(&mut self) -> Result<DocumentArray> {
-        if self.source.is_some() {
+        let Some((docs, length)) = self.docs.take() else {
             // `#[executor]` reports this for names that it knows. Aliases of these
             // types are found only here.
             return Err(Error::named(
                 "TypeError",
                 "the handler takes the request's documents twice",
             ));
-        }
-        let source = self.source.insert(Source::new(self.request.docs()));
+        };
+        let source = self.source.insert(Source::with_len(docs, length));
         Ok(source.documents().into())
     }
 
     fn docs_matrix(&self) -> Result<DocsMatrix> {
-        self.request
-            .docs_matrix()
-            .into_iter()
-            .map(|(executor, docs)| {
-                // A copy, which is cheap: the handler may change these documents,
-                // but a part has to stay as it was.
-                let own = Array::new();
-                own.extend(&docs, &raw::Rows::All)?;
-                Ok(Part::new(executor, Source::new(own).documents()))
-            })
-            .collect()
+        let parts = self.request.docs_matrix()?.into_iter();
+        Ok(parts
+            .map(|(executor, docs)| Part::new(executor, Source::new(docs).documents()))
+            .collect())
     }
 
     fn parameters<T: DeserializeOwned>(&self) -> Result<T> {
@@ -216,15 +233,13 @@ impl Call {
         Context::of(self.request.clone(), self.setup.clone())
     }
 
-    fn finish(mut self, returned: Returned) -> Result<Outcome> {
+    fn finish(mut self, returned: Returned) -> Result<()> {
         match returned {
-            Returned::Nothing => {
-                self.write_back()?;
-                Ok(Outcome::Docs)
-            }
+            Returned::Nothing => self.write_back(),
             Returned::Results(results) => {
                 self.write_back()?;
-                Ok(Outcome::Results(results))
+                self.request
+                    .set_results(&Value::Object(results).to_string())
             }
             Returned::Docs(docs) => {
                 // The request's documents do not go on, and neither do changes to
@@ -232,11 +247,8 @@ impl Call {
                 self.changed = None;
                 let source = self.source.take();
                 match source.filter(|source| commit::is_whole(&docs, source)) {
-                    Some(source) => {
-                        commit::write_back(docs, &source)?;
-                        Ok(Outcome::Docs)
-                    }
-                    None => commit::build(docs.into_vec()).map(Outcome::Replaced),
+                    Some(source) => commit::write_back(docs, &source),
+                    None => self.request.set_docs(&commit::build(docs.into_vec())?),
                 }
             }
         }
@@ -248,16 +260,6 @@ impl Call {
             _ => Ok(()),
         }
     }
-}
-
-/// The result of a call.
-pub(crate) enum Outcome {
-    /// The request's documents.
-    Docs,
-    /// These.
-    Replaced(Array),
-    /// The request's documents, and this object for the client.
-    Results(Map<String, Value>),
 }
 
 /// An argument of a handler that returns an `R`.

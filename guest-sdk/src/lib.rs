@@ -340,6 +340,7 @@ pub mod guest;
 #[doc(hidden)]
 pub mod handler;
 pub mod http;
+pub mod log;
 mod parameters;
 mod raw;
 #[doc(hidden)]

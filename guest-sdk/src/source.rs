@@ -123,6 +123,11 @@ fn read<T>(column: &str, result: Result<T>) -> T {
 impl Source {
     pub(crate) fn new(handle: Array) -> Rc<Self> {
         let len = handle.length();
+        Source::with_len(handle, len)
+    }
+
+    /// Of an array whose length is known.
+    pub(crate) fn with_len(handle: Array, len: u32) -> Rc<Self> {
         Rc::new(Source {
             handle,
             copy: OnceCell::new(),

@@ -33,6 +33,7 @@
 //!
 //! This module does not exist in a component.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -43,10 +44,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use wasm_flow_document::Struct;
 
-use crate::handler::{Outcome, Running};
-use crate::raw::Rows;
+use crate::handler::Running;
 use crate::source::Source;
-use crate::{DocumentArray, Error, Executor, Json, Parameters, Result, Setup, commit, config, raw};
+use crate::{
+    DocumentArray, Error, Executor, Json, Parameters, Result, Setup, commit, config, log, raw,
+};
 
 /// The endpoint of `#[requests]` without `on`.
 const DEFAULT: &str = "/default";
@@ -70,6 +72,36 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         }
         std::thread::park();
     }
+}
+
+/// A message that was logged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logged {
+    /// How much it matters.
+    pub level: log::Level,
+    /// The message.
+    pub message: String,
+    /// Its fields.
+    pub fields: Map<String, Value>,
+}
+
+thread_local! {
+    static LOGGED: RefCell<Vec<Logged>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What was logged on this thread since this was last called.
+pub fn logged() -> Vec<Logged> {
+    LOGGED.take()
+}
+
+pub(crate) fn record(logged: Logged) {
+    let Logged {
+        level,
+        message,
+        fields,
+    } = &logged;
+    eprintln!("{level:?}: {message} {}", serde_json::json!(fields));
+    LOGGED.with_borrow_mut(|all| all.push(logged));
 }
 
 /// A started executor to which requests can be sent.
@@ -202,30 +234,35 @@ impl<E: Executor> TestExecutor<E> {
                 results: None,
             });
         };
-        let parts = if post.parts.is_empty() && docs.length() > 0 {
-            vec![("gateway".to_owned(), Rc::new(docs.select(&Rows::All)?))]
+        let parts = if post.parts.is_empty() {
+            vec![("gateway".to_owned(), Rc::new(docs.copy()?))]
         } else {
             post.parts
                 .into_iter()
                 .map(|(executor, docs)| Ok((executor, Rc::new(commit::build(docs.into_vec())?))))
                 .collect::<Result<_>>()?
         };
-        let request = raw::Request {
+        let request = Rc::new(raw::Request {
             id: post.request_id,
             endpoint: post.endpoint,
-            docs: docs.share(),
             parts,
             parameters: parameters.to_string(),
             deadline: post.time_left.map(|left| Instant::now() + left),
-        };
-        let (docs, results) = match self.running.handle(&method, request).await? {
-            Outcome::Docs => (docs, None),
-            Outcome::Replaced(docs) => (docs, None),
-            Outcome::Results(results) => (docs, Some(sent("what was returned", &results)?)),
-        };
+            answer: RefCell::default(),
+        });
+        self.running
+            .handle(&method, request.clone(), docs.share(), docs.length())
+            .await?;
+        let answer = request.answer.take();
+        let results = answer.results.as_deref().map(|results| {
+            sent(
+                "what was returned",
+                &config::parse_object(results).map_err(Error::new)?,
+            )
+        });
         Ok(Reply {
-            docs: Source::new(docs).documents().into(),
-            results,
+            docs: Source::new(answer.docs.unwrap_or(docs)).documents().into(),
+            results: results.transpose()?,
         })
     }
 

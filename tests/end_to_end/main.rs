@@ -20,6 +20,7 @@ mod golden;
 mod grants;
 mod hostile;
 mod input;
+mod interface;
 mod lifecycle;
 mod output;
 mod privacy;

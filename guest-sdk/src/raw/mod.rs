@@ -30,6 +30,6 @@ pub(crate) fn rows(list: &[u32], len: u32) -> Rows {
                 span(*start, count)
             }
         }
-        _ => Rows::List(list.to_vec()),
+        _ => these(list),
     }
 }

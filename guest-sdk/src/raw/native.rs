@@ -2,6 +2,7 @@
 //!
 //! Buffers are copied wherever a component would copy them across the boundary.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -74,6 +75,10 @@ fn refused(error: LiveError) -> Error {
 
 pub(crate) fn span(start: u32, count: u32) -> Rows {
     Rows::Span { start, count }
+}
+
+pub(crate) fn these(rows: &[u32]) -> Rows {
+    Rows::List(rows.to_vec())
 }
 
 impl From<model::Packed> for Packed {
@@ -374,6 +379,13 @@ impl Array {
         self.0.set_scores(field, rows, values).map_err(refused)
     }
 
+    /// A copy of the documents as they are now.
+    pub(crate) fn copy(&self) -> Result<Array> {
+        let copy = Array::new();
+        copy.extend(self, &Rows::All)?;
+        Ok(copy)
+    }
+
     /// Another handle to the same array.
     pub(crate) fn share(&self) -> Array {
         Array(self.0.share())
@@ -384,10 +396,17 @@ impl Array {
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) endpoint: String,
-    pub(crate) docs: Array,
     pub(crate) parts: Vec<(String, Rc<Array>)>,
     pub(crate) parameters: String,
     pub(crate) deadline: Option<Instant>,
+    pub(crate) answer: RefCell<Answer>,
+}
+
+/// What the handler answered.
+#[derive(Default)]
+pub(crate) struct Answer {
+    pub(crate) docs: Option<Array>,
+    pub(crate) results: Option<String>,
 }
 
 impl Request {
@@ -399,15 +418,21 @@ impl Request {
         self.endpoint.clone()
     }
 
-    pub(crate) fn docs(&self) -> Array {
-        self.docs.share()
-    }
-
-    pub(crate) fn docs_matrix(&self) -> Vec<(String, Array)> {
+    pub(crate) fn docs_matrix(&self) -> Result<Vec<(String, Array)>> {
         self.parts
             .iter()
-            .map(|(executor, docs)| (executor.clone(), docs.share()))
+            .map(|(executor, docs)| Ok((executor.clone(), docs.copy()?)))
             .collect()
+    }
+
+    pub(crate) fn set_docs(&self, docs: &Array) -> Result<()> {
+        self.answer.borrow_mut().docs = Some(docs.copy()?);
+        Ok(())
+    }
+
+    pub(crate) fn set_results(&self, results: &str) -> Result<()> {
+        self.answer.borrow_mut().results = Some(results.to_owned());
+        Ok(())
     }
 
     pub(crate) fn parameters(&self) -> String {

@@ -12,12 +12,17 @@ fn refused(error: documents::Error) -> Error {
         documents::Error::OutOfRange(message) => ("OutOfRange", message),
         documents::Error::Invalid(message) => ("Invalid", message),
         documents::Error::Limit(message) => ("Limit", message),
+        documents::Error::Other(message) => ("Refused", message),
     };
     Error::named(name, message)
 }
 
 pub(crate) fn span(start: u32, count: u32) -> Rows {
     Rows::Span(documents::Span { start, count })
+}
+
+pub(crate) fn these(rows: &[u32]) -> Rows {
+    Rows::These(rows.to_vec())
 }
 
 /// A `document-array`.
@@ -36,9 +41,8 @@ impl Array {
         self.0.select(rows).map(Array).map_err(refused)
     }
 
-    // If this exceeds the host's limits, it ends the instance.
     pub(crate) fn flatten(&self, path: &[NestedField]) -> Result<Array> {
-        Ok(Array(self.0.flatten(path)))
+        self.0.flatten(path).map(Array).map_err(refused)
     }
 
     pub(crate) fn nested_lengths(&self, field: NestedField, rows: &Rows) -> Result<Vec<u32>> {
@@ -184,9 +188,11 @@ impl Array {
     ) -> Result<()> {
         self.0.set_scores(field, rows, &values).map_err(refused)
     }
+}
 
-    pub(crate) fn into_handle(self) -> documents::DocumentArray {
-        self.0
+impl From<documents::DocumentArray> for Array {
+    fn from(array: documents::DocumentArray) -> Self {
+        Array(array)
     }
 }
 
@@ -206,16 +212,21 @@ impl Request {
         self.0.endpoint()
     }
 
-    pub(crate) fn docs(&self) -> Array {
-        Array(self.0.docs())
-    }
-
-    pub(crate) fn docs_matrix(&self) -> Vec<(String, Array)> {
-        self.0
+    pub(crate) fn docs_matrix(&self) -> Result<Vec<(String, Array)>> {
+        Ok(self
+            .0
             .docs_matrix()
             .into_iter()
             .map(|part| (part.executor, Array(part.docs)))
-            .collect()
+            .collect())
+    }
+
+    pub(crate) fn set_docs(&self, docs: &Array) -> Result<()> {
+        self.0.set_docs(&docs.0).map_err(refused)
+    }
+
+    pub(crate) fn set_results(&self, results: &str) -> Result<()> {
+        self.0.set_results(results).map_err(refused)
     }
 
     pub(crate) fn parameters(&self) -> String {

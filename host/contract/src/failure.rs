@@ -1,5 +1,7 @@
 //! Why a request failed.
 
+use std::time::Duration;
+
 /// An error as Jina's clients get it, with what the host knows beside it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{description}")]
@@ -17,6 +19,19 @@ pub struct Failure {
     /// The type of the executor that failed, not its name in the flow. Empty if
     /// no executor did.
     pub executor: String,
+    /// What the executor says of trying again.
+    pub details: FailureDetails,
+}
+
+/// What an executor says of a failure beside its words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FailureDetails {
+    /// The call may succeed on another replica, or later.
+    pub retry: bool,
+    /// In how long it may.
+    pub retry_after: Option<Duration>,
+    /// The ids of the documents at fault.
+    pub documents: Vec<String>,
 }
 
 /// What failed. A client sees [`Failure::name`]; this is for the host: to retry,
@@ -69,6 +84,7 @@ impl Failure {
             description,
             stacks: Vec::new(),
             executor: String::new(),
+            details: FailureDetails::default(),
         }
     }
 }

@@ -104,20 +104,14 @@ impl Run<'_> {
     /// The request as this node gets it.
     fn call(&self, graph: &Graph<Arc<dyn Stage>>, node: &Node<Arc<dyn Stage>>) -> Call {
         let request = &self.request;
-        // A request without documents has no parts either, as in Jina.
-        let parts = match request.docs.is_empty() {
-            true => Vec::new(),
-            false => {
-                let part = |from| Part {
-                    executor: match from {
-                        Upstream::Gateway => Arc::clone(&FROM_GATEWAY),
-                        Upstream::Node(id) => Arc::clone(&graph[id].name),
-                    },
-                    docs: request.docs.clone(),
-                };
-                node.needs.iter().map(|edge| part(edge.from)).collect()
-            }
+        let part = |from| Part {
+            executor: match from {
+                Upstream::Gateway => Arc::clone(&FROM_GATEWAY),
+                Upstream::Node(id) => Arc::clone(&graph[id].name),
+            },
+            docs: request.docs.clone(),
         };
+        let parts = node.needs.iter().map(|edge| part(edge.from)).collect();
         Call {
             request_id: Arc::clone(&request.id),
             endpoint: Arc::clone(&request.endpoint),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
+use wasm_flow_contract::failure::FailureDetails;
 use wasm_flow_contract::graph::{Builder, Edge, NodeId, Upstream};
 use wasm_flow_contract::reply::Origin;
 use wasm_flow_contract::{Call, Failure, FailureKind, Graph, Reply, Results, Stage, StageInfo};
@@ -144,6 +145,7 @@ pub fn failure(name: &str) -> Failure {
         args: vec!["why".to_owned()],
         stacks: vec!["line".to_owned()],
         executor: "Class".to_owned(),
+        details: FailureDetails::default(),
     }
 }
 

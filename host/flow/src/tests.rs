@@ -189,8 +189,8 @@ async fn what_an_executor_is_told() {
         [
             r#"a /x {"k":1} gateway:x"#,
             r#"b /x {"k":2} a:xa"#,
-            "a /empty {} ",
-            "b /empty {} ",
+            "a /empty {} gateway:",
+            "b /empty {} a:",
         ]
     );
 }

@@ -5,12 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::json;
-use wasm_flow_wasm::{Output, OutputSink, Printer, Stream, printable};
+use serde_json::{Value, json};
+use wasm_flow_wasm::{Level, Output, OutputSink, Printer, Record, Stream, printable};
 
+use super::Format;
+use super::log::{self, GuestLine};
 use super::terminal::{OutputError, json_text, lines};
 use super::writer::{Dropped, Notices, Writer};
-use super::{Format, log};
 use crate::bounds::GRACE;
 
 /// The source of the program's own lines. No executor has this name.
@@ -103,31 +104,58 @@ impl Output for Console {
     fn line(&self, printer: &Printer, stream: Stream, text: &str) {
         log::guest_line(printer, stream, text);
     }
+
+    fn enabled(&self, level: Level) -> bool {
+        log::guest_enabled(level)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        log::guest_record(record);
+    }
 }
 
 impl Console {
-    /// Prints what an executor printed.
-    pub(super) fn guest_line(&self, executor: &str, replica: u64, stream: Stream, text: &str) {
-        let printer = format!("{executor}/rep-{replica}");
-        let line = match self.format {
-            Format::Json => json_text(&json!({
+    /// Prints what an executor printed or logged.
+    pub(super) fn guest_line(&self, line: &GuestLine) {
+        let printer = format!("{}/rep-{}", line.executor, line.replica);
+        let text = match (self.format, line.stream) {
+            (Format::Json, Some(stream)) => json_text(&json!({
                 "event": "output",
                 "executor": printer,
                 "stream": match stream {
                     Stream::Stdout => "stdout",
                     Stream::Stderr => "stderr",
                 },
-                "line": text,
+                "line": line.text,
             })),
-            Format::Text => format!("{} | {}", printable(&printer), printable(text)),
+            (Format::Json, None) => json_text(&json!({
+                "event": "log",
+                "executor": printer,
+                "level": line.level.as_str().to_lowercase(),
+                "message": line.text,
+                "request": line.request,
+                "fields": serde_json::from_str::<Value>(&line.fields).ok(),
+            })),
+            (Format::Text, Some(_)) => {
+                format!("{} | {}", printable(&printer), printable(&line.text))
+            }
+            (Format::Text, None) => {
+                let mut text = format!("{} | {} {}", printer, line.level, line.text);
+                for (name, value) in [("fields", &line.fields), ("request", &line.request)] {
+                    if !value.is_empty() {
+                        text.push_str(&format!(" {name}={value}"));
+                    }
+                }
+                printable(&text.replace('\n', " "))
+            }
         };
-        let writer = match (&self.stdout, self.format, stream) {
+        let writer = match (&self.stdout, self.format, line.stream) {
             (Some(stdout), Format::Json, _) => stdout,
-            (Some(stdout), Format::Text, Stream::Stdout) => stdout,
+            (Some(stdout), Format::Text, Some(Stream::Stdout)) => stdout,
             _ => &self.stderr,
         };
         // An executor's replicas share what it may print.
-        writer.line(executor, line);
+        writer.line(&line.executor, text);
     }
 }
 

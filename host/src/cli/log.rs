@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter}
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use wasm_flow_wasm::{Printer, Stream};
+use wasm_flow_wasm::{Level, Printer, Record, Stream};
 
 use super::console::Console;
 use super::terminal::lines;
@@ -105,6 +105,46 @@ static CONSOLE: OnceLock<Console> = OnceLock::new();
 pub(super) fn attach(console: &Console) {
     // A process runs one flow.
     let _ = CONSOLE.set(console.clone());
+}
+
+/// Whether messages of executors are kept at this level.
+pub(super) fn guest_enabled(level: Level) -> bool {
+    match level {
+        Level::Trace => tracing::enabled!(target: GUEST, tracing::Level::TRACE),
+        Level::Debug => tracing::enabled!(target: GUEST, tracing::Level::DEBUG),
+        Level::Info => tracing::enabled!(target: GUEST, tracing::Level::INFO),
+        Level::Warn => tracing::enabled!(target: GUEST, tracing::Level::WARN),
+        Level::Error => tracing::enabled!(target: GUEST, tracing::Level::ERROR),
+    }
+}
+
+/// An event for what an executor logged.
+pub(super) fn guest_record(record: &Record<'_>) {
+    let Printer { executor, replica } = record.printer;
+    let fields = match record.fields.is_empty() {
+        true => None,
+        false => serde_json::to_string(record.fields).ok(),
+    };
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::$level!(
+                target: GUEST,
+                executor = &**executor,
+                replica,
+                request = record.request,
+                fields,
+                "{}",
+                record.message
+            )
+        };
+    }
+    match record.level {
+        Level::Trace => event!(trace),
+        Level::Debug => event!(debug),
+        Level::Info => event!(info),
+        Level::Warn => event!(warn),
+        Level::Error => event!(error),
+    }
 }
 
 /// An event for what an executor printed.
@@ -247,19 +287,27 @@ impl<S: Subscriber> Layer<S> for GuestLines {
             return;
         }
         if let Some(console) = CONSOLE.get() {
-            let mut line = GuestLine::default();
+            let mut line = GuestLine {
+                level: *event.metadata().level(),
+                ..GuestLine::default()
+            };
             event.record(&mut line);
-            console.guest_line(&line.executor, line.replica, line.stream, &line.text);
+            console.guest_line(&line);
         }
     }
 }
 
-/// The fields of [`guest_line`]'s events.
-struct GuestLine {
-    executor: String,
-    replica: u64,
-    stream: Stream,
-    text: String,
+/// The fields of the events that [`guest_line`] and [`guest_record`] make.
+pub(super) struct GuestLine {
+    pub(super) executor: String,
+    pub(super) replica: u64,
+    /// None: it was logged.
+    pub(super) stream: Option<Stream>,
+    pub(super) level: tracing::Level,
+    pub(super) text: String,
+    pub(super) request: String,
+    /// A JSON object, or empty.
+    pub(super) fields: String,
 }
 
 impl Default for GuestLine {
@@ -267,8 +315,11 @@ impl Default for GuestLine {
         GuestLine {
             executor: String::new(),
             replica: 0,
-            stream: Stream::Stdout,
+            stream: None,
+            level: tracing::Level::INFO,
             text: String::new(),
+            request: String::new(),
+            fields: String::new(),
         }
     }
 }
@@ -283,7 +334,14 @@ impl Visit for GuestLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "executor" => value.clone_into(&mut self.executor),
-            "stream" if value == "stderr" => self.stream = Stream::Stderr,
+            "stream" => {
+                self.stream = Some(match value {
+                    "stderr" => Stream::Stderr,
+                    _ => Stream::Stdout,
+                });
+            }
+            "request" => value.clone_into(&mut self.request),
+            "fields" => value.clone_into(&mut self.fields),
             _ => {}
         }
     }

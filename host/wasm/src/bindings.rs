@@ -8,6 +8,7 @@ wasmtime::component::bindgen!({
     imports: {
         "wasm-flow:executor/timers.after": store | trappable,
         "wasm-flow:executor/diagnostics.report-panic": store | trappable,
+        "wasm-flow:executor/logging.log": store | trappable,
         default: trappable,
     },
     exports: { default: async | store },
@@ -19,7 +20,7 @@ wasmtime::component::bindgen!({
 
 pub(super) use exports::wasm_flow::executor::executor as guest;
 
-pub(super) use self::wasm_flow::executor::{diagnostics, documents, requests, timers};
+pub(super) use self::wasm_flow::executor::{diagnostics, documents, logging, requests, timers};
 
 /// Gives the generated code access to the store's data.
 pub(super) struct HasCtx;

@@ -66,18 +66,25 @@ wasm_flow_contract::bounds! {
     MAX_ENDPOINTS: usize = 1024;
     /// Bytes of the name of an executor, a method or an endpoint.
     MAX_NAME: usize = 128;
-    /// Bytes of a documentation text or a schema in a description.
+    /// Bytes of a documentation text, a schema or the details in a description.
     MAX_PROSE: usize = 64 * 1024;
 
     /// Bytes of one printed line; a longer one is printed in pieces, so that a
     /// guest that never ends a line cannot fill the host's memory.
     MAX_LINE: usize = 8 * 1024;
+    /// Bytes of the fields of a logged message; longer ones are logged as text, and
+    /// cut off.
+    MAX_FIELDS: usize = 8 * 1024;
     /// Lines of an instance's stderr that are kept to explain a trap with.
     KEPT_LINES: usize = 64;
     /// Lines of a call's stderr that its error shows.
     SHOWN_LINES: usize = 12;
     /// Bytes of a message that a guest gives of itself; the rest is cut off.
     MAX_TEXT: usize = 16 * 1024;
+    /// Bytes of the details of a failure; more is passed over.
+    MAX_DETAILS: usize = 64 * 1024;
+    /// Documents that a failure's details name.
+    MAX_DOCUMENTS_AT_FAULT: usize = 100;
     /// Lines of a guest's traceback that are passed on.
     MAX_TRACE: usize = 64;
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::details::{ExecutorDetails, MethodDetails};
+
 /// The endpoint whose method stands in for every endpoint that nothing else
 /// binds.
 pub const DEFAULT_ENDPOINT: &str = "/default";
@@ -25,6 +27,9 @@ pub struct Description {
     pub config_schema: Option<serde_json::Value>,
     /// What built it.
     pub sdk: String,
+    /// More that it says of itself.
+    #[serde(flatten)]
+    pub details: ExecutorDetails,
 }
 
 /// A method of an executor.
@@ -40,6 +45,9 @@ pub struct Method {
     pub documentation: String,
     /// A JSON schema of `parameters`, if known.
     pub parameters_schema: Option<serde_json::Value>,
+    /// More that it says of the method.
+    #[serde(flatten)]
+    pub details: MethodDetails,
 }
 
 /// How calls of a method share an instance.
@@ -56,6 +64,8 @@ pub enum Concurrency {
 #[derive(Debug, Clone)]
 pub struct Route {
     pub(crate) method: Arc<str>,
+    /// The method's place in the description.
+    pub(crate) index: u32,
     pub(crate) concurrency: Concurrency,
 }
 
@@ -98,25 +108,24 @@ impl Bindings {
         uses_requests: &BTreeMap<String, String>,
     ) -> Result<Self, BindingError> {
         let mut bindings = BTreeMap::new();
-        for method in &description.methods {
+        let routes = || description.methods.iter().zip(0..).map(Method::route);
+        for (method, route) in description.methods.iter().zip(routes()) {
             if !uses_requests.values().any(|name| *name == method.name) {
                 for endpoint in &method.endpoints {
-                    bindings.insert(endpoint.clone(), method.route());
+                    bindings.insert(endpoint.clone(), route.clone());
                 }
             }
         }
         for (endpoint, name) in uses_requests {
-            let method = description
-                .methods
-                .iter()
-                .find(|method| method.name == *name)
+            let route = routes()
+                .find(|route| *route.method == **name)
                 .ok_or_else(|| BindingError {
                     endpoint: endpoint.clone(),
                     method: name.clone(),
                     class: description.name.clone(),
                     methods: description.methods.iter().map(|m| m.name.clone()).collect(),
                 })?;
-            bindings.insert(endpoint.clone(), method.route());
+            bindings.insert(endpoint.clone(), route);
         }
         Ok(Bindings(bindings))
     }
@@ -146,10 +155,11 @@ impl Bindings {
 }
 
 impl Method {
-    fn route(&self) -> Route {
+    fn route((method, index): (&Method, u32)) -> Route {
         Route {
-            method: self.name.as_str().into(),
-            concurrency: self.concurrency,
+            method: method.name.as_str().into(),
+            index,
+            concurrency: method.concurrency,
         }
     }
 }
@@ -165,6 +175,7 @@ mod tests {
             concurrency: Concurrency::Concurrent,
             documentation: String::new(),
             parameters_schema: None,
+            details: MethodDetails::default(),
         };
         Description {
             name: "E".to_owned(),
@@ -177,6 +188,7 @@ mod tests {
             ],
             config_schema: None,
             sdk: String::new(),
+            details: ExecutorDetails::default(),
         }
     }
 

@@ -33,7 +33,7 @@ impl From<wit::Rows> for Rows {
         match rows {
             wit::Rows::All => Rows::All,
             wit::Rows::Span(wit::Span { start, count }) => Rows::Span { start, count },
-            wit::Rows::List(rows) => Rows::List(rows),
+            wit::Rows::These(rows) => Rows::List(rows),
         }
     }
 }
@@ -256,11 +256,9 @@ impl wit::HostDocumentArray for Ctx {
         self.derive(&this, |array| array.select(&rows.into()))
     }
 
-    fn flatten(&mut self, this: Array, path: Vec<wit::NestedField>) -> wasmtime::Result<Array> {
+    fn flatten(&mut self, this: Array, path: Vec<wit::NestedField>) -> Answer<Array> {
         let path: Vec<_> = path.into_iter().map(NestedField::from).collect();
-        // The WIT gives it no way to refuse: an array that comes to too much traps.
-        let array = self.table.get(&this)?.flatten(&path)?;
-        Ok(self.table.push(array)?)
+        self.derive(&this, |array| array.flatten(&path))
     }
 
     fn nested(&mut self, this: Array, field: wit::NestedField, row: u32) -> Answer<Array> {
@@ -630,6 +628,26 @@ impl wit::HostDocumentArray for Ctx {
             |array| array.clear(fields(flags), &rows.into()),
             identity,
         )
+    }
+
+    fn sizes(&mut self, this: Array, flags: wit::Fields, rows: wit::Rows) -> Answer<Vec<u64>> {
+        self.read(
+            &this,
+            |array| array.sizes(fields(flags), &rows.into()),
+            identity,
+        )
+    }
+
+    fn encode(&mut self, this: Array, rows: wit::Rows) -> Answer<Vec<u8>> {
+        self.read(&this, |array| array.encode(&rows.into()), Vec::from)
+    }
+
+    fn decode(&mut self, bytes: Vec<u8>) -> Answer<Array> {
+        let limit = self.bounds.memory_limit();
+        match LiveArray::decode(bytes.into(), self.document_limits, limit) {
+            Ok(array) => Ok(Ok(self.table.push(array)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 
     fn drop(&mut self, this: Array) -> wasmtime::Result<()> {

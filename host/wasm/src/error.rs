@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use wasm_flow_contract::failure::FailureDetails;
 use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{Failure, FailureKind};
 
@@ -34,6 +35,8 @@ pub enum CallErrorKind {
         name: String,
         /// What went wrong.
         message: String,
+        /// What the executor says beside it.
+        details: FailureDetails,
     },
     /// The method panicked. Its instance was replaced.
     Panicked {
@@ -144,6 +147,10 @@ impl From<CallError> for Failure {
             args: vec![error.message()],
             stacks: error.trace,
             executor: error.class,
+            details: match error.kind {
+                CallErrorKind::Failed { details, .. } => details,
+                _ => FailureDetails::default(),
+            },
         }
     }
 }

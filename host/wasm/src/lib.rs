@@ -27,15 +27,19 @@ mod bindings;
 mod bounds;
 mod cache;
 mod description;
+mod details;
 mod documents;
 mod error;
 mod grants;
 mod instance;
 mod load;
+mod logging;
 mod output;
 mod policy;
 mod pool;
+mod progress;
 mod queue;
+mod reply;
 mod requests;
 mod runtime;
 mod setup;
@@ -55,11 +59,12 @@ pub use bounds::BOUNDS;
 pub use description::{
     BindingError, Bindings, Concurrency, DEFAULT_ENDPOINT, Description, Method, Route,
 };
+pub use details::{ExecutorDetails, MethodDetails, State, Wants};
 pub use error::{CallError, CallErrorKind};
 pub use grants::GrantError;
 pub use instance::StartFailure;
 pub use load::{Component, LoadError};
-pub use output::{Discard, Output, OutputSink, Printer, Stream, printable};
+pub use output::{Discard, Level, Output, OutputSink, Printer, Record, Stream, printable};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
 pub use trap::Trap;
 
@@ -262,13 +267,10 @@ impl Executor {
         let Some(route) = self.route(endpoint) else {
             return Ok(docs);
         };
-        let parts = match docs.is_empty() {
-            true => Vec::new(),
-            false => vec![Part {
-                executor: GATEWAY.into(),
-                docs: docs.clone(),
-            }],
-        };
+        let parts = vec![Part {
+            executor: GATEWAY.into(),
+            docs: docs.clone(),
+        }];
         let call = Call {
             request_id: wasm_flow_document::random_id().to_string().into(),
             endpoint: endpoint.into(),

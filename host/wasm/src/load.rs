@@ -19,6 +19,7 @@ use crate::bounds::{
     DESCRIBE_MEMORY, DESCRIBE_TIMEOUT, MAX_ENDPOINTS, MAX_FILE, MAX_METHODS, MAX_NAME, MAX_PROSE,
 };
 use crate::description::{Concurrency, Description, Method};
+use crate::details;
 use crate::output::{Discard, LineStream, Printer, Stream, Writer, cut_printable, printable};
 
 /// The interface that makes a component an executor.
@@ -26,10 +27,11 @@ const EXECUTOR: &str = "wasm-flow:executor/executor";
 
 /// What the host provides, with the versions: a minor release of the same
 /// line is taken for another.
-const PROVIDED: [(&str, &[&str]); 11] = [
+const PROVIDED: [(&str, &[&str]); 12] = [
     ("wasm-flow:executor/documents", &["0.1"]),
     ("wasm-flow:executor/requests", &["0.1"]),
     ("wasm-flow:executor/diagnostics", &["0.1"]),
+    ("wasm-flow:executor/logging", &["0.1"]),
     ("wasm-flow:executor/timers", &["0.1"]),
     ("wasi:cli/", &["0.2", "0.3"]),
     ("wasi:clocks/", &["0.2", "0.3"]),
@@ -163,6 +165,10 @@ enum DescriptionError {
     LongSchema,
     #[error("a schema is not JSON: {0}")]
     BadSchema(serde_json::Error),
+    #[error("the details are longer than {MAX_PROSE} bytes")]
+    LongDetails,
+    #[error("the details are not what this release reads there: {0}")]
+    BadDetails(serde_json::Error),
 }
 
 /// What has a name in a description.
@@ -378,21 +384,23 @@ async fn describe(
     runtime: &Runtime,
     pre: &BarePre<Ctx>,
 ) -> Result<guest::Description, DescribeError> {
+    let printer = Printer {
+        executor: "describe".into(),
+        replica: 0,
+    };
+    let (writer, output) = (Writer::default(), Arc::new(Discard));
     let stderr = LineStream::new(
-        Printer {
-            executor: "describe".into(),
-            replica: 0,
-        },
+        printer.clone(),
         Stream::Stderr,
-        Writer::default(),
-        Arc::new(Discard),
+        writer.clone(),
+        output.clone(),
     );
     let nothing = Allow::default();
     let wasi = grants::wasi(&nothing, None, &stderr, &stderr)?;
     let http = HttpGrants {
         origins: Arc::new([]),
     };
-    let ctx = Ctx::new(wasi, http, DESCRIBE_MEMORY, Writer::default());
+    let ctx = Ctx::new(wasi, http, DESCRIBE_MEMORY, writer, printer, output);
     let mut store = store::bounded_store(runtime.engine(), ctx);
     let pre = pre.clone();
     // On a task of its own, which ends at the next epoch when it is aborted.
@@ -480,6 +488,7 @@ fn check_description(raw: guest::Description) -> Result<Description, Description
             },
             documentation: prose(&method.documentation),
             parameters_schema: schema(&method.parameters_schema)?,
+            details: details(&method.details)?,
         });
     }
     Ok(Description {
@@ -489,6 +498,7 @@ fn check_description(raw: guest::Description) -> Result<Description, Description
         methods,
         config_schema: schema(&raw.config_schema)?,
         sdk: prose(&raw.sdk),
+        details: details(&raw.details)?,
     })
 }
 
@@ -512,6 +522,16 @@ fn prose(text: &str) -> String {
         })
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+fn details<T>(text: &str) -> Result<T, DescriptionError>
+where
+    T: Default + serde::de::DeserializeOwned,
+{
+    if text.len() > MAX_PROSE {
+        return Err(DescriptionError::LongDetails);
+    }
+    details::of_description(text).map_err(DescriptionError::BadDetails)
 }
 
 fn schema(text: &str) -> Result<Option<serde_json::Value>, DescriptionError> {
@@ -624,10 +644,12 @@ mod tests {
                     concurrency: guest::Concurrency::Exclusive,
                     documentation: String::new(),
                     parameters_schema: String::new(),
+                    details: String::new(),
                 })
                 .collect(),
             config_schema: String::new(),
             sdk: String::new(),
+            details: String::new(),
         };
         let ok = check_description(raw(vec![("a", vec!["/x"]), ("b", vec![])])).unwrap();
         assert_eq!(ok.documentation, "a\u{fffd}[2J\nb");

@@ -1,4 +1,4 @@
-//! What executors print.
+//! What executors print and log.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use serde_json::{Map, Value};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
@@ -29,12 +30,48 @@ pub struct Printer {
     pub replica: u32,
 }
 
-/// Takes the lines that executors print.
+/// How much a message matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Of use to who follows each step.
+    Trace,
+    /// Of use to who looks for a fault.
+    Debug,
+    /// What a person should know.
+    Info,
+    /// Something may be wrong.
+    Warn,
+    /// Something is wrong.
+    Error,
+}
+
+/// A message that an executor logs.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// The instance that logs it.
+    pub printer: &'a Printer,
+    /// The id of the request that it belongs to, if it belongs to one.
+    pub request: Option<&'a str>,
+    /// How much it matters.
+    pub level: Level,
+    /// The message, without control characters other than line ends.
+    pub message: &'a str,
+    /// What the executor says beside it.
+    pub fields: &'a Map<String, Value>,
+}
+
+/// Takes what executors print and log.
 ///
 /// Called from the executor's own task: it must not block for long.
 pub trait Output: Send + Sync + 'static {
-    /// One line, without its end and without control characters.
+    /// One printed line, without its end and without control characters.
     fn line(&self, printer: &Printer, stream: Stream, line: &str);
+
+    /// Whether messages of this level are kept.
+    fn enabled(&self, level: Level) -> bool;
+
+    /// A message of a level that is kept.
+    fn log(&self, record: &Record<'_>);
 }
 
 /// Where executors' output goes.
@@ -46,6 +83,12 @@ pub struct Discard;
 
 impl Output for Discard {
     fn line(&self, _: &Printer, _: Stream, _: &str) {}
+
+    fn enabled(&self, _: Level) -> bool {
+        false
+    }
+
+    fn log(&self, _: &Record<'_>) {}
 }
 
 /// The call of an instance that writes at this moment, if one does and it is
@@ -290,6 +333,12 @@ mod tests {
             let executor = &printer.executor;
             self.0.lock().unwrap().push(format!("{executor}: {line}"));
         }
+
+        fn enabled(&self, _: Level) -> bool {
+            false
+        }
+
+        fn log(&self, _: &Record<'_>) {}
     }
 
     fn stderr(sink: OutputSink, writer: &Writer) -> LineStream {

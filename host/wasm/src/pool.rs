@@ -318,7 +318,7 @@ impl Replica {
         place: Place,
     ) -> Option<Result<Reply, Unplaced>> {
         let limit = self.policy.timeout;
-        let pending = Pending::submit(instance, route.method.clone(), call, limit, place);
+        let pending = Pending::submit(instance, route, call, limit, place);
         Some(match pending.finish().await {
             Finish::Reply(Ok(outcome)) => {
                 self.recovered();
@@ -336,10 +336,15 @@ impl Replica {
                 name,
                 message,
                 trace,
+                details,
             })) => {
                 self.recovered();
                 Err(Unplaced {
-                    kind: CallErrorKind::Failed { name, message },
+                    kind: CallErrorKind::Failed {
+                        name,
+                        message,
+                        details,
+                    },
                     trace,
                 })
             }

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
+use wasm_flow_contract::Part;
 use wasm_flow_document::LiveArray;
 use wasmtime::AsContextMut;
 use wasmtime::component::{Access, FutureReader, Resource};
 
+use super::bindings::documents::Error as Refusal;
 use super::bindings::{HasCtx, diagnostics, requests, timers};
+use super::progress::Progress;
+use super::reply::{check_docs, parse_results};
 use super::store::{Ctx, Panic};
 use crate::output::cut_printable;
 
@@ -18,18 +22,11 @@ pub struct RequestState {
     pub(super) id: Arc<str>,
     pub(super) endpoint: Arc<str>,
     pub(super) parameters: Arc<Map<String, Value>>,
-    pub(super) docs: LiveArray,
-    pub(super) parts: Parts,
+    /// The documents by predecessor, as they came.
+    pub(super) parts: Vec<Part>,
+    pub(super) progress: Arc<Progress>,
     /// Known when the guest gets the call.
     pub(super) deadline: Option<Instant>,
-}
-
-/// The documents by predecessor.
-pub(super) enum Parts {
-    /// All are one's.
-    One(Arc<str>),
-    /// Each has its own.
-    Many(Vec<(Arc<str>, LiveArray)>),
 }
 
 impl requests::Host for Ctx {}
@@ -43,28 +40,21 @@ impl requests::HostRequest for Ctx {
         Ok(self.table.get(&this)?.endpoint.to_string())
     }
 
-    fn docs(&mut self, this: Resource<RequestState>) -> wasmtime::Result<Resource<LiveArray>> {
-        let docs = self.table.get(&this)?.docs.share();
-        Ok(self.table.push(docs)?)
-    }
-
     fn docs_matrix(
         &mut self,
         this: Resource<RequestState>,
     ) -> wasmtime::Result<Vec<requests::Part>> {
-        let request = self.table.get(&this)?;
-        let parts: Vec<_> = match &request.parts {
-            Parts::One(executor) => vec![(executor.to_string(), request.docs.share())],
-            Parts::Many(parts) => parts
-                .iter()
-                .map(|(executor, docs)| (executor.to_string(), docs.share()))
-                .collect(),
-        };
+        let parts = self.table.get(&this)?.parts.clone();
         parts
             .into_iter()
-            .map(|(executor, docs)| {
+            .map(|part| {
+                let docs = LiveArray::with_column_limit(
+                    part.docs,
+                    self.document_limits,
+                    self.bounds.memory_limit(),
+                );
                 Ok(requests::Part {
-                    executor,
+                    executor: part.executor.to_string(),
                     docs: self.table.push(docs)?,
                 })
             })
@@ -81,6 +71,33 @@ impl requests::HostRequest for Ctx {
             let left = deadline.saturating_duration_since(Instant::now());
             u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
         }))
+    }
+
+    fn set_docs(
+        &mut self,
+        this: Resource<RequestState>,
+        docs: Resource<LiveArray>,
+    ) -> wasmtime::Result<Result<(), Refusal>> {
+        let docs = self.table.get(&docs)?.snapshot();
+        if let Err(reason) = check_docs(&docs, self.document_limits) {
+            return Ok(Err(Refusal::Limit(reason)));
+        }
+        self.table.get(&this)?.progress.answer().docs = Some(docs);
+        Ok(Ok(()))
+    }
+
+    fn set_results(
+        &mut self,
+        this: Resource<RequestState>,
+        results: String,
+    ) -> wasmtime::Result<Result<(), Refusal>> {
+        Ok(match parse_results(&results) {
+            Ok(results) => {
+                self.table.get(&this)?.progress.answer().results = Some(results);
+                Ok(())
+            }
+            Err(reason) => Err(Refusal::Invalid(reason)),
+        })
     }
 
     fn drop(&mut self, this: Resource<RequestState>) -> wasmtime::Result<()> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, EngineWeak, PoolingAllocationConfig};
 
-use super::bindings::{HasCtx, diagnostics, documents, requests, timers};
+use super::bindings::{HasCtx, diagnostics, documents, logging, requests, timers};
 use super::cache::Cache;
 use super::stdio;
 use super::store::Ctx;
@@ -138,6 +138,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Ctx>> {
     documents::add_to_linker::<_, HasCtx>(&mut linker, |ctx| ctx)?;
     requests::add_to_linker::<_, HasCtx>(&mut linker, |ctx| ctx)?;
     diagnostics::add_to_linker::<_, HasCtx>(&mut linker, |ctx| ctx)?;
+    logging::add_to_linker::<_, HasCtx>(&mut linker, |ctx| ctx)?;
     timers::add_to_linker::<_, HasCtx>(&mut linker, |ctx| ctx)?;
     Ok(linker)
 }

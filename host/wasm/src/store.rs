@@ -1,6 +1,7 @@
 //! What an instance's store holds, and the bounds on it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use wasm_flow_document::Limits as DocumentLimits;
 use wasmtime::component::{GuestTaskId, ResourceTable};
@@ -10,7 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::grants::HttpGrants;
 use crate::bounds::{MAX_HANDLES, MAX_TABLE_ELEMENTS};
-use crate::output::Writer;
+use crate::output::{OutputSink, Printer, Writer};
 
 /// An instance's call, counted from 0.
 pub(super) type CallId = u64;
@@ -20,15 +21,26 @@ pub(super) struct Ctx {
     pub(super) table: ResourceTable,
     /// Who writes to the instance's streams.
     pub(super) writer: Writer,
+    /// Who it is that logs, and where that goes.
+    pub(super) printer: Printer,
+    pub(super) output: OutputSink,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     http_grants: HttpGrants,
     pub(super) bounds: Bounds,
     pub(super) document_limits: DocumentLimits,
     /// The calls in flight by the guest's task, to tell which one trapped.
-    pub(super) tasks: HashMap<GuestTaskId, CallId>,
+    pub(super) tasks: HashMap<GuestTaskId, InFlight>,
     /// What the guest reported just before it trapped.
     pub(super) panic: Option<Panic>,
+}
+
+/// A call that the guest has.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) id: CallId,
+    /// The client's id of the request.
+    pub(super) request: Arc<str>,
 }
 
 /// A panic as the guest's SDK reports it.
@@ -52,12 +64,21 @@ pub(super) enum Origin {
 }
 
 impl Ctx {
-    pub(super) fn new(wasi: WasiCtx, http_grants: HttpGrants, memory: u64, writer: Writer) -> Self {
+    pub(super) fn new(
+        wasi: WasiCtx,
+        http_grants: HttpGrants,
+        memory: u64,
+        writer: Writer,
+        printer: Printer,
+        output: OutputSink,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Ctx {
             table,
             writer,
+            printer,
+            output,
             wasi,
             http: WasiHttpCtx::new(),
             http_grants,
@@ -76,7 +97,7 @@ impl Ctx {
     /// Where a task of the guest's belongs.
     pub(super) fn origin(&self, task: Option<GuestTaskId>) -> Origin {
         match task.map(|task| self.tasks.get(&task)) {
-            Some(Some(call)) => Origin::Call(*call),
+            Some(Some(call)) => Origin::Call(call.id),
             Some(None) => Origin::NoCall,
             None => Origin::Unknown,
         }

@@ -91,7 +91,7 @@ impl Trap {
         let call = match (origin, in_flight.next(), in_flight.next()) {
             (Origin::Call(call), ..) => Some(call),
             // The only one there is.
-            (Origin::Unknown, Some(call), None) => Some(*call),
+            (Origin::Unknown, Some(call), None) => Some(call.id),
             (Origin::Unknown | Origin::NoCall, ..) => None,
         };
         let kind = match (panic, ctx.bounds.memory_denied) {

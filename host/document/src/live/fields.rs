@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use crate::Struct;
 use crate::array::{Content, Document, DocumentArray};
 use crate::ndarray::NdArray;
+use crate::{Struct, random_id};
 
 /// The rows of an array that an operation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,6 +195,8 @@ pub(super) fn string_of(doc: &Document, field: StringField) -> &ByteString {
 
 pub(super) fn set_string(doc: &mut Document, field: StringField, value: ByteString) {
     match field {
+        // A document has an id.
+        StringField::Id if value.is_empty() => doc.id = random_id(),
         StringField::Id => doc.id = value,
         StringField::ParentId => doc.parent_id = value,
         StringField::Text => doc.content = Content::Text(value),

@@ -11,13 +11,14 @@
 //! the arena is a forest: no document can come to hold itself.
 
 mod arena;
+mod bytes;
 mod columns;
 mod fields;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use ::bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
 pub use columns::{Matrix, Packed};

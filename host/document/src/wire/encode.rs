@@ -89,6 +89,20 @@ impl DocumentArray {
     }
 }
 
+impl Document {
+    /// Bytes of the document in its protobuf form, with all that is nested in it.
+    pub(crate) fn encoded_len(&self) -> u64 {
+        let mut lengths = Lengths::new(None, ());
+        let chunks = lengths.list(tag::document::CHUNKS, self.chunks.iter());
+        let matches = lengths.list(tag::document::MATCHES, self.matches.iter());
+        [chunks, matches]
+            .into_iter()
+            .fold(document_len(self), |sum, len| {
+                sum.saturating_add(len.unwrap_or(u64::MAX))
+            })
+    }
+}
+
 /// Documents about to be written, with their lengths: those are found once, when
 /// this is made.
 #[derive(Debug, Clone, Default)]

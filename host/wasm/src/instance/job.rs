@@ -1,13 +1,15 @@
 //! A call on its way to the guest, and the way back of what comes of it.
 
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tracing::Span;
+use wasm_flow_contract::failure::FailureDetails;
 use wasm_flow_document::{DocumentArray, LiveArray};
 
+use crate::progress::Progress;
 use crate::queue::Place;
 use crate::requests::RequestState;
 use crate::store::CallId;
@@ -15,7 +17,8 @@ use crate::store::CallId;
 /// A call on its way to the guest.
 pub(super) struct Job {
     pub(super) id: CallId,
-    pub(super) method: Arc<str>,
+    /// The method's place in the description.
+    pub(super) method: u32,
     pub(super) request: RequestState,
     /// What the caller sent.
     pub(super) sent: DocumentArray,
@@ -29,9 +32,6 @@ pub(super) struct Job {
     pub(super) span: Span,
     pub(super) _place: Place,
 }
-
-/// When the guest got a call, for the one who keeps its time.
-pub(super) type Entered = Arc<OnceLock<Instant>>;
 
 /// What a method made of a request.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ pub(crate) enum JobError {
         name: String,
         message: String,
         trace: Vec<String>,
+        details: FailureDetails,
     },
     BadReply(String),
     /// The instance was retired before the method was entered.
@@ -60,14 +61,14 @@ pub(super) type JobResult = Result<Outcome, JobError>;
 /// whatever became of the instance, can go to another one.
 pub(super) struct ReplyTo {
     sender: Option<oneshot::Sender<JobResult>>,
-    pub(super) entered: Entered,
+    pub(super) progress: Arc<Progress>,
 }
 
 impl ReplyTo {
-    pub(super) fn new(sender: oneshot::Sender<JobResult>, entered: Entered) -> Self {
+    pub(super) fn new(sender: oneshot::Sender<JobResult>, progress: Arc<Progress>) -> Self {
         ReplyTo {
             sender: Some(sender),
-            entered,
+            progress,
         }
     }
 
@@ -81,7 +82,7 @@ impl ReplyTo {
 
 impl Drop for ReplyTo {
     fn drop(&mut self) {
-        if let (None, Some(sender)) = (self.entered.get(), self.sender.take()) {
+        if let (None, Some(sender)) = (self.progress.entered(), self.sender.take()) {
             drop(sender.send(Err(JobError::NotEntered)));
         }
     }

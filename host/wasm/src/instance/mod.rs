@@ -15,7 +15,6 @@
 mod failure;
 mod job;
 mod pending;
-mod reply;
 mod signals;
 mod task;
 

@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::debug_span;
 use wasm_flow_contract::Call;
-use wasm_flow_document::{DocumentArray, Limits as DocumentLimits, LiveArray};
+use wasm_flow_document::{Limits as DocumentLimits, LiveArray};
 
 use super::Instance;
-use super::job::{Entered, Job, JobResult, ReplyTo};
+use super::job::{Job, JobResult, ReplyTo};
 use super::signals::{BROKEN, End, Signals};
+use crate::description::Route;
 use crate::error::CallErrorKind;
 use crate::output::Printer;
+use crate::progress::Progress;
 use crate::queue::Place;
-use crate::requests::{Parts, RequestState};
+use crate::requests::RequestState;
 use crate::store::CallId;
 
 /// A call's time, kept by its caller.
@@ -24,7 +26,7 @@ struct Clock {
     /// if the timeout is longer than time itself can be counted.
     due: Option<Instant>,
     limit: Duration,
-    entered: Entered,
+    progress: Arc<Progress>,
 }
 
 /// What took too long.
@@ -51,7 +53,7 @@ impl Clock {
                 None => std::future::pending().await,
             }
             let now = Instant::now();
-            due = match self.entered.get() {
+            due = match self.progress.entered() {
                 Some(entered) => {
                     let end = entered.checked_add(self.limit);
                     if end.is_some_and(|end| end <= now) {
@@ -106,55 +108,43 @@ impl Pending {
     /// Sends a call on its way. Its clock starts when the guest has it.
     pub(crate) fn submit(
         instance: &Arc<Instance>,
-        method: Arc<str>,
+        route: &Route,
         call: &Call,
         limit: Duration,
         place: Place,
     ) -> Pending {
-        let live = |docs: &DocumentArray| {
-            LiveArray::with_column_limit(
-                docs.clone(),
-                DocumentLimits::default(),
-                instance.setup.config.limits.memory,
-            )
-        };
+        let docs = LiveArray::with_column_limit(
+            call.docs.clone(),
+            DocumentLimits::default(),
+            instance.setup.config.limits.memory,
+        );
         let Printer { executor, replica } = &instance.setup.printer;
         let span = debug_span!(
             "guest",
             executor = &**executor,
             replica,
-            method = &*method,
+            method = route.method(),
             request = &*call.request_id,
         );
-        let docs = live(&call.docs);
-        let parts = match call.parts.as_slice() {
-            [part] => Parts::One(part.executor.clone()),
-            parts => Parts::Many(
-                parts
-                    .iter()
-                    .map(|part| (part.executor.clone(), live(&part.docs)))
-                    .collect(),
-            ),
-        };
         let (reply, receiver) = oneshot::channel();
         let id = instance.next_call.fetch_add(1, Ordering::Relaxed);
-        let entered = Entered::default();
+        let progress = Arc::<Progress>::default();
         let job = Job {
             id,
-            method,
+            method: route.index,
             request: RequestState {
                 id: call.request_id.clone(),
                 endpoint: call.endpoint.clone(),
                 parameters: call.parameters.clone(),
-                docs: docs.share(),
-                parts,
+                parts: call.parts.clone(),
+                progress: progress.clone(),
                 deadline: None,
             },
             sent: call.docs.clone(),
             docs,
             limit,
             reply_limit: instance.setup.config.limits.reply.get(),
-            reply: ReplyTo::new(reply, entered.clone()),
+            reply: ReplyTo::new(reply, progress.clone()),
             span,
             _place: place,
         };
@@ -166,7 +156,7 @@ impl Pending {
             clock: Clock {
                 due: Instant::now().checked_add(limit),
                 limit,
-                entered,
+                progress,
             },
         };
         // A job that cannot be sent is dropped, which answers it.
@@ -225,7 +215,7 @@ impl Drop for Pending {
         let clock = Clock {
             due: self.clock.due,
             limit: self.clock.limit,
-            entered: self.clock.entered.clone(),
+            progress: self.clock.progress.clone(),
         };
         self.instance.runtime.spawn(async move {
             tokio::select! {

@@ -1,25 +1,27 @@
 //! The task that owns an instance's store and feeds it calls.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use futures::StreamExt as _;
 use futures::future::Either;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument as _, debug, warn};
+use wasm_flow_document::{DocumentArray, Limits, LiveArray};
 use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut as _, Store};
 
 use super::failure::StartFailure;
 use super::job::{Job, JobError, Outcome};
-use super::reply::{check_docs, check_size, parse_results};
 use super::signals::{End, Signals};
 use crate::bindings::guest;
+use crate::details;
 use crate::grants::{self, HttpGrants};
 use crate::output::{LineStream, Printer, Stream, Writer, cut_printable};
+use crate::progress::{Answer, Progress};
+use crate::reply::{check_docs, check_size};
 use crate::setup::Setup;
-use crate::store::{self, Ctx};
+use crate::store::{self, Ctx, InFlight};
 use crate::trap::{Trap, traceback};
 
 /// Runs an instance from its first to its last moment.
@@ -50,7 +52,14 @@ pub(super) async fn run(
     let http = HttpGrants {
         origins: setup.origins.clone(),
     };
-    let ctx = Ctx::new(wasi, http, setup.config.limits.memory, writer);
+    let ctx = Ctx::new(
+        wasi,
+        http,
+        setup.config.limits.memory,
+        writer,
+        setup.printer.clone(),
+        setup.output.clone(),
+    );
     let mut store = store::bounded_store(setup.runtime.engine(), ctx);
 
     let mut started = Some(started);
@@ -187,51 +196,79 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         span: _,
         _place,
     } = job;
-    let entered = reply.entered.get_or_init(Instant::now);
-    request.deadline = entered.checked_add(limit);
+    let progress = reply.progress.clone();
+    request.deadline = progress.enter().checked_add(limit);
+    let in_flight = InFlight {
+        id,
+        request: request.id.clone(),
+    };
     let handle = guest.func_handle();
     let call = accessor.with(|mut access| {
-        let request = access.get().table.push(request)?;
+        let table = &mut access.get().table;
+        let request = table.push(request)?;
+        let length = docs.length();
+        let given = table.push(docs.share())?;
         let mut store = access.as_context_mut();
-        let call = handle.start_call_concurrent(&mut store, (method.to_string(), request))?;
-        store.data_mut().tasks.insert(call.task(), id);
+        let arguments = (method, request, given, length);
+        let call = handle.start_call_concurrent(&mut store, arguments)?;
+        store.data_mut().tasks.insert(call.task(), in_flight);
         wasmtime::error::Ok(call)
     })?;
     let task = call.task();
-    let (outcome,) = handle.finish_call_concurrent(accessor, call).await?;
-    let (outcome, limits) = accessor.with(|mut access| {
+    let (returned,) = handle.finish_call_concurrent(accessor, call).await?;
+    let limits = accessor.with(|mut access| {
         let ctx = access.get();
         ctx.tasks.remove(&task);
         ctx.forget_warnings();
-        let outcome = match outcome {
-            Err(failure) => Err(JobError::Failed {
-                name: cut_printable(&failure.name),
-                message: cut_printable(&failure.message),
-                trace: traceback(failure.trace),
-            }),
-            Ok(guest::Outcome::Docs) => Ok((None, None)),
-            Ok(guest::Outcome::Results(json)) => Ok((None, Some(json))),
-            Ok(guest::Outcome::Replaced(array)) => Ok((Some(ctx.table.delete(array)?), None)),
-        };
-        wasmtime::error::Ok((outcome, ctx.document_limits))
-    })?;
-    let outcome = outcome.and_then(|(replaced, json)| {
-        let results = json.as_deref().map(parse_results).transpose()?;
-        let (docs, grown) = match &replaced {
-            Some(replaced) => (replaced.snapshot(), None),
-            None => (docs.snapshot(), docs.grown_at_most()),
-        };
-        check_docs(&docs, limits)?;
-        // Looking at all documents costs as much as writing them, so that is left
-        // out if those that came in cannot have grown so much.
-        if grown.is_none_or(|grown| grown > reply_limit) {
-            check_size(&docs, &sent, reply_limit)?;
-        }
-        Ok(Outcome { docs, results })
+        ctx.document_limits
     });
+    let outcome = match returned {
+        Err(failure) => Err(failed(failure)),
+        Ok(()) => {
+            answered(&progress, &docs, &sent, limits, reply_limit).map_err(JobError::BadReply)
+        }
+    };
     if let Err(JobError::BadReply(reason)) = &outcome {
         debug!("the reply is not usable: {reason}");
     }
     reply.send(outcome);
     Ok(())
+}
+
+/// What a method that returned without a failure made of its request.
+fn answered(
+    progress: &Progress,
+    docs: &LiveArray,
+    sent: &DocumentArray,
+    limits: Limits,
+    reply_limit: u64,
+) -> Result<Outcome, String> {
+    let Answer {
+        docs: instead,
+        results,
+    } = std::mem::take(&mut *progress.answer());
+    let (docs, grown) = match instead {
+        // They were checked when they were given.
+        Some(instead) => (instead, None),
+        None => {
+            let changed = docs.snapshot();
+            check_docs(&changed, limits)?;
+            (changed, docs.grown_at_most())
+        }
+    };
+    // Looking at all documents costs as much as writing them, so that is left out if
+    // those that came in cannot have grown so much.
+    if grown.is_none_or(|grown| grown > reply_limit) {
+        check_size(&docs, sent, reply_limit)?;
+    }
+    Ok(Outcome { docs, results })
+}
+
+fn failed(failure: guest::Failure) -> JobError {
+    JobError::Failed {
+        name: cut_printable(&failure.name),
+        message: cut_printable(&failure.message),
+        trace: traceback(failure.trace),
+        details: details::of_failure(&failure.details),
+    }
 }

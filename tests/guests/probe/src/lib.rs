@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use wasm_flow_sdk::log;
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, sleep};
 
@@ -150,6 +151,22 @@ impl Probe {
     async fn print(&self) {
         println!("to stdout");
         eprintln!("to stderr");
+    }
+
+    /// Logs at two levels, one of which is usually not kept.
+    #[requests(on = "/log")]
+    async fn log(&self, docs: &DocumentArray) {
+        log::debug!("looked at");
+        log::warn!(documents = docs.len(), kind = "odd", "look at {}", "this");
+    }
+
+    /// Fails, and says what to do about it.
+    #[requests(on = "/busy")]
+    async fn busy(&self, docs: &DocumentArray) -> Result<()> {
+        let error = Error::named("Busy", "come back later").retry_after(Duration::from_secs(2));
+        Err(docs
+            .iter()
+            .fold(error, |error, doc| error.at_document(doc.id())))
     }
 
     /// Returns new documents, with nested ones, in place of the request's.

@@ -10,7 +10,7 @@ use std::{fs, process, thread};
 
 use bindings::exports::wasm_flow::executor::executor as wit;
 use bindings::wasm_flow::executor::documents::{
-    DocumentArray, Error, NestedField, Rows, StringField,
+    DocumentArray, Error, Fields, NestedField, Rows, StringField,
 };
 use bindings::wasm_flow::executor::{diagnostics, timers};
 use wasm_flow_sdk::__private::bindings;
@@ -39,6 +39,26 @@ thread_local! {
     static STOP_WRITES: Cell<Option<String>> = const { Cell::new(None) };
 }
 
+/// In the order of the description.
+const METHODS: [&str; 16] = [
+    "ok",
+    "sleep",
+    "block",
+    "again",
+    "flatten",
+    "replace",
+    "matrix",
+    "tail_panic",
+    "tail_spin",
+    "report",
+    "reserve",
+    "abort",
+    "repeat",
+    "alone",
+    "hoard",
+    "bytes",
+];
+
 struct Raw;
 
 impl wit::Guest for Raw {
@@ -52,32 +72,16 @@ impl wit::Guest for Raw {
             },
             documentation: String::new(),
             parameters_schema: String::new(),
+            details: String::new(),
         };
         wit::Description {
             name: "Raw".to_owned(),
             version: String::new(),
             documentation: String::new(),
-            methods: [
-                "ok",
-                "sleep",
-                "block",
-                "again",
-                "flatten",
-                "replace",
-                "matrix",
-                "tail_panic",
-                "tail_spin",
-                "report",
-                "reserve",
-                "abort",
-                "repeat",
-                "alone",
-                "hoard",
-            ]
-            .map(method)
-            .into(),
+            methods: METHODS.map(method).into(),
             config_schema: String::new(),
             sdk: String::new(),
+            details: String::new(),
         }
     }
 
@@ -104,38 +108,54 @@ impl wit::Guest for Raw {
         Ok(())
     }
 
-    async fn handle(method: String, request: wit::Request) -> Result<wit::Outcome, wit::Failure> {
+    async fn handle(
+        method: u32,
+        request: wit::Request,
+        docs: DocumentArray,
+        _length: u32,
+    ) -> Result<(), wit::Failure> {
         CALLED.set(true);
-        let docs = request.docs();
         let parameters: Value = request.parameters().parse().unwrap_or_default();
         let seconds = parameters["seconds"].as_f64().unwrap_or(0.1);
-        match method.as_str() {
+        match METHODS[method as usize] {
             "sleep" | "alone" => sleep(seconds).await,
             // One document with so many bytes, listed a million times.
             "repeat" => {
                 let bytes = parameters["bytes"].as_f64().unwrap_or(1.0) as usize;
-                docs.set_strings(StringField::Uri, &Rows::List(vec![0]), &["x".repeat(bytes)])
-                    .map_err(refused)?;
+                docs.set_strings(
+                    StringField::Uri,
+                    &Rows::These(vec![0]),
+                    &["x".repeat(bytes)],
+                )
+                .map_err(refused)?;
                 let many = docs.select(&million()).map_err(refused)?;
-                return Ok(wit::Outcome::Replaced(many));
+                return request.set_docs(&many).map_err(refused);
             }
+            "bytes" => return bytes(&request, &docs).map_err(refused),
             // More handles than an instance may have.
             "hoard" => {
                 let mut arrays = Vec::new();
                 loop {
-                    arrays.push(request.docs());
+                    arrays.push(DocumentArray::new());
                 }
             }
             // All other calls of the instance wait, too.
             "block" => thread::sleep(Duration::from_secs_f64(seconds)),
-            "again" => return Ok(wit::Outcome::Results(again(&docs).to_string())),
+            "again" => {
+                return request
+                    .set_results(&again(&docs).to_string())
+                    .map_err(refused);
+            }
             "flatten" => {
                 let many = docs.select(&million()).map_err(refused)?;
-                drop(many.flatten(&[NestedField::Chunks]));
+                return many
+                    .flatten(&[NestedField::Chunks])
+                    .map(drop)
+                    .map_err(refused);
             }
             "replace" => {
                 let many = docs.select(&million()).map_err(refused)?;
-                return Ok(wit::Outcome::Replaced(many));
+                return request.set_docs(&many).map_err(refused);
             }
             // 160 MB to the host in one call.
             "matrix" => {
@@ -167,15 +187,15 @@ impl wit::Guest for Raw {
                 location: String::new(),
             }),
             "reserve" => {
-                let refused = Vec::<u8>::new().try_reserve_exact(1 << 30).is_err();
-                return Ok(wit::Outcome::Results(
-                    json!({ "refused": refused }).to_string(),
-                ));
+                let out_of_memory = Vec::<u8>::new().try_reserve_exact(1 << 30).is_err();
+                return request
+                    .set_results(&json!({ "refused": out_of_memory }).to_string())
+                    .map_err(refused);
             }
             "abort" => process::abort(),
             _ => {}
         }
-        Ok(wit::Outcome::Docs)
+        Ok(())
     }
 
     async fn stop() {
@@ -211,17 +231,51 @@ async fn sleep(seconds: f64) {
 }
 
 fn million() -> Rows {
-    Rows::List(vec![0; 1_000_000])
+    Rows::These(vec![0; 1_000_000])
+}
+
+/// Answers with the documents as bytes, and says what it saw on the way.
+fn bytes(request: &wit::Request, docs: &DocumentArray) -> Result<(), Error> {
+    let encoded = docs.encode(&Rows::All)?;
+    let again = DocumentArray::decode(&encoded)?;
+    let parts = request.docs_matrix();
+    for part in &parts {
+        let written = vec!["written".to_owned(); part.docs.length() as usize];
+        part.docs
+            .set_strings(StringField::Text, &Rows::All, &written)?;
+    }
+    let parts = parts
+        .iter()
+        .map(|part| json!([part.executor, part.docs.length()]))
+        .collect::<Vec<_>>();
+    let seen = json!({
+        "sizes": docs.sizes(Fields::CONTENT, &Rows::All)?,
+        "nested": docs.sizes(Fields::CHUNKS, &Rows::All)?,
+        "again": again.strings(StringField::Text, &Rows::All)?,
+        "parts": parts,
+        "docs": docs.strings(StringField::Text, &Rows::All)?,
+        "broken": told(DocumentArray::decode(b"\xff").map(drop)),
+        "list": told(request.set_results("[]")),
+    });
+    request.set_results(&seen.to_string())?;
+    let answer = DocumentArray::new();
+    answer.append_new(1)?;
+    answer.set_strings(StringField::Id, &Rows::All, &[String::new()])?;
+    answer.set_blobs(&Rows::All, &[encoded])?;
+    request.set_docs(&answer)
+}
+
+fn told(result: Result<(), Error>) -> String {
+    match result {
+        Ok(()) => "nothing".to_owned(),
+        Err(error) => format!("{error:?}"),
+    }
 }
 
 /// What the host says to values that would come to more than there is memory.
 fn again(docs: &DocumentArray) -> Value {
-    let told = |result: Result<(), Error>| match result {
-        Ok(()) => "nothing".to_owned(),
-        Err(error) => format!("{error:?}"),
-    };
     let rows = million();
-    let too_many = Rows::List(vec![0; 1_000_001]);
+    let too_many = Rows::These(vec![0; 1_000_001]);
     json!({
         "packed": told(docs.packed_strings(StringField::Text, &rows).map(drop)),
         "strings": told(docs.strings(StringField::Text, &rows).map(drop)),
@@ -239,5 +293,6 @@ fn failure(message: String) -> wit::Failure {
         name: "Refused".to_owned(),
         message,
         trace: Vec::new(),
+        details: String::new(),
     }
 }

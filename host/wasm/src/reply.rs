@@ -4,24 +4,22 @@ use serde_json::{Map, Value};
 use wasm_flow_contract::units::Size;
 use wasm_flow_document::{DocumentArray, Limits};
 
-use super::job::JobError;
-
 /// Holds a reply to the bounds that a request has too: an array may list a
 /// document as often as it likes.
-pub(super) fn check_docs(docs: &DocumentArray, limits: Limits) -> Result<(), JobError> {
+pub(super) fn check_docs(docs: &DocumentArray, limits: Limits) -> Result<(), String> {
     if docs.total() > limits.documents {
-        return Err(JobError::BadReply(format!(
+        return Err(format!(
             "it has {} documents, chunks and matches included; at most {} are allowed",
             docs.total(),
             limits.documents
-        )));
+        ));
     }
     if docs.depth() > limits.depth {
-        return Err(JobError::BadReply(format!(
+        return Err(format!(
             "its documents are nested {} levels deep; at most {} are allowed",
             docs.depth(),
             limits.depth
-        )));
+        ));
     }
     Ok(())
 }
@@ -33,27 +31,23 @@ pub(super) fn check_size(
     docs: &DocumentArray,
     sent: &DocumentArray,
     most: u64,
-) -> Result<(), JobError> {
+) -> Result<(), String> {
     match docs.added_len_within(sent, most) {
         Some(_) => Ok(()),
-        None => Err(JobError::BadReply(format!(
+        None => Err(format!(
             "the documents that it made or changed come to more than `limits.reply` of {}; \
              return fewer or smaller documents, or raise that limit in the executor's table of \
              flow.toml",
             Size(most)
-        ))),
+        )),
     }
 }
 
 /// The results for the client, from the guest's JSON.
-pub(super) fn parse_results(json: &str) -> Result<Map<String, Value>, JobError> {
+pub(super) fn parse_results(json: &str) -> Result<Map<String, Value>, String> {
     match serde_json::from_str(json) {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(JobError::BadReply(
-            "its results are JSON, but not an object".to_owned(),
-        )),
-        Err(error) => Err(JobError::BadReply(format!(
-            "its results are not JSON: {error}"
-        ))),
+        Ok(_) => Err("the results are JSON, but not an object".to_owned()),
+        Err(error) => Err(format!("the results are not JSON: {error}")),
     }
 }

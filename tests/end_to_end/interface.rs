@@ -1,0 +1,100 @@
+//! What the interface gives to an executor, without an SDK in between or with one.
+
+use serde_json::{Value, json};
+use wasm_flow_tests::server::write_flow;
+use wasm_flow_tests::{Finished, Server, wasm_flow};
+
+#[test]
+fn documents_become_bytes_that_docarray_reads() {
+    let flow = Server::run("[[executors]]\nname = \"raw\"\nuses = \"{raw}\"\n");
+    let seen = flow.python(
+        "
+        sent = DocumentArray([Document(text='one', chunks=texts('a', 'b')), Document(text='three')])
+        (response,) = responses('/bytes', sent)
+        (doc,) = response.docs
+        read = DocumentArray.from_bytes(doc.blob, protocol='protobuf-array')
+        answer({
+            'seen': response.parameters['__results__']['raw/rep-0'],
+            'id': len(doc.id),
+            'same': exact(read) == exact(sent),
+        })
+        ",
+    );
+    assert_eq!(seen["same"], true, "{seen}");
+    assert_eq!(seen["id"], 32, "an empty id is replaced");
+    let seen = &seen["seen"];
+    assert_eq!(seen["again"], json!(["one", "three"]));
+    assert_eq!(seen["sizes"], json!([5.0, 7.0]), "a text with its head");
+    let nested = seen["nested"].as_array().unwrap();
+    assert!(
+        nested[0].as_f64().unwrap() > 20.0 && nested[1] == 0.0,
+        "{seen}"
+    );
+    assert_eq!(seen["parts"], json!([["gateway", 2.0]]));
+    assert_eq!(
+        seen["docs"],
+        json!(["one", "three"]),
+        "the parts are copies"
+    );
+    assert!(
+        seen["broken"].as_str().unwrap().contains("Invalid"),
+        "{seen}"
+    );
+    assert!(
+        seen["list"].as_str().unwrap().contains("not an object"),
+        "{seen}"
+    );
+}
+
+#[test]
+fn what_an_executor_logs_has_a_level_fields_and_its_request() {
+    let folder = tempfile::tempdir().unwrap();
+    write_flow(
+        folder.path(),
+        "[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n",
+    );
+    let run = |arguments: &[&str]| {
+        let mut command = wasm_flow(arguments.iter().copied());
+        command
+            .args(["run", "flow.toml", "--on", "/log", "--text", "x"])
+            .current_dir(folder.path());
+        Finished::successfully(&mut command)
+    };
+    let text = run(&["--log-level", "info"]);
+    let line = text
+        .stderr
+        .lines()
+        .find(|line| line.contains("look at"))
+        .unwrap();
+    assert!(
+        line.starts_with(
+            r#"probe/rep-0 | WARN look at this fields={"documents":1,"kind":"odd"} request="#
+        ),
+        "{line}"
+    );
+    assert!(!text.stderr.contains("looked at"), "{text}");
+
+    let json = run(&["--log-level", "guest=debug", "--log-format", "json"]);
+    let events: Vec<Value> = json
+        .stderr
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let levels: Vec<_> = events
+        .iter()
+        .filter(|event| event["target"] == "guest")
+        .map(|event| (&event["level"], &event["message"], &event["executor"]))
+        .collect();
+    assert_eq!(
+        levels,
+        [
+            (&json!("DEBUG"), &json!("looked at"), &json!("probe")),
+            (&json!("WARN"), &json!("look at this"), &json!("probe")),
+        ],
+        "{json}"
+    );
+    assert!(
+        events.iter().all(|event| event["request"].is_string()),
+        "{json}"
+    );
+}
