@@ -9,13 +9,14 @@ use wasm_flow_tests::{Finished, guest, wasm_flow};
 
 const FLOW_ENDS_WELL: Option<i32> = Some(0);
 
-/// Loads an executor with its compiled code kept in `cache`.
+/// Loads an executor with its compiled code kept in `cache`, a folder with the name
+/// that the program gives it.
 fn load(cache: &Path) -> Finished {
     let executor = guest("probe");
     let finished = Finished::of(
         wasm_flow(["inspect"])
             .arg(executor)
-            .env("WASM_FLOW_CACHE", cache),
+            .env("WASM_FLOW_CACHE", cache.parent().unwrap()),
     );
     assert_eq!(finished.status, FLOW_ENDS_WELL, "{finished}");
     finished
@@ -39,7 +40,7 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn it_is_private_used_again_and_replaced_where_it_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
-    let cache = folder.path().join("deep/cache");
+    let cache = folder.path().join("deep/wasm-flow");
     load(&cache);
     let kept = entries(&cache);
     assert_eq!(kept.len(), 1);

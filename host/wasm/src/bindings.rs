@@ -14,7 +14,7 @@ wasmtime::component::bindgen!({
     exports: { default: async | store },
     with: {
         "wasm-flow:executor/documents.document-array": wasm_flow_document::LiveArray,
-        "wasm-flow:executor/requests.request": super::requests::RequestState,
+        "wasm-flow:executor/requests.request": super::request_state::RequestState,
     },
 });
 

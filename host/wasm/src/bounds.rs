@@ -81,6 +81,9 @@ wasm_flow_contract::bounds! {
     SHOWN_LINES: usize = 12;
     /// Bytes of a message that a guest gives of itself; the rest is cut off.
     MAX_TEXT: usize = 16 * 1024;
+    /// Bytes of a method's results; they are JSON text, and a value of it takes many
+    /// times as much memory.
+    MAX_RESULTS: usize = 1 << 20;
     /// Bytes of the details of a failure; more is passed over.
     MAX_DETAILS: usize = 64 * 1024;
     /// Documents that a failure's details name.

@@ -22,7 +22,7 @@ use wasmtime::component::Component;
 
 use crate::bounds::MAX_CACHE;
 
-/// The variable with the folder to use instead of the one in the user's cache.
+/// The variable with the folder to use instead of the user's cache.
 const FOLDER_VARIABLE: &str = "WASM_FLOW_CACHE";
 
 const KEY_FILE: &str = "key";
@@ -60,7 +60,8 @@ impl Cache {
             path.is_absolute().then_some(path)
         };
         let folder = match std::env::var_os(FOLDER_VARIABLE).filter(|path| !path.is_empty()) {
-            Some(folder) => PathBuf::from(folder),
+            // Not that folder itself: it may hold other things, and be shared.
+            Some(folder) => PathBuf::from(folder).join("wasm-flow"),
             None => absolute("XDG_CACHE_HOME")
                 .or_else(|| Some(absolute("HOME")?.join(".cache")))
                 .ok_or(CacheError::NoFolder)?
@@ -290,8 +291,8 @@ fn private_folder(folder: &Path) -> Result<bool, CacheError> {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
             tracing::warn!(
                 folder = %folder.display(),
-                "others could look into the folder of compiled code; it is private now, and all is \
-                 compiled again"
+                "other users could read the folder of compiled code; it is private now, and \
+                 everything is compiled again"
             );
             return Ok(true);
         }
@@ -305,8 +306,15 @@ fn read_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        if file.metadata()?.mode() & 0o077 != 0 {
+        let found = file.metadata()?;
+        if found.mode() & 0o077 != 0 {
             return Err(io::Error::other("others can read the key"));
+        }
+        // The folder is this user's: that was looked at before. A key of another's may
+        // be one that the other knows.
+        let folder = path.parent().map(fs::metadata).transpose()?;
+        if folder.is_some_and(|folder| folder.uid() != found.uid()) {
+            return Err(io::Error::other("the key is another user's"));
         }
     }
     let mut key = [0; KEY_BYTES];

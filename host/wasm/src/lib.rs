@@ -40,6 +40,7 @@ mod pool;
 mod progress;
 mod queue;
 mod reply;
+mod request_state;
 mod requests;
 mod runtime;
 mod setup;

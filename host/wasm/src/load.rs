@@ -5,6 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+use tokio::task::JoinError;
 use wasm_flow_contract::grants::Allow;
 use wasm_flow_contract::units::Size;
 use wasmtime::Store;
@@ -15,6 +18,7 @@ use super::grants::{self, GrantError, HttpGrants};
 use super::runtime::Runtime;
 use super::store::{self, Ctx};
 use super::trap::{chain, reason};
+use crate::abort::AbortOnDrop;
 use crate::bounds::{
     DESCRIBE_MEMORY, DESCRIBE_TIMEOUT, MAX_ENDPOINTS, MAX_FILE, MAX_METHODS, MAX_NAME, MAX_PROSE,
 };
@@ -56,6 +60,7 @@ enum Kind {
     TooLarge(u64),
     NotWasm(&'static str),
     CoreModule,
+    Compiler(JoinError),
     Invalid(String),
     World(Mismatch),
     Link(String),
@@ -94,6 +99,10 @@ impl fmt::Display for LoadError {
                  wasm32-wasip2 (`wasm-flow build`, or `cargo build --target wasm32-wasip2`); with \
                  `cargo component build`, the crate needs `.cargo/config.toml` with \
                  [target.wasm32-wasip1] linker = \"wasm-component-ld\""
+            ),
+            Kind::Compiler(reason) => write!(
+                f,
+                "{path} cannot be compiled: the compiler itself failed: {reason}"
             ),
             Kind::Invalid(reason) => write!(f, "{path} is not a valid component: {reason}"),
             Kind::World(mismatch) => write!(f, "{path} is not an executor: {mismatch}"),
@@ -287,17 +296,14 @@ impl Runtime {
     }
 
     async fn load_inner(&self, path: &Path) -> Result<Component, Kind> {
-        let size = tokio::fs::metadata(path).await.map_err(Kind::Read)?.len();
-        if size > MAX_FILE {
-            return Err(Kind::TooLarge(size));
-        }
-        let bytes = tokio::fs::read(path).await.map_err(Kind::Read)?;
+        let bytes = read(path).await?;
+        let size = bytes.len() as u64;
         check_header(&bytes)?;
         let runtime = self.clone();
         let compile = move || runtime.compile(&bytes);
         let component = tokio::task::spawn_blocking(compile)
             .await
-            .map_err(|error| Kind::Invalid(error.to_string()))?
+            .map_err(Kind::Compiler)?
             .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
 
         let imports = self.check_world(&component)?;
@@ -365,6 +371,23 @@ fn provided(import: &str) -> bool {
     })
 }
 
+/// A file, or its beginning if it is too large: what it says of its length need not
+/// be true, and a device has none.
+async fn read(path: &Path) -> Result<Vec<u8>, Kind> {
+    let file = File::open(path).await.map_err(Kind::Read)?;
+    let told = file.metadata().await.map_err(Kind::Read)?.len();
+    if told > MAX_FILE {
+        return Err(Kind::TooLarge(told));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(told).unwrap_or_default());
+    let mut bounded = file.take(MAX_FILE + 1);
+    bounded.read_to_end(&mut bytes).await.map_err(Kind::Read)?;
+    match bytes.len() as u64 {
+        size if size > MAX_FILE => Err(Kind::TooLarge(size)),
+        _ => Ok(bytes),
+    }
+}
+
 fn check_header(bytes: &[u8]) -> Result<(), Kind> {
     match bytes {
         [] => Err(Kind::NotWasm("is empty")),
@@ -410,14 +433,11 @@ async fn describe(
             Err(error) => Err(trapped(&mut store, &error, &stderr)),
         }
     });
-    let abort = task.abort_handle();
+    let _abort = AbortOnDrop::new(task.abort_handle());
     match tokio::time::timeout(DESCRIBE_TIMEOUT, task).await {
         Ok(Ok(result)) => result,
         Ok(Err(error)) => Err(DescribeError::Broken(error)),
-        Err(_) => {
-            abort.abort();
-            Err(DescribeError::TimedOut)
-        }
+        Err(_) => Err(DescribeError::TimedOut),
     }
 }
 

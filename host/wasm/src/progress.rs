@@ -1,6 +1,7 @@
 //! How far a call has come, for the instance that runs it, the guest's handle to the
 //! request and the caller who keeps its time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -12,6 +13,8 @@ use wasm_flow_document::DocumentArray;
 pub(super) struct Progress {
     /// When the guest got the call.
     entered: OnceLock<Instant>,
+    /// Whether the caller has gone.
+    abandoned: AtomicBool,
     answer: Mutex<Answer>,
 }
 
@@ -33,6 +36,16 @@ impl Progress {
     /// When the guest got the call.
     pub(super) fn entered(&self) -> Option<Instant> {
         self.entered.get().copied()
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody waits for the answer.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
     }
 
     pub(super) fn answer(&self) -> MutexGuard<'_, Answer> {

@@ -1,33 +1,17 @@
 //! The host's side of the WIT interfaces `requests`, `diagnostics` and `timers`.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
-use wasm_flow_contract::Part;
 use wasm_flow_document::LiveArray;
 use wasmtime::AsContextMut;
 use wasmtime::component::{Access, FutureReader, Resource};
 
 use super::bindings::documents::Error as Refusal;
 use super::bindings::{HasCtx, diagnostics, requests, timers};
-use super::progress::Progress;
 use super::reply::{check_docs, parse_results};
+use super::request_state::RequestState;
 use super::store::{Ctx, Panic};
 use crate::output::cut_printable;
-
-/// What a WIT `request` stands for.
-#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct RequestState {
-    pub(super) id: Arc<str>,
-    pub(super) endpoint: Arc<str>,
-    pub(super) parameters: Arc<Map<String, Value>>,
-    /// The documents by predecessor, as they came.
-    pub(super) parts: Vec<Part>,
-    pub(super) progress: Arc<Progress>,
-    /// Known when the guest gets the call.
-    pub(super) deadline: Option<Instant>,
-}
 
 impl requests::Host for Ctx {}
 

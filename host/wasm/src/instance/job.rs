@@ -11,7 +11,7 @@ use wasm_flow_document::{DocumentArray, LiveArray};
 
 use crate::progress::Progress;
 use crate::queue::Place;
-use crate::requests::RequestState;
+use crate::request_state::RequestState;
 use crate::store::CallId;
 
 /// A call on its way to the guest.

@@ -17,7 +17,7 @@ use crate::error::CallErrorKind;
 use crate::output::Printer;
 use crate::progress::Progress;
 use crate::queue::Place;
-use crate::requests::RequestState;
+use crate::request_state::RequestState;
 use crate::store::CallId;
 
 /// A call's time, kept by its caller.
@@ -211,6 +211,7 @@ impl Drop for Pending {
         let Some(receiver) = self.receiver.take() else {
             return;
         };
+        self.clock.progress.abandon();
         let instance = self.instance.clone();
         let clock = Clock {
             due: self.clock.due,

@@ -159,6 +159,8 @@ async fn serve(
             }
             Some(done) = calls.next() => done?,
             job = inbox.recv(), if !entering && !inbox.is_closed() => match job {
+                // Whoever sent it has gone, and the guest need not have it.
+                Some(job) if job.request.progress.is_abandoned() => drop(job),
                 Some(job) => {
                     let span = job.span.clone();
                     let call = call(accessor, guest, job);
