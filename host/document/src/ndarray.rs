@@ -4,6 +4,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::Struct;
+pub(crate) use crate::bounds::DIMENSIONS as MAX_DIMS;
 
 /// Why bytes are not the array that they claim to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,9 +31,6 @@ pub enum ShapeError {
         shape: Vec<u32>,
     },
 }
-
-/// The most dimensions that an array may have: numpy's own bound.
-pub(crate) const MAX_DIMS: usize = 64;
 
 pub(crate) fn check_dims(shape: &[u32]) -> Result<(), ShapeError> {
     match shape.len() {
