@@ -13,29 +13,10 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 use super::deadline;
+use super::methods::{REQUESTS, SERVED};
 use super::refusal::held_back;
 use super::request_body::{RequestBody, Unread};
 use crate::drain::Drain;
-
-/// The methods that are served.
-const SERVED: [&str; 9] = [
-    "/jina.JinaRPC/Call",
-    "/jina.JinaSingleDataRequestRPC/process_single_data",
-    "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery",
-    "/jina.JinaGatewayDryRunRPC/dry_run",
-    "/jina.JinaInfoRPC/_status",
-    "/grpc.health.v1.Health/Check",
-    "/grpc.health.v1.Health/Watch",
-    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-];
-
-/// The methods that take requests for the flow. The [`Drain`] decides what becomes
-/// of their calls at a stop.
-const REQUESTS: [&str; 2] = [
-    "/jina.JinaRPC/Call",
-    "/jina.JinaSingleDataRequestRPC/process_single_data",
-];
 
 /// Lets calls in to their services: refuses those to methods that are not served with
 /// a sentence instead of a bare code, decides which answers are compressed, keeps the

@@ -11,13 +11,17 @@ mod frame;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
+mod methods;
+mod options;
 mod proto;
 mod refusal;
 mod request_body;
 mod service;
 mod services;
+mod status;
 #[cfg(test)]
 mod tests;
+mod unary;
 
 use std::sync::Arc;
 

@@ -31,8 +31,8 @@ type End = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) struct Unread<B>(oneshot::Receiver<B>);
 
 impl<B: Body + Unpin> RequestBody<B> {
-    /// Lends a body. At `end` it ends as if the client had ended it, but for what has
-    /// arrived by then.
+    /// Lends a body. At `end` it behaves as if the client had ended it, after whatever
+    /// has already arrived.
     pub(super) fn lend(body: B, end: Option<End>) -> (RequestBody<B>, Unread<B>) {
         let (unread, rest) = oneshot::channel();
         let body = RequestBody {

@@ -28,9 +28,9 @@ use wasm_flow_flow::testing::{Functions, failure, flow, map, reply, results, suf
 
 use super::client::{Client, PostOptions, PostRequest};
 use super::frame::{Data, Incoming, RawCodec};
+use super::methods::LISTED;
 use super::proto::{EndpointsProto, HeaderProto, JinaInfoProto};
-use super::services::LISTED;
-use super::{answer, call, proto};
+use super::{answer, options, proto};
 use crate::{Gateway, ServeError};
 
 /// A gateway that serves in the background.
@@ -719,7 +719,7 @@ fn a_client_cannot_ask_for_more_than_jina_gives_or_the_operator() {
     let most = |configured: usize, wanted: &str| {
         let mut metadata = tonic::metadata::MetadataMap::new();
         metadata.insert("__prefetch__", wanted.parse().unwrap());
-        call::options(&metadata, configured, 1).unwrap().prefetch
+        options::options(&metadata, configured, 1).unwrap().prefetch
     };
     assert_eq!(most(4, "7"), 7);
     assert_eq!(most(4, "1000000"), 1000);
