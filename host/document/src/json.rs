@@ -21,8 +21,9 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq as _, Serializer};
 use serde_json::{Map, Value};
 
 use crate::array::{Content, Document, DocumentArray, NamedScore, Scores};
-use crate::bounds::{DIMENSIONS, SHOWN};
+use crate::bounds::DIMENSIONS;
 use crate::ndarray::{Dense, NdArray, ShapeError};
+use crate::shown::cut;
 use crate::structs::kind;
 use crate::{ByteString, Limits, Struct};
 
@@ -71,10 +72,7 @@ impl JsonError {
 /// A key as a path shows it: quoted if it would not be read as one, and cut if it
 /// is long.
 fn plain(key: &str) -> Cow<'_, str> {
-    let cut = match key.char_indices().nth(SHOWN) {
-        Some((end, _)) => Cow::Owned(format!("{}…", key.get(..end).unwrap_or_default())),
-        None => Cow::Borrowed(key),
-    };
+    let cut = cut(key);
     let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '…');
     if !cut.is_empty() && cut.chars().all(word) {
         cut

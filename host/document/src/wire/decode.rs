@@ -12,6 +12,7 @@ use crate::array::{Content, Document, DocumentArray, NamedScore, Scores};
 use crate::bounds::SCORES;
 use crate::ndarray::{Dense, NdArray, NdArrayData, Sparse, check_dims};
 use crate::protobuf::{Fault, Field, Merged, Merging, Reader, Slice};
+use crate::shown::cut;
 use crate::{Limits, Struct, tag};
 
 /// Why bytes are not a `docarray.DocumentArrayProto`, and where.
@@ -284,7 +285,8 @@ fn score(slice: Slice<'_>) -> Result<(ByteString, NamedScore)> {
             _ => {}
         }
     }
-    let value = named_score(whole(&value.end())).map_err(|e| e.at(format_args!("{:?}", &*name)))?;
+    let value =
+        named_score(whole(&value.end())).map_err(|e| e.at(format_args!("{:?}", cut(&name))))?;
     Ok((name, value))
 }
 
