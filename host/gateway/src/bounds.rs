@@ -6,10 +6,10 @@ use std::time::Duration;
 wasm_flow_contract::bounds! {
     /// How long a new connection may take to say which protocol it speaks: to send
     /// HTTP/2's preface, or the head of an HTTP/1.1 request.
-    OPENING: Duration = Duration::from_secs(10);
+    HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Bytes of the head of an HTTP/1.1 request. It is read only to be answered that
-    /// this is not an HTTP/1.1 server.
+    /// Bytes of the head of an HTTP/1.1 request. It is read only to answer that this
+    /// server speaks HTTP/2.
     HTTP1_HEAD: usize = 16 << 10;
 
     /// How long a client that was answered over HTTP/1.1 has to take the answer and
@@ -50,9 +50,18 @@ wasm_flow_contract::bounds! {
     /// traceback. The shortest strings take 12 times their bytes once they are read.
     HEADER: usize = 4 << 20;
 
-    /// Bytes of a request's parameters. They are decoded for every request, and the
-    /// shortest values then take 16 times their bytes.
-    PARAMETERS: usize = 16 << 20;
+    /// Bytes of a request's `request_id` and of its endpoint, each. Both stand in
+    /// log lines and spans. What a Jina client makes up has 32 bytes.
+    NAME: usize = 1 << 10;
+
+    /// Bytes of a request's parameters. They are decoded for every request, and copied
+    /// for an executor that some of them are addressed to.
+    PARAMETERS: usize = 1 << 20;
+
+    /// Values of a request's parameters, nested ones included. The shortest take 2 or 4
+    /// bytes of the message, and over 600 bytes of memory if each is in an object of its
+    /// own.
+    PARAMETER_VALUES: u64 = 100_000;
 
     /// Routes that are read from a message. An answer has one for the gateway and one
     /// for each executor.
@@ -71,8 +80,8 @@ wasm_flow_contract::bounds! {
     REFUSAL_WAIT: Duration = Duration::from_secs(10);
 
     /// Bytes that the client of a refused call may still send before it is told. They
-    /// are read and thrown away. A message of `max_message` and a bit, which is the
-    /// usual reason of a refusal, has to fit.
+    /// are read and thrown away. It must hold a message slightly over `max_message`, the
+    /// usual reason for a refusal.
     REFUSAL_BYTES: u64 = 8 << 30;
 
     /// How long a gateway that is being stopped waits for clients that have stopped
@@ -90,5 +99,5 @@ wasm_flow_contract::bounds! {
 
     /// How long a client without calls in flight has to acknowledge that its connection
     /// is closed. Then it is cut.
-    GOODBYE: Duration = Duration::from_millis(500);
+    GOAWAY_TIMEOUT: Duration = Duration::from_millis(500);
 }

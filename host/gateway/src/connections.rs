@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::bounds::{
-    ACCEPT_PAUSE, CONNECTION_WINDOW, GOODBYE, KEEPALIVE, KEEPALIVE_ANSWER, OPENING, STREAM_WINDOW,
+    ACCEPT_PAUSE, CONNECTION_WINDOW, GOAWAY_TIMEOUT, HANDSHAKE_TIMEOUT, KEEPALIVE,
+    KEEPALIVE_ANSWER, STREAM_WINDOW,
 };
 use super::drain::Drain;
 use super::in_flight::InFlight;
@@ -94,7 +95,7 @@ where
     // Answers are written whole: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let opening = tokio::select! {
-        opening = timeout(OPENING, Opening::read(stream)) => opening,
+        opening = timeout(HANDSHAKE_TIMEOUT, Opening::read(stream)) => opening,
         () = drain.stopping() => return,
     };
     match opening {
@@ -134,6 +135,6 @@ where
     // that. A client that does not is waited for while it has calls in flight.
     tokio::select! {
         _ = &mut connection => {}
-        () = in_flight.idle_for(GOODBYE) => {}
+        () = in_flight.idle_for(GOAWAY_TIMEOUT) => {}
     }
 }

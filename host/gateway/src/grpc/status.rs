@@ -27,14 +27,11 @@ pub(super) fn read_error(status: Status, number: u64, max_message: usize) -> Sta
     )
 }
 
-/// Cuts the message of a status to what clients take.
+/// Cuts a message to what clients take in a header.
 pub(super) fn short(text: &str) -> String {
     if text.len() <= STATUS_MESSAGE {
         return text.to_owned();
     }
-    let mut end = STATUS_MESSAGE;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = text.floor_char_boundary(STATUS_MESSAGE);
     format!("{}…", text.get(..end).unwrap_or(""))
 }
