@@ -34,6 +34,24 @@ wasm_flow_contract::bounds! {
     /// The same for all streams of a connection together.
     CONNECTION_WINDOW: u32 = 16 << 20;
 
+    /// Connections that are open at once. More wait in the system's backlog until one
+    /// closes.
+    CONNECTIONS: usize = 10_000;
+
+    /// Calls that one connection may have open at once. Its client is told the number, and
+    /// keeps more calls back.
+    STREAMS: u32 = 1000;
+
+    /// How many times the bytes that have arrived of a message may be reserved for it. Its
+    /// length is held back until then.
+    RESERVED: u32 = 16;
+
+    /// The most bytes of a message that are held back for that.
+    HELD: u32 = 16 << 20;
+
+    /// How often the log says that connections cannot be accepted, or have to wait.
+    ACCEPT_WARNING: Duration = Duration::from_secs(30);
+
     /// How long the client waits for a connection to a gateway.
     CONNECT: Duration = Duration::from_secs(10);
 

@@ -9,7 +9,7 @@ use wasm_flow_contract::Service;
 use wasm_flow_contract::gateway::GatewayConfig;
 
 use super::bind::{self, BindError};
-use super::bounds::{CLOSE, DRAIN};
+use super::bounds::{CLOSE, CONNECTIONS, DRAIN};
 use super::connections;
 use super::drain::Drain;
 use super::grpc;
@@ -96,7 +96,7 @@ impl Gateway {
             calls
         };
         tokio::select! {
-            () = connections::serve(listener, service, &drain) => Ok(()),
+            () = connections::serve(listener, CONNECTIONS, service, &drain) => Ok(()),
             calls = cut_off => match calls {
                 0 => Ok(()),
                 calls => Err(ServeError::CutOff { calls }),

@@ -4,6 +4,7 @@
 
 mod admission;
 mod answer;
+mod arrival;
 mod call;
 pub mod client;
 mod deadline;
