@@ -31,6 +31,7 @@ use super::frame::{Data, Incoming, RawCodec};
 use super::methods::LISTED;
 use super::proto::{EndpointsProto, HeaderProto, JinaInfoProto};
 use super::{answer, options, proto};
+use crate::server::StopTimes;
 use crate::{Gateway, ServeError};
 
 /// A gateway that serves in the background.
@@ -46,8 +47,13 @@ impl Served {
     }
 
     async fn configured(flow: Flow, config: GatewayConfig) -> Served {
+        Served::stopping_in(flow, config, StopTimes::default()).await
+    }
+
+    async fn stopping_in(flow: Flow, config: GatewayConfig, times: StopTimes) -> Served {
         let config = GatewayConfig { port: 0, ..config };
-        let gateway = Gateway::bind(&config, Arc::new(flow)).await.unwrap();
+        let mut gateway = Gateway::bind(&config, Arc::new(flow)).await.unwrap();
+        gateway.stop_times = times;
         let address = gateway.local_addr();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(gateway.serve(async {

@@ -1,12 +1,14 @@
 //! `process_single_data`: one frame in, one answer out.
 
 use bytes::Bytes;
+use tokio::time::sleep;
 use tonic::{Status, Streaming};
 use wasm_flow_contract::{Service, TraceContext};
 
 use super::answer::answer;
 use super::frame::Answer;
 use super::status::{read_error, short};
+use crate::bounds::STOP_GRACE;
 use crate::drain::Active;
 
 /// Answers a unary call, which is a stream of one message.
@@ -15,11 +17,23 @@ pub(super) async fn single(
     mut input: Streaming<Bytes>,
     max_message: usize,
     trace: Option<TraceContext>,
-    active: Active,
+    mut active: Active,
 ) -> Result<Answer, Status> {
-    let frame = input
-        .message()
-        .await
+    let too_late = async {
+        active.stopping().await;
+        sleep(STOP_GRACE).await;
+    };
+    let message = tokio::select! {
+        biased;
+        message = input.message() => message,
+        () = too_late => {
+            return Err(Status::unavailable(
+                "the gateway is being stopped, and the message of this call has not arrived; send \
+                 it again, to another gateway or once this one is started again",
+            ));
+        }
+    };
+    let frame = message
         .map_err(|status| read_error(status, 1, max_message))?
         .ok_or_else(|| {
             Status::invalid_argument(
