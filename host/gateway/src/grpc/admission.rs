@@ -7,7 +7,6 @@ use std::pin::Pin;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
-use tokio::time::timeout;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -79,16 +78,11 @@ async fn answer(
     let response = tower_service::Service::call(&mut services, request);
     match deadline {
         None => response.await,
-        Some(time) => timeout(time, response).await.unwrap_or_else(|_| {
-            Ok(Status::deadline_exceeded(format!(
-                "the call was not answered within the {time:?} that its client gave it"
-            ))
-            .into_http())
-        }),
+        Some(time) => deadline::within(time, response).await,
     }
 }
 
-/// Lets an answer be compressed where the request was, the same way.
+/// Lets an answer be compressed if the request was, the same way.
 ///
 /// gRPC clients nearly always say that they can read gzip, even if nobody asked for
 /// compression, and tonic takes that for a wish. On a local network compression costs

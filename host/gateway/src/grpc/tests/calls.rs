@@ -5,39 +5,99 @@ use futures::FutureExt as _;
 use super::*;
 use crate::bounds::STREAMS;
 
-/// With a client that leaves deadlines to the gateway.
-#[tokio::test]
-async fn a_client_gets_no_answer_after_its_deadline() {
-    let served = Served::new(flow([(
-        "e",
-        &[],
-        Functions::default().on("/x", |_| std::future::pending()),
-    )]))
-    .await;
+/// Opens a call with a deadline that its client leaves to the gateway, and sends these
+/// messages. The call stays open.
+async fn with_deadline(
+    served: &Served,
+    path: &str,
+    messages: &[Bytes],
+) -> (h2::client::ResponseFuture, impl Sized + use<>) {
     let stream = tokio::net::TcpStream::connect(served.address)
         .await
         .unwrap();
     let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
-    let request = http::Request::post(format!("http://{}{SINGLE}", served.address))
+    let request = http::Request::post(format!("http://{}{path}", served.address))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
-        .header("grpc-timeout", "100m")
+        .header("grpc-timeout", "300m")
         .body(())
         .unwrap();
     let (response, mut body) = client.send_request(request, false).unwrap();
-    let message = frame("id", Some("/x"), b"");
-    let mut framed = vec![0];
-    framed.extend((message.len() as u32).to_be_bytes());
-    framed.extend(&message);
-    body.send_data(framed.into(), true).unwrap();
+    for message in messages {
+        let mut framed = vec![0];
+        framed.extend((message.len() as u32).to_be_bytes());
+        framed.extend(message);
+        body.send_data(framed.into(), false).unwrap();
+    }
+    (response, (client, body))
+}
+
+fn is_deadline_exceeded(headers: &http::HeaderMap) {
+    let status = Status::from_header_map(headers).unwrap();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(status.message().contains("within the 300ms"), "{status}");
+}
+
+/// A flow that never answers at `/never`. Whether its requests were given up is counted.
+fn never(given_up: &Arc<AtomicUsize>) -> Flow {
+    struct Guard(Arc<AtomicUsize>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let given_up = Arc::clone(given_up);
+    let functions = Functions::default()
+        .on("/x", |call| async move { reply(call.docs) })
+        .on("/never", move |_| {
+            let guard = Guard(Arc::clone(&given_up));
+            async move {
+                let _guard = guard;
+                std::future::pending().await
+            }
+        });
+    flow([("e", &[], functions)])
+}
+
+#[tokio::test]
+async fn a_client_gets_no_answer_after_its_deadline() {
+    let given_up = Arc::new(AtomicUsize::new(0));
+    let served = Served::new(never(&given_up)).await;
+    let message = frame("id", Some("/never"), b"");
+    let (response, _call) = with_deadline(&served, SINGLE, &[message]).await;
     let response = tokio::time::timeout(Duration::from_secs(8), response)
         .await
         .unwrap()
         .unwrap();
-    let status = Status::from_header_map(response.headers()).unwrap();
-    assert_eq!(status.code(), Code::DeadlineExceeded);
-    assert!(status.message().contains("within the 100ms"), "{status}");
+    is_deadline_exceeded(response.headers());
+    assert_eq!(given_up.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_deadline() {
+    let given_up = Arc::new(AtomicUsize::new(0));
+    let served = Served::new(never(&given_up)).await;
+    let messages = [
+        frame("id", Some("/x"), b""),
+        frame("id", Some("/never"), b""),
+    ];
+    let (response, _call) = with_deadline(&served, "/jina.JinaRPC/Call", &messages).await;
+    let (head, mut body) = response.await.unwrap().into_parts();
+    assert_eq!(Status::from_header_map(&head.headers).map(|_| ()), None);
+    let rest = async {
+        let mut bytes = 0;
+        while let Some(data) = body.data().await {
+            bytes += data.unwrap().len();
+        }
+        (bytes, body.trailers().await.unwrap().unwrap())
+    };
+    let (bytes, trailers) = tokio::time::timeout(Duration::from_secs(8), rest)
+        .await
+        .unwrap();
+    assert!(bytes > 5, "the first request is answered");
+    is_deadline_exceeded(&trailers);
+    assert_eq!(given_up.load(Ordering::SeqCst), 1);
 }
 
 /// Every library of HTTP/2 keeps to what its settings say.
