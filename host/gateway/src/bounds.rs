@@ -55,6 +55,18 @@ wasm_flow_contract::bounds! {
     /// How long the client waits for a connection to a gateway.
     CONNECT: Duration = Duration::from_secs(10);
 
+    /// How often the client asks a gateway that is silent while it has a call whether it is
+    /// still there. Jina's gateway takes more than one such question in five minutes for an
+    /// attack.
+    CLIENT_KEEPALIVE: Duration = Duration::from_secs(330);
+
+    /// How long the client's connection may be silent before the system asks the other
+    /// end's system, and how long it waits before it asks again.
+    TCP_KEEPALIVE: Duration = Duration::from_secs(20);
+
+    /// How many times it asks without an answer. Then the connection is given up.
+    TCP_KEEPALIVE_RETRIES: u32 = 3;
+
     /// The most requests in flight that a client may ask for with `__prefetch__`, if
     /// `prefetch` in flow.toml is not higher: what Jina gives every client.
     PREFETCH: usize = 1000;

@@ -120,3 +120,42 @@ async fn a_client_is_told_how_many_calls_it_may_have_open() {
     let told = tokio::time::timeout(Duration::from_secs(8), told).await;
     assert_eq!(told.unwrap(), STREAMS as usize);
 }
+
+/// As if its path were cut: it takes the connection and then is silent.
+#[tokio::test]
+async fn a_client_gives_up_a_gateway_that_fell_silent() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let silent = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut server = h2::server::handshake(stream).await.unwrap();
+        // The first call is taken, and nothing more is read.
+        let call = server.accept().await.unwrap().unwrap();
+        std::future::pending::<()>().await;
+        drop((server, call));
+    });
+    let time = Duration::from_millis(200);
+    let client = Client::connect_with(&address, time, time).await.unwrap();
+    let error = tokio::time::timeout(Duration::from_secs(8), client.post(post("/x", "a")))
+        .await
+        .unwrap()
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains(&address) && text.contains("timed out"),
+        "{text}"
+    );
+    silent.abort();
+
+    // One that is slow answers while it works.
+    let slow = Functions::default().on("/x", |call| async move {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        reply(call.docs)
+    });
+    let served = Served::new(flow([("e", &[], slow)])).await;
+    let address = served.address.to_string();
+    let client = Client::connect_with(&address, time, time * 10)
+        .await
+        .unwrap();
+    assert_eq!(client.post(post("/x", "a")).await.unwrap().docs.len(), 1);
+}
