@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-/// The endpoint whose method stands in for every endpoint that nothing else
-/// binds.
-pub const DEFAULT_ENDPOINT: &str = "/default";
+pub use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 
 /// What an executor says of itself. Checked: names are unique, of printable
 /// characters, and not longer than they need to be.
