@@ -42,11 +42,11 @@ wasm_flow_contract::bounds! {
     /// keeps more calls back.
     STREAMS: u32 = 1000;
 
-    /// How many times the bytes that have arrived of a message may be reserved for it. Its
-    /// length is held back until then.
+    /// A message's length is held back until this part of the message has arrived, a
+    /// sixteenth. Once it passes, memory is reserved for all of the message.
     RESERVED: u32 = 16;
 
-    /// The most bytes of a message that are held back for that.
+    /// Bytes of a message after which its length is not held back any longer.
     HELD: u32 = 16 << 20;
 
     /// How often the log says that connections cannot be accepted, or have to wait.
