@@ -45,12 +45,13 @@ wasm_flow_contract::bounds! {
 }
 
 /// Every table of the program, by the part that it belongs to.
-pub fn tables() -> [(&'static str, &'static [Bound]); 6] {
+pub fn tables() -> [(&'static str, &'static [Bound]); 7] {
     [
         (
             "executors, as flow.toml sets them",
             wasm_flow_contract::bounds::BOUNDS,
         ),
+        ("documents", wasm_flow_contract::bounds::documents::BOUNDS),
         ("executors", wasm_flow_wasm::BOUNDS),
         ("flow.toml", wasm_flow_manifest::bounds::BOUNDS),
         ("the flow", wasm_flow_flow::bounds::BOUNDS),

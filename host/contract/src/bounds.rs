@@ -77,13 +77,46 @@ bounds! {
     };
 }
 
+/// The bounds of `wasm_flow_document`. That crate is below this one, so its table is
+/// here.
+pub mod documents {
+    use wasm_flow_document::bounds;
+
+    bounds! {
+        /// Documents of one request, chunks and matches of every depth included. An empty
+        /// one takes 2 bytes of a message and about 500 of memory.
+        DOCUMENTS: u64 = bounds::DOCUMENTS;
+        /// How deep documents may nest; 1 is an array without chunks or matches. Protobuf
+        /// parsers stop at 100 nested messages, three of them are around the first
+        /// document, and tags nest too.
+        DOCUMENT_DEPTH: u32 = bounds::DOCUMENT_DEPTH;
+        /// Scores and evaluations of all documents of one message. An empty one takes 4
+        /// bytes of the message and over 100 bytes of memory.
+        SCORES: u64 = bounds::SCORES;
+        /// Dimensions of an array: numpy's own bound.
+        DIMENSIONS: usize = bounds::DIMENSIONS;
+        /// How deep the values of a JSON object may nest, such as a document's tags.
+        /// Protobuf parsers stop at 100 nested messages, and each level takes three.
+        STRUCT_DEPTH: u32 = bounds::STRUCT_DEPTH;
+        /// Values of a JSON object, those of every depth together. An empty entry takes 2
+        /// bytes of a message, and 64 bytes of memory while it is read.
+        STRUCT_VALUES: u64 = bounds::STRUCT_VALUES;
+        /// Bytes of a JSON object's messages in which a field occurs several times. Reading
+        /// merges the occurrences, which copies them; nobody writes objects so.
+        STRUCT_MERGED: usize = bounds::STRUCT_MERGED;
+        /// Characters that an error shows of a name or a text that came with a document;
+        /// the rest is cut off.
+        SHOWN: usize = bounds::SHOWN;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_bound_says_its_value_and_what_it_bounds() {
-        for bound in BOUNDS {
+        for bound in BOUNDS.iter().chain(documents::BOUNDS) {
             assert!(bound.what.ends_with('.'), "{bound:?}");
             assert!(!bound.value().is_empty(), "{bound:?}");
         }

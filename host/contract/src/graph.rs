@@ -176,8 +176,8 @@ impl<N> Default for Builder<N> {
 }
 
 impl<N> Builder<N> {
-    /// Adds a node without needs. That names are unique is the caller's business:
-    /// nothing here goes by them.
+    /// Adds a node without needs. The caller makes sure that names are unique; nothing
+    /// here depends on it.
     pub fn node(&mut self, name: impl Into<Arc<str>>, value: N) -> NodeId {
         let id = NodeId(self.nodes.0.len());
         self.nodes.0.push(Node {

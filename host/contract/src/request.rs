@@ -14,6 +14,10 @@ use crate::trace::TraceContext;
 /// whether a request gets through the flow.
 pub const DRY_RUN: &str = "_jina_dry_run_";
 
+/// The endpoint whose method stands in for every endpoint that nothing else
+/// binds.
+pub const DEFAULT_ENDPOINT: &str = "/default";
+
 /// A request to a flow.
 #[derive(Debug, Clone)]
 pub struct Request {

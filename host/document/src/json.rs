@@ -21,7 +21,9 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq as _, Serializer};
 use serde_json::{Map, Value};
 
 use crate::array::{Content, Document, DocumentArray, NamedScore, Scores};
-use crate::ndarray::{Dense, MAX_DIMS, NdArray, ShapeError};
+use crate::bounds::DIMENSIONS;
+use crate::ndarray::{Dense, NdArray, ShapeError};
+use crate::shown::cut;
 use crate::structs::kind;
 use crate::{ByteString, Limits, Struct};
 
@@ -70,11 +72,7 @@ impl JsonError {
 /// A key as a path shows it: quoted if it would not be read as one, and cut if it
 /// is long.
 fn plain(key: &str) -> Cow<'_, str> {
-    const SHOWN: usize = 64;
-    let cut = match key.char_indices().nth(SHOWN) {
-        Some((end, _)) => Cow::Owned(format!("{}…", key.get(..end).unwrap_or_default())),
-        None => Cow::Borrowed(key),
-    };
+    let cut = cut(key);
     let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '…');
     if !cut.is_empty() && cut.chars().all(word) {
         cut
@@ -616,7 +614,7 @@ fn ndarray(value: &Value) -> Result<NdArray> {
     let mut shape = Vec::new();
     let mut level = value;
     while let Value::Array(values) = level {
-        if shape.len() >= MAX_DIMS {
+        if shape.len() >= DIMENSIONS {
             return Err(JsonError::new(ShapeError::TooManyDimensions.to_string()));
         }
         shape.push(values.len() as u32);

@@ -19,10 +19,12 @@
 //! Not covered: docarray v2's `DocList`, which has another wire form.
 
 mod array;
+pub mod bounds;
 mod json;
 mod live;
 mod ndarray;
 pub mod protobuf;
+mod shown;
 mod structs;
 mod tag;
 mod wire;
@@ -62,8 +64,8 @@ impl Default for Limits {
     /// One million documents, nested 64 deep.
     fn default() -> Self {
         Limits {
-            documents: 1_000_000,
-            depth: 64,
+            documents: bounds::DOCUMENTS,
+            depth: bounds::DOCUMENT_DEPTH,
         }
     }
 }

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::Struct;
+pub(crate) use crate::bounds::DIMENSIONS as MAX_DIMS;
+use crate::shown::cut;
 
 /// Why bytes are not the array that they claim to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +13,7 @@ pub enum ShapeError {
     /// The shape, in elements of this dtype, needs another number of bytes.
     #[error("shape {shape:?} of dtype {dtype} needs {needed} bytes, but there are {actual}")]
     Mismatch {
-        /// The dtype, as numpy spells it.
+        /// The dtype, as numpy spells it. Cut if it is long.
         dtype: String,
         /// The shape as given.
         shape: Vec<u32>,
@@ -30,9 +32,6 @@ pub enum ShapeError {
         shape: Vec<u32>,
     },
 }
-
-/// The most dimensions that an array may have: numpy's own bound.
-pub(crate) const MAX_DIMS: usize = 64;
 
 pub(crate) fn check_dims(shape: &[u32]) -> Result<(), ShapeError> {
     match shape.len() {
@@ -70,7 +69,7 @@ impl Dense {
             };
             if needed != buffer.len() as u64 {
                 return Err(ShapeError::Mismatch {
-                    dtype: dtype.to_string(),
+                    dtype: cut(&dtype).into_owned(),
                     shape,
                     needed,
                     actual: buffer.len() as u64,
@@ -234,6 +233,10 @@ mod tests {
         );
         let error = Dense::new("<f4".into(), vec![u32::MAX; 3], bytes.clone()).unwrap_err();
         assert!(matches!(error, ShapeError::Overflow { .. }));
+        // Its size is known, whatever stands in the brackets.
+        let long = format!("<M8[{}]", "n".repeat(1 << 20));
+        let error = Dense::new(long.into(), vec![2], bytes.clone()).unwrap_err();
+        assert!(error.to_string().len() < 200, "{error}");
         assert!(Dense::new("|O".into(), vec![7], bytes.clone()).is_ok());
         assert!(Dense::new("|O".into(), vec![1; 64], bytes.clone()).is_ok());
         let error = Dense::new("|O".into(), vec![1; 65], bytes).unwrap_err();

@@ -23,8 +23,6 @@ use wasm_flow_contract::graph::Branching;
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{Graph, Request, Response, Service, Stage};
 
-pub use target::{Target, TargetError};
-
 use stages::Observed;
 
 /// Executors that run, in a graph. Cheap to clone.

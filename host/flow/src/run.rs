@@ -11,7 +11,8 @@ use wasm_flow_contract::{
 };
 use wasm_flow_document::DocumentArray;
 
-use crate::{Inner, Target};
+use crate::Inner;
+use crate::target::Target;
 
 /// The gateway's name, for every request's first call.
 static FROM_GATEWAY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(GATEWAY));

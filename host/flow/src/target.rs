@@ -7,7 +7,7 @@ use crate::bounds::{MAX_COMPILED_PATTERN, MAX_PATTERN};
 /// A pattern that is matched at the start of executors' names, as Python's
 /// `re.match` does: `enc` is for `encode` and `encode2`.
 #[derive(Debug, Clone)]
-pub enum Target {
+pub(crate) enum Target {
     /// A name, or the beginning of one.
     Prefix(String),
     /// A regular expression.
@@ -17,7 +17,7 @@ pub enum Target {
 /// A `target_executor` that is not a regular expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("target_executor is not a regular expression this gateway knows: {0}")]
-pub struct TargetError(String);
+pub(crate) struct TargetError(String);
 
 impl Target {
     /// Reads a pattern. Rust's dialect of regular expressions is Python's
@@ -25,12 +25,12 @@ impl Target {
     ///
     /// # Errors
     /// When it is not one.
-    pub fn parse(pattern: &str) -> Result<Target, TargetError> {
+    pub(crate) fn parse(pattern: &str) -> Result<Target, TargetError> {
         // A regular expression is parsed whole before its size is looked at, at
         // about 100 times its own.
         if pattern.len() > MAX_PATTERN {
             return Err(TargetError(format!(
-                "it is {} bytes long, and {MAX_PATTERN} are the most",
+                "it is {} bytes long, and the limit is {MAX_PATTERN}",
                 pattern.len()
             )));
         }
@@ -51,10 +51,10 @@ impl Target {
     }
 
     /// Whether the executor of this name is meant.
-    pub fn matches(&self, name: &str) -> bool {
+    pub(crate) fn matches(&self, name: &str) -> bool {
         match self {
             Target::Prefix(prefix) => name.starts_with(prefix.as_str()),
-            // A match at the start, where there is one, is the leftmost.
+            // If there is a match at the start, it is the leftmost one.
             Target::Pattern(regex) => regex.find(name).is_some_and(|found| found.start() == 0),
         }
     }
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "target_executor is not a regular expression this gateway knows: it is 5000 bytes \
-             long, and 4096 are the most"
+             long, and the limit is 4096"
         );
     }
 }

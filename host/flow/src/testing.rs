@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use wasm_flow_contract::failure::FailureDetails;
 use wasm_flow_contract::graph::{Builder, Edge, NodeId, Upstream};
 use wasm_flow_contract::reply::Origin;
+use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::{Call, Failure, FailureKind, Graph, Reply, Results, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
@@ -27,7 +28,7 @@ type Function = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> +
 pub struct Functions(BTreeMap<String, Function>);
 
 impl Functions {
-    /// Binds a function to an endpoint; `/default` stands for all others.
+    /// Binds a function to an endpoint; [`DEFAULT_ENDPOINT`] stands for all others.
     #[must_use]
     pub fn on<F>(
         mut self,
@@ -45,7 +46,9 @@ impl Functions {
     }
 
     fn function(&self, endpoint: &str) -> Option<&Function> {
-        self.0.get(endpoint).or_else(|| self.0.get("/default"))
+        self.0
+            .get(endpoint)
+            .or_else(|| self.0.get(DEFAULT_ENDPOINT))
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 wasm_flow_contract::bounds! {
     /// How long a new connection may take to say which protocol it speaks: to send
     /// HTTP/2's preface, or the head of an HTTP/1.1 request.
-    OPENING: Duration = Duration::from_secs(10);
+    HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Bytes of the head of an HTTP/1.1 request. It is read only to be answered that
-    /// this is not an HTTP/1.1 server.
+    /// Bytes of the head of an HTTP/1.1 request. It is read only to answer that this
+    /// server speaks HTTP/2.
     HTTP1_HEAD: usize = 16 << 10;
 
     /// How long a client that was answered over HTTP/1.1 has to take the answer and
@@ -34,8 +34,38 @@ wasm_flow_contract::bounds! {
     /// The same for all streams of a connection together.
     CONNECTION_WINDOW: u32 = 16 << 20;
 
+    /// Connections that are open at once. More wait in the system's backlog until one
+    /// closes.
+    CONNECTIONS: usize = 10_000;
+
+    /// Calls that one connection may have open at once. Its client is told the number, and
+    /// keeps more calls back.
+    STREAMS: u32 = 1000;
+
+    /// A message's length is held back until this part of the message has arrived, a
+    /// sixteenth. Once it passes, memory is reserved for all of the message.
+    RESERVED: u32 = 16;
+
+    /// Bytes of a message after which its length is not held back any longer.
+    HELD: u32 = 16 << 20;
+
+    /// How often the log says that connections cannot be accepted, or have to wait.
+    ACCEPT_WARNING: Duration = Duration::from_secs(30);
+
     /// How long the client waits for a connection to a gateway.
     CONNECT: Duration = Duration::from_secs(10);
+
+    /// How often the client asks a gateway that is silent while it has a call whether it is
+    /// still there. Jina's gateway takes more than one such question in five minutes for an
+    /// attack.
+    CLIENT_KEEPALIVE: Duration = Duration::from_secs(330);
+
+    /// How long the client's connection may be silent before the system asks the other
+    /// end's system, and how long it waits before it asks again.
+    TCP_KEEPALIVE: Duration = Duration::from_secs(20);
+
+    /// How many times it asks without an answer. Then the connection is given up.
+    TCP_KEEPALIVE_RETRIES: u32 = 3;
 
     /// The most requests in flight that a client may ask for with `__prefetch__`, if
     /// `prefetch` in flow.toml is not higher: what Jina gives every client.
@@ -50,9 +80,18 @@ wasm_flow_contract::bounds! {
     /// traceback. The shortest strings take 12 times their bytes once they are read.
     HEADER: usize = 4 << 20;
 
-    /// Bytes of a request's parameters. They are decoded for every request, and the
-    /// shortest values then take 16 times their bytes.
-    PARAMETERS: usize = 16 << 20;
+    /// Bytes of a request's `request_id` and of its endpoint, each. Both stand in
+    /// log lines and spans. What a Jina client makes up has 32 bytes.
+    NAME: usize = 1 << 10;
+
+    /// Bytes of a request's parameters. They are decoded for every request, and copied
+    /// for an executor that some of them are addressed to.
+    PARAMETERS: usize = 1 << 20;
+
+    /// Values of a request's parameters, nested ones included. The shortest take 2 or 4
+    /// bytes of the message, and over 600 bytes of memory if each is in an object of its
+    /// own.
+    PARAMETER_VALUES: u64 = 100_000;
 
     /// Routes that are read from a message. An answer has one for the gateway and one
     /// for each executor.
@@ -71,14 +110,22 @@ wasm_flow_contract::bounds! {
     REFUSAL_WAIT: Duration = Duration::from_secs(10);
 
     /// Bytes that the client of a refused call may still send before it is told. They
-    /// are read and thrown away. A message of `max_message` and a bit, which is the
-    /// usual reason of a refusal, has to fit.
+    /// are read and thrown away. It must hold a message slightly over `max_message`, the
+    /// usual reason for a refusal.
     REFUSAL_BYTES: u64 = 8 << 30;
 
     /// How long a gateway that is being stopped waits for clients that have stopped
-    /// reading, once their requests are answered. The executors' own `timeout` bounds
-    /// the work itself.
+    /// reading, once their requests are answered.
     DRAIN: Duration = Duration::from_secs(120);
+
+    /// How long a gateway that is being stopped waits in all, for requests that are not
+    /// answered, too. Then their calls are cut off. It is the time of a few calls of an
+    /// executor, each with the default `timeout`; what waits in long queues is not served.
+    DRAIN_TOTAL: Duration = Duration::from_secs(300);
+
+    /// How long a unary call may still take to send its message once the gateway is being
+    /// stopped.
+    STOP_GRACE: Duration = Duration::from_millis(500);
 
     /// How often it looks whether all calls have ended.
     DRAIN_CHECK: Duration = Duration::from_millis(20);
@@ -90,5 +137,5 @@ wasm_flow_contract::bounds! {
 
     /// How long a client without calls in flight has to acknowledge that its connection
     /// is closed. Then it is cut.
-    GOODBYE: Duration = Duration::from_millis(500);
+    GOAWAY_TIMEOUT: Duration = Duration::from_millis(500);
 }

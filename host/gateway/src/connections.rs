@@ -16,17 +16,20 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::bounds::{
-    ACCEPT_PAUSE, CONNECTION_WINDOW, GOODBYE, KEEPALIVE, KEEPALIVE_ANSWER, OPENING, STREAM_WINDOW,
+    ACCEPT_PAUSE, ACCEPT_WARNING, CONNECTION_WINDOW, GOAWAY_TIMEOUT, HANDSHAKE_TIMEOUT, KEEPALIVE,
+    KEEPALIVE_ANSWER, STREAM_WINDOW, STREAMS,
 };
 use super::drain::Drain;
 use super::in_flight::InFlight;
+use super::occasional::Occasional;
 use super::opening::{Http2Stream, Opening};
 
-/// Serves connections until the gateway is being stopped and the last one is closed.
+/// Serves connections, at most so many at once, until the gateway is being stopped and
+/// the last one is closed.
 ///
 /// From the stop on, none is accepted, and those without a call in flight are closed.
 /// The others are left to their calls. Dropping this cuts all of them.
-pub(super) async fn serve<S, B>(listener: TcpListener, service: S, drain: &Drain)
+pub(super) async fn serve<S, B>(listener: TcpListener, most: usize, service: S, drain: &Drain)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -35,17 +38,26 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut connections = JoinSet::new();
+    let (failures, waits) = (
+        Occasional::new(ACCEPT_WARNING),
+        Occasional::new(ACCEPT_WARNING),
+    );
     {
         let mut stopping = pin!(drain.stopping());
-        let mut accepted = pin!(accept(&listener));
+        let mut accepted = pin!(accept(&listener, &failures));
         loop {
             tokio::select! {
                 biased;
                 () = &mut stopping => break,
                 Some(_) = connections.join_next() => {}
-                stream = &mut accepted => {
-                    accepted.set(accept(&listener));
+                stream = &mut accepted, if connections.len() < most => {
+                    accepted.set(accept(&listener, &failures));
                     connections.spawn(connection(stream, service.clone(), drain.clone()));
+                    if connections.len() >= most && waits.is_due() {
+                        tracing::warn!(
+                            "{most} connections are open; more of them wait until one closes"
+                        );
+                    }
                 }
             }
         }
@@ -58,13 +70,15 @@ where
 /// The next connection. An error of `accept` never ends the gateway: a client that
 /// left, or a process that is out of file descriptors, is no reason to stop serving
 /// the others.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener, failures: &Occasional) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
-                tracing::warn!("cannot accept connections: {error}");
+                if failures.is_due() {
+                    tracing::warn!("cannot accept connections, and goes on trying: {error}");
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -94,7 +108,7 @@ where
     // Answers are written whole: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let opening = tokio::select! {
-        opening = timeout(OPENING, Opening::read(stream)) => opening,
+        opening = timeout(HANDSHAKE_TIMEOUT, Opening::read(stream)) => opening,
         () = drain.stopping() => return,
     };
     match opening {
@@ -120,7 +134,7 @@ where
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(None)
+            .max_concurrent_streams(STREAMS)
             .keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE_ANSWER)
             .serve_connection(TokioIo::new(stream), in_flight.counted(service))
@@ -134,6 +148,52 @@ where
     // that. A client that does not is waited for while it has calls in flight.
     tokio::select! {
         _ = &mut connection => {}
-        () = in_flight.idle_for(GOODBYE) => {}
+        () = in_flight.idle_for(GOAWAY_TIMEOUT) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tonic::body::Body;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_beyond_the_bound_wait_for_one_to_close() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let drain = Drain::new();
+        let stop = drain.clone();
+        let served = tokio::spawn(async move {
+            let service = hyper::service::service_fn(|_| async {
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            });
+            serve(listener, 2, service, &drain).await;
+        });
+        // A handshake is done when the gateway's settings are there.
+        let answered = async || {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+            let connection = tokio::spawn(connection);
+            let request = Request::get("http://gateway/").body(()).unwrap();
+            let (response, _) = client.send_request(request, true).unwrap();
+            response.await.unwrap();
+            (client, connection)
+        };
+        let first = answered().await;
+        let _second = answered().await;
+        let mut third = pin!(answered());
+        let early = timeout(Duration::from_millis(300), third.as_mut()).await;
+        assert!(early.is_err(), "two are open");
+        drop(first.0);
+        first.1.abort();
+        let _third = timeout(Duration::from_secs(8), third).await.unwrap();
+        stop.stop();
+        timeout(Duration::from_secs(8), served)
+            .await
+            .unwrap()
+            .unwrap();
     }
 }

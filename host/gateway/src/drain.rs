@@ -1,6 +1,6 @@
 //! Stopping without losing what is in flight.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,24 +67,40 @@ impl Drain {
     }
 
     /// Waits until no call is in flight, or until all that is left has waited for
-    /// clients, and for nothing else, for `patience`. Returns how many calls are left.
-    ///
-    /// Work is not bounded here: the executors' own timeouts do that.
-    pub(super) async fn idle(&self, patience: Duration) -> usize {
+    /// clients, and for nothing else, for `patience`, and no longer than until `end`.
+    /// Returns what is left.
+    pub(super) async fn idle(&self, patience: Duration, end: Instant) -> Left {
         let mut waiting_since = None;
         loop {
-            let active = self.calls.active.load(Ordering::SeqCst);
-            if active == 0 {
-                return 0;
+            let left = self.left();
+            if left.calls == 0 || Instant::now() >= end {
+                return left;
             }
-            if self.calls.unanswered.load(Ordering::SeqCst) > 0 {
+            if left.requests > 0 {
                 waiting_since = None;
             } else if waiting_since.get_or_insert_with(Instant::now).elapsed() >= patience {
-                return active;
+                return left;
             }
             tokio::time::sleep(DRAIN_CHECK).await;
         }
     }
+
+    /// What is in flight.
+    pub(super) fn left(&self) -> Left {
+        Left {
+            calls: self.calls.active.load(Ordering::SeqCst),
+            requests: self.calls.unanswered.load(Ordering::SeqCst),
+        }
+    }
+}
+
+/// What is in flight at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    /// gRPC calls.
+    pub(super) calls: usize,
+    /// Requests of theirs that are not answered.
+    pub(super) requests: usize,
 }
 
 /// A call in flight.
@@ -102,6 +118,11 @@ impl Active {
         }
         self.stopped = true;
         Poll::Ready(())
+    }
+
+    /// Done once the gateway is being stopped.
+    pub(super) async fn stopping(&mut self) {
+        poll_fn(|cx| self.poll_stopping(cx)).await;
     }
 
     /// Counts a request of this call until what is returned is dropped.
@@ -130,22 +151,44 @@ impl Drop for Unanswered {
 mod tests {
     use super::*;
 
+    const NOTHING: Left = Left {
+        calls: 0,
+        requests: 0,
+    };
+
+    fn after(time: Duration) -> Instant {
+        Instant::now() + time
+    }
+
     #[tokio::test]
     async fn work_is_waited_for_and_clients_only_so_long() {
         let drain = Drain::new();
         let patience = Duration::from_millis(200);
-        assert_eq!(drain.idle(patience).await, 0);
+        let end = after(100 * patience);
+        assert_eq!(drain.idle(patience, end).await, NOTHING);
 
         let call = drain.enter();
         let request = call.request();
-        let mut wait = std::pin::pin!(drain.idle(patience));
+        let mut wait = std::pin::pin!(drain.idle(patience, end));
         let longer = tokio::time::timeout(3 * patience, wait.as_mut()).await;
         assert!(longer.is_err(), "work is waited for");
 
         // The client has an answer to take, and never takes it.
         drop(request);
-        assert_eq!(wait.await, 1);
+        let left = wait.await;
+        assert_eq!((left.calls, left.requests), (1, 0));
         drop(call);
-        assert_eq!(drain.idle(patience).await, 0);
+        assert_eq!(drain.idle(patience, end).await, NOTHING);
+    }
+
+    #[tokio::test]
+    async fn work_is_waited_for_only_until_the_end() {
+        let drain = Drain::new();
+        let call = drain.enter();
+        let _requests = [call.request(), call.request()];
+        let left = drain.idle(Duration::from_secs(60), after(Duration::from_millis(100)));
+        let left = tokio::time::timeout(Duration::from_secs(8), left).await;
+        let left = left.unwrap();
+        assert_eq!((left.calls, left.requests), (1, 2));
     }
 }

@@ -21,6 +21,7 @@ mod connections;
 mod drain;
 mod grpc;
 mod in_flight;
+mod occasional;
 mod opening;
 mod server;
 

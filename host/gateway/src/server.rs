@@ -3,13 +3,15 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use wasm_flow_contract::Service;
 use wasm_flow_contract::gateway::GatewayConfig;
 
 use super::bind::{self, BindError};
-use super::bounds::{CLOSE, DRAIN};
+use super::bounds::{CLOSE, CONNECTIONS, DRAIN, DRAIN_TOTAL};
 use super::connections;
 use super::drain::Drain;
 use super::grpc;
@@ -22,6 +24,28 @@ pub struct Gateway {
     flow: Arc<dyn Service>,
     prefetch: usize,
     max_message: usize,
+    pub(crate) stop_times: StopTimes,
+}
+
+/// How long a stop waits for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StopTimes {
+    /// See [`DRAIN`].
+    pub(crate) drain: Duration,
+    /// See [`DRAIN_TOTAL`].
+    pub(crate) total: Duration,
+    /// See [`CLOSE`].
+    pub(crate) close: Duration,
+}
+
+impl Default for StopTimes {
+    fn default() -> StopTimes {
+        StopTimes {
+            drain: DRAIN,
+            total: DRAIN_TOTAL,
+            close: CLOSE,
+        }
+    }
 }
 
 /// Why a gateway no longer serves.
@@ -31,15 +55,30 @@ pub enum ServeError {
     /// of the program.
     #[error("cannot set up server reflection; this program was built wrongly: build it again")]
     Reflection(#[source] tonic_reflection::server::Error),
-    /// It was stopped, and some clients did not take their answers.
-    #[error(
-        "stopped with {calls} calls cut off: their requests were answered, but the clients took \
-         nothing for {DRAIN:?}"
-    )]
+    /// It was stopped, and some clients did not take their answers, or some requests took
+    /// too long.
+    #[error("{} cut off by the stop: {}", calls_are(*calls), why_cut_off(*requests))]
     CutOff {
         /// gRPC calls.
         calls: usize,
+        /// Requests of theirs that were not answered.
+        requests: usize,
     },
+}
+
+fn calls_are(calls: usize) -> String {
+    match calls {
+        1 => "a call was".to_owned(),
+        _ => format!("{calls} calls were"),
+    }
+}
+
+fn why_cut_off(requests: usize) -> String {
+    match requests {
+        0 => "what was asked is answered, but the clients did not take the answers".to_owned(),
+        1 => format!("a request was not answered within {DRAIN_TOTAL:?}"),
+        _ => format!("{requests} requests were not answered within {DRAIN_TOTAL:?}"),
+    }
 }
 
 impl Gateway {
@@ -59,6 +98,7 @@ impl Gateway {
             flow,
             prefetch: config.prefetch.get(),
             max_message: config.max_message,
+            stop_times: StopTimes::default(),
         })
     }
 
@@ -71,16 +111,18 @@ impl Gateway {
     ///
     /// From then on no connection is accepted, no message is read that has not
     /// arrived, a stream that its client keeps open ends with `UNAVAILABLE`, and a
-    /// connection without a call is closed.
+    /// connection without a call is closed. Requests that are not answered within
+    /// [`DRAIN_TOTAL`] are given up.
     ///
     /// # Errors
-    /// When clients do not take what they asked for.
+    /// When clients do not take what they asked for, or requests are given up.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Gateway {
             listener,
             flow,
             prefetch,
             max_message,
+            stop_times,
             ..
         } = self;
         let drain = Drain::new();
@@ -89,17 +131,28 @@ impl Gateway {
         let cut_off = async {
             shutdown.await;
             drain.stop();
-            let calls = drain.idle(DRAIN).await;
-            if calls == 0 {
-                tokio::time::sleep(CLOSE).await;
+            let end = Instant::now() + stop_times.total;
+            loop {
+                let left = drain.idle(stop_times.drain, end).await;
+                if left.calls > 0 {
+                    return left;
+                }
+                tokio::time::sleep(stop_times.close).await;
+                // A call may have come before its client knew of the stop.
+                let left = drain.left();
+                if left.calls == 0 {
+                    return left;
+                }
             }
-            calls
         };
         tokio::select! {
-            () = connections::serve(listener, service, &drain) => Ok(()),
-            calls = cut_off => match calls {
+            () = connections::serve(listener, CONNECTIONS, service, &drain) => Ok(()),
+            left = cut_off => match left.calls {
                 0 => Ok(()),
-                calls => Err(ServeError::CutOff { calls }),
+                calls => Err(ServeError::CutOff {
+                    calls,
+                    requests: left.requests,
+                }),
             },
         }
     }

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::details::{ExecutorDetails, MethodDetails};
+pub use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 
-/// The endpoint whose method stands in for every endpoint that nothing else
-/// binds.
-pub const DEFAULT_ENDPOINT: &str = "/default";
+use crate::details::{ExecutorDetails, MethodDetails};
 
 /// What an executor says of itself. Checked: names are unique, of printable
 /// characters, and not longer than they need to be.

@@ -42,11 +42,13 @@ pub fn differential(data: &[u8]) {
 
 /// What ours says when it refuses documents that are well-formed protobuf: too
 /// many, too deep, or an array that is not what it claims to be.
-const REFUSED: [&str; 7] = [
+const REFUSED: [&str; 9] = [
     "documents are nested deeper than",
     "values are nested deeper than",
     "the request holds more than",
     "the message holds more than",
+    "it holds more than",
+    "in messages with repeated fields",
     "a shape has more than 64 dimensions",
     "has more elements than a 64-bit number can count",
     " bytes, but there are ",

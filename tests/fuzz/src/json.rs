@@ -1,5 +1,5 @@
 use serde_json::{Number, Value};
-use wasm_flow_document::{Content, Document, DocumentArray, NdArray};
+use wasm_flow_document::{Content, Document, DocumentArray, NdArray, Struct, StructError};
 
 /// Feeds the reader of documents in JSON, with the bytes as JSON text. If they are
 /// not that, they are taken for a `DocumentArrayProto`, whose documents are
@@ -9,9 +9,20 @@ use wasm_flow_document::{Content, Document, DocumentArray, NdArray};
 /// tree, and must be read again as the same document, except for what JSON has no
 /// form for: sparse arrays, and the dtypes of arrays that are written as lists.
 /// Once more written and read, it must be the same in all.
+///
+/// An object is also read as a `Struct`, without a tree, which must give the same as
+/// its tree does.
 pub fn json(data: &[u8]) {
     match serde_json::from_slice::<Value>(data) {
         Ok(value) => {
+            if let (Value::Object(map), Ok(text)) = (&value, std::str::from_utf8(data)) {
+                match (Struct::from_json(text), Struct::from_map(map)) {
+                    (of_text, of_tree) if of_text == of_tree => {}
+                    // Of a repeated key the tree has only the last value.
+                    (Err(StructError::TooDeep), Ok(_)) => {}
+                    (of_text, of_tree) => panic!("not the same: {of_text:?}, {of_tree:?}"),
+                }
+            }
             if let Ok(doc) = Document::from_json(&value) {
                 survives(&doc);
             }

@@ -39,6 +39,7 @@ pub fn structs(data: &[u8]) {
         expected
     );
     Struct::decode(written.as_bytes().clone()).unwrap();
+    assert_eq!(Struct::from_json(&ours.to_json()).unwrap(), written);
 
     let key = map.keys().next().map_or("new", String::as_str);
     let with = ours.with(key, &Value::from(7)).unwrap();

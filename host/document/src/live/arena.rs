@@ -48,8 +48,8 @@ impl Id for ListId {
 
 /// Values by id. Ids are made here and by nobody else.
 ///
-/// A table never gets shorter, but for [`retain`](Self::retain), after which
-/// every id has to be exchanged. So an id always has a value.
+/// Only [`retain`](Self::retain) shortens a table, and then every id must be replaced.
+/// So an id always has a value.
 #[derive(Debug)]
 pub(super) struct Table<I, T> {
     values: Vec<T>,

@@ -110,7 +110,7 @@ impl ReadBudget {
     }
 }
 
-/// The objects that JSON texts are; the empty one is none.
+/// Parses JSON texts into objects. An empty text means no object.
 pub(super) fn structs(texts: &[ByteString]) -> Result<(Vec<Option<Struct>>, usize)> {
     let mut bytes = 0;
     let values = texts.iter().enumerate().map(|(row, text)| {

@@ -9,8 +9,10 @@ use bytestring::ByteString;
 use prost::encoding::decode_varint;
 
 use crate::array::{Content, Document, DocumentArray, NamedScore, Scores};
+use crate::bounds::SCORES;
 use crate::ndarray::{Dense, NdArray, NdArrayData, Sparse, check_dims};
 use crate::protobuf::{Fault, Field, Merged, Merging, Reader, Slice};
+use crate::shown::cut;
 use crate::{Limits, Struct, tag};
 
 /// Why bytes are not a `docarray.DocumentArrayProto`, and where.
@@ -78,10 +80,6 @@ struct Budget {
     limits: Limits,
 }
 
-/// Scores and evaluations of all documents of one message. An empty one takes 4
-/// bytes of the message and over 100 bytes of memory.
-const MAX_SCORES: u64 = 1_000_000;
-
 impl DocumentArray {
     /// Reads an encoded `docarray.DocumentArrayProto` (docarray v1), whose
     /// strings, blobs and buffers stay slices of `bytes`.
@@ -93,7 +91,7 @@ impl DocumentArray {
     pub fn decode_within(bytes: Bytes, limits: Limits) -> Result<Self, DecodeError> {
         let mut budget = Budget {
             documents: limits.documents,
-            scores: MAX_SCORES,
+            scores: SCORES,
             limits,
         };
         let mut docs = Vec::new();
@@ -227,7 +225,7 @@ fn document(slice: Slice<'_>, depth: u32, budget: &mut Budget) -> Result<Documen
                 };
                 budget.scores = budget.scores.checked_sub(1).ok_or_else(|| {
                     DecodeError::new(format_args!(
-                        "the message holds more than {MAX_SCORES} scores and evaluations"
+                        "the message holds more than {SCORES} scores and evaluations"
                     ))
                     .at(name)
                 })?;
@@ -287,7 +285,8 @@ fn score(slice: Slice<'_>) -> Result<(ByteString, NamedScore)> {
             _ => {}
         }
     }
-    let value = named_score(whole(&value.end())).map_err(|e| e.at(format_args!("{:?}", &*name)))?;
+    let value =
+        named_score(whole(&value.end())).map_err(|e| e.at(format_args!("{:?}", cut(&name))))?;
     Ok((name, value))
 }
 

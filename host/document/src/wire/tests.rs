@@ -78,6 +78,28 @@ fn errors_name_document_and_field() {
 }
 
 #[test]
+fn errors_cut_the_names_that_came_with_a_document() {
+    let mut entry = Vec::new();
+    put_message(
+        tag::entry::KEY,
+        "é\n".repeat(1 << 19).as_bytes(),
+        &mut entry,
+    );
+    // A value that is not a message.
+    put_message(tag::entry::VALUE, &[0xff], &mut entry);
+    let mut doc = Vec::new();
+    put_message(tag::document::SCORES, &entry, &mut doc);
+    let mut docs = Vec::new();
+    put_message(tag::document_array::DOCS, &doc, &mut docs);
+    let error = DocumentArray::decode(docs.into()).unwrap_err();
+    assert!(
+        error.path().starts_with("docs[0].scores.\"é\\né"),
+        "{error}"
+    );
+    assert!(error.to_string().len() < 400, "{error}");
+}
+
+#[test]
 fn nesting_and_number_are_bounded() {
     let mut doc = Document::default();
     for _ in 0..200 {

@@ -7,35 +7,15 @@ use std::pin::Pin;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
-use tokio::time::timeout;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 
 use super::deadline;
+use super::methods::{REQUESTS, SERVED};
 use super::refusal::held_back;
 use super::request_body::{RequestBody, Unread};
 use crate::drain::Drain;
-
-/// The methods that are served.
-const SERVED: [&str; 9] = [
-    "/jina.JinaRPC/Call",
-    "/jina.JinaSingleDataRequestRPC/process_single_data",
-    "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery",
-    "/jina.JinaGatewayDryRunRPC/dry_run",
-    "/jina.JinaInfoRPC/_status",
-    "/grpc.health.v1.Health/Check",
-    "/grpc.health.v1.Health/Watch",
-    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-];
-
-/// The methods that take requests for the flow. The [`Drain`] decides what becomes
-/// of their calls at a stop.
-const REQUESTS: [&str; 2] = [
-    "/jina.JinaRPC/Call",
-    "/jina.JinaSingleDataRequestRPC/process_single_data",
-];
 
 /// Lets calls in to their services: refuses those to methods that are not served with
 /// a sentence instead of a bare code, decides which answers are compressed, keeps the
@@ -98,16 +78,11 @@ async fn answer(
     let response = tower_service::Service::call(&mut services, request);
     match deadline {
         None => response.await,
-        Some(time) => timeout(time, response).await.unwrap_or_else(|_| {
-            Ok(Status::deadline_exceeded(format!(
-                "the call was not answered within the {time:?} that its client gave it"
-            ))
-            .into_http())
-        }),
+        Some(time) => deadline::within(time, response).await,
     }
 }
 
-/// Lets an answer be compressed where the request was, the same way.
+/// Lets an answer be compressed if the request was, the same way.
 ///
 /// gRPC clients nearly always say that they can read gzip, even if nobody asked for
 /// compression, and tonic takes that for a wish. On a local network compression costs

@@ -13,11 +13,12 @@ use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{
     Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Response, Service, TraceContext,
 };
-use wasm_flow_document::{DocumentArray, Encoding, Struct, random_id};
+use wasm_flow_document::{DocumentArray, Encoding, Struct, StructError, random_id};
 
 use super::frame::{Answer, Data, FrameError, Incoming};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
+use super::status::short;
 use crate::bounds;
 
 /// The answer to a request that names no endpoint says this. The request is served,
@@ -38,14 +39,15 @@ pub(super) async fn answer(
     let start = SystemTime::now();
     let (mut header, decoded) = match Incoming::decode(frame) {
         Ok(mut incoming) => {
-            let header = std::mem::take(&mut incoming.header);
-            let decoded = request(&header, incoming);
+            let mut header = std::mem::take(&mut incoming.header);
+            let decoded = cut_names(&mut header).and_then(|()| request(&header, incoming));
             (header, decoded)
         }
         Err(mut error) => match error.header.take() {
             // Bytes that merely begin like a header name no request.
-            Some(header) if !header.request_id.is_empty() => {
-                (*header, Err(Unreadable::new(&error)))
+            Some(mut header) if !header.request_id.is_empty() => {
+                let short = cut_names(&mut header);
+                (*header, short.and(Err(Unreadable::new(&error))))
             }
             _ => return Err(error),
         },
@@ -64,12 +66,22 @@ pub(super) async fn answer(
                 false => served.instrument(span).await,
             }
         }
-        Err(unreadable) => Answer {
-            header: answered(header, Some(&unreadable.failure)),
-            parameters: unreadable.parameters,
-            routes: vec![gateway_route(start)],
-            docs: Some(Encoding::default()),
-        },
+        Err(unreadable) => {
+            let answer = Answer {
+                header: answered(header, Some(&unreadable.failure)),
+                parameters: unreadable.parameters,
+                routes: vec![gateway_route(start)],
+                docs: Some(Encoding::default()),
+            };
+            match answer.encoded_len() > max_message as u64 {
+                // Without them it is small: the names and the reason are cut.
+                true => Answer {
+                    parameters: None,
+                    ..answer
+                },
+                false => answer,
+            }
+        }
     })
 }
 
@@ -97,15 +109,37 @@ struct Unreadable {
 
 impl Unreadable {
     fn new(reason: impl Display) -> Unreadable {
+        let description = short(&format!("the request cannot be read: {reason}"));
         Unreadable {
             parameters: None,
             failure: Box::new(Failure::of_flow(
                 FailureKind::Request,
                 "BadRequest",
-                format!("the request cannot be read: {reason}"),
+                description,
             )),
         }
     }
+}
+
+/// Cuts the names in a header to what they may have, as they are repeated in the answer.
+fn cut_names(header: &mut HeaderProto) -> Result<(), Unreadable> {
+    let names = [
+        ("request_id", Some(&mut header.request_id)),
+        ("exec_endpoint", header.exec_endpoint.as_mut()),
+    ];
+    let mut cut = Ok(());
+    for (name, text) in names {
+        let Some(text) = text.filter(|text| text.len() > bounds::NAME) else {
+            continue;
+        };
+        cut = Err(Unreadable::new(format_args!(
+            "its header.{name} takes {}, and it may take {}; data belongs in documents",
+            Size(text.len() as u64),
+            Size(bounds::NAME as u64),
+        )));
+        text.truncate(text.floor_char_boundary(bounds::NAME));
+    }
+    cut
 }
 
 /// What the flow is asked, and the parameters as they came.
@@ -121,10 +155,16 @@ fn request(
                 Size(bounds::PARAMETERS as u64),
             )));
         }
-        Some(bytes) => Some(
-            Struct::decode(bytes)
-                .map_err(|error| Unreadable::new(format_args!("parameters: {error}")))?,
-        ),
+        Some(bytes) => {
+            let parameters = Struct::decode_within(bytes, bounds::PARAMETER_VALUES);
+            Some(parameters.map_err(|error| match error {
+                StructError::TooManyValues { most } => Unreadable::new(format_args!(
+                    "its parameters hold more than {most} values, nested ones included, which is \
+                     the most that they may hold; data belongs in documents"
+                )),
+                error => Unreadable::new(format_args!("parameters: {error}")),
+            })?)
+        }
         None => None,
     };
     let docs = match incoming.data {
@@ -238,8 +278,8 @@ fn too_large(flow: &dyn Service, response: &Response, len: u64, most: u64) -> Fa
     )
 }
 
-/// An answer without all that could have made it too large. What the request itself
-/// brought is left: that came in one message.
+/// An answer without anything that could make it too large. What the request brought is
+/// kept: it fitted in one message.
 fn withheld(answer: Answer, asked: Option<Struct>, failure: &Failure) -> Answer {
     Answer {
         header: HeaderProto {

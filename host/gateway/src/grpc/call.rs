@@ -11,27 +11,15 @@ use futures::FutureExt as _;
 use futures::stream::{FuturesOrdered, FuturesUnordered, Stream, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tonic::{Code, Status, Streaming};
-use wasm_flow_contract::units::Size;
-use wasm_flow_contract::{Service, TraceContext};
+use tonic::{Status, Streaming};
+use wasm_flow_contract::Service;
 
 use super::answer::answer;
 use super::frame::{Answer, FrameError};
-use crate::bounds::{PREFETCH, SMALL_REQUEST, STATUS_MESSAGE};
+use super::options::CallOptions;
+use super::status::{read_error, short};
+use crate::bounds::SMALL_REQUEST;
 use crate::drain::{Active, Unanswered};
-
-/// How a stream is to be served.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct CallOptions {
-    /// How many of its requests may be in flight.
-    pub(super) prefetch: usize,
-    /// Whether answers come in the order of the requests.
-    pub(super) in_order: bool,
-    /// The largest message, in bytes, in either direction.
-    pub(super) max_message: usize,
-    /// The client's trace, if it sent one.
-    pub(super) trace: Option<TraceContext>,
-}
 
 /// The answers to a stream of frames.
 ///
@@ -207,7 +195,7 @@ impl CallStream {
         }
     }
 
-    /// Starts requests until there is no room or none to be had.
+    /// Starts requests until there is no room for more, or none has arrived.
     fn take_in(&mut self, cx: &mut Context<'_>) {
         let stopping = self.active.poll_stopping(cx).is_ready();
         if stopping && self.left.is_none() {
@@ -305,98 +293,4 @@ impl Stream for CallStream {
             }
         }
     }
-}
-
-/// What is wrong with a message that gRPC's framing did not let through.
-fn read_error(status: Status, number: u64, max_message: usize) -> Status {
-    // tonic's codes for a message over the limit, by its length prefix and
-    // while it is decompressed.
-    if matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted) {
-        return Status::resource_exhausted(short(&format!(
-            "message {number} of this call is larger than {}, the most that this gateway takes; \
-             send fewer documents a request (request_size), or raise `max_message` under \
-             [gateway] in flow.toml ({})",
-            Size(max_message as u64),
-            status.message()
-        )));
-    }
-    Status::new(
-        status.code(),
-        short(&format!(
-            "message {number} of this call cannot be read: {}",
-            status.message()
-        )),
-    )
-}
-
-/// Cuts the message of a status to what clients take.
-fn short(text: &str) -> String {
-    if text.len() <= STATUS_MESSAGE {
-        return text.to_owned();
-    }
-    let mut end = STATUS_MESSAGE;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", text.get(..end).unwrap_or(""))
-}
-
-/// What a stream's metadata asks for.
-pub(super) fn options(
-    metadata: &tonic::metadata::MetadataMap,
-    prefetch: usize,
-    max_message: usize,
-) -> Result<CallOptions, Status> {
-    let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
-    let prefetch = match text("__prefetch__") {
-        None => prefetch,
-        Some(wanted) => match wanted.trim().parse::<usize>() {
-            Ok(wanted) if wanted > 0 => wanted.min(prefetch.max(PREFETCH)),
-            _ => {
-                return Err(Status::invalid_argument(short(&format!(
-                    "the metadata `__prefetch__` is `{wanted}`; it has to be the number of \
-                     requests that may be in flight, 1 or more"
-                ))));
-            }
-        },
-    };
-    Ok(CallOptions {
-        prefetch,
-        in_order: text("__results_in_order__")
-            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
-        max_message,
-        trace: trace(metadata),
-    })
-}
-
-/// The trace that a call belongs to. One that cannot be read is passed over, as the
-/// standard wants it.
-pub(super) fn trace(metadata: &tonic::metadata::MetadataMap) -> Option<TraceContext> {
-    let text = metadata.get("traceparent")?.to_str().ok()?;
-    TraceContext::parse(text).ok()
-}
-
-/// Answers a unary call, which is a stream of one message.
-pub(super) async fn single(
-    flow: &dyn Service,
-    mut input: Streaming<Bytes>,
-    max_message: usize,
-    trace: Option<TraceContext>,
-    active: Active,
-) -> Result<Answer, Status> {
-    let frame = input
-        .message()
-        .await
-        .map_err(|status| read_error(status, 1, max_message))?
-        .ok_or_else(|| {
-            Status::invalid_argument(
-                "this call ended without a message; send one jina.DataRequestProto",
-            )
-        })?;
-    let _unanswered = active.request();
-    answer(flow, max_message, trace, frame)
-        .await
-        .map_err(|error| {
-            Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
-        })
 }

@@ -1,5 +1,7 @@
 //! A client for Jina's protocol, as `wasm-flow post` and the benchmark use it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use prost::Message;
@@ -15,7 +17,10 @@ use wasm_flow_document::{DocumentArray, Struct, random_id};
 use super::frame::{Answer, Data, Incoming, RawCodec};
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto, StatusProto};
-use crate::bounds::{CONNECT, CONNECTION_WINDOW, STREAM_WINDOW};
+use crate::bounds::{
+    CLIENT_KEEPALIVE, CONNECT, CONNECTION_WINDOW, KEEPALIVE_ANSWER, STREAM_WINDOW, TCP_KEEPALIVE,
+    TCP_KEEPALIVE_RETRIES,
+};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -140,6 +145,16 @@ impl Client {
     /// # Errors
     /// When that is not an address, or nobody answers there within 10 s.
     pub async fn connect(address: &str) -> Result<Client, ClientError> {
+        Client::connect_with(address, CLIENT_KEEPALIVE, KEEPALIVE_ANSWER).await
+    }
+
+    /// The same with other times after which a gateway is asked whether it is still there,
+    /// and has to have answered.
+    pub(super) async fn connect_with(
+        address: &str,
+        keepalive: Duration,
+        answer: Duration,
+    ) -> Result<Client, ClientError> {
         let wrong = || ClientError::Address {
             address: address.to_owned(),
         };
@@ -153,6 +168,12 @@ impl Client {
             .map_err(|_| wrong())?
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
+            // A call waits as long as its executors take. Only a path that is dead ends it.
+            .tcp_keepalive(Some(TCP_KEEPALIVE))
+            .tcp_keepalive_interval(Some(TCP_KEEPALIVE))
+            .tcp_keepalive_retries(Some(TCP_KEEPALIVE_RETRIES))
+            .http2_keep_alive_interval(keepalive)
+            .keep_alive_timeout(answer)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         let channel = endpoint
@@ -282,9 +303,11 @@ impl Client {
         ClientError::Call {
             address: self.address.clone(),
             code: code_name(status.code()),
-            message: match status.message() {
-                "" => root_cause(status),
-                message => message.to_owned(),
+            // A status that came from the gateway has no cause. One of this side says in its
+            // message only that it is about HTTP/2.
+            message: match (status.message(), std::error::Error::source(status)) {
+                (message, None) if !message.is_empty() => message.to_owned(),
+                _ => root_cause(status),
             },
         }
     }

@@ -6,7 +6,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::services::LISTED;
+use super::methods::LISTED;
 use crate::drain::Drain;
 
 /// Tells how the services are: they serve until the gateway is being stopped.
@@ -58,8 +58,8 @@ impl Health for HealthService {
         }
     }
 
-    /// A service that is not there stays so: its watchers are told that once, and
-    /// kept until the gateway is being stopped.
+    /// Services never appear later. Watchers of an unknown one are told so once, and
+    /// their call stays open until the gateway stops.
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,

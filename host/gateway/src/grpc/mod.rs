@@ -4,6 +4,7 @@
 
 mod admission;
 mod answer;
+mod arrival;
 mod call;
 pub mod client;
 mod deadline;
@@ -11,13 +12,17 @@ mod frame;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
+mod methods;
+mod options;
 mod proto;
 mod refusal;
 mod request_body;
 mod service;
 mod services;
+mod status;
 #[cfg(test)]
 mod tests;
+mod unary;
 
 use std::sync::Arc;
 

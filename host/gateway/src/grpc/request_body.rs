@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use super::arrival::Arrival;
 use crate::bounds::{REFUSAL_BYTES, REFUSAL_QUIET, REFUSAL_WAIT};
 use crate::drain::Drain;
 
@@ -20,6 +21,7 @@ pub(super) struct RequestBody<B: Body + Unpin> {
     /// `None` once it is given back.
     body: Option<B>,
     unread: Option<oneshot::Sender<B>>,
+    arrival: Arrival,
     end: Option<End>,
 }
 
@@ -31,13 +33,14 @@ type End = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) struct Unread<B>(oneshot::Receiver<B>);
 
 impl<B: Body + Unpin> RequestBody<B> {
-    /// Lends a body. At `end` it ends as if the client had ended it, but for what has
-    /// arrived by then.
+    /// Lends a body. At `end` it behaves as if the client had ended it, after whatever
+    /// has already arrived.
     pub(super) fn lend(body: B, end: Option<End>) -> (RequestBody<B>, Unread<B>) {
         let (unread, rest) = oneshot::channel();
         let body = RequestBody {
             body: Some(body),
             unread: Some(unread),
+            arrival: Arrival::default(),
             end,
         };
         (body, Unread(rest))
@@ -62,28 +65,43 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = &mut *self;
-        let Some(body) = &mut this.body else {
-            return Poll::Ready(None);
-        };
-        let frame = Pin::new(body).poll_frame(cx);
-        if frame.is_pending()
-            && let Some(end) = &mut this.end
-            && end.as_mut().poll(cx).is_ready()
-        {
-            this.give_back();
-            return Poll::Ready(None);
+        loop {
+            if let Some(frame) = this.arrival.next() {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            let Some(body) = &mut this.body else {
+                return Poll::Ready(None);
+            };
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(bytes) => {
+                        if let Some(bytes) = this.arrival.add(bytes) {
+                            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                        }
+                    }
+                    Err(trailers) => this.arrival.end(trailers),
+                },
+                Poll::Ready(None) if this.arrival.is_empty() => return Poll::Ready(None),
+                Poll::Ready(None) => this.arrival.release(),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Pending => {
+                    let end = this.end.as_mut();
+                    if !end.is_some_and(|end| end.as_mut().poll(cx).is_ready()) {
+                        return Poll::Pending;
+                    }
+                    this.give_back();
+                    this.arrival.release();
+                }
+            }
         }
-        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.arrival.is_empty() && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body
-            .as_ref()
-            .map_or_else(SizeHint::new, Body::size_hint)
+        SizeHint::new()
     }
 }
 
@@ -177,5 +195,22 @@ mod tests {
         assert!(body.frame().await.is_none());
         assert!(body.is_end_stream());
         assert!(unread.0.await.is_ok(), "the rest is left to the other side");
+    }
+
+    /// Of a message that does not arrive, its reader sees what did, in the end.
+    #[tokio::test]
+    async fn what_is_held_back_comes_before_the_end() {
+        let prefix = Bytes::from_static(&[0, 1, 0, 0, 0, 7]);
+        for ended in [false, true] {
+            let arrived = stream::iter([Ok::<_, Infallible>(Frame::data(prefix.clone()))]);
+            let rest = match ended {
+                true => stream::empty().boxed(),
+                false => stream::pending().boxed(),
+            };
+            let body = StreamBody::new(arrived.chain(rest).boxed());
+            let end = async { sleep(Duration::from_millis(10)).await };
+            let (body, _) = RequestBody::lend(body, Some(Box::pin(end)));
+            assert_eq!(body.collect().await.unwrap().to_bytes(), prefix);
+        }
     }
 }

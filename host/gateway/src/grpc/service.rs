@@ -9,14 +9,16 @@ use wasm_flow_contract::{self as contract, Service};
 use wasm_flow_document::DocumentArray;
 
 use super::answer;
-use super::call::{self, CallStream};
+use super::call::CallStream;
 use super::frame::Answer;
+use super::options::{options, trace};
 use super::proto::jina_discover_endpoints_r_p_c_server::JinaDiscoverEndpointsRPC;
 use super::proto::jina_gateway_dry_run_r_p_c_server::JinaGatewayDryRunRPC;
 use super::proto::jina_info_r_p_c_server::JinaInfoRPC;
 use super::proto::jina_r_p_c_server::JinaRPC;
 use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPC;
 use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
+use super::unary;
 use crate::drain::Drain;
 
 /// Implements Jina's services.
@@ -57,7 +59,7 @@ impl JinaRPC for JinaService {
         &self,
         request: Request<Streaming<Bytes>>,
     ) -> Result<Response<CallStream>, Status> {
-        let options = call::options(request.metadata(), self.prefetch, self.max_message)?;
+        let options = options(request.metadata(), self.prefetch, self.max_message)?;
         Ok(Response::new(CallStream::new(
             self.flow.clone(),
             request.into_inner(),
@@ -74,9 +76,9 @@ impl JinaSingleDataRequestRPC for JinaService {
         request: Request<Streaming<Bytes>>,
     ) -> Result<Response<Answer>, Status> {
         let active = self.drain.enter();
-        let trace = call::trace(request.metadata());
+        let trace = trace(request.metadata());
         let input = request.into_inner();
-        call::single(&*self.flow, input, self.max_message, trace, active)
+        unary::single(&*self.flow, input, self.max_message, trace, active)
             .await
             .map(Response::new)
     }

@@ -7,6 +7,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
 use super::health::HealthService;
+use super::methods::LISTED;
 use super::proto;
 use super::proto::jina_discover_endpoints_r_p_c_server::JinaDiscoverEndpointsRPCServer;
 use super::proto::jina_gateway_dry_run_r_p_c_server::JinaGatewayDryRunRPCServer;
@@ -15,20 +16,6 @@ use super::proto::jina_r_p_c_server::JinaRPCServer;
 use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPCServer;
 use super::service::JinaService;
 use crate::drain::Drain;
-
-/// The services that reflection lists: Jina's own list, whose names are not those of
-/// what is implemented, and health.
-pub(super) const LISTED: [&str; 9] = [
-    "jina.JinaRPC",
-    "jina.JinaSingleDataRequestRPC",
-    "jina.JinaDataRequestRPC",
-    "jina.JinaGatewayDryRunRPC",
-    "jina.JinaSingleDocumentRequestRPC",
-    "jina.JinaDiscoverEndpointsRPC",
-    "jina.JinaInfoRPC",
-    "grpc.reflection.v1alpha.ServerReflection",
-    "grpc.health.v1.Health",
-];
 
 /// Jina's services, health and reflection.
 pub(super) fn routes(

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -28,9 +28,10 @@ use wasm_flow_flow::testing::{Functions, failure, flow, map, reply, results, suf
 
 use super::client::{Client, PostOptions, PostRequest};
 use super::frame::{Data, Incoming, RawCodec};
+use super::methods::LISTED;
 use super::proto::{EndpointsProto, HeaderProto, JinaInfoProto};
-use super::services::LISTED;
-use super::{answer, call, proto};
+use super::{answer, options, proto};
+use crate::server::StopTimes;
 use crate::{Gateway, ServeError};
 
 /// A gateway that serves in the background.
@@ -46,8 +47,13 @@ impl Served {
     }
 
     async fn configured(flow: Flow, config: GatewayConfig) -> Served {
+        Served::stopping_in(flow, config, StopTimes::default()).await
+    }
+
+    async fn stopping_in(flow: Flow, config: GatewayConfig, times: StopTimes) -> Served {
         let config = GatewayConfig { port: 0, ..config };
-        let gateway = Gateway::bind(&config, Arc::new(flow)).await.unwrap();
+        let mut gateway = Gateway::bind(&config, Arc::new(flow)).await.unwrap();
+        gateway.stop_times = times;
         let address = gateway.local_addr();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(gateway.serve(async {
@@ -423,20 +429,27 @@ async fn what_is_missing_is_made_up_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_streams_requests_run_at_once_and_come_back_as_asked() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&most);
     let served = Served::new(flow([(
         "e",
         &[],
-        Functions::default().on("/sleep", |call| async move {
-            let millis = call.docs.texts().next().unwrap_or("0").parse().unwrap();
-            tokio::time::sleep(Duration::from_millis(millis)).await;
-            reply(call.docs)
+        Functions::default().on("/sleep", move |call| {
+            let (now, most) = (Arc::clone(&now), Arc::clone(&seen));
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let millis = call.docs.texts().next().unwrap_or("0").parse().unwrap();
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                reply(call.docs)
+            }
         }),
     )]))
     .await;
     let client = served.client().await;
-    let times = ["300", "200", "100", "0"];
-    for (in_order, expected) in [(true, times), (false, ["0", "100", "200", "300"])] {
-        let start = Instant::now();
+    let times = ["700", "500", "300", "100"];
+    for (in_order, expected) in [(true, times), (false, ["100", "300", "500", "700"])] {
+        most.store(0, Ordering::SeqCst);
         let options = PostOptions {
             in_order,
             ..PostOptions::default()
@@ -451,7 +464,7 @@ async fn a_streams_requests_run_at_once_and_come_back_as_asked() {
             .await
             .unwrap();
         assert_eq!(answers, expected);
-        assert!(start.elapsed() < Duration::from_millis(550));
+        assert_eq!(most.load(Ordering::SeqCst), 4);
     }
 }
 
@@ -719,7 +732,7 @@ fn a_client_cannot_ask_for_more_than_jina_gives_or_the_operator() {
     let most = |configured: usize, wanted: &str| {
         let mut metadata = tonic::metadata::MetadataMap::new();
         metadata.insert("__prefetch__", wanted.parse().unwrap());
-        call::options(&metadata, configured, 1).unwrap().prefetch
+        options::options(&metadata, configured, 1).unwrap().prefetch
     };
     assert_eq!(most(4, "7"), 7);
     assert_eq!(most(4, "1000000"), 1000);

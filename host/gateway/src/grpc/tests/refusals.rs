@@ -115,3 +115,93 @@ async fn a_client_that_keeps_a_refused_call_open_is_told() {
         assert_eq!(status.unwrap().code(), Code::InvalidArgument);
     }
 }
+
+/// An encoded Struct with one entry, a list of so many objects `{"": null}`.
+fn objects(count: usize) -> Vec<u8> {
+    let list = [0x0a, 4, 0x2a, 2, 0x0a, 0].repeat(count);
+    field(1, &field(2, &field(6, &list)))
+}
+
+#[tokio::test]
+async fn parameters_have_a_bound_in_bytes_and_in_values() {
+    let served = Served::new(exclaiming()).await;
+    let long = Struct::from_map(&map(json!({"k": "x".repeat(1 << 20)}))).unwrap();
+    let fit = Struct::from_map(&map(json!({"k": "x".repeat(1_000_000)}))).unwrap();
+    for (parameters, refused) in [
+        (&fit.as_bytes()[..], None),
+        (long.as_bytes(), Some("they may take 1 MiB; data belongs")),
+        // The list is a value, too.
+        (&objects(49_999), None),
+        (
+            &objects(50_000),
+            Some("hold more than 100000 values, nested ones included"),
+        ),
+    ] {
+        let mut request = frame("id", Some("/x"), &documents(["a"])).to_vec();
+        request.extend(field(2, parameters));
+        let answer = served.single(request.into()).await.unwrap();
+        assert_eq!(answer.header.request_id, "id");
+        match refused {
+            None => assert_eq!(texts(&answer), ["a!"]),
+            Some(reason) => {
+                let text = error(&answer);
+                assert!(text.contains(reason), "{text}");
+                assert!(text.contains("data belongs in documents"), "{text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_in_a_header_have_a_bound() {
+    let served = Served::new(exclaiming()).await;
+    let fits = "é".repeat(512);
+    let answer = served.single(frame(&fits, Some("/x"), &documents(["a"])));
+    assert_eq!(texts(&answer.await.unwrap()), ["a!"]);
+
+    let long = "é".repeat(1 << 20);
+    for (id, endpoint, name) in [
+        (&*long, "/x", "header.request_id"),
+        ("id", &long, "header.exec_endpoint"),
+    ] {
+        let whole = frame(id, Some(endpoint), &documents(["a"]));
+        let cut = whole.slice(..whole.len() - 1);
+        for request in [whole, cut] {
+            let answer = served.single(request).await.unwrap();
+            let text = error(&answer);
+            let expected = format!("its {name} takes 2 MiB, and it may take 1 KiB");
+            assert!(text.contains(&expected), "{text}");
+            assert!(texts(&answer).is_empty());
+            for (sent, answered) in [
+                (id, &*answer.header.request_id),
+                (endpoint, answer.header.exec_endpoint.as_deref().unwrap()),
+            ] {
+                assert!(sent.starts_with(answered) && answered.len() <= 1 << 10);
+                assert!(sent == answered || answered.len() == 1 << 10);
+            }
+        }
+    }
+}
+
+/// Parameters that are whole are given back, if there is room for them and the reason.
+#[tokio::test]
+async fn the_answer_to_what_cannot_be_read_is_not_too_large_either() {
+    let parameters = Struct::from_map(&map(json!({"k": "x".repeat(9_900)}))).unwrap();
+    let mut request = frame("id", Some("/x"), b"").to_vec();
+    request.truncate(request.len() - 4);
+    request.extend(field(2, parameters.as_bytes()));
+    request.extend(field(4, &field(2, b"\x80\x05.")));
+    for (max_message, returned) in [(10 << 10, false), (20 << 10, true)] {
+        let config = GatewayConfig {
+            max_message,
+            ..GatewayConfig::default()
+        };
+        let served = Served::configured(exclaiming(), config).await;
+        let answer = served.unary(SINGLE, request.clone().into()).await.unwrap();
+        assert!(answer.len() <= max_message, "{}", answer.len());
+        let answer = Incoming::decode(answer).unwrap();
+        assert!(error(&answer).contains("Python pickle"));
+        let expected = returned.then(|| parameters.as_bytes().clone());
+        assert_eq!(answer.parameters, expected);
+    }
+}

@@ -196,3 +196,159 @@ async fn stopping_lets_a_slow_client_have_its_whole_answer() {
         .unwrap()
         .unwrap();
 }
+
+/// A client that never sends the one message of its call.
+#[tokio::test]
+async fn a_unary_call_without_its_message_is_ended() {
+    let mut served = Served::new(exclaiming()).await;
+    for begun in [false, true] {
+        let stream = TcpStream::connect(served.address).await.unwrap();
+        let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::post(format!("http://{}{SINGLE}", served.address))
+            .header("content-type", "application/grpc")
+            .body(())
+            .unwrap();
+        let (response, mut body) = client.send_request(request, false).unwrap();
+        if begun {
+            // A message of 16 bytes, without the last of them.
+            let mut part = vec![0, 0, 0, 0, 16];
+            part.extend([0; 15]);
+            body.send_data(part.into(), false).unwrap();
+        }
+        a_moment().await;
+        let stop = served.stop.take().unwrap();
+        stop.send(()).unwrap();
+        let response = tokio::time::timeout(AT_ONCE, response)
+            .await
+            .unwrap()
+            .unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(status.message().contains("has not arrived"), "{status}");
+        drop((client, body));
+        tokio::time::timeout(AT_ONCE, served.task)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        served = Served::new(exclaiming()).await;
+    }
+}
+
+/// Requests that wait for others, with an executor that takes one at a time, can take
+/// any time together.
+#[tokio::test]
+async fn requests_that_take_too_long_together_are_cut_off() {
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
+    let dropped = Arc::new(AtomicUsize::new(0));
+    struct Guard(Arc<AtomicUsize>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let guards = Arc::clone(&dropped);
+    let slow = Functions::default().on("/x", move |call| {
+        let (turn, guard) = (Arc::clone(&turn), Guard(Arc::clone(&guards)));
+        async move {
+            let _guard = guard;
+            let _turn = turn.lock().await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            reply(call.docs)
+        }
+    });
+    let times = StopTimes {
+        total: Duration::from_millis(700),
+        ..StopTimes::default()
+    };
+    let flow = flow([("e", &[], slow)]);
+    let mut served = Served::stopping_in(flow, GatewayConfig::default(), times).await;
+    let client = served.client().await;
+    let requests = futures::stream::iter((0..1000).map(|_| post("/x", "a")));
+    let answers = client.call(requests, PostOptions::default()).await.unwrap();
+    a_moment().await;
+    served.stop.take().unwrap().send(()).unwrap();
+    let served = tokio::time::timeout(AT_ONCE, served.task).await.unwrap();
+    let error = served.unwrap().unwrap_err();
+    let ServeError::CutOff { calls: 1, requests } = error else {
+        panic!("{error:?}")
+    };
+    assert!((900..1000).contains(&requests), "{requests}");
+    let text = error.to_string();
+    let expected = format!(
+        "a call was cut off by the stop: {requests} requests were not answered within 300s"
+    );
+    assert_eq!(text, expected);
+    // And they are given up.
+    drop(answers);
+    a_moment().await;
+    assert_eq!(dropped.load(Ordering::SeqCst), 1000);
+}
+
+/// The frame of HTTP/2 that begins a call, and one with all of its message.
+fn call_frames(path: &str, message: &[u8]) -> Vec<u8> {
+    let mut headers = Vec::new();
+    for (name, value) in [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ] {
+        // A literal that is not indexed.
+        headers.extend([0, name.len() as u8]);
+        headers.extend(name.as_bytes());
+        headers.push(value.len() as u8);
+        headers.extend(value.as_bytes());
+    }
+    let mut data = vec![0];
+    data.extend((message.len() as u32).to_be_bytes());
+    data.extend(message);
+    let mut frames = Vec::new();
+    // HEADERS with END_HEADERS, DATA with END_STREAM.
+    for (kind, flags, payload) in [(1, 4, headers), (0, 1, data)] {
+        frames.extend(&(payload.len() as u32).to_be_bytes()[1..]);
+        frames.extend([kind, flags, 0, 0, 0, 1]);
+        frames.extend(payload);
+    }
+    frames
+}
+
+/// Its client has not heard of the stop yet.
+#[tokio::test]
+async fn a_call_that_comes_just_after_a_stop_is_answered() {
+    let done = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&done);
+    let slow = Functions::default().on("/x", move |call| {
+        let count = Arc::clone(&count);
+        async move {
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+            count.fetch_add(1, Ordering::SeqCst);
+            reply(call.docs)
+        }
+    });
+    let times = StopTimes {
+        close: Duration::from_millis(400),
+        ..StopTimes::default()
+    };
+    let flow = flow([("e", &[], slow)]);
+    let mut served = Served::stopping_in(flow, GatewayConfig::default(), times).await;
+    let mut client = TcpStream::connect(served.address).await.unwrap();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    client.write_all(preface).await.unwrap();
+    a_moment().await;
+    served.stop.take().unwrap().send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let message = frame("id", Some("/x"), &documents(["a"]));
+    client
+        .write_all(&call_frames(SINGLE, &message))
+        .await
+        .unwrap();
+    tokio::time::timeout(AT_ONCE, served.task)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!(done.load(Ordering::SeqCst), 1);
+}

@@ -1,0 +1,49 @@
+//! `process_single_data`: one frame in, one answer out.
+
+use bytes::Bytes;
+use tokio::time::sleep;
+use tonic::{Status, Streaming};
+use wasm_flow_contract::{Service, TraceContext};
+
+use super::answer::answer;
+use super::frame::Answer;
+use super::status::{read_error, short};
+use crate::bounds::STOP_GRACE;
+use crate::drain::Active;
+
+/// Answers a unary call, which is a stream of one message.
+pub(super) async fn single(
+    flow: &dyn Service,
+    mut input: Streaming<Bytes>,
+    max_message: usize,
+    trace: Option<TraceContext>,
+    mut active: Active,
+) -> Result<Answer, Status> {
+    let too_late = async {
+        active.stopping().await;
+        sleep(STOP_GRACE).await;
+    };
+    let message = tokio::select! {
+        biased;
+        message = input.message() => message,
+        () = too_late => {
+            return Err(Status::unavailable(
+                "the gateway is being stopped, and the message of this call has not arrived; send \
+                 it again, to another gateway or once this one is started again",
+            ));
+        }
+    };
+    let frame = message
+        .map_err(|status| read_error(status, 1, max_message))?
+        .ok_or_else(|| {
+            Status::invalid_argument(
+                "this call ended without a message; send one jina.DataRequestProto",
+            )
+        })?;
+    let _unanswered = active.request();
+    answer(flow, max_message, trace, frame)
+        .await
+        .map_err(|error| {
+            Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
+        })
+}
