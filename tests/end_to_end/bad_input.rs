@@ -78,6 +78,33 @@ fn a_component_of_another_world() {
     );
 }
 
+/// The interfaces have the right names, and not what this host expects in them.
+#[test]
+fn a_component_for_another_version_of_an_interface() {
+    const ADVICE: [&str; 2] = [
+        "does not fit this host",
+        "build it again with the wasm-flow-sdk of this release",
+    ];
+    let missing_import = r#"
+        (component
+            (import "wasm-flow:executor/documents@0.1.0" (instance (export "renamed" (func))))
+            (instance $empty)
+            (export "wasm-flow:executor/executor@0.1.0" (instance $empty))
+        )
+    "#;
+    let missing_export = r#"
+        (component
+            (instance $empty)
+            (export "wasm-flow:executor/executor@0.1.0" (instance $empty))
+        )
+    "#;
+    for (component, differs) in [(missing_import, "renamed"), (missing_export, "describe")] {
+        let component = wat::parse_str(component).unwrap();
+        component_refused(&component, &ADVICE);
+        component_refused(&component, &[differs]);
+    }
+}
+
 /// A server with one well-behaved executor; after every bad request comes a
 /// good one.
 fn answers_to(snippet: &str) -> Value {

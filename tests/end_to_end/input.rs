@@ -91,6 +91,8 @@ fn what_a_pipe_gives_is_answered_while_it_is_open() {
 #[test]
 fn memory_does_not_grow_with_the_file() {
     const LINES: usize = 200_000;
+    // Less than the file, and more than is read ahead.
+    const MOST: u64 = 128 << 20;
     let server = Server::run(FLOW);
     let address = address(&server);
     let folder = folder();
@@ -101,7 +103,6 @@ fn memory_does_not_grow_with_the_file() {
         writeln!(file, "{line}").unwrap();
     }
     file.into_inner().unwrap();
-    let length = fs::metadata(&path).unwrap().len();
     for command in commands(&address) {
         let shown = command.clone();
         let mut command = wasm_flow(command);
@@ -113,7 +114,7 @@ fn memory_does_not_grow_with_the_file() {
         let finished = running.finish();
         assert_eq!(finished.status, Some(0), "{finished}");
         assert_eq!(finished.stdout.lines().count(), 100);
-        assert!(peak < 2 * length, "{shown:?}: {peak} bytes for {length}");
+        assert!(peak < MOST, "{shown:?}: {peak} bytes");
     }
 }
 

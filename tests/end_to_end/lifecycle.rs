@@ -102,6 +102,31 @@ fn the_bound_of_a_reply_can_be_set_and_leaves_alone_what_passes_through() {
     says(&seen[1], &["`limits.reply` of 1 KiB", "flow.toml"]);
 }
 
+/// What a method writes into the documents that it was given is a reply, too.
+#[test]
+fn the_bound_of_a_reply_holds_for_documents_that_are_changed_in_place() {
+    let flow = Server::run(
+        "[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\nlimits = { reply = \"1KiB\" }\n",
+    );
+    let seen = flow.python(
+        "
+        large = texts('x' * 2000)
+        (refused,) = responses('/trace', large)
+        answer({
+            'refused': refused.header.status.description,
+            'unchanged': exact(refused.docs) == exact(large),
+            'small': client().post('/trace', texts('x')).texts,
+        })
+        ",
+    );
+    says(
+        &seen["refused"],
+        &["BadReply", "`limits.reply` of 1 KiB", "flow.toml"],
+    );
+    assert_eq!(seen["unchanged"], true);
+    assert_eq!(seen["small"], json!(["x>probe/rep-0"]));
+}
+
 #[test]
 fn too_many_handles_are_told_by_their_number() {
     let flow = raw("");
