@@ -289,7 +289,9 @@ impl Serialize for View<'_, f32> {
         match floats {
             Floats::Narrow => serializer.serialize_f32(*value),
             Floats::Wide => {
-                let decimal = value.to_string().parse();
+                // There may be two shortest decimals, and the text's has to be taken.
+                let decimal = serde_json::to_string(value).ok();
+                let decimal = decimal.and_then(|text| text.parse().ok());
                 serializer.serialize_f64(decimal.unwrap_or(f64::from(*value)))
             }
         }
