@@ -52,6 +52,16 @@ pub struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
+    /// Whether this is a message by itself: fields from its first byte to its last.
+    ///
+    /// # Errors
+    /// What is wrong with the first field that cannot be read.
+    fn check_whole(self) -> Result<(), Fault> {
+        let mut reader = Reader::new(self);
+        while reader.field()?.is_some() {}
+        Ok(())
+    }
+
     /// The whole frame.
     #[inline]
     pub fn of(frame: &'a Bytes) -> Self {
@@ -210,33 +220,50 @@ impl<'a> Reader<'a> {
 #[derive(Debug, Default)]
 pub struct Merging<'a> {
     first: Option<Slice<'a>>,
+    several: bool,
     /// All of them, if there are several.
     all: Vec<u8>,
 }
 
 impl<'a> Merging<'a> {
-    /// Takes the next occurrence.
+    /// A field that has occurred once.
     #[inline]
-    pub fn add(&mut self, more: Slice<'a>) {
+    pub fn of(first: Slice<'a>) -> Self {
+        Merging {
+            first: Some(first),
+            ..Merging::default()
+        }
+    }
+
+    /// Takes the next occurrence.
+    ///
+    /// # Errors
+    /// If there are several, and a field begins in one and ends in another: each has
+    /// to be a message by itself.
+    #[inline]
+    pub fn add(&mut self, more: Slice<'a>) -> Result<(), Fault> {
         match self.first {
             None => self.first = Some(more),
             Some(first) => {
-                if self.all.is_empty() {
+                if !self.several {
+                    self.several = true;
+                    first.check_whole()?;
                     self.all.extend_from_slice(first.bytes);
                 }
+                more.check_whole()?;
                 self.all.extend_from_slice(more.bytes);
             }
         }
+        Ok(())
     }
 
     /// The merged message, or `None` if the field did not occur.
     #[inline]
     pub fn end(self) -> Option<Merged<'a>> {
         let first = self.first?;
-        Some(if self.all.is_empty() {
-            Merged(Inner::One(first))
-        } else {
-            Merged(Inner::Many(self.all.into()))
+        Some(match self.several {
+            false => Merged(Inner::One(first)),
+            true => Merged(Inner::Many(self.all.into())),
         })
     }
 }
@@ -486,19 +513,28 @@ mod tests {
 
     #[test]
     fn occurrences_are_merged_and_one_alone_is_a_slice() {
-        let frame = Bytes::from_static(b"ab");
+        let frame = Bytes::from_static(&[0x08, 1]);
         assert!(Merging::default().end().is_none());
         let mut merging = Merging::default();
-        merging.add(Slice::of(&frame));
+        merging.add(Slice::of(&frame)).unwrap();
         let one = merging.end().unwrap().share();
         assert_eq!(one.as_ptr(), frame.as_ptr());
         let mut merging = Merging::default();
         for _ in 0..3 {
-            merging.add(Slice::of(&frame));
+            merging.add(Slice::of(&frame)).unwrap();
         }
         let all = merging.end().unwrap();
-        assert_eq!(all.slice().bytes(), b"ababab");
-        assert_eq!(all.share(), "ababab");
+        assert_eq!(all.slice().bytes(), [8, 1, 8, 1, 8, 1]);
+        assert_eq!(all.share().as_ref(), [8, 1, 8, 1, 8, 1]);
+    }
+
+    #[test]
+    fn a_field_does_not_go_on_in_the_next_occurrence() {
+        let begins = Bytes::from_static(&[0x0a, 2, b'a']);
+        let ends = Bytes::from_static(b"b");
+        let mut merging = Merging::default();
+        merging.add(Slice::of(&begins)).unwrap();
+        assert_eq!(merging.add(Slice::of(&ends)), Err(Fault::Truncated));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) fn read_entry(entry: Slice<'_>) -> Result<(&[u8], Merging<'_>), Fault
     while let Some((number, field)) = reader.field()? {
         match (number, field) {
             (tag::entry::KEY, Field::Len(name)) => key = name.bytes(),
-            (tag::entry::VALUE, Field::Len(more)) => value.add(more),
+            (tag::entry::VALUE, Field::Len(more)) => value.add(more)?,
             _ => {}
         }
     }
@@ -104,7 +104,7 @@ impl Serialize for Item<'_> {
                         member = Member::Struct(Merging::default());
                     }
                     if let Member::Struct(merging) = &mut member {
-                        merging.add(more);
+                        merging.add(more).map_err(unchecked)?;
                     }
                 }
                 (tag::LIST, Field::Len(more)) => {
@@ -112,7 +112,7 @@ impl Serialize for Item<'_> {
                         member = Member::List(Merging::default());
                     }
                     if let Member::List(merging) = &mut member {
-                        merging.add(more);
+                        merging.add(more).map_err(unchecked)?;
                     }
                 }
                 _ => {}

@@ -145,15 +145,14 @@ impl<'a> RawContent<'a> {
             .map(drop)
     }
 
-    fn add_tensor(&mut self, more: Slice<'a>) {
+    fn add_tensor(&mut self, more: Slice<'a>) -> Result<(), Fault> {
         match self {
-            RawContent::Tensor(merging) => merging.add(more),
+            RawContent::Tensor(merging) => merging.add(more)?,
             RawContent::Ready(_) => {
-                let mut merging = Merging::default();
-                merging.add(more);
-                *self = RawContent::Tensor(merging);
+                *self = RawContent::Tensor(Merging::of(more));
             }
         }
+        Ok(())
     }
 }
 
@@ -187,7 +186,7 @@ fn document(slice: Slice<'_>, depth: u32, budget: &mut Budget) -> Result<Documen
                 content.set(Content::Blob(blob.share()))?;
             }
             tag::TENSOR => {
-                content.add_tensor(self::slice(field).map_err(|e| e.at("tensor"))?);
+                content.add_tensor(self::slice(field).map_err(|e| e.at("tensor"))?)?;
             }
             tag::TEXT => {
                 let text = string(field).map_err(|e| e.at("text"))?;
@@ -215,9 +214,13 @@ fn document(slice: Slice<'_>, depth: u32, budget: &mut Budget) -> Result<Documen
                 list.push(Arc::new(nested));
             }
             tag::EMBEDDING => {
-                embedding.add(self::slice(field).map_err(|e| e.at("embedding"))?);
+                embedding
+                    .add(self::slice(field).map_err(|e| e.at("embedding"))?)
+                    .map_err(|e| DecodeError::from(e).at("embedding"))?;
             }
-            tag::TAGS => tags.add(self::slice(field).map_err(|e| e.at("tags"))?),
+            tag::TAGS => tags
+                .add(self::slice(field).map_err(|e| e.at("tags"))?)
+                .map_err(|e| DecodeError::from(e).at("tags"))?,
             tag::SCORES | tag::EVALUATIONS => {
                 let (scores, name) = match number {
                     tag::SCORES => (&mut doc.scores, "scores"),
@@ -233,7 +236,9 @@ fn document(slice: Slice<'_>, depth: u32, budget: &mut Budget) -> Result<Documen
                 scores.push(entry);
             }
             tag::METADATA => {
-                metadata.add(self::slice(field).map_err(|e| e.at("_metadata"))?);
+                metadata
+                    .add(self::slice(field).map_err(|e| e.at("_metadata"))?)
+                    .map_err(|e| DecodeError::from(e).at("_metadata"))?;
             }
             _ => {}
         }
@@ -281,7 +286,7 @@ fn score(slice: Slice<'_>) -> Result<(ByteString, NamedScore)> {
     while let Some((number, field)) = reader.field()? {
         match number {
             tag::entry::KEY => name = string(field)?,
-            tag::entry::VALUE => value.add(self::slice(field)?),
+            tag::entry::VALUE => value.add(self::slice(field)?)?,
             _ => {}
         }
     }
@@ -326,26 +331,28 @@ fn ndarray(slice: Slice<'_>) -> Result<NdArray> {
             tag::DENSE => {
                 let more = self::slice(field).map_err(|e| e.at("dense"))?;
                 if let RawData::Dense(merging) = &mut data {
-                    merging.add(more);
+                    merging.add(more)?;
                 } else {
                     // A oneof: the last member counts, merged with itself alone,
                     // and what it replaces has to be well formed.
                     data.read()?;
-                    data = RawData::Dense(only(more));
+                    data = RawData::Dense(Merging::of(more));
                 }
             }
             tag::SPARSE => {
                 let more = self::slice(field).map_err(|e| e.at("sparse"))?;
                 if let RawData::Sparse(merging) = &mut data {
-                    merging.add(more);
+                    merging.add(more)?;
                 } else {
                     data.read()?;
-                    data = RawData::Sparse(only(more));
+                    data = RawData::Sparse(Merging::of(more));
                 }
             }
             tag::CLS_NAME => cls_name = string(field).map_err(|e| e.at("cls_name"))?,
             tag::PARAMETERS => {
-                parameters.add(self::slice(field).map_err(|e| e.at("parameters"))?);
+                parameters
+                    .add(self::slice(field).map_err(|e| e.at("parameters"))?)
+                    .map_err(|e| DecodeError::from(e).at("parameters"))?;
             }
             _ => {}
         }
@@ -374,12 +381,6 @@ impl RawData<'_> {
     }
 }
 
-fn only(slice: Slice<'_>) -> Merging<'_> {
-    let mut merging = Merging::default();
-    merging.add(slice);
-    merging
-}
-
 fn dense(slice: Slice<'_>) -> Result<Dense> {
     use tag::dense as tag;
 
@@ -404,8 +405,12 @@ fn sparse(slice: Slice<'_>) -> Result<Sparse> {
     let mut reader = Reader::new(slice);
     while let Some((number, field)) = reader.field()? {
         match number {
-            tag::INDICES => indices.add(self::slice(field).map_err(|e| e.at("indices"))?),
-            tag::VALUES => values.add(self::slice(field).map_err(|e| e.at("values"))?),
+            tag::INDICES => indices
+                .add(self::slice(field).map_err(|e| e.at("indices"))?)
+                .map_err(|e| DecodeError::from(e).at("indices"))?,
+            tag::VALUES => values
+                .add(self::slice(field).map_err(|e| e.at("values"))?)
+                .map_err(|e| DecodeError::from(e).at("values"))?,
             tag::SHAPE => dims(field, &mut shape).map_err(|e| e.at("shape"))?,
             _ => {}
         }

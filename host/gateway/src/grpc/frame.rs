@@ -76,6 +76,8 @@ enum FrameFault {
     },
     #[error("{0} has the wrong wire type")]
     WireType(&'static str),
+    #[error("{0} is there several times, and one of them cannot be read: {1}")]
+    Torn(&'static str, Fault),
     #[error("header: {0}")]
     Header(prost::DecodeError),
     #[error(
@@ -123,7 +125,10 @@ impl Incoming {
                     self.header.merge(header).map_err(FrameFault::Header)?;
                     parts.header = true;
                 }
-                PARAMETERS => parts.parameters.add(slice_of("parameters", field)?),
+                PARAMETERS => parts
+                    .parameters
+                    .add(slice_of("parameters", field)?)
+                    .map_err(|fault| FrameFault::Torn("parameters", fault))?,
                 ROUTES => {
                     let route = slice_of("routes", field)?;
                     if self.routes.len() < bounds::ROUTES {
@@ -166,10 +171,12 @@ impl<'a> Docs<'a> {
                 DOCS => {
                     let more = slice_of("data.docs", field)?;
                     if let Docs::Message(docs) = self {
-                        docs.add(more);
+                        docs.add(more)
+                            .map_err(|fault| FrameFault::Torn("data.docs", fault))?;
                     } else {
                         let mut docs = Merging::default();
-                        docs.add(more);
+                        docs.add(more)
+                            .map_err(|fault| FrameFault::Torn("data.docs", fault))?;
                         *self = Docs::Message(docs);
                     }
                 }
