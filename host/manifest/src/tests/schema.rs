@@ -124,8 +124,8 @@ fn toml_of(value: &Value) -> String {
 /// A file's text as JSON.
 fn json_of(text: &str) -> Value {
     let document = DeTable::parse(text).unwrap();
-    let mut reader = Reader::default();
-    Value::Object(crate::json::object(&mut reader, document.get_ref()))
+    let mut problems = Problems::default();
+    Value::Object(crate::json::object(&mut problems, document.get_ref()))
 }
 
 fn both_take(flow: &Value) {
