@@ -50,11 +50,6 @@ impl Problem {
         &self.title
     }
 
-    /// A few words about the place itself.
-    pub fn label_text(&self) -> Option<&str> {
-        Some(self.label.as_str()).filter(|label| !label.is_empty())
-    }
-
     /// What is allowed, or what to do.
     pub fn help_text(&self) -> Option<&str> {
         self.help.as_deref()
