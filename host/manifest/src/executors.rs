@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use toml::Spanned;
+use wasm_flow_contract::bounds::INSTANCES;
 use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::graph::Graph;
 use wasm_flow_contract::limits::Limits;
 
-use crate::bounds::MAX_REPLICAS;
 use crate::entry::{Entry, key_or, value_or};
 use crate::formats::MEMORY;
 use crate::grants;
@@ -65,8 +65,8 @@ impl ExecutorEntry {
     pub fn parse_replicas(text: &str) -> Result<NonZeroU32, String> {
         text.parse()
             .ok()
-            .filter(|replicas: &NonZeroU32| replicas.get() <= MAX_REPLICAS)
-            .ok_or_else(|| format!("expected a whole number from 1 to {MAX_REPLICAS}"))
+            .filter(|replicas: &NonZeroU32| replicas.get() <= INSTANCES)
+            .ok_or_else(|| format!("expected a whole number from 1 to {INSTANCES}"))
     }
 
     /// Reads a bound on `memory`.
@@ -85,6 +85,7 @@ pub(crate) fn graph(
     tables: Vec<Spanned<ExecutorTable>>,
     folder: &Path,
 ) -> Option<Graph<ExecutorEntry>> {
+    check_instances(problems, &tables);
     let (specs, entries): (Vec<NodeSpec>, Vec<Option<ExecutorEntry>>) =
         tables.into_iter().map(|table| split(table, folder)).unzip();
     check_names(problems, specs.iter().filter_map(|spec| spec.name.as_ref()));
@@ -170,6 +171,26 @@ fn read_limits(table: Option<Entry<LimitsTable>>, defaults: Limits) -> Limits {
         memory: value_or(memory, defaults.memory),
         concurrency: value_or(concurrency, defaults.concurrency),
         reply: value_or(reply, defaults.reply),
+    }
+}
+
+/// Reports more instances than one process can have.
+fn check_instances(problems: &mut Problems, tables: &[Spanned<ExecutorTable>]) {
+    let mut sum = 0;
+    let mut first_over = None;
+    for table in tables {
+        let replicas = table.get_ref().replicas.as_ref();
+        sum += replicas.map_or(1, |replicas| u64::from(replicas.value.get()));
+        if sum > u64::from(INSTANCES) && first_over.is_none() {
+            first_over = Some(key_or(replicas, &table.span()));
+        }
+    }
+    if let Some(span) = first_over {
+        problems.report(
+            Problem::new(span, format!("the executors have {sum} replicas in all"))
+                .label(format!("here they come to more than {INSTANCES}"))
+                .help(format!("one process runs at most {INSTANCES}")),
+        );
     }
 }
 

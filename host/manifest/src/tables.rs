@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use toml::Spanned;
+use wasm_flow_contract::bounds::INSTANCES;
 use wasm_flow_contract::config::Isolation;
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::origin::HttpOrigin;
 
-use crate::bounds::{MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_REPLICAS};
+use crate::bounds::{MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH};
 use crate::formats::{
     ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, REPLY,
     TIMEOUT, USES, WORKSPACE,
@@ -120,8 +121,9 @@ table! {
             .set("name an executor or \"gateway\"; without `needs`, the documents come from the executor before it")
             .example(Inline(r#"["encode"]"#));
 
-        /// How many instances of the executor share the requests.
-        replicas: NonZeroU32 = whole(1..=u64::from(MAX_REPLICAS))
+        /// How many instances of the executor share the requests. All executors of a flow
+        /// together may have 1000.
+        replicas: NonZeroU32 = whole(1..=u64::from(INSTANCES))
             .default(1)
             .example(2);
 
