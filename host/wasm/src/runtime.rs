@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use wasm_flow_contract::bounds::INSTANCES;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, EngineWeak, PoolingAllocationConfig};
 
@@ -10,7 +11,7 @@ use super::cache::Cache;
 use super::stdio;
 use super::store::Ctx;
 use crate::bounds::{
-    CORE_INSTANCES_EACH, EPOCH, INSTANCES, MEMORIES_EACH, TABLE_ELEMENTS, TABLES, TABLES_EACH,
+    CORE_INSTANCES_EACH, EPOCH, MEMORIES_EACH, TABLE_ELEMENTS, TABLES, TABLES_EACH,
 };
 
 /// Why the engine could not be made.
