@@ -15,6 +15,7 @@ mod input;
 mod inspect;
 mod log;
 mod new;
+mod operand;
 mod post;
 mod print;
 mod progress;
@@ -37,9 +38,8 @@ use wasm_flow_manifest::{Manifest, ManifestError, Report};
 use wasm_flow_wasm::{Runtime, RuntimeConfig, RuntimeError, StartError};
 
 use crate::bounds::GRACE;
-use crate::operand::WrongFile;
 use crate::resolve::build::BuildError;
-use crate::resolve::{Loaded, Resolver, SourceError};
+use crate::resolve::{Loaded, Resolver, SourceError, WrongFile};
 
 /// Runs WebAssembly executors over documents, alone or chained into a flow, and
 /// serves them to Jina's clients.

@@ -6,6 +6,7 @@
 //! that is wrong, with its place in the file, and not only the first.
 
 pub mod build;
+mod executor_file;
 mod source;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use wasm_flow_wasm::{
     StartReason,
 };
 
+pub use crate::wrong_file::WrongFile;
 pub use source::{Source, SourceError};
 
 use build::Event;
