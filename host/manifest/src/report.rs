@@ -129,6 +129,11 @@ impl Report {
         &self.problems
     }
 
+    /// How many problems there are, those that are not kept included.
+    pub fn total(&self) -> usize {
+        self.problems.len() + self.left_out
+    }
+
     /// Where a problem of this report is: line and column, both from 1, the
     /// column in characters.
     pub fn position(&self, problem: &Problem) -> (usize, usize) {

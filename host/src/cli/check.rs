@@ -43,7 +43,12 @@ fn as_json(error: Error) -> Error {
         Error::Problems(report) | Error::Manifest(ManifestError::Invalid(report)) => report,
         _ => return error,
     };
-    match terminal::json(&json!({ "ok": false, "problems": problems(report) })) {
+    match terminal::json(&json!({
+        "ok": false,
+        "problems": problems(report),
+        // A report keeps a bounded number of them.
+        "total": report.total(),
+    })) {
         Ok(()) => Error::Reported,
         Err(error) => error.into(),
     }
