@@ -19,7 +19,6 @@ mod operand;
 mod post;
 mod print;
 mod progress;
-mod reader;
 mod run;
 mod schema;
 mod serve;
@@ -140,7 +139,7 @@ enum Error {
     /// Cut short by a signal, which was reported when it came.
     #[error("interrupted")]
     Interrupted,
-    #[error("the system gives this program no threads: {0}")]
+    #[error("cannot start a thread: {0}")]
     Threads(std::io::Error),
     /// Printed already, as a result in JSON.
     #[error("")]

@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 
 use wasm_flow_contract::units::Size;
 
-/// The writer takes several lines at a time from the queue, up to about this many
-/// bytes.
-const CHUNK: usize = 64 << 10;
+use crate::bounds::{
+    PRINT_BURST, PRINT_RATE, WAITING_BYTES, WAITING_LINES, WRITE_CHUNK, WRITE_RETRY,
+};
 
 /// Why lines were dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,7 +304,7 @@ impl State {
     /// The lines that are next, and those that say what was dropped.
     fn chunk(&mut self, notices: &impl Notices, now: Instant) -> String {
         let mut chunk = String::new();
-        while chunk.len() < CHUNK {
+        while chunk.len() < WRITE_CHUNK {
             let Some((name, line)) = self.queue.pop_front() else {
                 break;
             };
