@@ -92,7 +92,7 @@ async fn stop(flow: &Flow, mut signals: shutdown::Signals, console: &Console) {
         () = &mut stopping => return,
         () = signals.first() => {}
     }
-    console.note("stopping the executors; once more to stop at once");
+    console.note("stopping the executors; press Ctrl-C again to stop at once");
     stopping.await;
 }
 
