@@ -133,8 +133,6 @@
 //!
 //! - `ndarray`: [`NdArray`] from and to arrays of the `ndarray` crate.
 
-#![deny(unsafe_code)]
-
 /// Makes a type an executor. It goes on an `impl` block of the type:
 ///
 /// ```

@@ -8,6 +8,9 @@ wasm_flow_contract::bounds! {
     /// Bytes of the documents of an `--input` that are read ahead or in flight. A
     /// request that is larger travels alone.
     READ_AHEAD: u32 = 32 << 20;
+    /// Bytes of an `--input` that are read at once. What came in one read is handed on
+    /// before the next one, which may block.
+    INPUT_BUFFER: usize = 64 << 10;
     /// A request is closed early if its documents have so many bytes.
     MAX_REQUEST: usize = 64 << 20;
     /// A request is closed early if the pipe of an `--input` gives nothing more for so
@@ -26,6 +29,8 @@ wasm_flow_contract::bounds! {
     PRINT_RATE: u64 = 1 << 20;
     /// Bytes that one executor may print at once, after a time of silence.
     PRINT_BURST: u64 = 8 << 20;
+    /// Bytes of the lines that a writer takes from its queue at a time, about.
+    WRITE_CHUNK: usize = 64 << 10;
     /// How long a writer waits before it asks a stream again that is not ready. Only a
     /// stream that its owner made non-blocking is ever asked again.
     WRITE_RETRY: Duration = Duration::from_millis(10);

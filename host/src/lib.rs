@@ -32,8 +32,8 @@ pub mod bounds;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod file_kind;
-mod operand;
 pub mod resolve;
+mod wrong_file;
 
 pub use wasm_flow_contract as contract;
 pub use wasm_flow_document as document;

@@ -637,7 +637,7 @@ fn a_second_signal_stops_at_once() {
         });
         shared.printed_lines(1);
         shared.signal(Signal::INT);
-        shared.wait_for_stderr("once more");
+        shared.wait_for_stderr("Ctrl-C again");
         shared.signal(Signal::INT);
         waiting.join().expect("the client was not left waiting")
     });

@@ -216,6 +216,25 @@ fn in_a_flow() {
     }
 }
 
+/// A device may have no end. It is not read.
+#[test]
+fn what_is_not_a_regular_file() {
+    let folder = files();
+    let message = "/dev/zero is a pipe or a device, not a WebAssembly component; copy it to a file \
+                   first";
+    refused(folder.path(), &["inspect", "/dev/zero"], message);
+    refused(folder.path(), &["serve", "/dev/zero"], message);
+    let flow = "[[executors]]\nname = \"a\"\nuses = \"/dev/zero\"\n";
+    fs::write(folder.path().join("uses.toml"), flow).unwrap();
+    refused(folder.path(), &["check", "uses.toml"], message);
+    // As a flow it is read, as far as the bound on its size.
+    refused(
+        folder.path(),
+        &["check", "/dev/zero"],
+        "larger than 1 MiB, so it is not a flow.toml",
+    );
+}
+
 #[test]
 fn in_place_of_a_new_folder() {
     let folder = files();

@@ -180,6 +180,21 @@ fn check_tells_good_from_bad() {
     }
 }
 
+/// In JSON, too, it can be seen that there are more problems than are listed.
+#[test]
+fn check_says_how_many_problems_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flow.toml");
+    let keys: String = (0..150).map(|i| format!("k{i} = 1\n")).collect();
+    std::fs::write(&file, keys).unwrap();
+    let finished = Finished::of(wasm_flow(["--format", "json", "check"]).arg(&file));
+    assert_eq!(finished.status, Some(1), "{finished}");
+    let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(report["problems"].as_array().unwrap().len(), 100);
+    // The executors are missing, too.
+    assert_eq!(report["total"], 151);
+}
+
 #[test]
 fn a_file_that_is_not_there() {
     let finished = Finished::of(&mut wasm_flow(["run", "/nowhere/flow.toml"]));

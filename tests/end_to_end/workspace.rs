@@ -82,5 +82,11 @@ fn a_grant_in_its_place_and_a_file_in_its_way_are_refused() {
         "[[executors]]\nname = \"guest\"\nuses = \"{hostile}\"\nworkspace = \"flow.toml\"\n",
     );
     assert_eq!(refused.status, Some(1), "{refused}");
-    refused.complains_of(&["the workspace", "flow.toml/guest/0", "cannot be used"]);
+    refused.complains_of(&[
+        "the workspace",
+        "flow.toml/guest/0",
+        "cannot be used",
+        // The place of the key, and not of the executor.
+        "flow.toml:4:1",
+    ]);
 }

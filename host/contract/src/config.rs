@@ -51,15 +51,12 @@ impl ExecutorConfig {
             uses_requests: BTreeMap::new(),
             replicas: NonZeroU32::MIN,
             isolation: Isolation::default(),
-            timeout: ExecutorConfig::DEFAULT_TIMEOUT,
+            timeout: bounds::DEFAULT_TIMEOUT,
             limits: Limits::default(),
             allow: Allow::default(),
             workspace: None,
         }
     }
-
-    /// The default of `timeout`.
-    pub const DEFAULT_TIMEOUT: Duration = bounds::DEFAULT_TIMEOUT;
 }
 
 /// How long an instance lives.

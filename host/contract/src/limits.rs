@@ -18,11 +18,6 @@ pub struct Limits {
     pub reply: NonZeroU64,
 }
 
-impl Limits {
-    /// Linear memory is addressed with 32 bits.
-    pub const MAX_MEMORY: u64 = bounds::MAX_MEMORY;
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Limits {

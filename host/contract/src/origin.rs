@@ -28,6 +28,9 @@ pub enum OriginError {
     /// It cannot be read as a URL.
     #[error("not a URL; {FORM}")]
     NotUrl,
+    /// Its port is not one.
+    #[error("the port is not a number from 0 to 65535; {FORM}")]
+    Port,
     /// It is a URL of another kind.
     #[error("not an http or https URL with a host and without a query; {FORM}")]
     NotOrigin,
@@ -48,22 +51,37 @@ impl HttpOrigin {
             return Err(OriginError::UserName);
         }
         let uri: Uri = text.parse().map_err(|_| OriginError::NotUrl)?;
-        HttpOrigin::of(&uri)
-            .filter(|_| uri.query().is_none())
-            .ok_or(OriginError::NotOrigin)
+        match uri.query() {
+            None => HttpOrigin::of(&uri),
+            Some(_) => Err(OriginError::NotOrigin),
+        }
     }
 
-    fn of(uri: &Uri) -> Option<Self> {
-        let scheme = uri.scheme_str()?;
-        let port = match (scheme, uri.port_u16()) {
-            ("http" | "https", Some(port)) => port,
-            ("http", None) => 80,
-            ("https", None) => 443,
-            _ => return None,
+    fn of(uri: &Uri) -> Result<Self, OriginError> {
+        let (scheme, default) = match uri.scheme_str() {
+            Some("http") => ("http", 80),
+            Some("https") => ("https", 443),
+            _ => return Err(OriginError::NotOrigin),
         };
-        Some(HttpOrigin {
+        let authority = uri.authority().ok_or(OriginError::NotOrigin)?;
+        let host = authority.host();
+        // `Authority::port` has none both if there is none and if it cannot be read.
+        let whole = authority.as_str();
+        let after = whole
+            .rsplit_once('@')
+            .map_or(whole, |(_user, rest)| rest)
+            .strip_prefix(host)
+            .ok_or(OriginError::NotOrigin)?;
+        let port = match after.strip_prefix(':') {
+            None if after.is_empty() => default,
+            Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+                digits.parse().map_err(|_| OriginError::Port)?
+            }
+            _ => return Err(OriginError::Port),
+        };
+        Ok(HttpOrigin {
             scheme: scheme.to_owned(),
-            host: uri.host()?.to_ascii_lowercase(),
+            host: host.to_ascii_lowercase(),
             port,
             path: uri.path().trim_end_matches('/').to_owned(),
         })
@@ -71,7 +89,7 @@ impl HttpOrigin {
 
     /// Whether a request to `uri` is one to this place.
     pub fn covers(&self, uri: &Uri) -> bool {
-        HttpOrigin::of(uri).is_some_and(|other| {
+        HttpOrigin::of(uri).is_ok_and(|other| {
             let below = other
                 .path
                 .strip_prefix(&self.path)
@@ -132,6 +150,11 @@ mod tests {
             ("http://a:8080/v1", "http://a:8080/v1/%2E%2e/admin", false),
             ("http://a:8080/v1", "http://a:8080/v1/..%2fadmin", false),
             ("http://a", "http://user@a/", true),
+            ("http://[::1]:8080", "http://[::1]:8080/", true),
+            ("http://[::1]", "http://[::1]:8080/", false),
+            ("https://a", "https://a:99999/", false),
+            // The host is in the port, too.
+            ("http://1", "http://1:8081/", false),
         ] {
             assert_eq!(covers(origin, uri), expected, "{origin} {uri}");
         }
@@ -148,6 +171,14 @@ mod tests {
             "https://u@a",
         ] {
             assert!(HttpOrigin::parse(text).is_err(), "{text}");
+        }
+        for text in [
+            "https://a:99999",
+            "https://a:65536/v1",
+            "https://a:",
+            "https://[::1]:70000",
+        ] {
+            assert_eq!(HttpOrigin::parse(text), Err(OriginError::Port), "{text}");
         }
         let origin = HttpOrigin::parse("https://a.example:8443/v1/").unwrap();
         assert_eq!(origin.to_string(), "https://a.example:8443/v1");

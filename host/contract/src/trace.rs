@@ -48,11 +48,6 @@ impl TraceContext {
     pub fn trace_id(&self) -> impl fmt::Display + use<> {
         Hex(self.trace_id)
     }
-
-    /// Whether the client records this trace.
-    pub fn is_sampled(&self) -> bool {
-        self.flags & 1 == 1
-    }
 }
 
 impl fmt::Display for TraceContext {
@@ -107,7 +102,6 @@ mod tests {
     fn read_and_written() {
         let context = TraceContext::parse(EXAMPLE).unwrap();
         assert_eq!(context.to_string(), EXAMPLE);
-        assert!(context.is_sampled());
         assert_eq!(
             context.trace_id().to_string(),
             "4bf92f3577b34da6a3ce929d0e0e4736"

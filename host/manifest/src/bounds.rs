@@ -14,9 +14,6 @@ wasm_flow_contract::bounds! {
     /// and every result's key that is meant for one executor.
     MAX_NAME: usize = 128;
 
-    /// The most instances that may share an executor's requests.
-    MAX_REPLICAS: u32 = 1024;
-
     /// The most calls that one replica may have in flight.
     MAX_CONCURRENCY: u32 = 1_000_000;
 

@@ -2,20 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
-
-use crate::kinds::{Format, members};
-use crate::report::Refusal;
 use crate::tables::FlowTable;
-
-/// `name`.
-pub(crate) const FLOW_NAME: Format<String> = Format {
-    parse: |text| match text.trim() {
-        "" => Err(Refusal::new("the flow's `name` is empty")),
-        _ => Ok(text.to_owned()),
-    },
-    schema: || members(json!({ "pattern": r"\S" })),
-};
 
 /// The flow's name, or else the name of the file's folder.
 pub(crate) fn name(table: Option<FlowTable>, path: &Path) -> String {

@@ -9,11 +9,14 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::reader::{Context, Entry};
+use crate::context::Context;
+use crate::entry::Entry;
+use crate::json::{self, members};
+use crate::problems::Problems;
 
 /// A TOML table, as the [`table!`] macro declares it.
 pub(crate) trait Keys: Sized {
@@ -66,8 +69,8 @@ pub(crate) struct Key<K> {
 pub(crate) enum Presence {
     Optional,
     Required,
-    /// What leaving it out means. It is for people and editors, and the one who
-    /// uses the value has it too; a test holds the two together.
+    /// The default, as shown to people and editors. The code that uses the value has
+    /// its own copy; a test compares the two.
     Default(Toml),
 }
 
@@ -146,6 +149,60 @@ impl fmt::Display for Toml {
     }
 }
 
+impl Toml {
+    /// The value as JSON. What is not TOML is null; a test has every declared value
+    /// read.
+    fn to_json(self) -> Value {
+        DeValue::parse(&self.to_string())
+            .ok()
+            .and_then(|value| json::value(&mut Problems::default(), &value))
+            .unwrap_or_default()
+    }
+}
+
+/// The schema of one table.
+pub(crate) fn schema_of<T: Keys>() -> Map<String, Value> {
+    let mut properties = Properties::default();
+    T::visit(&mut properties);
+    members(json!({
+        "title": T::NAME,
+        "type": "object",
+        "properties": properties.schemas,
+        "required": properties.required,
+        "additionalProperties": false,
+    }))
+}
+
+/// Collects the schemas of a table's keys.
+#[derive(Default)]
+struct Properties {
+    schemas: Map<String, Value>,
+    required: Vec<&'static str>,
+}
+
+impl Visitor for Properties {
+    fn key<K: Kind>(
+        &mut self,
+        name: &'static str,
+        doc: &'static str,
+        key: Key<K>,
+    ) -> Option<Entry<K::Value>> {
+        let mut schema = key.kind.schema();
+        let examples = key.examples.iter().map(|value| value.to_json()).collect();
+        schema.insert("description".to_owned(), doc.trim().into());
+        schema.insert("examples".to_owned(), Value::Array(examples));
+        match key.presence {
+            Presence::Optional => {}
+            Presence::Required => self.required.push(name),
+            Presence::Default(value) => {
+                schema.insert("default".to_owned(), value.to_json());
+            }
+        }
+        self.schemas.insert(name.to_owned(), Value::Object(schema));
+        None
+    }
+}
+
 /// Declares a TOML table: each key with what it means, its type and its kind.
 /// The struct has a field for each key.
 macro_rules! table {
@@ -158,7 +215,7 @@ macro_rules! table {
         $(#[$meta])*
         #[derive(Debug)]
         pub(crate) struct $table {
-            $( $(#[doc = $doc])+ pub(crate) $key: Option<$crate::reader::Entry<$value>>, )+
+            $( $(#[doc = $doc])+ pub(crate) $key: Option<$crate::entry::Entry<$value>>, )+
         }
 
         impl $crate::keys::Keys for $table {

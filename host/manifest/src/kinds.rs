@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 use toml::Spanned;
 use toml::de::{DeArray, DeValue};
 
-use crate::json;
-use crate::keys::{Key, Keys, Kind};
+use crate::context::{Context, found};
+use crate::json::{self, members};
+use crate::keys::{Key, Keys, Kind, schema_of};
 use crate::nearest::nearest;
-use crate::reader::{At, Context, found};
+use crate::reader;
 use crate::report::{Problem, Refusal};
-use crate::schema;
 
 /// A string that a function reads.
 pub(crate) struct Format<T> {
@@ -40,7 +40,7 @@ impl<T> Format<T> {
             Ok(value) => Some(value),
             Err(refusal) => {
                 let problem = refusal.at(value.span(), &context.example);
-                context.reader.report(problem);
+                context.problems.report(problem);
                 None
             }
         }
@@ -105,14 +105,14 @@ impl<T> Texts<T> {
         if values.is_empty() {
             let title = format!("`{}` is an empty list", context.name);
             let problem = Problem::new(context.key.clone(), title).help(if_empty);
-            context.reader.report(problem);
+            context.problems.report(problem);
         }
         let mut seen = HashSet::new();
         for value in values.iter() {
             if let Some(text) = value.get_ref().as_str().filter(|text| !seen.insert(*text)) {
                 let title = format!("`{text}` is in `{}` twice", context.name);
                 let problem = Problem::new(value.span(), title).help("remove one of the two");
-                context.reader.report(problem);
+                context.problems.report(problem);
             }
         }
     }
@@ -121,7 +121,7 @@ impl<T> Texts<T> {
 /// The items of a list.
 #[derive(Debug)]
 pub(crate) struct Items<T> {
-    pub(crate) items: Vec<At<T>>,
+    pub(crate) items: Vec<Spanned<T>>,
     /// Whether these are all, and as they should be. An item that was refused is
     /// left out.
     pub(crate) complete: bool,
@@ -131,14 +131,11 @@ impl<T> Kind for Texts<T> {
     type Value = Items<T>;
 
     fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Items<T>> {
-        let before = context.reader.count();
+        let before = context.problems.count();
         let mut items = Vec::new();
         let mut item = |value: &Spanned<DeValue<'_>>, context: &mut Context<'_>| {
             let read = self.format.read(value, self.expected, context);
-            items.extend(read.map(|read| At {
-                value: read,
-                span: value.span(),
-            }));
+            items.extend(read.map(|read| Spanned::new(value.span(), read)));
         };
         match value.get_ref() {
             DeValue::Array(values) => {
@@ -151,7 +148,7 @@ impl<T> Kind for Texts<T> {
         }
         Some(Items {
             items,
-            complete: context.reader.count() == before,
+            complete: context.problems.count() == before,
         })
     }
 
@@ -194,7 +191,7 @@ impl<T> Kind for Quantity<T> {
                 let problem = Problem::new(value.span(), title)
                     .label(reason)
                     .help(context.example.clone());
-                context.reader.report(problem);
+                context.problems.report(problem);
                 None
             }
         }
@@ -261,7 +258,7 @@ impl<T: Number> Kind for Whole<T> {
             let problem = Problem::new(value.span(), title)
                 .label("out of range")
                 .help(context.example.clone());
-            context.reader.report(problem);
+            context.problems.report(problem);
         }
         number
     }
@@ -308,7 +305,7 @@ impl<T: Copy> Kind for Choice<T> {
         }
         let title = format!("`{}` must be {}", context.name, self.expected());
         let problem = Problem::new(value.span(), title);
-        context.reader.report(match text {
+        context.problems.report(match text {
             None => problem.label(format!("found {}", found(value.get_ref()))),
             Some(text) => match nearest(text, self.words()) {
                 Some(word) => problem.help(format!("did you mean \"{word}\"?")),
@@ -339,7 +336,7 @@ impl Kind for FreeTable {
         context: &mut Context<'_>,
     ) -> Option<Map<String, Value>> {
         match value.get_ref() {
-            DeValue::Table(entries) => Some(json::object(context.reader, entries)),
+            DeValue::Table(entries) => Some(json::object(context.problems, entries)),
             _ => {
                 context.wrong_type(value, "a table");
                 None
@@ -407,7 +404,11 @@ impl<T: Keys> Kind for Table<T> {
 
     fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
         match value.get_ref() {
-            DeValue::Table(entries) => Some(context.reader.table(entries, context.key.clone())),
+            DeValue::Table(entries) => Some(reader::table(
+                context.problems,
+                entries,
+                context.key.clone(),
+            )),
             _ => {
                 context.wrong_type(value, "a table");
                 None
@@ -416,7 +417,7 @@ impl<T: Keys> Kind for Table<T> {
     }
 
     fn schema(&self) -> Map<String, Value> {
-        schema::of_table::<T>()
+        schema_of::<T>()
     }
 }
 
@@ -450,9 +451,13 @@ impl<T> Key<Tables<T>> {
 }
 
 impl<T: Keys> Kind for Tables<T> {
-    type Value = Vec<At<T>>;
+    type Value = Vec<Spanned<T>>;
 
-    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Vec<At<T>>> {
+    fn read(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<Vec<Spanned<T>>> {
         const EXPECTED: &str = "a list of tables";
         let DeValue::Array(items) = value.get_ref() else {
             context.wrong_type(value, EXPECTED);
@@ -460,22 +465,22 @@ impl<T: Keys> Kind for Tables<T> {
         };
         if let (Some(none), true) = (self.none, items.is_empty()) {
             let problem = Problem::new(context.key.clone(), none).help(context.example.clone());
-            context.reader.report(problem);
+            context.problems.report(problem);
         }
         if let Some(first) = items.get(self.most) {
             let title = format!("`{}` has {} tables", context.name, items.len());
             let problem = Problem::new(first.span(), title)
                 .label(format!("the first of more than {}", self.most))
                 .help(format!("at most {} are allowed", self.most));
-            context.reader.report(problem);
+            context.problems.report(problem);
         }
         let mut tables = Vec::new();
         for item in items.iter().take(self.most) {
             match item.get_ref() {
-                DeValue::Table(entries) => tables.push(At {
-                    value: context.reader.table(entries, item.span()),
-                    span: item.span(),
-                }),
+                DeValue::Table(entries) => tables.push(Spanned::new(
+                    item.span(),
+                    reader::table(context.problems, entries, item.span()),
+                )),
                 _ => context.wrong_type(item, EXPECTED),
             }
         }
@@ -483,7 +488,7 @@ impl<T: Keys> Kind for Tables<T> {
     }
 
     fn schema(&self) -> Map<String, Value> {
-        let mut schema = members(json!({ "type": "array", "items": schema::of_table::<T>() }));
+        let mut schema = members(json!({ "type": "array", "items": schema_of::<T>() }));
         if self.none.is_some() {
             schema.insert("minItems".to_owned(), 1.into());
         }
@@ -495,13 +500,5 @@ impl<T: Keys> Kind for Tables<T> {
 
     fn absent(&self) -> Option<&'static str> {
         self.none
-    }
-}
-
-/// The members of a JSON object.
-pub(crate) fn members(object: Value) -> Map<String, Value> {
-    match object {
-        Value::Object(members) => members,
-        _ => Map::new(),
     }
 }

@@ -95,11 +95,6 @@ impl LateProblem {
         .help(ALLOWED)
     }
 
-    /// `uses` names a file that is not called `.wasm`.
-    pub fn uses_is_not_wasm(id: NodeId, written: &str) -> LateProblem {
-        LateProblem::new(Place::Uses(id), format!("`{written}` is not a .wasm file")).help(ALLOWED)
-    }
-
     /// What `uses` names cannot be looked at.
     pub fn uses_is_unreadable(id: NodeId, path: &Path, error: &std::io::Error) -> LateProblem {
         unreadable(Place::Uses(id), path, error)

@@ -13,23 +13,29 @@
 //! | module | what it has |
 //! | --- | --- |
 //! | `tables` | every key of every table, declared once |
-//! | `keys`, `kinds` | how a key is declared, and the kinds of values |
+//! | `keys`, `kinds`, `formats` | how a key is declared, the kinds of values, and the formats of strings |
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
-//! | `flow`, `gateway`, `executors`, `uses`, `grants`, `needs` | what the tables mean |
-//! | `report`, `late` | what is wrong, and how it is shown |
+//! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
+//! | `flow`, `gateway`, `executors`, `names`, `uses`, `grants`, `needs` | what the tables mean |
+//! | `problems`, `report`, `late` | what is wrong, and how it is shown |
 //! | [`bounds`] | what a file is held to |
 
 pub mod bounds;
+mod context;
+mod entry;
 mod executors;
 mod flow;
+mod formats;
 mod gateway;
 mod grants;
 mod json;
 mod keys;
 mod kinds;
 mod late;
+mod names;
 mod nearest;
 mod needs;
+mod problems;
 mod reader;
 mod report;
 mod schema;
@@ -59,7 +65,7 @@ pub use uses::Uses;
 
 use bounds::MAX_FILE;
 use gateway::GatewaySpans;
-use reader::Reader;
+use problems::Problems;
 use tables::FlowToml;
 
 /// A flow as its `flow.toml` describes it.
@@ -120,12 +126,12 @@ impl Manifest {
     /// With all that is wrong with it.
     pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Manifest, ManifestError> {
         let path = path.as_ref();
-        let mut reader = Reader::default();
-        let manifest = read_text(&mut reader, text, path);
+        let mut problems = Problems::default();
+        let manifest = read_text(&mut problems, text, path);
         match manifest {
-            Some(manifest) if reader.count() == 0 => Ok(manifest),
+            Some(manifest) if problems.count() == 0 => Ok(manifest),
             _ => {
-                let report = reader.into_report(path.display().to_string(), text.to_owned());
+                let report = problems.into_report(path.display().to_string(), text.to_owned());
                 Err(ManifestError::Invalid(Box::new(report)))
             }
         }
@@ -140,19 +146,25 @@ impl Manifest {
     ///
     /// # Panics
     /// If a place is in an executor of another flow.
-    pub fn report(&self, problems: impl IntoIterator<Item = LateProblem>) -> Report {
-        let mut reader = Reader::default();
-        for late in problems {
-            let mut problem = Problem::new(self.span(late.place), late.title);
-            if let Some(label) = late.label {
+    pub fn report(&self, late: impl IntoIterator<Item = LateProblem>) -> Report {
+        let mut problems = Problems::default();
+        for LateProblem {
+            place,
+            title,
+            label,
+            help,
+        } in late
+        {
+            let mut problem = Problem::new(self.span(place), title);
+            if let Some(label) = label {
                 problem = problem.label(label);
             }
-            if let Some(help) = late.help {
+            if let Some(help) = help {
                 problem = problem.help(help);
             }
-            reader.report(problem);
+            problems.report(problem);
         }
-        reader.into_report(self.source.file.clone(), self.source.text.clone())
+        problems.into_report(self.source.file.clone(), self.source.text.clone())
     }
 
     fn span(&self, place: Place) -> Range<usize> {
@@ -199,28 +211,28 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// `None` if something is wrong. All that is wrong has then been reported.
-fn read_text(reader: &mut Reader, text: &str, path: &Path) -> Option<Manifest> {
+fn read_text(problems: &mut Problems, text: &str, path: &Path) -> Option<Manifest> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         // What follows a syntax error is guesswork: no second opinion on it.
         errors
             .iter()
             .map(syntax_problem)
-            .for_each(|problem| reader.report(problem));
+            .for_each(|problem| problems.report(problem));
         return None;
     }
     let FlowToml {
         flow,
         gateway,
         executors,
-    } = reader.table(document.get_ref(), 0..0);
+    } = reader::table(problems, document.get_ref(), 0..0);
 
     let folder = path.parent().unwrap_or(Path::new(""));
     let (gateway, spans) = gateway::config(gateway);
     Some(Manifest {
         name: flow::name(flow.map(|flow| flow.value), path),
         gateway,
-        executors: executors::graph(reader, executors?.value, folder)?,
+        executors: executors::graph(problems, executors?.value, folder)?,
         source: Source {
             file: path.display().to_string(),
             text: text.to_owned(),

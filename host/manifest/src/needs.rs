@@ -3,27 +3,29 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use toml::Spanned;
 use wasm_flow_contract::graph::{
     Branching, Builder, Cycle, Edge, GATEWAY, Graph, NodeId, Upstream,
 };
 
-use crate::executors::is_name;
+use crate::entry::Entry;
 use crate::kinds::Items;
+use crate::names::is_name;
 use crate::nearest::suggestion;
-use crate::reader::{At, Entry, Reader};
+use crate::problems::Problems;
 use crate::report::Problem;
 
-/// What an executor wants to be in the graph.
-pub(crate) struct Wanted {
-    /// As the file has it. If it was refused, `needs` of other executors may still
+/// An executor's part in the graph, as the file has it.
+pub(crate) struct NodeSpec {
+    /// If it was refused, `needs` of other executors may still
     /// mean it.
-    pub(crate) name: Option<At<String>>,
+    pub(crate) name: Option<Spanned<String>>,
     pub(crate) needs: Option<Entry<Items<String>>>,
     /// Where the executor's table is.
     pub(crate) table: Range<usize>,
 }
 
-impl Wanted {
+impl NodeSpec {
     /// Where its needs are, or else its name, or else its table.
     fn place(&self) -> Range<usize> {
         let first = self
@@ -32,11 +34,11 @@ impl Wanted {
             .and_then(|needs| needs.value.items.first());
         first
             .or(self.name.as_ref())
-            .map_or_else(|| self.table.clone(), |at| at.span.clone())
+            .map_or_else(|| self.table.clone(), Spanned::span)
     }
 
     fn name(&self) -> Option<&str> {
-        self.name.as_ref().map(|name| name.value.as_str())
+        self.name.as_ref().map(|name| name.get_ref().as_str())
     }
 
     /// Whether its needs are as the file has them.
@@ -46,58 +48,58 @@ impl Wanted {
 }
 
 /// The nodes, as far as they are known.
-type Nodes = HashMap<NodeId, Wanted>;
+type Nodes = HashMap<NodeId, NodeSpec>;
 
 /// Builds the graph of these executors, in the order of the file. `None` if
 /// something is wrong, which has then been reported.
 pub(crate) fn graph<N>(
-    reader: &mut Reader,
-    executors: impl IntoIterator<Item = (Wanted, N)>,
+    problems: &mut Problems,
+    executors: impl IntoIterator<Item = (NodeSpec, N)>,
 ) -> Option<Graph<N>> {
     let mut builder = Builder::default();
     let mut ids = Vec::new();
     let mut nodes = Nodes::new();
-    for (wanted, executor) in executors {
-        let id = builder.node(wanted.name().unwrap_or_default(), executor);
+    for (spec, executor) in executors {
+        let id = builder.node(spec.name().unwrap_or_default(), executor);
         ids.push(id);
-        nodes.insert(id, wanted);
+        nodes.insert(id, spec);
     }
 
-    let before = reader.count();
+    let before = problems.count();
     let named = Named::new(&ids, &nodes);
     let mut previous = Upstream::Gateway;
     for &id in &ids {
-        match nodes.get(&id).and_then(|wanted| wanted.needs.as_ref()) {
+        match nodes.get(&id).and_then(|spec| spec.needs.as_ref()) {
             None => builder.need(id, Edge::new(previous)),
             Some(needs) => {
                 for need in &needs.value.items {
-                    match named.find(&need.value) {
+                    match named.find(need.get_ref()) {
                         Some(from) => builder.need(id, Edge::new(from)),
-                        None => report_unknown(reader, need, &named),
+                        None => report_unknown(problems, need, &named),
                     }
                 }
             }
         }
         previous = Upstream::Node(id);
     }
-    if reader.count() > before {
+    if problems.count() > before {
         return None;
     }
 
     let graph = match builder.build() {
         Ok(graph) => graph,
         Err(Cycle(cycle)) => {
-            report_cycle(reader, &nodes, &cycle);
+            report_cycle(problems, &nodes, &cycle);
             return None;
         }
     };
     // If needs are missing, where the flow branches is guesswork.
-    if !nodes.values().all(Wanted::is_complete) {
+    if !nodes.values().all(NodeSpec::is_complete) {
         return None;
     }
     let branchings = graph.branchings();
     for branching in &branchings {
-        report_branching(reader, &nodes, branching);
+        report_branching(problems, &nodes, branching);
     }
     branchings.is_empty().then_some(graph)
 }
@@ -116,7 +118,7 @@ impl<'n> Named<'n> {
             known: vec![GATEWAY],
         };
         for &id in ids {
-            if let Some(name) = nodes.get(&id).and_then(Wanted::name) {
+            if let Some(name) = nodes.get(&id).and_then(NodeSpec::name) {
                 // Of two with the same name, which is reported, the first is meant.
                 named.ids.entry(name).or_insert(id);
                 if is_name(name) {
@@ -135,21 +137,21 @@ impl<'n> Named<'n> {
     }
 }
 
-fn report_unknown(reader: &mut Reader, need: &At<String>, named: &Named<'_>) {
-    reader.report(
+fn report_unknown(problems: &mut Problems, need: &Spanned<String>, named: &Named<'_>) {
+    problems.report(
         Problem::new(
-            need.span.clone(),
-            format!("there is no executor called `{}`", need.value),
+            need.span(),
+            format!("there is no executor called `{}`", need.get_ref()),
         )
-        .help(suggestion(&need.value, "known", &named.known)),
+        .help(suggestion(need.get_ref(), "known", &named.known)),
     );
 }
 
-fn report_cycle(reader: &mut Reader, nodes: &Nodes, cycle: &[NodeId]) {
+fn report_cycle(problems: &mut Problems, nodes: &Nodes, cycle: &[NodeId]) {
     let on_it = || cycle.iter().filter_map(|id| nodes.get(id));
     let names: Vec<&str> = on_it()
         .chain(on_it().take(1))
-        .filter_map(Wanted::name)
+        .filter_map(NodeSpec::name)
         .collect();
     let Some(first) = on_it().next() else {
         return;
@@ -163,18 +165,18 @@ fn report_cycle(reader: &mut Reader, nodes: &Nodes, cycle: &[NodeId]) {
     };
     let mut problem = Problem::new(first.place(), title)
         .help("remove one of these needs: documents go from the gateway to the last executor");
-    for wanted in on_it().skip(1) {
-        problem = problem.context(wanted.place(), "on the way round");
+    for spec in on_it().skip(1) {
+        problem = problem.context(spec.place(), "on the way round");
     }
-    reader.report(problem);
+    problems.report(problem);
 }
 
-fn report_branching(reader: &mut Reader, nodes: &Nodes, branching: &Branching) {
+fn report_branching(problems: &mut Problems, nodes: &Nodes, branching: &Branching) {
     const TITLE: &str = "joining branches is not supported yet";
     const HELP: &str =
         "for now a flow is a chain: each executor needs one other, and none is needed twice";
-    let name = |id: &NodeId| nodes.get(id).and_then(Wanted::name).unwrap_or_default();
-    let place = |id: &NodeId| nodes.get(id).map_or(0..0, Wanted::place);
+    let name = |id: &NodeId| nodes.get(id).and_then(NodeSpec::name).unwrap_or_default();
+    let place = |id: &NodeId| nodes.get(id).map_or(0..0, NodeSpec::place);
     let problem = match branching {
         Branching::Join(id) => {
             Problem::new(place(id), TITLE).label(format!("`{}` needs more than one", name(id)))
@@ -196,5 +198,5 @@ fn report_branching(reader: &mut Reader, nodes: &Nodes, branching: &Branching) {
                 .context(place(first), format!("and so does `{}`", name(first)))
         }
     };
-    reader.report(problem.help(HELP));
+    problems.report(problem.help(HELP));
 }

@@ -50,11 +50,6 @@ impl Problem {
         &self.title
     }
 
-    /// A few words about the place itself.
-    pub fn label_text(&self) -> Option<&str> {
-        Some(self.label.as_str()).filter(|label| !label.is_empty())
-    }
-
     /// What is allowed, or what to do.
     pub fn help_text(&self) -> Option<&str> {
         self.help.as_deref()
@@ -132,6 +127,11 @@ impl Report {
     /// [`MAX_PROBLEMS`](crate::bounds::MAX_PROBLEMS) of them.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// How many problems there are, those that are not kept included.
+    pub fn total(&self) -> usize {
+        self.problems.len() + self.left_out
     }
 
     /// Where a problem of this report is: line and column, both from 1, the

@@ -8,22 +8,22 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use toml::Spanned;
+use wasm_flow_contract::bounds::INSTANCES;
 use wasm_flow_contract::config::Isolation;
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::origin::HttpOrigin;
 
-use crate::Uses;
-use crate::bounds::{MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_REPLICAS};
-use crate::executors::{MEMORY, NAME, NEED, REPLY, TIMEOUT, WORKSPACE};
-use crate::flow::FLOW_NAME;
-use crate::gateway::{HOST, MAX_MESSAGE_SIZE};
-use crate::grants::{ENV, GUEST, HOST_FOLDER, ORIGIN};
+use crate::bounds::{MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH};
+use crate::formats::{
+    ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, REPLY,
+    TIMEOUT, USES, WORKSPACE,
+};
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
     Items, choice, free_table, quantity, table, tables, text, texts, texts_by_key, whole,
 };
-use crate::reader::At;
-use crate::uses::USES;
+use crate::uses::Uses;
 
 table! {
     /// The whole file.
@@ -38,7 +38,7 @@ table! {
 
         /// The executors of the flow. Documents go through them in this order, unless
         /// `needs` says otherwise.
-        executors: Vec<At<ExecutorTable>> = tables()
+        executors: Vec<Spanned<ExecutorTable>> = tables()
             .at_least_one("the flow has no executors")
             .at_most(MAX_EXECUTORS)
             .example(Inline(r#"[{ name = "encode", uses = "executors/encode" }]"#))
@@ -121,8 +121,9 @@ table! {
             .set("name an executor or \"gateway\"; without `needs`, the documents come from the executor before it")
             .example(Inline(r#"["encode"]"#));
 
-        /// How many instances of the executor share the requests.
-        replicas: NonZeroU32 = whole(1..=u64::from(MAX_REPLICAS))
+        /// How many instances of the executor share the requests. All executors of a flow
+        /// together may have 1000.
+        replicas: NonZeroU32 = whole(1..=u64::from(INSTANCES))
             .default(1)
             .example(2);
 
@@ -190,7 +191,7 @@ table! {
             .example(Inline(r#"["LANG"]"#));
 
         /// Folders that the executor sees.
-        dirs: Vec<At<DirTable>> = tables()
+        dirs: Vec<Spanned<DirTable>> = tables()
             .example(Inline(r#"[{ host = "data", guest = "/data", access = "read" }]"#));
     }
 }

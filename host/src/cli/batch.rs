@@ -12,7 +12,7 @@ use wasm_flow_contract::{Parameters, Request, Response};
 use wasm_flow_flow::Flow;
 
 use super::console::Console;
-use super::input::{Input, InputError, Portion};
+use super::input::{Input, InputError, RequestDocs};
 use super::progress::Progress;
 use super::terminal::{self, OutputError, Page};
 use super::{Error, Format, Result, print};
@@ -147,7 +147,7 @@ impl Batch<'_> {
         };
         let progress = Progress::new(input.extent());
         let (sent, more) = (Cell::new(0), Cell::new(true));
-        let portions = futures::stream::unfold(input, |mut input| {
+        let requests = futures::stream::unfold(input, |mut input| {
             let more = &more;
             async move {
                 let next = input.next().await;
@@ -155,11 +155,11 @@ impl Batch<'_> {
                 Some((next?, input))
             }
         });
-        let answers = portions
-            .map(|portion| {
-                let sending = portion.map(|portion| {
-                    sent.set(sent.get() + portion.docs.len());
-                    self.send(portion)
+        let answers = requests
+            .map(|request| {
+                let sending = request.map(|request| {
+                    sent.set(sent.get() + request.docs.len());
+                    self.send(request)
                 });
                 async move {
                     match sending {
@@ -225,12 +225,12 @@ impl Batch<'_> {
     }
 
     /// Begins a call.
-    fn send(&self, portion: Portion) -> impl Future<Output = Answer> + use<> {
-        let Portion {
+    fn send(&self, request: RequestDocs) -> impl Future<Output = Answer> + use<> {
+        let RequestDocs {
             docs,
             position,
             permit,
-        } = portion;
+        } = request;
         let documents = docs.len();
         let request = Request {
             target: self.target.unwrap_or_default().to_owned(),

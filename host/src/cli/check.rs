@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::json;
 use wasm_flow_manifest::{ManifestError, Report};
 
+use super::operand::{self, Action};
 use super::{Error, Format, Result, load, print, terminal};
-use crate::operand::Use;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,7 +16,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
-    Use::Check.accept(&args.flow)?;
+    operand::flow(&args.flow, Action::Describe)?;
     let loaded = match load(&args.flow).await {
         Ok(loaded) => loaded,
         Err(error) if format == Format::Json => return Err(as_json(error)),
@@ -43,7 +43,12 @@ fn as_json(error: Error) -> Error {
         Error::Problems(report) | Error::Manifest(ManifestError::Invalid(report)) => report,
         _ => return error,
     };
-    match terminal::json(&json!({ "ok": false, "problems": problems(report) })) {
+    match terminal::json(&json!({
+        "ok": false,
+        "problems": problems(report),
+        // A report keeps a bounded number of them.
+        "total": report.total(),
+    })) {
         Ok(()) => Error::Reported,
         Err(error) => error.into(),
     }

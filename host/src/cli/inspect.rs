@@ -7,9 +7,8 @@ use serde_json::json;
 use wasm_flow_contract::units::Size;
 use wasm_flow_wasm::{Component, Concurrency};
 
+use super::operand::{self, Action};
 use super::{Format, Result, print, resolver, schema, terminal};
-use crate::operand::Use;
-use crate::resolve::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -18,7 +17,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
-    let source = Source::at(&args.component, Use::Inspect)?;
+    let source = operand::executor(&args.component, Action::Describe)?;
     let component = resolver()?.component(&source).await?;
     match format {
         Format::Text => terminal::line(text(&component).trim_end())?,

@@ -15,10 +15,10 @@ mod input;
 mod inspect;
 mod log;
 mod new;
+mod operand;
 mod post;
 mod print;
 mod progress;
-mod reader;
 mod run;
 mod schema;
 mod serve;
@@ -37,9 +37,8 @@ use wasm_flow_manifest::{Manifest, ManifestError, Report};
 use wasm_flow_wasm::{Runtime, RuntimeConfig, RuntimeError, StartError};
 
 use crate::bounds::GRACE;
-use crate::operand::WrongFile;
 use crate::resolve::build::BuildError;
-use crate::resolve::{Loaded, Resolver, SourceError};
+use crate::resolve::{Loaded, Resolver, SourceError, WrongFile};
 
 /// Runs WebAssembly executors over documents, alone or chained into a flow, and
 /// serves them to Jina's clients.
@@ -140,7 +139,7 @@ enum Error {
     /// Cut short by a signal, which was reported when it came.
     #[error("interrupted")]
     Interrupted,
-    #[error("the system gives this program no threads: {0}")]
+    #[error("cannot start a thread: {0}")]
     Threads(std::io::Error),
     /// Printed already, as a result in JSON.
     #[error("")]

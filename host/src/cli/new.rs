@@ -31,10 +31,7 @@ pub(super) enum NewError {
     Name(String),
     #[error("{0}; choose another name")]
     Executor(String),
-    #[error(
-        "a crate called `{0}` cannot be built: it would take the place of one that executors are \
-         built from; choose another name"
-    )]
+    #[error("`{0}` is the name of a crate that executors depend on; choose another name")]
     Taken(String),
     #[error("{} exists already and is not empty", .0.display())]
     Exists(PathBuf),

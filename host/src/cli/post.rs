@@ -53,7 +53,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     let target = args.input.target().map(str::to_owned);
     let progress = Progress::new(input.extent());
     let sending = Arc::new(Mutex::new(Sending::default()));
-    let requests = portions(input, Arc::clone(&sending)).map(move |docs| PostRequest {
+    let requests = requests(input, Arc::clone(&sending)).map(move |docs| PostRequest {
         endpoint: endpoint.clone(),
         target: target.clone(),
         parameters: parameters.clone(),
@@ -85,15 +85,15 @@ fn lock(sending: &Mutex<Sending>) -> MutexGuard<'_, Sending> {
 }
 
 /// The documents to send, a request at a time. What cannot be read ends them.
-fn portions(
+fn requests(
     input: Input,
     sending: Arc<Mutex<Sending>>,
 ) -> impl Stream<Item = DocumentArray> + Send + 'static {
     futures::stream::unfold((input, sending), |(mut input, sending)| async move {
         let next = input.next().await;
         let mut state = lock(&sending);
-        let portion = match next {
-            Some(Ok(portion)) => portion,
+        let request = match next {
+            Some(Ok(request)) => request,
             Some(Err(error)) => {
                 state.end = Some(Err(error));
                 return None;
@@ -105,11 +105,11 @@ fn portions(
         };
         state.requests += 1;
         state.in_flight.push_back(InFlight {
-            position: portion.position,
-            _permit: portion.permit,
+            position: request.position,
+            _permit: request.permit,
         });
         drop(state);
-        Some((portion.docs, (input, sending)))
+        Some((request.docs, (input, sending)))
     })
 }
 

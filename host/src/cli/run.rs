@@ -11,9 +11,9 @@ use wasm_flow_manifest::{LateProblem, Place};
 
 use super::batch::Batch;
 use super::console::Console;
+use super::operand::{self, Action};
 use super::terminal::{json_text, lines};
 use super::{Error, Format, Result, input, load, print, shutdown};
-use crate::operand::Use;
 use crate::resolve::Loaded;
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ impl Args {
 }
 
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
-    Use::Run.accept(&args.flow)?;
+    operand::flow(&args.flow, Action::Run)?;
     match &args.on {
         Some(endpoint) => batch(endpoint, &args, format).await,
         None => serve(&args, format).await,
@@ -92,7 +92,7 @@ async fn stop(flow: &Flow, mut signals: shutdown::Signals, console: &Console) {
         () = &mut stopping => return,
         () = signals.first() => {}
     }
-    console.note("stopping the executors; once more to stop at once");
+    console.note("stopping the executors; press Ctrl-C again to stop at once");
     stopping.await;
 }
 

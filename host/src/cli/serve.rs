@@ -18,9 +18,8 @@ use wasm_flow_manifest::ExecutorEntry;
 use wasm_flow_wasm::{Component, Executor, Runtime};
 
 use super::console::Console;
+use super::operand::{self, Action};
 use super::{Error, Format, Result, resolver, run};
-use crate::operand::Use;
-use crate::resolve::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -84,7 +83,7 @@ fn bindings(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>> {
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     // Before anything is built.
     let uses_requests = bindings(args.uses_request)?;
-    let source = Source::at(&args.component, Use::Serve)?;
+    let source = operand::executor(&args.component, Action::Run)?;
     let resolver = resolver()?;
     let component = resolver.component(&source).await?;
     let defaults = ExecutorConfig::new(args.name.clone());

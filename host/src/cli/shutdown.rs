@@ -47,7 +47,7 @@ impl Signals {
     /// The same for a server, which says what it does about it.
     pub(super) async fn requested(mut self, console: Console) {
         self.first().await;
-        console.note("stopping after the requests in flight; once more to stop at once");
+        console.note("stopping after the requests in flight; press Ctrl-C again to stop at once");
     }
 }
 

@@ -17,11 +17,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bounds::{PRINT_BURST, PRINT_RATE, WAITING_BYTES, WAITING_LINES, WRITE_RETRY};
+use wasm_flow_contract::units::Size;
 
-/// The writer takes several lines at a time from the queue, up to about this many
-/// bytes.
-const CHUNK: usize = 64 << 10;
+use crate::bounds::{
+    PRINT_BURST, PRINT_RATE, WAITING_BYTES, WAITING_LINES, WRITE_CHUNK, WRITE_RETRY,
+};
 
 /// Why lines were dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +30,17 @@ pub(super) enum Reason {
     SlowReader,
     /// The source wrote more than it may in a second.
     Rate,
+    /// A single line was longer than all lines together that may wait.
+    LongLine,
 }
 
 impl Reason {
     /// For a person.
-    pub(super) fn text(self) -> &'static str {
+    pub(super) fn text(self) -> String {
         match self {
-            Reason::SlowReader => "the reader of this output is too slow",
-            Reason::Rate => "more than 1 MiB a second",
+            Reason::SlowReader => "the reader of this output is too slow".to_owned(),
+            Reason::Rate => format!("more than {} a second", Size(PRINT_RATE)),
+            Reason::LongLine => format!("longer than {}", Size(WAITING_BYTES as u64)),
         }
     }
 }
@@ -78,7 +81,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<(Arc<str>, String)>,
+    queue: VecDeque<(Arc<str>, Line)>,
     sources: HashMap<Arc<str>, Source>,
     /// Lines are with the stream at this moment.
     writing: bool,
@@ -86,6 +89,30 @@ struct State {
     failure: Option<(io::ErrorKind, String)>,
     closing: bool,
     ended: bool,
+}
+
+/// A line that waits.
+enum Line {
+    Text(String),
+    /// A line that could never wait, and of which is only told.
+    TooLong,
+}
+
+impl Line {
+    fn new(text: String) -> Line {
+        match text.len() < WAITING_BYTES {
+            true => Line::Text(text),
+            false => Line::TooLong,
+        }
+    }
+
+    /// The bytes that wait, with the line's end.
+    fn len(&self) -> usize {
+        match self {
+            Line::Text(text) => text.len() + 1,
+            Line::TooLong => 0,
+        }
+    }
 }
 
 /// What is known of one source.
@@ -142,24 +169,25 @@ impl Source {
         }
     }
 
-    /// Whether a line of this length may go into the queue. Counts it either way.
-    fn admit(&mut self, length: usize, now: Instant) -> bool {
+    /// Whether a line may go into the queue: of so many bytes that were printed, so
+    /// many of which wait. Counts it either way.
+    fn admit(&mut self, printed: usize, waiting: usize, now: Instant) -> bool {
         if let Some(over) = &mut self.over {
             over.lines += 1;
             return false;
         }
         let reason =
-            if self.lines >= WAITING_LINES || self.bytes.saturating_add(length) > WAITING_BYTES {
+            if self.lines >= WAITING_LINES || self.bytes.saturating_add(waiting) > WAITING_BYTES {
                 Reason::SlowReader
-            } else if !self.allowance.take(length as u64, now) {
+            } else if !self.allowance.take(printed as u64, now) {
                 Reason::Rate
             } else {
                 self.lines += 1;
-                self.bytes += length;
+                self.bytes += waiting;
                 return true;
             };
         let pause = match reason {
-            Reason::SlowReader => Duration::ZERO,
+            Reason::SlowReader | Reason::LongLine => Duration::ZERO,
             Reason::Rate => Duration::from_secs(1),
         };
         self.over = Some(Over {
@@ -213,7 +241,9 @@ impl Writer {
             .sources
             .entry(Arc::clone(&name))
             .or_insert_with(|| Source::new(now));
-        if source.admit(line.len() + 1, now) {
+        let printed = line.len() + 1;
+        let line = Line::new(line);
+        if source.admit(printed, line.len(), now) {
             state.queue.push_back((name, line));
         }
         drop(state);
@@ -274,15 +304,22 @@ impl State {
     /// The lines that are next, and those that say what was dropped.
     fn chunk(&mut self, notices: &impl Notices, now: Instant) -> String {
         let mut chunk = String::new();
-        while chunk.len() < CHUNK {
+        while chunk.len() < WRITE_CHUNK {
             let Some((name, line)) = self.queue.pop_front() else {
                 break;
             };
             if let Some(source) = self.sources.get_mut(&name) {
                 source.lines -= 1;
-                source.bytes -= line.len() + 1;
+                source.bytes -= line.len();
             }
-            chunk += &line;
+            chunk += &match line {
+                Line::Text(text) => text,
+                Line::TooLong => notices.dropped(&Dropped {
+                    source: name,
+                    lines: 1,
+                    reason: Reason::LongLine,
+                }),
+            };
             chunk.push('\n');
             self.recover(&mut chunk, notices, now);
         }
@@ -525,6 +562,26 @@ mod tests {
         assert_eq!(lines[4], "a: 7 dropped, SlowReader");
     }
 
+    /// However quick the reader is.
+    #[test]
+    fn a_line_that_could_never_wait_is_dropped_for_its_length() {
+        let mut setup = Setup::new();
+        setup.writer.line("a", "x".repeat(WAITING_BYTES));
+        setup.writer.line("a", "y".repeat(WAITING_BYTES - 1));
+        setup.writer.line("a", "after".to_owned());
+        let lines = setup.let_all_through();
+        assert_eq!(lines[0], "a: 1 dropped, LongLine");
+        assert_eq!(lines[1].len(), WAITING_BYTES - 1);
+        // The third may find the second still waiting, which fills the room.
+        assert!(lines[2] == "after" || lines[2] == "a: 1 dropped, SlowReader");
+    }
+
+    #[test]
+    fn reasons_are_derived_from_the_bounds() {
+        assert_eq!(Reason::Rate.text(), "more than 1 MiB a second");
+        assert_eq!(Reason::LongLine.text(), "longer than 1 MiB");
+    }
+
     #[test]
     fn what_is_dropped_is_told_before_what_comes_after() {
         let mut setup = Setup::new();
@@ -554,7 +611,7 @@ mod tests {
         let line = 64 << 10;
         let mut admitted = 0;
         for _ in 0..1000 {
-            if source.admit(line, now) {
+            if source.admit(line, line, now) {
                 admitted += line;
             }
             // A quick reader: nothing waits.
@@ -569,7 +626,7 @@ mod tests {
         let admitted = (0..1000)
             .take_while(|_| {
                 (source.lines, source.bytes) = (0, 0);
-                source.admit(line, now)
+                source.admit(line, line, now)
             })
             .count();
         assert_eq!((admitted * line) as u64, PRINT_RATE);

@@ -6,6 +6,7 @@
 //! that is wrong, with its place in the file, and not only the first.
 
 pub mod build;
+mod executor_file;
 mod source;
 
 use std::collections::HashMap;
@@ -18,10 +19,11 @@ use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::Flow;
 use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
-    BindingError, Bindings, Component, Executor, OutputSink, Runtime, StartError, StartFailure,
-    StartReason,
+    BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
+    StartFailure, StartReason,
 };
 
+pub use crate::wrong_file::WrongFile;
 pub use source::{Source, SourceError};
 
 use build::Event;
@@ -218,7 +220,10 @@ impl Loaded {
 fn place(id: NodeId, error: &StartError) -> Place {
     match error.reason() {
         StartReason::Binding(_) => Place::UsesRequests(id),
-        StartReason::Instance(StartFailure::Grant(_)) => Place::Allow(id),
+        StartReason::Instance(StartFailure::Grant(error)) => match error {
+            GrantError::Workspace { .. } => Place::Workspace(id),
+            GrantError::Dir { .. } | GrantError::WorkspaceTaken { .. } => Place::Allow(id),
+        },
         // What an executor refuses at its start is what it was constructed with.
         StartReason::Instance(StartFailure::Failed { .. }) => Place::UsesWith(id),
         _ => Place::Executor(id),

@@ -9,8 +9,9 @@ use wasm_flow_manifest::{LateProblem, Place, Uses, nearest};
 use wasm_flow_wasm::LoadError;
 
 use super::build::BuildError;
+use super::executor_file;
 use crate::bounds::NEIGHBOURS;
-use crate::operand::{Use, WrongFile};
+use crate::wrong_file::WrongFile;
 
 /// Where a component comes from, as it was found on the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -83,15 +84,15 @@ impl Source {
     /// When there is nothing of use at that path.
     pub fn find(uses: &Uses) -> Result<Source, SourceError> {
         match uses {
-            Uses::Path { path, .. } => Source::at(path, Use::Uses),
+            Uses::Path { path, .. } => Source::at(path),
         }
     }
 
-    /// Looks at a path, for a command that takes it.
+    /// Looks for an executor at a path.
     ///
     /// # Errors
     /// When there is nothing of use at that path.
-    pub(crate) fn at(path: &Path, purpose: Use) -> Result<Source, SourceError> {
+    pub fn at(path: &Path) -> Result<Source, SourceError> {
         let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => SourceError::Missing {
                 path: path.to_owned(),
@@ -102,7 +103,7 @@ impl Source {
                 error,
             },
         })?;
-        purpose.accept(path)?;
+        executor_file::accept(path)?;
         if !metadata.is_dir() {
             return Ok(Source::File(path.to_owned()));
         }

@@ -34,9 +34,6 @@ wasm_flow_contract::bounds! {
     /// fails.
     MAX_LOST: NonZeroU32 = positive(3);
 
-    /// Instances of one process, of all executors. Each has at least one memory,
-    /// and each memory takes 6 GiB of address space.
-    INSTANCES: u32 = 1000;
     /// Core instances of one instance. Any component that a compiler makes for
     /// WASI has three, and one that links a language's libraries has many.
     CORE_INSTANCES_EACH: u32 = 64;

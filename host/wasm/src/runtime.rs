@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use wasm_flow_contract::bounds::INSTANCES;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, EngineWeak, PoolingAllocationConfig};
 
@@ -10,7 +11,7 @@ use super::cache::Cache;
 use super::stdio;
 use super::store::Ctx;
 use crate::bounds::{
-    CORE_INSTANCES_EACH, EPOCH, INSTANCES, MEMORIES_EACH, TABLE_ELEMENTS, TABLES, TABLES_EACH,
+    CORE_INSTANCES_EACH, EPOCH, MEMORIES_EACH, TABLE_ELEMENTS, TABLES, TABLES_EACH,
 };
 
 /// Why the engine could not be made.
@@ -35,7 +36,7 @@ pub enum RuntimeError {
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
     /// Keep compiled code in the user's cache folder for the next start:
-    /// `WASM_FLOW_CACHE`, or `wasm-flow/code` in `XDG_CACHE_HOME` or `~/.cache`.
+    /// `wasm-flow` in `WASM_FLOW_CACHE`, or `wasm-flow/code` in `XDG_CACHE_HOME` or `~/.cache`.
     /// Only the same version of the engine on the same kind of processor takes it
     /// back, and only if this user's wasm-flow wrote it.
     pub cache: bool,

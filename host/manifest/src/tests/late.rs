@@ -61,19 +61,18 @@ fn what_a_look_at_the_disk_finds() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cases/late/disk.toml");
     let text = fs::read_to_string(&path).unwrap();
     let manifest = Manifest::parse(&text, "flow.toml").unwrap();
-    let [a, b, c, d, e] = ids(&manifest)[..] else {
-        panic!("five executors")
+    let [a, b, c, d] = ids(&manifest)[..] else {
+        panic!("four executors")
     };
     let denied = io::Error::from(io::ErrorKind::PermissionDenied);
     let report = manifest.report([
         LateProblem::uses_is_missing(a, Path::new("aa.wasm"), Some("a.wasm")),
         LateProblem::uses_is_missing(b, Path::new("bb.wasm"), None),
         LateProblem::uses_is_not_a_crate(c, "data"),
-        LateProblem::uses_is_not_wasm(d, "b.txt"),
-        LateProblem::uses_is_unreadable(e, Path::new("secret/e"), &denied),
-        LateProblem::dir_is_missing(e, 0, Path::new("nowhere")),
-        LateProblem::dir_is_not_a_folder(e, 1, Path::new("b.txt")),
-        LateProblem::dir_is_unreadable(e, 2, Path::new("secret/e"), &denied),
+        LateProblem::uses_is_unreadable(d, Path::new("secret/d"), &denied),
+        LateProblem::dir_is_missing(d, 0, Path::new("nowhere")),
+        LateProblem::dir_is_not_a_folder(d, 1, Path::new("b.txt")),
+        LateProblem::dir_is_unreadable(d, 2, Path::new("secret/d"), &denied),
     ]);
     compare(&path, &report);
 }

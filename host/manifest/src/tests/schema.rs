@@ -7,11 +7,12 @@ use super::validator::validate;
 use super::*;
 
 /// What is a matter of several keys together, which the schema cannot say.
-const BEYOND_SCHEMA: [&str; 5] = [
+const BEYOND_SCHEMA: [&str; 6] = [
     "branches",
     "cycle",
     "duplicate_names",
     "needs_itself",
+    "replicas",
     "unknown_need",
 ];
 
@@ -124,8 +125,8 @@ fn toml_of(value: &Value) -> String {
 /// A file's text as JSON.
 fn json_of(text: &str) -> Value {
     let document = DeTable::parse(text).unwrap();
-    let mut reader = Reader::default();
-    Value::Object(crate::json::object(&mut reader, document.get_ref()))
+    let mut problems = Problems::default();
+    Value::Object(crate::json::object(&mut problems, document.get_ref()))
 }
 
 fn both_take(flow: &Value) {
@@ -279,7 +280,7 @@ fn the_schema_takes_what_the_reader_takes() {
         );
     }
     for host in ["::1", "a-b.example", "0.0.0.0", "my_host"] {
-        let text = format!("gateway.host = \"{host}\"\n{}", index("replicas = 1024"));
+        let text = format!("gateway.host = \"{host}\"\n{}", index("replicas = 999"));
         parse(&text);
         assert_eq!(
             validate(&crate::schema(), &json_of(&text)),

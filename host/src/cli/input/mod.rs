@@ -3,24 +3,35 @@
 //! Input is read while earlier requests are answered, and no faster: a file may
 //! be larger than memory, and a pipe need not end.
 
+mod error;
+mod format;
+mod json;
+mod lines;
+mod pending;
+mod source;
+mod source_info;
+mod stop;
+mod utf8;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use wasm_flow_contract::units::Size;
 use wasm_flow_document::{Document, DocumentArray, Struct};
 
 use super::progress::Extent;
-use super::reader;
-use crate::bounds::{INPUT_PAUSE, MAX_DOCUMENT, MAX_REQUEST, READ_AHEAD};
-use crate::file_kind::FileKind;
+use crate::bounds::{INPUT_PAUSE, MAX_REQUEST, READ_AHEAD};
+use format::InputFormat;
+use pending::{Piece, ReadDocument};
+use source::Source;
 
-/// Where documents come from, as `run --on` and `post` take it. Nothing of it is
-/// used without `--on`, which is the commands' own.
+pub(super) use error::InputError;
+
+/// Where documents come from, as `run --on` and `post` take it. All of these need
+/// `--on`, which each command declares itself.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A file of documents: text, a document a line; JSON lines; or JSON. `-` is
@@ -46,59 +57,6 @@ pub(super) struct Args {
     target: Option<String>,
 }
 
-/// How a file of documents is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum InputFormat {
-    /// By the name's ending: JSON lines for .jsonl and .ndjson, JSON for .json,
-    /// else text.
-    #[default]
-    Auto,
-    /// Each line that is not blank is a document's text.
-    Text,
-    /// Each line is a document as a JSON object.
-    Jsonl,
-    /// JSON over any number of lines: a document as an object, an array of them,
-    /// or several of either.
-    Json,
-}
-
-/// Why documents cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum InputError {
-    #[error("{file} cannot be read: {source}")]
-    Read {
-        file: String,
-        source: std::io::Error,
-    },
-    /// `at` is a line, with a column if one is known.
-    #[error("{file}:{at}: {reason}")]
-    Line {
-        file: String,
-        at: String,
-        reason: String,
-    },
-    #[error(
-        "{file}:{line}: byte {offset} of the file (0x{byte:02x}) is not UTF-8; convert the file \
-         first, for example with `iconv -f latin1 -t utf-8`"
-    )]
-    NotUtf8 {
-        file: String,
-        line: u64,
-        offset: u64,
-        byte: u8,
-    },
-    #[error(
-        "{file} is {kind}, and not documents as text or JSON{}",
-        kind.way_out().map(|way| format!("; {way}")).unwrap_or_default()
-    )]
-    Kind { file: String, kind: FileKind },
-    #[error(
-        "{file} is binary by its name; DocumentArray.save_json writes a .json file, which is read \
-         here (if it is something else, say what with --input-format)"
-    )]
-    BinaryName { file: String },
-}
-
 /// A JSON object of the command line.
 pub(super) fn object(text: &str) -> Result<Map<String, Value>, String> {
     match serde_json::from_str(text) {
@@ -116,27 +74,9 @@ fn parameters(text: &str) -> Result<Map<String, Value>, String> {
     Ok(sent.to_map())
 }
 
-/// A document that was read.
-pub(super) struct Costed {
-    pub(super) doc: Document,
-    /// Bytes of input that it was made from, and [`Costed::OVERHEAD`].
-    pub(super) cost: usize,
-    /// The input's position behind it.
-    pub(super) position: u64,
-}
-
-impl Costed {
-    /// What a document without any content costs, with its share of what is kept
-    /// for a request.
-    pub(super) const OVERHEAD: usize = 1 << 10;
-}
-
-/// What [`reader`] sends.
-pub(super) type Piece = Result<Vec<Costed>, InputError>;
-
 /// The documents of one request.
 #[derive(Debug)]
-pub(super) struct Portion {
+pub(super) struct RequestDocs {
     pub(super) docs: DocumentArray,
     /// The input's position behind the last of them, in bytes.
     pub(super) position: u64,
@@ -147,7 +87,7 @@ pub(super) struct Portion {
 /// Documents on their way from a file, a pipe or the command line.
 pub(super) struct Input {
     pieces: mpsc::Receiver<Piece>,
-    waiting: VecDeque<Costed>,
+    waiting: VecDeque<ReadDocument>,
     cost: usize,
     request_size: usize,
     budget: Arc<Semaphore>,
@@ -157,7 +97,7 @@ pub(super) struct Input {
     /// No request was taken yet: one is due, even without documents.
     untouched: bool,
     /// Taken, and put back.
-    first: Option<Result<Portion, InputError>>,
+    first: Option<Result<RequestDocs, InputError>>,
     extent: Extent,
 }
 
@@ -173,9 +113,9 @@ impl Args {
             let waiting: VecDeque<_> = self
                 .text
                 .iter()
-                .map(|text| Costed {
+                .map(|text| ReadDocument {
                     doc: Document::from_text(text.as_str()),
-                    cost: Costed::OVERHEAD + text.len(),
+                    cost: ReadDocument::OVERHEAD + text.len(),
                     position: 0,
                 })
                 .collect();
@@ -193,7 +133,7 @@ impl Args {
             });
         };
         let (sender, pieces) = mpsc::channel(2);
-        let source = reader::Source::open(path, self.input_format)?;
+        let source = Source::open(path, self.input_format)?;
         let length = source.length();
         source.read(sender)?;
         Ok(Input {
@@ -253,9 +193,9 @@ impl Input {
         }
     }
 
-    /// The documents of the next request. Of those that an error follows within
-    /// the same request, none is sent.
-    pub(super) async fn next(&mut self) -> Option<Result<Portion, InputError>> {
+    /// The documents of the next request. If an error occurs within a request, none of
+    /// that request's documents are sent.
+    pub(super) async fn next(&mut self) -> Option<Result<RequestDocs, InputError>> {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
@@ -287,14 +227,14 @@ impl Input {
             return None;
         }
         self.untouched = false;
-        Some(Ok(self.portion().await))
+        Some(Ok(self.take_request().await))
     }
 
     fn is_full(&self) -> bool {
         self.waiting.len() >= self.request_size || self.cost >= MAX_REQUEST
     }
 
-    async fn portion(&mut self) -> Portion {
+    async fn take_request(&mut self) -> RequestDocs {
         let (mut docs, mut cost, mut position) = (Vec::new(), 0, 0);
         while docs.len() < self.request_size && cost < MAX_REQUEST {
             let Some(next) = self.waiting.pop_front() else {
@@ -307,21 +247,13 @@ impl Input {
         self.cost -= cost;
         let permits = u32::try_from(cost).unwrap_or(READ_AHEAD).min(READ_AHEAD);
         let budget = Arc::clone(&self.budget);
-        Portion {
+        RequestDocs {
             docs: DocumentArray::from(docs),
             position,
             // The semaphore is never closed.
             permit: budget.acquire_many_owned(permits).await.ok(),
         }
     }
-}
-
-/// Said of a document that is longer.
-pub(super) fn too_long() -> String {
-    format!(
-        "a document of more than {} is not read; split it, or leave out what no executor needs",
-        Size(MAX_DOCUMENT as u64)
-    )
 }
 
 #[cfg(test)]
@@ -353,7 +285,7 @@ mod tests {
 
     fn piece(docs: usize, cost: usize) -> Piece {
         Ok((0..docs)
-            .map(|number| Costed {
+            .map(|number| ReadDocument {
                 doc: Document::from_text(number.to_string()),
                 cost,
                 position: 0,
@@ -363,8 +295,8 @@ mod tests {
 
     async fn sizes(mut input: Input) -> Vec<Option<usize>> {
         let mut sizes = Vec::new();
-        while let Some(portion) = input.next().await {
-            sizes.push(portion.ok().map(|portion| portion.docs.len()));
+        while let Some(request) = input.next().await {
+            sizes.push(request.ok().map(|request| request.docs.len()));
         }
         sizes
     }
@@ -400,8 +332,8 @@ mod tests {
     #[tokio::test]
     async fn a_pause_closes_a_request() {
         let mut input = input(vec![piece(3, 1)], 4, Some(Duration::from_millis(20)));
-        let portion = input.next().await.unwrap().unwrap();
-        assert_eq!(portion.docs.len(), 3);
+        let request = input.next().await.unwrap().unwrap();
+        assert_eq!(request.docs.len(), 3);
     }
 
     #[tokio::test]

@@ -1,0 +1,180 @@
+//! The formats of the strings that keys take.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, json};
+use wasm_flow_contract::bounds::MAX_MEMORY;
+use wasm_flow_contract::gateway::{GatewayConfig, HostError};
+use wasm_flow_contract::graph::GATEWAY;
+use wasm_flow_contract::origin::HttpOrigin;
+use wasm_flow_contract::units::{parse_duration, parse_size};
+
+use crate::bounds::{MAX_MESSAGE, MAX_NAME, MIN_MEMORY};
+use crate::json::members;
+use crate::kinds::{Format, Quantity};
+use crate::report::Refusal;
+use crate::units::{DURATION_PATTERN, SIZE_PATTERN};
+use crate::uses::{ALLOWED, Uses};
+
+/// `name` of `[flow]`.
+pub(crate) const FLOW_NAME: Format<String> = Format {
+    parse: |text| match text.trim() {
+        "" => Err(Refusal::new("the flow's `name` is empty")),
+        _ => Ok(text.to_owned()),
+    },
+    schema: || members(json!({ "pattern": r"\S" })),
+};
+
+/// `host` of `[gateway]`.
+pub(crate) const HOST: Format<String> = Format {
+    parse: |text| {
+        GatewayConfig::parse_host(text).map_err(|HostError| {
+            Refusal::new("`host` is not a host name or an IP address").help(
+                "for example: \"127.0.0.1\" for this machine alone, \"0.0.0.0\" for every network; the port is a key of its own",
+            )
+        })
+    },
+    schema: || members(json!({ "pattern": "^[A-Za-z0-9._:-]+$" })),
+};
+
+/// `max_message`.
+pub(crate) const MAX_MESSAGE_SIZE: Quantity<usize> = Quantity {
+    what: "a size",
+    parse: |text| match parse_size(text)? {
+        0 => Err("must be larger than zero".to_owned()),
+        bytes if bytes > u64::from(MAX_MESSAGE) => {
+            Err("gRPC messages are smaller than 4 GiB".to_owned())
+        }
+        bytes => usize::try_from(bytes).map_err(|_| "larger than this machine's memory".to_owned()),
+    },
+    pattern: SIZE_PATTERN,
+};
+
+/// An executor's `name`. Whether an executor may be called that is checked with the others'
+/// names: one that is refused may still be meant by `needs`.
+pub(crate) const NAME: Format<String> = Format {
+    parse: |text| Ok(text.to_owned()),
+    schema: || {
+        members(json!({
+            // Of the characters that are not ASCII, those that are not letters or
+            // digits pass: no class for them means the same to all implementations.
+            "pattern": r"^[^\u0000-@\[-^`{-\u007f][^\u0000-,/:-@\[-^`{-\u007f]*$",
+            "maxLength": MAX_NAME,
+            "not": { "const": GATEWAY },
+        }))
+    },
+};
+
+/// `uses`. The path is not resolved yet.
+pub(crate) const USES: Format<Uses> = Format {
+    parse: |text| {
+        let title = match text.split_once("://") {
+            None if text.is_empty() => "`uses` is empty".to_owned(),
+            None => {
+                return Ok(Uses::Path {
+                    written: text.to_owned(),
+                    path: PathBuf::from(text),
+                });
+            }
+            Some(("oci", _)) => {
+                "executors from a registry (oci://) are not supported yet".to_owned()
+            }
+            Some(("grpc", _)) => "remote executors (grpc://) are not supported yet".to_owned(),
+            Some((scheme, _)) => format!("`uses` cannot be {scheme}://"),
+        };
+        Err(Refusal::new(title).help(ALLOWED))
+    },
+    schema: || members(json!({ "minLength": 1, "not": { "pattern": "://" } })),
+};
+
+/// An item of `needs`. Whether there is such an executor is checked when all are
+/// read.
+pub(crate) const NEED: Format<String> = Format {
+    parse: |text| Ok(text.to_owned()),
+    schema: Map::new,
+};
+
+/// `timeout`.
+pub(crate) const TIMEOUT: Quantity<Duration> = Quantity {
+    what: "a duration",
+    parse: parse_duration,
+    pattern: DURATION_PATTERN,
+};
+
+/// `limits.memory`.
+pub(crate) const MEMORY: Quantity<u64> = Quantity {
+    what: "a size",
+    parse: |text| match parse_size(text)? {
+        bytes if bytes < MIN_MEMORY => Err("at least 1 MiB: no executor fits into less".to_owned()),
+        bytes if bytes > MAX_MEMORY => {
+            Err("at most 4 GiB: a component's memory has 32-bit addresses".to_owned())
+        }
+        bytes => Ok(bytes),
+    },
+    pattern: SIZE_PATTERN,
+};
+
+/// `limits.reply`.
+pub(crate) const REPLY: Quantity<NonZeroU64> = Quantity {
+    what: "a size",
+    parse: |text| NonZeroU64::new(parse_size(text)?).ok_or_else(|| "at least one byte".to_owned()),
+    pattern: SIZE_PATTERN,
+};
+
+/// `workspace`.
+pub(crate) const WORKSPACE: Format<String> = Format {
+    parse: |text| match text {
+        "" => Err(Refusal::new("`workspace` is empty")),
+        _ => Ok(text.to_owned()),
+    },
+    schema: || members(json!({ "minLength": 1 })),
+};
+
+/// An item of `allow.http`.
+pub(crate) const ORIGIN: Format<HttpOrigin> = Format {
+    parse: |text| {
+        HttpOrigin::parse(text).map_err(|error| {
+            Refusal::new("not a place that HTTP requests can be allowed to").help(error.to_string())
+        })
+    },
+    schema: || members(json!({ "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^*@]+$" })),
+};
+
+/// An item of `allow.env`.
+pub(crate) const ENV: Format<String> = Format {
+    parse: |text| match text.is_empty() || text.contains(['=', '\0']) {
+        false => Ok(text.to_owned()),
+        true => Err(Refusal::new("not the name of an environment variable")
+            .help("the name alone: its value is taken from the host's environment")),
+    },
+    schema: || members(json!({ "pattern": "^[^=\\u0000]+$" })),
+};
+
+/// `host` of an item of `allow.dirs`.
+pub(crate) const HOST_FOLDER: Format<String> = Format {
+    parse: |text| match text {
+        "" => {
+            Err(Refusal::new("`host` is empty").help("for the folder of this file: host = \".\""))
+        }
+        _ => Ok(text.to_owned()),
+    },
+    schema: || members(json!({ "minLength": 1 })),
+};
+
+/// `guest` of an item of `allow.dirs`.
+pub(crate) const GUEST: Format<String> = Format {
+    parse: |text| {
+        if !text.starts_with('/') {
+            return Err(Refusal::new("the executor's path must begin with `/`"));
+        }
+        if text.split('/').any(|part| matches!(part, "." | "..")) {
+            return Err(Refusal::new(
+                "the executor's path must not have `.` or `..` in it",
+            ));
+        }
+        Ok(text.to_owned())
+    },
+    schema: || members(json!({ "pattern": "^/", "not": { "pattern": r"(^|/)\.\.?(/|$)" } })),
+};
