@@ -20,7 +20,7 @@ wasm_flow_contract::bounds! {
     /// is the same, if flow.toml does not say otherwise.
     MAX_DOCUMENT: usize = 256 << 20;
     /// How long a process that ends waits for its last lines to be taken.
-    GRACE: Duration = Duration::from_secs(1);
+    FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
     /// Lines of one executor that may wait to be printed.
     WAITING_LINES: usize = 1000;
     /// Bytes of one executor that may wait to be printed.

@@ -57,8 +57,8 @@ fn serve_refuses_what_a_flow_refuses() {
     for (args, reason) in [
         (&["--memory", "8GiB"][..], "at most 4 GiB"),
         (&["--memory", "0B"], "at least 1 MiB"),
-        (&["--replicas", "0"], "a whole number from 1 to 1024"),
-        (&["--replicas", "1025"], "a whole number from 1 to 1024"),
+        (&["--replicas", "0"], "a whole number from 1 to 1000"),
+        (&["--replicas", "1001"], "a whole number from 1 to 1000"),
         (&["--name", "gateway"], "stands for the flow's entry"),
         (&["--name", "a b"], "not a name for an executor"),
         (&["--host", "a:1"], "not a host name or an IP address"),
@@ -99,8 +99,11 @@ fn new_refuses_names_that_could_not_run() {
     for (name, reason) in [
         ("gateway", "stands for the flow's entry"),
         (long.as_str(), "at most 128 bytes"),
-        ("std", "cannot be built"),
-        ("wasm_flow_sdk", "cannot be built"),
+        ("std", "is the name of a crate that executors depend on"),
+        (
+            "wasm_flow_sdk",
+            "is the name of a crate that executors depend on",
+        ),
         ("No-Crate", "cannot be the name of a crate"),
     ] {
         let folder = std::env::temp_dir().join(format!("wasm-flow-new-{}", std::process::id()));

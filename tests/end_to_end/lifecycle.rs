@@ -56,7 +56,7 @@ fn naming_a_row_a_million_times_gives_no_more_than_there_is_memory() {
     says(&seen["flatten"], &["/flatten", "rows were named at once"]);
     says(
         &seen["replace"],
-        &["BadReply", "3000000 documents", "at most 1000000"],
+        &["Limit", "3000000 documents", "at most 1000000"],
     );
     assert_eq!(seen["unchanged"], true);
     assert_eq!(seen["ok"], json!(["x"]));

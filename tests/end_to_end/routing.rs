@@ -154,7 +154,8 @@ fn empty_inputs_reach_the_handler() {
         answer([saw(None), saw([]), saw(DocumentArray())])
         ",
     );
-    assert_eq!(seen, json!([[0.0, []], [0.0, []], [0.0, []]]));
+    let nothing = json!([0.0, [["gateway", []]]]);
+    assert_eq!(seen, json!([nothing, nothing, nothing]));
 }
 
 #[test]

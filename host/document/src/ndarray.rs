@@ -4,7 +4,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::Struct;
-pub(crate) use crate::bounds::DIMENSIONS as MAX_DIMS;
+use crate::bounds::DIMENSIONS;
 use crate::shown::cut;
 
 /// Why bytes are not the array that they claim to be.
@@ -23,7 +23,7 @@ pub enum ShapeError {
         actual: u64,
     },
     /// There are more dimensions than numpy supports.
-    #[error("a shape has more than {MAX_DIMS} dimensions")]
+    #[error("a shape has more than {DIMENSIONS} dimensions")]
     TooManyDimensions,
     /// The number of elements does not fit in 64 bits.
     #[error("shape {shape:?} has more elements than a 64-bit number can count")]
@@ -35,7 +35,7 @@ pub enum ShapeError {
 
 pub(crate) fn check_dims(shape: &[u32]) -> Result<(), ShapeError> {
     match shape.len() {
-        0..=MAX_DIMS => Ok(()),
+        0..=DIMENSIONS => Ok(()),
         _ => Err(ShapeError::TooManyDimensions),
     }
 }

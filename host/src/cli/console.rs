@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use wasm_flow_wasm::{Level, Output, OutputSink, Printer, Record, Stream, printable};
 
 use super::Format;
-use super::log::{self, GuestLine};
+use super::guest_log::{self, GuestLine};
 use super::terminal::{OutputError, json_text, lines};
 use super::writer::{Dropped, Notices, Writer};
-use crate::bounds::GRACE;
+use crate::bounds::FLUSH_TIMEOUT;
 
 /// The source of the program's own lines. No executor has this name.
 const PROGRAM: &str = "";
@@ -42,7 +42,6 @@ impl Console {
             ready: Arc::clone(&console.ready),
         };
         console.stdout = Some(Writer::start("stdout", io::stdout(), notices)?);
-        log::attach(&console);
         Ok(console)
     }
 
@@ -52,9 +51,7 @@ impl Console {
     /// # Errors
     /// If the system gives no thread.
     pub(super) fn of_batch(format: Format) -> io::Result<Console> {
-        let console = Console::new(format)?;
-        log::attach(&console);
-        Ok(console)
+        Console::new(format)
     }
 
     fn new(format: Format) -> io::Result<Console> {
@@ -81,7 +78,7 @@ impl Console {
             return Ok(());
         };
         stdout.line(PROGRAM, text);
-        stdout.flush(GRACE)?;
+        stdout.flush(FLUSH_TIMEOUT)?;
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -94,23 +91,23 @@ impl Console {
     /// Gives the last lines a moment to leave.
     pub(super) fn finish(&self) {
         if let Some(stdout) = &self.stdout {
-            stdout.finish(GRACE);
+            stdout.finish(FLUSH_TIMEOUT);
         }
-        self.stderr.finish(GRACE);
+        self.stderr.finish(FLUSH_TIMEOUT);
     }
 }
 
 impl Output for Console {
     fn line(&self, printer: &Printer, stream: Stream, text: &str) {
-        log::guest_line(printer, stream, text);
+        guest_log::line(printer, stream, text);
     }
 
     fn enabled(&self, level: Level) -> bool {
-        log::guest_enabled(level)
+        guest_log::enabled(level)
     }
 
     fn log(&self, record: &Record<'_>) {
-        log::guest_record(record);
+        guest_log::record(record);
     }
 }
 

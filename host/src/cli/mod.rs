@@ -11,6 +11,7 @@ mod batch;
 mod build;
 mod check;
 mod console;
+mod guest_log;
 mod input;
 mod inspect;
 mod log;
@@ -36,7 +37,7 @@ use wasm_flow_gateway::{BindError, ServeError};
 use wasm_flow_manifest::{Manifest, ManifestError, Report};
 use wasm_flow_wasm::{Runtime, RuntimeConfig, RuntimeError, StartError};
 
-use crate::bounds::GRACE;
+use crate::bounds::FLUSH_TIMEOUT;
 use crate::resolve::build::BuildError;
 use crate::resolve::{Loaded, Resolver, SourceError, WrongFile};
 
@@ -178,7 +179,7 @@ pub fn main() -> ExitCode {
             // Nobody waits any more after the time of grace.
             let _ = done.send(());
         });
-        let _ = reported.recv_timeout(GRACE);
+        let _ = reported.recv_timeout(FLUSH_TIMEOUT);
     } else {
         report(&error);
     }

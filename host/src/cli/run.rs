@@ -13,7 +13,7 @@ use super::batch::Batch;
 use super::console::Console;
 use super::operand::{self, Action};
 use super::terminal::{json_text, lines};
-use super::{Error, Format, Result, input, load, print, shutdown};
+use super::{Error, Format, Result, input, load, log, print, shutdown};
 use crate::resolve::Loaded;
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +59,7 @@ async fn batch(endpoint: &str, args: &Args, format: Format) -> Result<()> {
     input.check_beginning().await?;
     let loaded = load(&args.flow).await?;
     let console = Console::of_batch(format).map_err(Error::Threads)?;
+    log::attach(&console);
     let started = loaded.start(console.sink()).await;
     let result = match started {
         Ok(flow) => {
@@ -106,6 +107,7 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
         gateway.port = port;
     }
     let console = Console::of_server(format).map_err(Error::Threads)?;
+    log::attach(&console);
     let result = serve_loaded(args, &loaded, &gateway, &console, format).await;
     console.finish();
     result

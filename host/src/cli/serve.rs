@@ -19,7 +19,7 @@ use wasm_flow_wasm::{Component, Executor, Runtime};
 
 use super::console::Console;
 use super::operand::{self, Action};
-use super::{Error, Format, Result, resolver, run};
+use super::{Error, Format, Result, log, resolver, run};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -105,6 +105,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         ..GatewayConfig::default()
     };
     let console = Console::of_server(format).map_err(Error::Threads)?;
+    log::attach(&console);
     let result = serve(
         resolver.runtime(),
         &component,

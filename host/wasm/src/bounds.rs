@@ -47,7 +47,8 @@ wasm_flow_contract::bounds! {
     TABLE_ELEMENTS: u32 = 64 * 1024;
     /// Elements of all tables of one instance.
     MAX_TABLE_ELEMENTS: usize = (TABLES_EACH * TABLE_ELEMENTS) as usize;
-    /// Handles of every kind that a guest may hold at once; one more traps it.
+    /// Handles to the host's resources that a guest may hold at once, and as many
+    /// tasks, futures and streams of its own; one more traps it.
     MAX_HANDLES: usize = 64 * 1024;
 
     /// Bytes of a component's file; a larger one is not read. A Python executor

@@ -121,7 +121,6 @@ pub(super) fn bounded_store(engine: &Engine, ctx: Ctx) -> Store<Ctx> {
     // engine lets it by default: many small values are larger here than there.
     let memory = usize::try_from(store.data().bounds.memory_limit()).unwrap_or(usize::MAX);
     store.set_hostcall_fuel(memory.max(store.hostcall_fuel()));
-    store.set_max_component_handles(MAX_HANDLES);
     if let Some(table) = store.concurrent_resource_table() {
         table.set_max_capacity(MAX_HANDLES);
     }

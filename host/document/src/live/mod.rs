@@ -32,7 +32,9 @@ use columns::{ReadBudget, ndarray_size, scores_size, structs};
 use fields::{ndarray_of, nested_of, set_ndarray, set_string, set_struct, string_of, struct_of};
 
 use crate::array::{Content, Document, DocumentArray, Scores};
-use crate::ndarray::{Dense, MAX_DIMS, NdArray, NdArrayData, item_size};
+use crate::bounds::DIMENSIONS;
+use crate::ndarray::{Dense, NdArray, NdArrayData, item_size};
+use crate::shown::cut;
 use crate::{Limits, random_ids};
 
 /// Why an operation was refused. The array is as it was before.
@@ -695,15 +697,16 @@ impl LiveArray {
             buffer,
             cls_name,
         } = matrix;
-        if shape.len() > MAX_DIMS {
+        if shape.len() > DIMENSIONS {
             return Err(LiveError::Invalid(format!(
-                "the shape has {} dimensions; an array has {MAX_DIMS} at most",
+                "the shape has {} dimensions; an array has {DIMENSIONS} at most",
                 shape.len()
             )));
         }
         let size = item_size(&dtype).ok_or_else(|| {
             LiveError::Invalid(format!(
-                "the size of one element of dtype {dtype:?} is not known"
+                "the size of one element of dtype {:?} is not known",
+                cut(&dtype)
             ))
         })?;
         let row = shape
@@ -712,7 +715,8 @@ impl LiveArray {
         let needed = row.and_then(|row| row.checked_mul(count as u64));
         let (Some(row), true) = (row, needed == Some(buffer.len() as u64)) else {
             return Err(LiveError::Invalid(format!(
-                "{count} rows of shape {shape:?} and dtype {dtype} need {} bytes, but there are {}",
+                "{count} rows of shape {shape:?} and dtype {} need {} bytes, but there are {}",
+                cut(&dtype),
                 needed.map_or_else(|| "more than 2^64".to_owned(), |needed| needed.to_string()),
                 buffer.len()
             )));

@@ -612,3 +612,57 @@ fn growth_is_known_without_looking() {
     live.append_new(1).unwrap();
     assert_eq!(live.grown_at_most(), None);
 }
+
+#[test]
+fn an_empty_id_is_replaced_by_a_random_one() {
+    let live = LiveArray::new(DocumentArray::from_texts(["a", "b"]), Limits::default());
+    let ids = vec!["".into(), "own".into()];
+    live.set_strings(StringField::Id, &Rows::All, ids).unwrap();
+    let ids = live.strings(StringField::Id, &Rows::All).unwrap();
+    assert_eq!(ids[0].len(), 32);
+    assert_eq!(ids[1], "own");
+}
+
+#[test]
+fn sizes_are_those_of_the_encoded_fields() {
+    let live = LiveArray::new(DocumentArray::from_texts(["a", "bcd"]), Limits::default());
+    let row = &Rows::Span { start: 0, count: 1 };
+    live.nested(NestedField::Chunks, 0)
+        .unwrap()
+        .append_new(1)
+        .unwrap();
+    // A key, a length and the text.
+    assert_eq!(live.sizes(Fields::CONTENT, &Rows::All).unwrap(), [3, 5]);
+    let chunks = live.sizes(Fields::CHUNKS, &Rows::All).unwrap();
+    assert_eq!(chunks[1], 0);
+    let both = Fields::CONTENT.with(Fields::CHUNKS);
+    assert_eq!(live.sizes(both, row).unwrap(), [3 + chunks[0]]);
+    let all = live.snapshot();
+    let id = 2 + all.iter().next().unwrap().id.len() as u64;
+    let document = id + 3 + chunks[0];
+    assert_eq!(live.encode(row).unwrap().len() as u64, document + 2);
+    assert!(live.sizes(both, &Rows::List(vec![2])).is_err());
+}
+
+#[test]
+fn documents_become_bytes_and_documents_again() {
+    let docs = DocumentArray::from_texts(["a", "b"]);
+    let live = LiveArray::new(docs.clone(), Limits::default());
+    let bytes = live.encode(&Rows::All).unwrap();
+    let read = LiveArray::decode(bytes.clone(), Limits::default(), u64::MAX).unwrap();
+    assert_eq!(format!("{:?}", read.snapshot()), format!("{docs:?}"));
+    let one = live.encode(&Rows::List(vec![1])).unwrap();
+    let read = LiveArray::decode(one, Limits::default(), u64::MAX).unwrap();
+    assert_eq!(read.strings(StringField::Text, &Rows::All).unwrap(), ["b"]);
+
+    let narrow = LiveArray::with_column_limit(docs, Limits::default(), bytes.len() as u64 - 1);
+    assert!(matches!(
+        narrow.encode(&Rows::All),
+        Err(LiveError::Limit(_))
+    ));
+    let few = Limits {
+        documents: 1,
+        ..Limits::default()
+    };
+    assert!(LiveArray::decode(bytes, few, u64::MAX).is_err());
+}
