@@ -18,9 +18,9 @@ pub struct Failure {
     pub stacks: Vec<String>,
     /// The type of the executor that failed, not its name in the flow. Empty if
     /// no executor did.
-    pub executor: String,
-    /// What the executor says of trying again.
-    pub details: FailureDetails,
+    pub executor: Box<str>,
+    /// What the executor says beside that, if it says anything.
+    pub details: Option<Box<FailureDetails>>,
 }
 
 /// What an executor says of a failure beside its words.
@@ -83,8 +83,8 @@ impl Failure {
             args: vec![description.clone()],
             description,
             stacks: Vec::new(),
-            executor: String::new(),
-            details: FailureDetails::default(),
+            executor: Box::default(),
+            details: None,
         }
     }
 }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
-use wasm_flow_contract::failure::FailureDetails;
 use wasm_flow_contract::graph::{Builder, Edge, NodeId, Upstream};
 use wasm_flow_contract::reply::Origin;
 use wasm_flow_contract::request::DEFAULT_ENDPOINT;
@@ -147,8 +146,8 @@ pub fn failure(name: &str) -> Failure {
         description: format!("{name}('why')"),
         args: vec!["why".to_owned()],
         stacks: vec!["line".to_owned()],
-        executor: "Class".to_owned(),
-        details: FailureDetails::default(),
+        executor: "Class".into(),
+        details: None,
     }
 }
 

@@ -96,7 +96,7 @@ where
 
 /// The details of a failure. What cannot be read is passed over: the failure itself
 /// must not be lost for it.
-pub(super) fn of_failure(text: &str) -> FailureDetails {
+pub(super) fn of_failure(text: &str) -> Option<Box<FailureDetails>> {
     #[derive(Default, Deserialize)]
     #[serde(default, rename_all = "kebab-case")]
     struct Raw {
@@ -106,10 +106,10 @@ pub(super) fn of_failure(text: &str) -> FailureDetails {
     }
 
     if text.is_empty() || text.len() > MAX_DETAILS {
-        return FailureDetails::default();
+        return None;
     }
-    let raw: Raw = serde_json::from_str(text).unwrap_or_default();
-    FailureDetails {
+    let raw: Raw = serde_json::from_str(text).ok()?;
+    Some(Box::new(FailureDetails {
         retry: raw.retry,
         retry_after: raw.retry_after.map(Duration::from_millis),
         documents: raw
@@ -119,7 +119,7 @@ pub(super) fn of_failure(text: &str) -> FailureDetails {
             .take(MAX_DOCUMENTS_AT_FAULT)
             .map(|id| printable(&id))
             .collect(),
-    }
+    }))
 }
 
 #[cfg(test)]
@@ -149,7 +149,7 @@ mod tests {
     fn a_failure_is_never_lost_for_its_details() {
         let text =
             r#"{"retry": true, "retry-after": 1500, "documents": ["a\u001b", "b"], "more": {}}"#;
-        let details = of_failure(text);
+        let details = of_failure(text).unwrap();
         assert!(details.retry);
         assert_eq!(details.retry_after, Some(Duration::from_millis(1500)));
         assert_eq!(details.documents, ["a\u{fffd}", "b"]);
@@ -157,10 +157,13 @@ mod tests {
             r#"{{"documents": {:?}}}"#,
             vec!["x"; MAX_DOCUMENTS_AT_FAULT + 1]
         );
-        assert_eq!(of_failure(&many).documents.len(), MAX_DOCUMENTS_AT_FAULT);
+        assert_eq!(
+            of_failure(&many).unwrap().documents.len(),
+            MAX_DOCUMENTS_AT_FAULT
+        );
         let long = format!(r#"{{"retry": true, "x": "{}"}}"#, "x".repeat(MAX_DETAILS));
         for text in ["", "[]", "{", r#"{"retry": 1}"#, &long] {
-            assert_eq!(of_failure(text), FailureDetails::default());
+            assert_eq!(of_failure(text), None, "{text}");
         }
     }
 }

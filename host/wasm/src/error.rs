@@ -36,7 +36,7 @@ pub enum CallErrorKind {
         /// What went wrong.
         message: String,
         /// What the executor says beside it.
-        details: FailureDetails,
+        details: Option<Box<FailureDetails>>,
     },
     /// The method panicked. Its instance was replaced.
     Panicked {
@@ -146,10 +146,10 @@ impl From<CallError> for Failure {
             description: error.to_string(),
             args: vec![error.message()],
             stacks: error.trace,
-            executor: error.class,
+            executor: error.class.into(),
             details: match error.kind {
                 CallErrorKind::Failed { details, .. } => details,
-                _ => FailureDetails::default(),
+                _ => None,
             },
         }
     }

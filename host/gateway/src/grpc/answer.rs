@@ -327,7 +327,7 @@ pub(super) fn status(failure: &Failure) -> StatusProto {
             name: failure.name.clone(),
             args: failure.args.clone(),
             stacks: failure.stacks.clone(),
-            executor: failure.executor.clone(),
+            executor: failure.executor.to_string(),
         }),
     }
 }

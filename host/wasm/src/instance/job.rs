@@ -48,7 +48,7 @@ pub(crate) enum JobError {
         name: String,
         message: String,
         trace: Vec<String>,
-        details: FailureDetails,
+        details: Option<Box<FailureDetails>>,
     },
     BadReply(String),
     /// The instance was retired before the method was entered.
