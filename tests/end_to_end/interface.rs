@@ -1,8 +1,17 @@
 //! What the interface gives to an executor, without an SDK in between or with one.
 
-use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use wasm_flow::contract::Call;
+use wasm_flow::contract::config::ExecutorConfig;
+use wasm_flow::executor::{
+    Executor, Level, Output, Printer, Record, Runtime, RuntimeConfig, Stream,
+};
+use wasm_flow_document::DocumentArray;
 use wasm_flow_tests::server::write_flow;
-use wasm_flow_tests::{Finished, Server, wasm_flow};
+use wasm_flow_tests::{Finished, Server, guest, wasm_flow};
 
 #[test]
 fn documents_become_bytes_that_docarray_reads() {
@@ -97,4 +106,55 @@ fn what_an_executor_logs_has_a_level_fields_and_its_request() {
         events.iter().all(|event| event["request"].is_string()),
         "{json}"
     );
+}
+
+/// Keeps what is printed.
+#[derive(Default)]
+struct Lines(Mutex<Vec<String>>);
+
+impl Output for Lines {
+    fn line(&self, _: &Printer, _: Stream, line: &str) {
+        self.0.lock().unwrap().push(line.to_owned());
+    }
+
+    fn enabled(&self, _: Level) -> bool {
+        false
+    }
+
+    fn log(&self, _: &Record<'_>) {}
+}
+
+#[tokio::test]
+async fn a_call_whose_caller_has_gone_does_not_reach_the_guest() {
+    let lines = Arc::new(Lines::default());
+    let runtime = Runtime::new(RuntimeConfig::default()).unwrap();
+    let component = runtime.load(guest("raw")).await.unwrap();
+    let config = ExecutorConfig::new("raw");
+    let executor = Executor::start(&runtime, &component, config, lines.clone())
+        .await
+        .unwrap();
+    let call = |endpoint: &'static str| {
+        let executor = executor.clone();
+        async move {
+            let call = Call {
+                request_id: "r".into(),
+                endpoint: endpoint.into(),
+                parameters: Arc::new(Map::from_iter([("seconds".to_owned(), json!(2))])),
+                docs: DocumentArray::from_texts(["x"]),
+                parts: Vec::new(),
+                trace: None,
+            };
+            let route = executor.route(endpoint).unwrap();
+            executor.handle(&route, &call).await.map(drop)
+        }
+    };
+    // While it blocks, the instance takes no other call.
+    let blocked = tokio::spawn(call("/block"));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let gone = tokio::time::timeout(Duration::from_millis(300), call("/print")).await;
+    assert!(gone.is_err(), "it waits behind the one that blocks");
+    blocked.await.unwrap().unwrap();
+    call("/print").await.unwrap();
+    executor.stop().await;
+    assert_eq!(*lines.0.lock().unwrap(), ["starts", "called"]);
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use wasm_flow_contract::failure::FailureDetails;
 
 use crate::bounds::{MAX_DETAILS, MAX_DOCUMENTS_AT_FAULT, MAX_NAME};
-use crate::output::printable;
+use crate::text::printable;
 
 /// What an executor says of itself beyond its description.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -178,7 +178,7 @@ impl fmt::Display for CallErrorKind {
             ),
             CallErrorKind::Lost { reason } => write!(
                 f,
-                "the instance was lost while this call was in flight, by no fault of this call's: \
+                "the instance was lost while this call was in flight, through no fault of this call: \
                  {reason}; the documents are unchanged, and the call may be tried again"
             ),
             CallErrorKind::Unavailable { reason } => {

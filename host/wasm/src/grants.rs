@@ -10,7 +10,7 @@ use wasm_flow_contract::origin::HttpOrigin;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::output::LineStream;
+use crate::line_stream::LineStream;
 
 /// Where the guest sees its workspace.
 pub(super) const WORKSPACE: &str = "/workspace";

@@ -32,6 +32,7 @@ mod documents;
 mod error;
 mod grants;
 mod instance;
+mod line_stream;
 mod load;
 mod logging;
 mod output;
@@ -46,6 +47,7 @@ mod runtime;
 mod setup;
 mod stdio;
 mod store;
+mod text;
 mod trap;
 
 use std::path::Path;
@@ -65,8 +67,9 @@ pub use error::{CallError, CallErrorKind};
 pub use grants::GrantError;
 pub use instance::StartFailure;
 pub use load::{Component, LoadError};
-pub use output::{Discard, Level, Output, OutputSink, Printer, Record, Stream, printable};
+pub use output::{Discard, Level, Output, OutputSink, Printer, Record, Stream};
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
+pub use text::printable;
 pub use trap::Trap;
 
 use policy::InstancePolicy;

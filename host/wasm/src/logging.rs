@@ -7,7 +7,8 @@ use wasmtime::component::Access;
 use super::bindings::{HasCtx, logging};
 use super::store::Ctx;
 use crate::bounds::MAX_FIELDS;
-use crate::output::{Level, Record, cut_printable};
+use crate::output::{Level, Record};
+use crate::text::cut_printable;
 
 impl logging::Host for Ctx {
     fn enabled(&mut self, level: logging::Level) -> wasmtime::Result<bool> {

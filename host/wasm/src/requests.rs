@@ -11,7 +11,7 @@ use super::bindings::{HasCtx, diagnostics, requests, timers};
 use super::reply::{check_docs, parse_results};
 use super::request_state::RequestState;
 use super::store::{Ctx, Panic};
-use crate::output::cut_printable;
+use crate::text::cut_printable;
 
 impl requests::Host for Ctx {}
 

@@ -11,7 +11,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::grants::HttpGrants;
 use crate::bounds::{MAX_HANDLES, MAX_TABLE_ELEMENTS};
-use crate::output::{OutputSink, Printer, Writer};
+use crate::line_stream::CurrentCall;
+use crate::output::{OutputSink, Printer};
 
 /// An instance's call, counted from 0.
 pub(super) type CallId = u64;
@@ -20,7 +21,7 @@ pub(super) type CallId = u64;
 pub(super) struct Ctx {
     pub(super) table: ResourceTable,
     /// Who writes to the instance's streams.
-    pub(super) writer: Writer,
+    pub(super) writer: CurrentCall,
     /// Who it is that logs, and where that goes.
     pub(super) printer: Printer,
     pub(super) output: OutputSink,
@@ -68,7 +69,7 @@ impl Ctx {
         wasi: WasiCtx,
         http_grants: HttpGrants,
         memory: u64,
-        writer: Writer,
+        writer: CurrentCall,
         printer: Printer,
         output: OutputSink,
     ) -> Self {

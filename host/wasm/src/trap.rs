@@ -9,7 +9,8 @@ use wasmtime::{AsContextMut as _, Store};
 use super::store::{CallId, Ctx, Origin};
 use crate::bounds::{MAX_HANDLES, MAX_TRACE};
 use crate::error::CallErrorKind;
-use crate::output::{LineStream, cut_printable};
+use crate::line_stream::LineStream;
+use crate::text::cut_printable;
 
 /// Frames of one function on top of each other that are taken for an endless
 /// recursion. The engine keeps no more than a few hundred frames.

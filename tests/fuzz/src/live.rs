@@ -605,23 +605,18 @@ impl World {
         }
     }
 
-    /// An id that is written as the empty string is replaced by a random one.
-    fn take_drawn_ids(
-        &mut self,
-        array: &LiveArray,
-        field: StringField,
-        rows: &Rows,
-        picked: Answer<Vec<usize>>,
-    ) {
-        let (StringField::Id, Ok(nodes), Ok(ids)) =
-            (field, picked, array.strings(StringField::Id, rows))
-        else {
+    /// An id that is written as the empty string is replaced by a random one, which
+    /// the model takes over.
+    fn take_drawn_ids(&mut self, at: usize, field: StringField) {
+        if field != StringField::Id {
             return;
-        };
-        for (node, id) in nodes.into_iter().zip(ids) {
-            let known = &mut self.nodes[node].doc.id;
+        }
+        let handle = &self.handles[at];
+        let docs = handle.array.snapshot();
+        for (node, doc) in self.lists[handle.list].nodes.iter().zip(docs.iter()) {
+            let known = &mut self.nodes[*node].doc.id;
             if known.is_empty() {
-                *known = id;
+                known.clone_from(&doc.id);
             }
         }
     }
@@ -638,10 +633,10 @@ impl World {
                 let field = *u.choose(&STRINGS)?;
                 let values = many(u, given, text)?;
                 let ours = array.set_strings(field, rows, values.clone());
-                self.written(ours, picked.clone(), Ok(values), given, |doc, value| {
+                self.written(ours, picked, Ok(values), given, |doc, value| {
                     set_string(doc, field, value);
                 });
-                self.take_drawn_ids(&array, field, rows, picked);
+                self.take_drawn_ids(at, field);
             }
             1 => {
                 let field = *u.choose(&STRINGS)?;
@@ -649,10 +644,10 @@ impl World {
                 let (packed, model) = packed(u, values)?;
                 let given = packed.ends.len();
                 let ours = array.set_packed_strings(field, rows, packed);
-                self.written(ours, picked.clone(), model, given, |doc, value| {
+                self.written(ours, picked, model, given, |doc, value| {
                     set_string(doc, field, value);
                 });
-                self.take_drawn_ids(&array, field, rows, picked);
+                self.take_drawn_ids(at, field);
             }
             2 => {
                 let (field, in_one) = (*u.choose(&JSON)?, u.arbitrary()?);

@@ -17,11 +17,13 @@ use super::signals::{End, Signals};
 use crate::bindings::guest;
 use crate::details;
 use crate::grants::{self, HttpGrants};
-use crate::output::{LineStream, Printer, Stream, Writer, cut_printable};
+use crate::line_stream::{CurrentCall, LineStream};
+use crate::output::{Printer, Stream};
 use crate::progress::{Answer, Progress};
 use crate::reply::{check_docs, check_size};
 use crate::setup::Setup;
 use crate::store::{self, Ctx, InFlight};
+use crate::text::cut_printable;
 use crate::trap::{Trap, traceback};
 
 /// Runs an instance from its first to its last moment.
@@ -31,7 +33,7 @@ pub(super) async fn run(
     started: oneshot::Sender<Result<(), StartFailure>>,
     signals: &Signals,
 ) -> End {
-    let writer = Writer::default();
+    let writer = CurrentCall::default();
     let stream = |stream| {
         let (printer, output) = (setup.printer.clone(), setup.output.clone());
         LineStream::new(printer, stream, writer.clone(), output)

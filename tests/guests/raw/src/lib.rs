@@ -40,7 +40,7 @@ thread_local! {
 }
 
 /// In the order of the description.
-const METHODS: [&str; 16] = [
+const METHODS: [&str; 17] = [
     "ok",
     "sleep",
     "block",
@@ -57,6 +57,7 @@ const METHODS: [&str; 16] = [
     "alone",
     "hoard",
     "bytes",
+    "print",
 ];
 
 struct Raw;
@@ -131,6 +132,7 @@ impl wit::Guest for Raw {
                 let many = docs.select(&million()).map_err(refused)?;
                 return request.set_docs(&many).map_err(refused);
             }
+            "print" => println!("called"),
             "bytes" => return bytes(&request, &docs).map_err(refused),
             // More handles than an instance may have.
             "hoard" => {

@@ -1,0 +1,208 @@
+//! From a file to a component that is known to be an executor.
+
+mod describe;
+mod description;
+mod error;
+mod world;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use error::Kind;
+pub use error::LoadError;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+
+use super::bindings::BarePre;
+use super::runtime::Runtime;
+use super::store::Ctx;
+use super::trap::chain;
+use crate::bounds::MAX_FILE;
+use crate::description::Description;
+use crate::text::cut_printable;
+
+/// A compiled executor. Cheap to clone.
+#[derive(Clone)]
+pub struct Component {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pre: BarePre<Ctx>,
+    description: Description,
+    imports: Vec<String>,
+    size: u64,
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component")
+            .field("description", &self.inner.description)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Component {
+    /// What the executor says of itself.
+    pub fn description(&self) -> &Description {
+        &self.inner.description
+    }
+
+    /// The interfaces that it imports.
+    pub fn imports(&self) -> &[String] {
+        &self.inner.imports
+    }
+
+    /// Bytes of its file.
+    pub fn size(&self) -> u64 {
+        self.inner.size
+    }
+
+    pub(super) fn pre(&self) -> &BarePre<Ctx> {
+        &self.inner.pre
+    }
+}
+
+impl Runtime {
+    /// Reads a component, checks that it is an executor, compiles it and asks
+    /// it what it is. Compiling takes from a moment to some seconds; it is not
+    /// done on the calling task's thread.
+    ///
+    /// # Errors
+    /// When the file is anything else than an executor for this host.
+    pub async fn load(&self, path: impl AsRef<Path>) -> Result<Component, LoadError> {
+        let path = path.as_ref();
+        self.load_inner(path).await.map_err(|kind| LoadError {
+            path: path.to_owned(),
+            kind,
+        })
+    }
+
+    async fn load_inner(&self, path: &Path) -> Result<Component, Kind> {
+        let bytes = read(path).await?;
+        let size = bytes.len() as u64;
+        check_header(&bytes)?;
+        let runtime = self.clone();
+        let compile = move || runtime.compile(&bytes);
+        let component = tokio::task::spawn_blocking(compile)
+            .await
+            .map_err(Kind::Compiler)?
+            .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
+
+        let imports = world::check(self.engine(), &component).map_err(Kind::World)?;
+        let link = |error: wasmtime::Error| Kind::Link(cut_printable(&chain(&error)));
+        let pre = self.linker().instantiate_pre(&component).map_err(link)?;
+        let pre = BarePre::new(pre).map_err(link)?;
+        let described = describe::describe(self, &pre)
+            .await
+            .map_err(Kind::Describe)?;
+        Ok(Component {
+            inner: Arc::new(Inner {
+                description: description::check(described).map_err(Kind::Description)?,
+                pre,
+                imports,
+                size,
+            }),
+        })
+    }
+}
+
+/// A file, or its beginning if it is too large: what it says of its length need not
+/// be true, and a device has none.
+async fn read(path: &Path) -> Result<Vec<u8>, Kind> {
+    let file = File::open(path).await.map_err(Kind::Read)?;
+    let told = file.metadata().await.map_err(Kind::Read)?.len();
+    if told > MAX_FILE {
+        return Err(Kind::TooLarge(told));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(told).unwrap_or_default());
+    let mut bounded = file.take(MAX_FILE + 1);
+    bounded.read_to_end(&mut bytes).await.map_err(Kind::Read)?;
+    match bytes.len() as u64 {
+        size if size > MAX_FILE => Err(Kind::TooLarge(size)),
+        _ => Ok(bytes),
+    }
+}
+
+fn check_header(bytes: &[u8]) -> Result<(), Kind> {
+    match bytes {
+        [] => Err(Kind::NotWasm("is empty")),
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(Kind::CoreModule),
+        [0, b'a', b's', b'm', ..] => Err(Kind::NotWasm(
+            "begins like WebAssembly, but its version is unknown or it is cut short",
+        )),
+        [0x7f, b'E', b'L', b'F', ..] => Err(Kind::NotWasm(
+            "is an ELF file: a program or library for this machine, or code compiled ahead of time",
+        )),
+        _ => Err(Kind::NotWasm("does not begin with WebAssembly's header")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component that exports all functions of an executor, each without
+    /// parameters and results.
+    fn executor_of_other_types() -> Vec<u8> {
+        fn sized(bytes: &[u8]) -> Vec<u8> {
+            [&[bytes.len() as u8], bytes].concat()
+        }
+        fn section(id: u8, content: &[&[u8]]) -> Vec<u8> {
+            [&[id][..], &sized(&content.concat())].concat()
+        }
+        let module = [
+            b"\0asm\x01\0\0\0".to_vec(),
+            section(1, &[&[1, 0x60, 0, 0]]),
+            section(3, &[&[1, 0]]),
+            section(7, &[&[1], &sized(b"f"), &[0, 0]]),
+            section(10, &[&[1, 2, 0, 0x0b]]),
+        ];
+        let functions: Vec<u8> = ["describe", "start", "handle", "stop"]
+            .iter()
+            .flat_map(|name| [&[0], &sized(name.as_bytes())[..], &[1, 0]].concat())
+            .collect();
+        let name = sized(b"wasm-flow:executor/executor@0.1.0");
+        [
+            b"\0asm\x0d\0\x01\0".to_vec(),
+            section(1, &[&module.concat()]),
+            // An instance of it, and its function.
+            section(2, &[&[1, 0, 0, 0]]),
+            section(6, &[&[1, 0, 0, 1, 0], &sized(b"f")]),
+            section(7, &[&[1, 0x40, 0, 1, 0]]),
+            // Lifted, and exported under four names.
+            section(8, &[&[1, 0, 0, 0, 0, 0]]),
+            section(5, &[&[1, 1, 4], &functions]),
+            section(11, &[&[1, 0], &name, &[5, 0, 0]]),
+        ]
+        .concat()
+    }
+
+    #[tokio::test]
+    async fn another_type_of_our_own_interface_is_said_to_need_a_new_build() {
+        let folder = std::env::temp_dir().join(format!("wasm-flow-types-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("types.wasm");
+        std::fs::write(&path, executor_of_other_types()).unwrap();
+        let runtime = Runtime::new(crate::RuntimeConfig { cache: false }).unwrap();
+        let error = runtime.load(&path).await.unwrap_err().to_string();
+        std::fs::remove_dir_all(&folder).unwrap();
+        for part in [
+            "does not fit this host",
+            "build it again with the wasm-flow-sdk of this release",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_says_so_and_keeps_the_cause() {
+        use std::error::Error as _;
+        let runtime = Runtime::new(crate::RuntimeConfig { cache: false }).unwrap();
+        let error = runtime.load("/nowhere/at/all.wasm").await.unwrap_err();
+        let cause = error.source().unwrap().downcast_ref::<std::io::Error>();
+        assert_eq!(cause.unwrap().kind(), std::io::ErrorKind::NotFound);
+    }
+}
