@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use wasm_flow_contract::failure::FailureDetails;
 
 use crate::bounds::{MAX_DETAILS, MAX_DOCUMENTS_AT_FAULT, MAX_NAME};
@@ -90,8 +90,14 @@ where
 {
     match text {
         "" => Ok(T::default()),
-        text => serde_json::from_str(text),
+        text => read(text),
     }
+}
+
+/// Reads an object. serde alone would take a list for a struct, too.
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    let object: Map<String, Value> = serde_json::from_str(text)?;
+    serde_json::from_value(Value::Object(object))
 }
 
 /// The details of a failure. What cannot be read is passed over: the failure itself
@@ -108,7 +114,7 @@ pub(super) fn of_failure(text: &str) -> Option<Box<FailureDetails>> {
     if text.is_empty() || text.len() > MAX_DETAILS {
         return None;
     }
-    let raw: Raw = serde_json::from_str(text).ok()?;
+    let raw: Raw = read(text).ok()?;
     Some(Box::new(FailureDetails {
         retry: raw.retry,
         retry_after: raw.retry_after.map(Duration::from_millis),
