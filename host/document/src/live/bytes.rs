@@ -63,18 +63,6 @@ impl LiveArray {
 /// A copy of a document that has these fields alone.
 fn only(doc: &Document, fields: Fields) -> Document {
     let mut copy = Document::default();
-    macro_rules! take {
-        ($($flag:ident => $field:ident),* $(,)?) => {
-            $(if fields.contains(Fields::$flag) { copy.$field = doc.$field.clone(); })*
-        };
-    }
-    take! {
-        PARENT_ID => parent_id, GRANULARITY => granularity, ADJACENCY => adjacency,
-        CONTENT => content, URI => uri, MIME_TYPE => mime_type, MODALITY => modality,
-        WEIGHT => weight, OFFSET => offset, LOCATION => location,
-        EMBEDDING => embedding, TAGS => tags, SCORES => scores,
-        EVALUATIONS => evaluations, CHUNKS => chunks, MATCHES => matches,
-        METADATA => metadata,
-    }
+    fields.copy(doc, &mut copy);
     copy
 }

@@ -108,7 +108,8 @@ pub enum ContentKind {
     Tensor,
 }
 
-/// A set of fields, for [`LiveArray::clear`](super::LiveArray::clear).
+/// A set of fields, for [`LiveArray::clear`](super::LiveArray::clear) and
+/// [`LiveArray::sizes`](super::LiveArray::sizes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Fields(u32);
 
@@ -159,6 +160,23 @@ impl Fields {
     /// Whether all of `other` are in this set.
     pub const fn contains(self, other: Fields) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Copies these fields from one document to another.
+    pub(super) fn copy(self, from: &Document, to: &mut Document) {
+        macro_rules! copy {
+            ($($flag:ident => $field:ident),* $(,)?) => {
+                $(if self.contains(Fields::$flag) { to.$field = from.$field.clone(); })*
+            };
+        }
+        copy! {
+            PARENT_ID => parent_id, GRANULARITY => granularity, ADJACENCY => adjacency,
+            CONTENT => content, URI => uri, MIME_TYPE => mime_type, MODALITY => modality,
+            WEIGHT => weight, OFFSET => offset, LOCATION => location,
+            EMBEDDING => embedding, TAGS => tags, SCORES => scores,
+            EVALUATIONS => evaluations, CHUNKS => chunks, MATCHES => matches,
+            METADATA => metadata,
+        }
     }
 }
 

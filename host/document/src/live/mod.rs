@@ -780,22 +780,10 @@ impl LiveArray {
     pub fn clear(&self, fields: Fields, rows: &Rows) -> Result<()> {
         let mut arena = self.lock();
         let nodes = arena.pick(self.list, rows)?.into_owned();
+        let blank = Document::default();
         for node in nodes {
             let doc = Arc::make_mut(&mut arena.nodes[node].doc);
-            let blank = Document::default();
-            macro_rules! clear {
-                ($($flag:ident => $field:ident),* $(,)?) => {
-                    $(if fields.contains(Fields::$flag) { doc.$field = blank.$field; })*
-                };
-            }
-            clear! {
-                PARENT_ID => parent_id, GRANULARITY => granularity, ADJACENCY => adjacency,
-                CONTENT => content, URI => uri, MIME_TYPE => mime_type, MODALITY => modality,
-                WEIGHT => weight, OFFSET => offset, LOCATION => location,
-                EMBEDDING => embedding, TAGS => tags, SCORES => scores,
-                EVALUATIONS => evaluations, CHUNKS => chunks, MATCHES => matches,
-                METADATA => metadata,
-            }
+            fields.copy(&blank, doc);
             for (flag, field) in [
                 (Fields::CHUNKS, NestedField::Chunks),
                 (Fields::MATCHES, NestedField::Matches),
