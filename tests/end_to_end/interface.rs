@@ -108,6 +108,28 @@ fn what_an_executor_logs_has_a_level_fields_and_its_request() {
     );
 }
 
+#[test]
+fn what_an_executor_says_of_an_error_is_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    write_flow(
+        folder.path(),
+        "[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n",
+    );
+    let mut command = wasm_flow(["--log-level", "warn", "run", "flow.toml", "--on", "/busy"]);
+    command.args(["--text", "x"]).current_dir(folder.path());
+    let failed = Finished::of(&mut command);
+    let line = failed.stderr.lines().find(|line| line.contains("WARN"));
+    let line = line.unwrap_or_else(|| panic!("no line: {failed}"));
+    for part in [
+        "come back later",
+        "retry: true",
+        "retry_after: Some(2s)",
+        "documents: [\"",
+    ] {
+        assert!(line.contains(part), "`{part}`: {line}");
+    }
+}
+
 /// Keeps what is printed.
 #[derive(Default)]
 struct Lines(Mutex<Vec<String>>);

@@ -18,6 +18,7 @@ pub struct Failure {
     pub stacks: Vec<String>,
     /// The type of the executor that failed, not its name in the flow. Empty if
     /// no executor did.
+    // Boxed, as the details are, so that the result of every call stays small.
     pub executor: Box<str>,
     /// What the executor says beside that, if it says anything.
     pub details: Option<Box<FailureDetails>>,

@@ -90,6 +90,7 @@ impl Observation {
                 endpoint = &*self.endpoint,
                 request = &*self.request,
                 kind = failure.kind.as_str(),
+                details = failure.details.as_deref().map(tracing::field::debug),
                 duration = ?self.start.elapsed(),
                 "{failure}"
             ),
