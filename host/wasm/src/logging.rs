@@ -1,11 +1,10 @@
 //! The host's side of the WIT interface `logging`.
 
 use serde_json::{Map, Value, json};
-use wasmtime::AsContextMut;
 use wasmtime::component::Access;
 
 use super::bindings::{HasCtx, logging};
-use super::store::Ctx;
+use super::store::{Ctx, running_task};
 use crate::bounds::MAX_FIELDS;
 use crate::output::{Level, Record};
 use crate::text::cut_printable;
@@ -27,12 +26,7 @@ impl<T> logging::HostWithStore<T> for HasCtx {
         if !host.get().output.enabled(level) {
             return Ok(());
         }
-        // The oldest task of the stack is the call that the host made.
-        let task = host
-            .as_context_mut()
-            .async_call_stack()
-            .ok()
-            .and_then(|stack| stack.last());
+        let task = running_task(&mut host);
         let ctx = host.get();
         let request = task.and_then(|task| ctx.tasks.get(&task));
         ctx.output.log(&Record {

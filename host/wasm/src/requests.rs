@@ -10,7 +10,7 @@ use super::bindings::documents::Error as Refusal;
 use super::bindings::{HasCtx, diagnostics, requests, timers};
 use super::reply::{check_docs, parse_results};
 use super::request_state::RequestState;
-use super::store::{Ctx, Panic};
+use super::store::{Ctx, Panic, running_task};
 use crate::text::cut_printable;
 
 impl requests::Host for Ctx {}
@@ -97,12 +97,7 @@ impl<T> diagnostics::HostWithStore<T> for HasCtx {
         mut host: Access<'_, T, Self>,
         panic: diagnostics::Panic,
     ) -> wasmtime::Result<()> {
-        // The oldest task of the stack is the call that the host made.
-        let task = host
-            .as_context_mut()
-            .async_call_stack()
-            .ok()
-            .and_then(|stack| stack.last());
+        let task = running_task(&mut host);
         let ctx = host.get();
         ctx.panic = Some(Panic {
             message: cut_printable(&panic.message),

@@ -14,7 +14,7 @@ use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::bindings::io::streams::{Host, HostOutputStream, StreamError};
 use wasmtime_wasi::p2::{DynOutputStream, StreamResult};
 
-use super::store::{CallId, Ctx, Origin};
+use super::store::{CallId, Ctx, Origin, running_task};
 
 /// The version that wasmtime-wasi links. Another name would link these functions
 /// beside WASI's own instead of over them.
@@ -60,7 +60,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
 /// The call in flight that the guest is running, if it is running one.
 fn running_call(store: &mut StoreContextMut<'_, Ctx>) -> Option<CallId> {
     // The oldest task of the stack is the call that the host made.
-    let task = store.async_call_stack().ok().and_then(|stack| stack.last());
+    let task = running_task(&mut *store);
     match store.data().origin(task) {
         Origin::Call(call) => Some(call),
         Origin::NoCall | Origin::Unknown => None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasm_flow_document::Limits as DocumentLimits;
 use wasmtime::component::{GuestTaskId, ResourceTable};
-use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
+use wasmtime::{AsContextMut, Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -104,12 +104,18 @@ impl Ctx {
         }
     }
 
-    /// A guest that finishes a call got over what it reported and what it was
-    /// refused: a later trap has another reason.
+    /// A guest that finishes a call has recovered from any panic that it reported and
+    /// any memory that it was refused. A later trap has another cause.
     pub(super) fn forget_warnings(&mut self) {
         self.panic = None;
         self.bounds.memory_denied = None;
     }
+}
+
+/// The oldest task on the guest's stack, which is a call that the host made, if the
+/// store knows it.
+pub(super) fn running_task(mut store: impl AsContextMut) -> Option<GuestTaskId> {
+    store.as_context_mut().async_call_stack().ok()?.last()
 }
 
 /// A store that is held to its bounds: memory and tables by its limiter, what one

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use wasmtime::Store;
 use wasmtime::component::ResourceTableError;
-use wasmtime::{AsContextMut as _, Store};
 
-use super::store::{CallId, Ctx, Origin};
+use super::store::{CallId, Ctx, Origin, running_task};
 use crate::bounds::{MAX_HANDLES, MAX_TRACE};
 use crate::error::CallErrorKind;
 use crate::line_stream::LineStream;
@@ -19,8 +19,8 @@ const RECURSION: usize = 16;
 /// What ended an instance that did not end by itself.
 ///
 /// Its message and what was printed may be about the documents of the call at
-/// fault, so they are for that call's client and for the operator. Whoever else
-/// was in the instance learns of the kind of trap and of the guest's functions.
+/// fault. Only that call's client and the operator see them. Other calls learn the
+/// kind of trap and the guest's stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trap {
     pub(super) kind: CallErrorKind,
@@ -77,11 +77,7 @@ impl Trap {
         starting: bool,
     ) -> Trap {
         // The task that ran last, if the store still knows.
-        let task = store
-            .as_context_mut()
-            .async_call_stack()
-            .ok()
-            .and_then(|stack| stack.last());
+        let task = running_task(&mut *store);
         let ctx = store.data_mut();
         let panic = ctx.panic.take();
         let origin = match panic.as_ref().map(|panic| panic.origin) {

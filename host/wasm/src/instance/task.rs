@@ -141,9 +141,8 @@ async fn serve(
     // Made once, because each takes a lock when it is first polled.
     let mut poked = std::pin::pin!(signals.poke.notified());
     let mut retired = std::pin::pin!(signals.retired.cancelled());
-    // One job at a time if there are several: the guest has one only when it
-    // runs, which is before this is polled again. A call that waits behind one
-    // that blocks is still in the inbox, then, and its clock stands.
+    // Hand over one job at a time if there are several. A call behind one that blocks
+    // then stays in the inbox, and its clock has not started.
     let mut entering = false;
     loop {
         tokio::select! {
@@ -210,7 +209,8 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
     let call = accessor.with(|mut access| {
         let table = &mut access.get().table;
         let request = table.push(request)?;
-        let length = docs.length();
+        // Nobody has changed them yet, and this takes no lock.
+        let length = u32::try_from(sent.len()).unwrap_or(u32::MAX);
         let given = table.push(docs.share())?;
         let mut store = access.as_context_mut();
         let arguments = (method, request, given, length);
@@ -260,8 +260,8 @@ fn answered(
             (changed, docs.grown_at_most())
         }
     };
-    // Looking at all documents costs as much as writing them, so that is left out if
-    // those that came in cannot have grown so much.
+    // Measuring all documents costs as much as encoding them, so it is left out if they
+    // cannot have grown beyond the limit.
     if grown.is_none_or(|grown| grown > reply_limit) {
         check_size(&docs, sent, reply_limit)?;
     }
