@@ -123,6 +123,12 @@
 //! So reading and writing row by row is fast enough. [`DocumentArray::texts`],
 //! [`DocumentArray::embeddings`] and the like are there for convenience.
 //!
+//! # Logging
+//!
+//! [`log`] has messages with a level and fields; the host adds the executor and the
+//! request. What is printed with `println!` and `eprintln!` is logged, too, without
+//! either.
+//!
 //! # Panics
 //!
 //! A panic ends the instance, and all calls in flight there. The client gets the

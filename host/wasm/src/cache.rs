@@ -71,7 +71,7 @@ impl Cache {
         Cache::at(folder, MAX_CACHE)
     }
 
-    /// A cache in this folder that keeps so many bytes at `most`.
+    /// A cache in this folder of at most `most` bytes.
     fn at(folder: PathBuf, most: u64) -> Result<Self, CacheError> {
         let failed = |error| CacheError::Io(folder.clone(), error);
         let exposed = private_folder(&folder)?;
@@ -267,7 +267,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Makes a folder that only its owner can look into, or makes it one. Says whether
+/// Creates a private folder, or makes an existing one private. Says whether
 /// others could write there, or read the key, before.
 fn private_folder(folder: &Path) -> Result<bool, CacheError> {
     let failed = |error| CacheError::Io(folder.to_owned(), error);

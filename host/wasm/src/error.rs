@@ -20,8 +20,7 @@ pub struct CallError {
     pub method: String,
     /// What happened.
     pub kind: CallErrorKind,
-    /// Lines for who looks into it: the guest's traceback, its last lines on
-    /// stderr.
+    /// Details for debugging: the guest's traceback, its last lines on stderr.
     pub trace: Vec<String>,
 }
 

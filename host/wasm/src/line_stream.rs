@@ -77,9 +77,9 @@ impl LineStream {
         }
     }
 
-    /// The last lines that this call wrote, also one that was not ended. Without a
-    /// call: the last lines that belong to none. No line of another call is among
-    /// them, for a client is not to see what another one made the guest print.
+    /// The last lines that this call wrote, including an unfinished one. Without a call:
+    /// the last lines that belong to none. No line of another call is among them, so
+    /// that a client never sees another's output.
     pub(super) fn last_lines_of(&self, call: Option<u64>) -> Vec<String> {
         let mut state = self.lock();
         self.end_line(&mut state);

@@ -29,7 +29,7 @@ pub(super) struct InstancePolicy {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Sharing {
     /// All calls of a replica, for as long as the instance lives. One that fails
-    /// again and again is started again ever later.
+    /// again and again is restarted after longer and longer pauses.
     Replica {
         /// The pauses between two starts.
         restarts: Schedule,

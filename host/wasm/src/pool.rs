@@ -64,7 +64,7 @@ impl Pool {
                 Attempt::NotEntered => continue,
                 Attempt::Lost(reason) => reason,
             };
-            // To the next instance. Not for ever, if they end by themselves.
+            // Try the next instance, but give up after `max_lost` that ended on their own.
             lost += 1;
             if lost == self.policy.max_lost.get() {
                 return Err(CallErrorKind::Unavailable {

@@ -1,7 +1,7 @@
 //! The calls that wait for a replica: one queue for all replicas of an executor.
 //!
-//! A call goes to the replica with the fewest calls in flight, and if several have
-//! as few, to the next of them in turn. Jina goes strictly in turn; with a slow
+//! A call goes to the replica with the fewest calls in flight. Ties are broken in
+//! turn. Jina goes strictly in turn; with a slow
 //! exclusive method, every second call of two replicas then waits behind a busy
 //! one while the other is idle.
 //!
@@ -43,8 +43,8 @@ struct State {
 /// What a replica has in flight.
 #[derive(Debug, Default)]
 struct Load {
-    /// Calls that hold a place, those of earlier instances included: they still
-    /// take memory and time.
+    /// Calls that hold a place, including those of earlier instances, which still use
+    /// memory and time.
     in_flight: u32,
     /// Counts the replica's instances. The numbers below are the present one's.
     generation: u64,
@@ -315,8 +315,8 @@ impl Drop for LeaveOnDrop<'_> {
 }
 
 /// A call's place on a replica: its right to run beside, or instead of, others.
-/// The call holds it for as long as the guest has the call, also when nobody waits
-/// for the call any more.
+/// A call holds its place for as long as the guest works on it, even after its caller
+/// has gone.
 #[derive(Debug)]
 pub(super) struct Place {
     queue: Arc<Queue>,
@@ -374,8 +374,8 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    /// The instance takes no more calls. The calls that it still has are in nobody's
-    /// way any more, but count as in flight until they end.
+    /// The instance takes no more calls. Its remaining calls no longer block others, but
+    /// count as in flight until they end.
     pub(super) fn end(&self) {
         let grants = {
             let mut state = self.queue.lock();

@@ -164,8 +164,8 @@ impl Instance {
         });
     }
 
-    /// Waits until it takes no more calls, and says why if it ended by itself:
-    /// neither was it stopped, nor did a call overrun.
+    /// Waits until it takes no more calls, and says why, unless it was stopped or a call
+    /// overran.
     pub(crate) async fn lost(&self) -> Option<String> {
         self.signals.retired.cancelled().await;
         if self.signals.reason.get().is_some() {

@@ -22,8 +22,8 @@ use crate::store::CallId;
 
 /// A call's time, kept by its caller.
 struct Clock {
-    /// When to look at it first: the call's end if it was entered at once. None
-    /// if the timeout is longer than time itself can be counted.
+    /// The first deadline to check, as if the call were entered at once. None if it does
+    /// not fit into an `Instant`.
     due: Option<Instant>,
     limit: Duration,
     progress: Arc<Progress>,
@@ -41,9 +41,9 @@ impl Clock {
     /// Completes when the call's time is up, which counts from when the guest
     /// got it: before that, another call may have blocked the instance.
     ///
-    /// Such a call has a timeout of its own and takes the instance with it. So
-    /// an instance that does not answer for as long as any of them may take is
-    /// held up by something else, which has none.
+    /// A call that blocks has a timeout of its own and takes the instance with it. So if
+    /// an instance is silent for a whole timeout, something other than a call holds it
+    /// up.
     async fn overrun(&self, signals: &Signals) -> Overrun {
         let mut due = self.due;
         let mut asked = None;
@@ -75,8 +75,8 @@ impl Clock {
     }
 }
 
-/// A call in flight, as its caller sees it. Given up when dropped; its timeout
-/// is kept all the same, for the guest goes on.
+/// A call in flight, as its caller sees it. Dropping it abandons the call. The timeout
+/// still applies, because the guest keeps running.
 pub(crate) struct Pending {
     id: CallId,
     instance: Arc<Instance>,

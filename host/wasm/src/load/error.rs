@@ -69,10 +69,7 @@ impl fmt::Display for LoadError {
             ),
             Kind::Describe(reason) => write!(f, "{path} does not describe itself: {reason}"),
             Kind::Description(reason) => {
-                write!(
-                    f,
-                    "{path} describes itself in a way that is not usable: {reason}"
-                )
+                write!(f, "{path} has an unusable description: {reason}")
             }
         }
     }
