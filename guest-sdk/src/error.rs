@@ -1,11 +1,14 @@
 //! The errors of executors.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
 #[cfg(any(target_family = "wasm", test))]
 use serde_json::{Map, Value};
+
+use crate::http::HttpError;
 
 /// An executor's `Result`, with [`Error`] unless another error type is given.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -14,7 +17,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// `?` converts every [`std::error::Error`]. The client sees, in Jina's form, the
 /// error's [`name`](Error::name) (its type, such as `ParseIntError`), its
-/// [`message`](Error::message) and the messages of its sources.
+/// [`message`](Error::message) and the messages of its sources. An [`HttpError`]
+/// is named by its kind, such as `HttpTimeout`, and says by itself whether to
+/// [`retry`](Error::retry).
 ///
 /// Like `anyhow::Error`, this type does not implement [`std::error::Error`]
 /// itself, so that `?` can convert all types that do.
@@ -60,13 +65,19 @@ impl Error {
             trace.push(error.to_string());
             source = error.source();
         }
+        let http = (&error as &dyn Any).downcast_ref::<HttpError>();
+        let name = match http {
+            Some(http) => http.kind().name(),
+            None => short_name(std::any::type_name::<E>()),
+        };
+        let passing = http.filter(|http| http.is_retryable());
         Error(Box::new(Inner {
-            name: short_name(std::any::type_name::<E>()).to_owned(),
+            name: name.to_owned(),
             message: error.to_string(),
             trace,
+            retry: passing.is_some(),
+            retry_after: passing.and_then(HttpError::retry_after),
             source: Some(Box::new(error)),
-            retry: false,
-            retry_after: None,
             documents: Vec::new(),
         }))
     }
@@ -125,8 +136,8 @@ impl Error {
         }
     }
 
-    /// The kind of error: the type's name without its path, or the name given to
-    /// [`Error::named`].
+    /// The kind of error: the type's name without its path, an [`HttpError`]'s kind,
+    /// or the name given to [`Error::named`].
     pub fn name(&self) -> &str {
         &self.0.name
     }

@@ -31,10 +31,17 @@
 //! leaving out `parameters` for other executors, time limits, and running
 //! exclusive handlers one at a time.
 //!
+//! A test answers the HTTP requests that an executor sends: with
+//! [`TestExecutor::with_http`], with [`TestBuilder::with_http`] if `new` sends some,
+//! and with [`with_http`] if a function of the executor is called directly.
+//!
 //! This module does not exist in a component.
+
+pub(crate) mod http;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -44,11 +51,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use wasm_flow_document::Struct;
 
+use self::http::Answers;
 use crate::handler::Running;
 use crate::source::Source;
 use crate::{
     DocumentArray, Error, Executor, Json, Parameters, Result, Setup, commit, config, log, raw,
 };
+
+pub use self::http::Answer;
 
 /// The endpoint of `#[requests]` without `on`.
 const DEFAULT: &str = "/default";
@@ -72,6 +82,24 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         }
         std::thread::park();
     }
+}
+
+/// Runs a future whose HTTP requests are answered by a function.
+///
+/// ```
+/// use wasm_flow_sdk::http::{self, HttpError, Request, Response};
+/// use wasm_flow_sdk::testing::{block_on, with_http};
+///
+/// async fn page(name: &str) -> Result<String, HttpError> {
+///     let response = http::get(format!("https://example.com/{name}")).await?;
+///     Ok(response.error_for_status()?.text()?.to_owned())
+/// }
+///
+/// let answer = |request: &Request| Ok(Response::new(200, request.path()));
+/// assert_eq!(block_on(with_http(answer, page("a"))), Ok("/a".to_owned()));
+/// ```
+pub async fn with_http<How, F: Future>(answer: impl Answer<How>, future: F) -> F::Output {
+    answer.into_answers().during(future).await
 }
 
 /// A message that was logged.
@@ -144,15 +172,30 @@ pub(crate) fn record(logged: Logged) {
 pub struct TestExecutor<E: Executor> {
     running: Running<E>,
     routes: BTreeMap<String, String>,
+    http: Option<Answers>,
 }
 
-impl<E: Executor> TestExecutor<E> {
-    /// Starts an executor with this `uses_with`, as replica 0 of an executor that
-    /// has its type's name.
+/// Starts a [`TestExecutor`] in a world that is set up first: see
+/// [`TestExecutor::builder`].
+pub struct TestBuilder<E: Executor> {
+    http: Option<Answers>,
+    executor: PhantomData<fn() -> E>,
+}
+
+impl<E: Executor> TestBuilder<E> {
+    /// Answers the HTTP requests of the executor, from `new` on. See
+    /// [`TestExecutor::with_http`].
+    #[must_use]
+    pub fn with_http<How>(mut self, answer: impl Answer<How>) -> Self {
+        self.http = Some(answer.into_answers());
+        self
+    }
+
+    /// Starts the executor: see [`TestExecutor::start`].
     ///
     /// # Errors
     /// If the configuration does not fit, or if `new` fails.
-    pub fn start(uses_with: Json) -> Result<Self> {
+    pub fn start(self, uses_with: Json) -> Result<TestExecutor<E>> {
         let uses_with = match uses_with {
             Value::Object(map) => map,
             Value::Null => Map::new(),
@@ -168,7 +211,7 @@ impl<E: Executor> TestExecutor<E> {
             Value::Object(map) => map,
             _ => Map::new(),
         };
-        TestExecutor::start_with(Setup::new(
+        self.start_with(Setup::new(
             uses_with,
             object(serde_json::json!({ "name": name, "description": "", "workspace": "" })),
             routes::<E>(),
@@ -181,15 +224,77 @@ impl<E: Executor> TestExecutor<E> {
         ))
     }
 
+    /// Starts the executor with a setup: see [`TestExecutor::start_with`].
+    ///
+    /// # Errors
+    /// If the configuration does not fit, or if `new` fails.
+    pub fn start_with(self, setup: Setup) -> Result<TestExecutor<E>> {
+        let routes = setup.requests().clone();
+        let running = block_on(answered(&self.http, Running::start(setup)))?;
+        Ok(TestExecutor {
+            running,
+            routes,
+            http: self.http,
+        })
+    }
+}
+
+impl<E: Executor> TestExecutor<E> {
+    /// Starts an executor with this `uses_with`, as replica 0 of an executor that
+    /// has its type's name.
+    ///
+    /// # Errors
+    /// If the configuration does not fit, or if `new` fails.
+    pub fn start(uses_with: Json) -> Result<Self> {
+        TestExecutor::builder().start(uses_with)
+    }
+
     /// Starts an executor with a setup. [`Setup::requests`] decides which endpoint
     /// calls which handler.
     ///
     /// # Errors
     /// If the configuration does not fit, or if `new` fails.
     pub fn start_with(setup: Setup) -> Result<Self> {
-        let routes = setup.requests().clone();
-        let running = block_on(Running::start(setup))?;
-        Ok(TestExecutor { running, routes })
+        TestExecutor::builder().start_with(setup)
+    }
+
+    /// Starts an executor whose `new` sends HTTP requests.
+    ///
+    /// ```
+    /// use wasm_flow_sdk::http::{self, Request, Response};
+    /// use wasm_flow_sdk::prelude::*;
+    /// use wasm_flow_sdk::testing::TestExecutor;
+    ///
+    /// struct Labels {
+    ///     labels: Vec<String>,
+    /// }
+    ///
+    /// #[executor]
+    /// impl Labels {
+    ///     async fn new() -> Result<Self> {
+    ///         let response = http::get("https://example.com/labels").await?;
+    ///         Ok(Labels { labels: response.error_for_status()?.json()? })
+    ///     }
+    ///
+    ///     #[requests]
+    ///     fn count(&self) -> Json {
+    ///         json!({ "labels": self.labels.len() })
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let labels = TestExecutor::<Labels>::builder()
+    ///     .with_http(|_: &Request| Ok(Response::of_json(200, json!(["cat", "dog"]))))
+    ///     .start(json!({}))?;
+    /// assert_eq!(labels.post("/", [""])?.results, Some(json!({ "labels": 2 })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> TestBuilder<E> {
+        TestBuilder {
+            http: None,
+            executor: PhantomData,
+        }
     }
 
     /// An executor that was made by hand.
@@ -197,7 +302,61 @@ impl<E: Executor> TestExecutor<E> {
         TestExecutor {
             running: Running::new(executor, Setup::default()),
             routes: routes::<E>(),
+            http: None,
         }
+    }
+
+    /// Answers the HTTP requests of the executor from now on. Without this, they
+    /// fail with [`ErrorKind::NoHost`](crate::http::ErrorKind::NoHost).
+    ///
+    /// The answer is a closure that takes the request and returns a response, or an
+    /// error, as in `Err(ErrorKind::Timeout.into())`. It is called for each request
+    /// that is sent, the target of a redirect included. It may be `async`, to await
+    /// [`time::sleep`](crate::time::sleep) as a slow server, for example. Its
+    /// argument's type has to be named:
+    ///
+    /// ```
+    /// use wasm_flow_sdk::http::{self, Request, Response};
+    /// use wasm_flow_sdk::prelude::*;
+    /// use wasm_flow_sdk::testing::TestExecutor;
+    /// use wasm_flow_sdk::time::{Duration, sleep};
+    ///
+    /// #[derive(Default)]
+    /// struct Fetch;
+    ///
+    /// #[executor]
+    /// impl Fetch {
+    ///     #[requests]
+    ///     async fn fetch(&self, docs: &mut DocumentArray) -> Result<()> {
+    ///         for doc in docs.iter_mut() {
+    ///             let request = Request::get(doc.text()).timeout(Duration::from_millis(20));
+    ///             let page = request.send().await?.error_for_status()?;
+    ///             doc.set_text(page.text()?);
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let fetch = TestExecutor::of(Fetch).with_http(async |request: &Request| {
+    ///     if request.path() == "/slow" {
+    ///         sleep(Duration::from_secs(60)).await;
+    ///     }
+    ///     Ok(Response::new(200, "a page"))
+    /// });
+    /// let reply = fetch.post("/", ["https://example.com/quick"])?;
+    /// assert_eq!(reply.docs[0].text(), "a page");
+    /// let error = fetch.post("/", ["https://example.com/slow"]).unwrap_err();
+    /// assert_eq!(error.name(), "HttpTimeout");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// If `new` sends requests, use [`builder`](TestExecutor::builder).
+    #[must_use]
+    pub fn with_http<How>(mut self, answer: impl Answer<How>) -> Self {
+        self.http = Some(answer.into_answers());
+        self
     }
 
     /// Sends documents to an endpoint and waits for the reply.
@@ -250,9 +409,10 @@ impl<E: Executor> TestExecutor<E> {
             deadline: post.time_left.map(|left| Instant::now() + left),
             answer: RefCell::default(),
         });
-        self.running
-            .handle(&method, request.clone(), docs.share(), docs.length())
-            .await?;
+        let call = self
+            .running
+            .handle(&method, request.clone(), docs.share(), docs.length());
+        answered(&self.http, call).await?;
         let answer = request.answer.take();
         let results = answer.results.as_deref().map(|results| {
             sent(
@@ -271,8 +431,16 @@ impl<E: Executor> TestExecutor<E> {
     /// # Errors
     /// If a call is in flight.
     pub fn stop(self) -> Result<E> {
-        block_on(self.running.stop())?;
+        block_on(answered(&self.http, self.running.stop()))?;
         Ok(self.running.into_inner())
+    }
+}
+
+/// Runs a future of an executor, whose requests these answer, if any.
+async fn answered<F: Future>(answers: &Option<Answers>, future: F) -> F::Output {
+    match answers {
+        Some(answers) => answers.clone().during(future).await,
+        None => future.await,
     }
 }
 

@@ -4,39 +4,37 @@ use std::pin::pin;
 
 use futures_util::future::{Either, pending, select};
 use wasip3::http::client;
-use wasip3::http::types::{self, ErrorCode, Fields, Method, RequestOptions, Scheme};
+use wasip3::http::types::{self, ErrorCode, Fields, HeaderError, Method, RequestOptions, Scheme};
 use wasip3::wit_bindgen::StreamResult;
 use wasip3::{wit_future, wit_stream};
 
-use super::{ErrorKind, Request, Response, Url};
+use super::url::Url;
+use super::{ErrorKind, HttpError, Request, Response, redirect, too_large};
 
-type Failed = (ErrorKind, String);
-
-/// Bytes read at a time.
+/// Bytes sent or read at a time.
 const CHUNK: usize = 64 << 10;
 
-pub(super) async fn send(request: Request, url: Url) -> Result<Response, Failed> {
-    let Request {
-        method,
-        url: address,
-        headers,
-        body,
-        timeout,
-        max_body,
-    } = request;
-    let headers: Vec<_> = headers
-        .into_iter()
-        .map(|(name, value)| (name, value.into_bytes()))
+pub(super) async fn send(request: &Request) -> Result<Response, HttpError> {
+    let url = &request.url;
+    let not_valid =
+        |what: &str| HttpError::new(ErrorKind::Protocol, format!("{what} is not valid"));
+    let headers: Vec<_> = request
+        .headers()
+        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
         .collect();
-    let headers = Fields::from_list(&headers).map_err(|error| {
-        (
+    let headers = Fields::from_list(&headers).map_err(|error| match error {
+        HeaderError::Forbidden => HttpError::new(
             ErrorKind::Protocol,
-            format!("a header is not valid: {error:?}"),
-        )
+            "a header is one that only the host may set, such as `host` or `connection`",
+        ),
+        error => HttpError::new(
+            ErrorKind::Protocol,
+            format!("the headers are not valid: {error:?}"),
+        ),
     })?;
 
     let options = RequestOptions::new();
-    if let Some(timeout) = timeout {
+    if let Some(timeout) = request.limits.timeout {
         let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         // A host may ignore this and use its own timeout. `Request::send` enforces
         // ours in any case.
@@ -47,46 +45,46 @@ pub(super) async fn send(request: Request, url: Url) -> Result<Response, Failed>
     let (mut to_body, from_body) = wit_stream::new();
     let (trailers, from_trailers) = wit_future::new(|| Ok(None));
     drop(trailers);
-    let contents = (!body.is_empty()).then_some(from_body);
+    let contents = (!request.body.is_empty()).then_some(from_body);
     let (outgoing, _sent) = types::Request::new(headers, contents, from_trailers, Some(options));
-    let refused = |what: &str| (ErrorKind::Protocol, format!("the {what} is not valid"));
     outgoing
-        .set_method(&method_of(method))
-        .map_err(|()| refused("method"))?;
-    let scheme = if url.secure {
+        .set_method(&method_of(&request.method))
+        .map_err(|()| not_valid("the method"))?;
+    let scheme = if url.is_secure() {
         Scheme::Https
     } else {
         Scheme::Http
     };
     outgoing
         .set_scheme(Some(&scheme))
-        .map_err(|()| refused("scheme"))?;
+        .map_err(|()| not_valid("the scheme"))?;
     outgoing
-        .set_authority(Some(&url.authority))
-        .map_err(|()| refused("host"))?;
+        .set_authority(Some(url.authority()))
+        .map_err(|()| not_valid("the host"))?;
     outgoing
-        .set_path_with_query(Some(&url.path))
-        .map_err(|()| refused("path"))?;
+        .set_path_with_query(Some(url.path_with_query()))
+        .map_err(|()| not_valid("the path"))?;
 
     let exchange = async {
         let response = client::send(outgoing)
             .await
-            .map_err(|error| explained(error, &url))?;
+            .map_err(|error| explained(error, url))?;
         let status = response.get_status_code();
         let headers = response.get_headers().copy_all();
-        let body = read_body(response, max_body, &url).await?;
-        Ok(Response {
-            url: address,
-            status,
-            headers,
-            body,
-        })
+        let head = Response::received(status, headers);
+        if redirect::is_followed(request, &head) {
+            return Ok(head);
+        }
+        let body = read_body(response, request.limits.max_body, url).await?;
+        Ok(head.with_body(body))
     };
     // The response may come before the whole body is sent. Then the rest is not
     // waited for.
     let write = async move {
-        if !body.is_empty() {
-            to_body.write_all(body).await;
+        for chunk in request.body.chunks(CHUNK) {
+            if !to_body.write_all(chunk.to_vec()).await.is_empty() {
+                break;
+            }
         }
         drop(to_body);
         pending::<()>().await;
@@ -101,7 +99,7 @@ async fn read_body(
     response: types::Response,
     max_body: usize,
     url: &Url,
-) -> Result<Vec<u8>, Failed> {
+) -> Result<Vec<u8>, HttpError> {
     let (result, from_result) = wit_future::new(|| Ok(()));
     drop(result);
     let (mut stream, trailers) = types::Response::consume_body(response, from_result);
@@ -111,12 +109,7 @@ async fn read_body(
         let (status, read) = stream.read(buffer).await;
         buffer = read;
         if buffer.len() > max_body - body.len() {
-            return Err((
-                ErrorKind::Body,
-                format!(
-                    "the response's body has more than {max_body} bytes: `max_body` sets the limit"
-                ),
-            ));
+            return Err(too_large(max_body));
         }
         body.append(&mut buffer);
         if !matches!(status, StreamResult::Complete(_)) {
@@ -125,19 +118,12 @@ async fn read_body(
     }
     match trailers.await {
         Ok(_) => Ok(body),
-        Err(error) => {
-            let (kind, reason) = explained(error, url);
-            let kind = match kind {
-                ErrorKind::Timeout => kind,
-                _ => ErrorKind::Body,
-            };
-            Err((kind, format!("the response's body broke off: {reason}")))
-        }
+        Err(error) => Err(explained(error, url).in_body()),
     }
 }
 
-fn method_of(method: String) -> Method {
-    match method.as_str() {
+fn method_of(method: &str) -> Method {
+    match method {
         "GET" => Method::Get,
         "HEAD" => Method::Head,
         "POST" => Method::Post,
@@ -147,57 +133,64 @@ fn method_of(method: String) -> Method {
         "OPTIONS" => Method::Options,
         "TRACE" => Method::Trace,
         "PATCH" => Method::Patch,
-        _ => Method::Other(method),
+        _ => Method::Other(method.to_owned()),
     }
 }
 
-fn explained(error: ErrorCode, url: &Url) -> Failed {
-    let text = |kind, reason: &str| (kind, reason.to_owned());
-    match error {
-        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => (
-            ErrorKind::Refused,
-            format!(
-                "refused by the host: flow.toml does not allow {origin}. To grant it, add \
-                 \"{origin}\" to `http` under [executors.allow] of this executor",
-                origin = url.origin()
-            ),
-        ),
-        ErrorCode::DnsTimeout => text(ErrorKind::Timeout, "looking up the host took too long"),
-        ErrorCode::ConnectionTimeout => text(ErrorKind::Timeout, "connecting took too long"),
+fn explained(error: ErrorCode, url: &Url) -> HttpError {
+    let (kind, reason) = match error {
+        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
+            return HttpError::new(
+                ErrorKind::Refused,
+                format!(
+                    "refused by the host: flow.toml does not allow {origin}. To grant it, add \
+                     \"{origin}\" to `http` under [executors.allow] of this executor",
+                    origin = url.origin()
+                ),
+            );
+        }
+        ErrorCode::DnsTimeout => (ErrorKind::Timeout, "looking up the host took too long"),
+        ErrorCode::ConnectionTimeout => (ErrorKind::Timeout, "connecting took too long"),
         ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => {
-            text(ErrorKind::Timeout, "the response took too long")
+            (ErrorKind::Timeout, "the response took too long")
         }
         ErrorCode::ConnectionWriteTimeout => {
-            text(ErrorKind::Timeout, "sending the request took too long")
+            (ErrorKind::Timeout, "sending the request took too long")
         }
-        ErrorCode::DnsError(payload) => (
-            ErrorKind::Connect,
-            match payload.rcode {
-                Some(rcode) => format!("the host could not be looked up: {rcode}"),
-                None => "the host could not be looked up".to_owned(),
-            },
-        ),
-        ErrorCode::DestinationNotFound => text(ErrorKind::Connect, "there is no such host"),
-        ErrorCode::DestinationUnavailable => text(ErrorKind::Connect, "the host is not available"),
-        ErrorCode::DestinationIpUnroutable => {
-            text(ErrorKind::Connect, "there is no route to the host")
+        ErrorCode::DnsError(payload) => {
+            let reason = "the host could not be looked up";
+            return match payload.rcode {
+                Some(rcode) => HttpError::new(ErrorKind::Connect, format!("{reason}: {rcode}")),
+                None => HttpError::new(ErrorKind::Connect, reason),
+            };
         }
-        ErrorCode::ConnectionRefused => text(ErrorKind::Connect, "connection refused"),
-        ErrorCode::ConnectionTerminated => text(
-            ErrorKind::Connect,
+        ErrorCode::DestinationNotFound => (ErrorKind::Connect, "there is no such host"),
+        ErrorCode::DestinationUnavailable => (ErrorKind::Connect, "the host is not available"),
+        ErrorCode::DestinationIpUnroutable => (ErrorKind::Connect, "there is no route to the host"),
+        ErrorCode::ConnectionRefused => (ErrorKind::Connect, "connection refused"),
+        ErrorCode::ConnectionLimitReached => {
+            (ErrorKind::Connect, "the host has too many connections open")
+        }
+        ErrorCode::TlsCertificateError => (ErrorKind::Tls, "the server's certificate is not valid"),
+        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => {
+            (ErrorKind::Tls, "a secure connection could not be made")
+        }
+        ErrorCode::ConnectionTerminated => (
+            ErrorKind::Incomplete,
             "the connection was closed before a response came",
         ),
-        ErrorCode::ConnectionLimitReached => {
-            text(ErrorKind::Connect, "the host has too many connections open")
+        // wasmtime reports every failure of a connection that was made like this.
+        ErrorCode::HttpProtocolError => (
+            ErrorKind::Incomplete,
+            "the connection broke off, or the server does not speak HTTP/1.1",
+        ),
+        ErrorCode::HttpResponseIncomplete => {
+            (ErrorKind::Incomplete, "the response is not complete")
         }
-        ErrorCode::TlsCertificateError => {
-            text(ErrorKind::Connect, "the server's certificate is not valid")
+        ErrorCode::InternalError(Some(reason)) => {
+            return HttpError::new(ErrorKind::Protocol, reason);
         }
-        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => {
-            text(ErrorKind::Connect, "a secure connection could not be made")
-        }
-        ErrorCode::HttpResponseIncomplete => text(ErrorKind::Body, "the response is not complete"),
-        ErrorCode::InternalError(Some(reason)) => (ErrorKind::Protocol, reason),
-        other => (ErrorKind::Protocol, format!("{other:?}")),
-    }
+        other => return HttpError::new(ErrorKind::Protocol, format!("{other:?}")),
+    };
+    HttpError::new(kind, reason)
 }
