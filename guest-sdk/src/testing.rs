@@ -28,8 +28,8 @@
 //! executor from `uses_with`, finds the handler by its endpoint, lends it the
 //! request's documents, and writes its changes back. Parameters and results are
 //! converted as protobuf would convert them. What only the host does is missing:
-//! leaving out `parameters` for other executors, time limits, and running
-//! exclusive handlers one at a time.
+//! leaving out `parameters` for other executors, time limits, what `flow.toml`
+//! grants, and running exclusive handlers one at a time.
 //!
 //! A test answers the HTTP requests that an executor sends: with
 //! [`TestExecutor::with_http`], with [`TestBuilder::with_http`] if `new` sends some,

@@ -70,20 +70,12 @@ fn send(
 /// says how it was asked for.
 fn site(request: &Request) -> Result<Response, HttpError> {
     let (_, path) = request.url().split_once("/to/").unwrap_or_default();
-    Ok(match path.split_once('/') {
-        Some((status, location)) => {
-            Response::new(status.parse().unwrap(), "moved").with_header("Location", location)
-        }
-        None => {
+    let redirect = path.split_once('/');
+    Ok(match redirect.map(|(status, to)| (status.parse(), to)) {
+        Some((Ok(status), to)) => Response::new(status, "moved").with_header("Location", to),
+        _ => {
             let names: Vec<&str> = request.headers().map(|(name, _)| name).collect();
-            Response::of_json(
-                200,
-                json!({
-                    "method": request.method(),
-                    "body": String::from_utf8_lossy(request.body()),
-                    "headers": names.join(" "),
-                }),
-            )
+            Response::of_json(200, json!({ "headers": names.join(" ") }))
         }
     })
 }

@@ -26,6 +26,7 @@ fn call(flow: &Server, endpoint: &str, parameters: &Value) -> Value {
             'result': response.parameters.get('__results__', {{}}).get('guest/rep-0'),
             'error': response.header.status.description,
             'code': response.header.status.code,
+            'name': response.header.status.exception.name,
         }})
         ",
         // A JSON string is a Python string too.
@@ -199,6 +200,51 @@ fn http_reaches_what_is_granted() {
     // HTTP is not sockets.
     let connected = call(&flow, "/connect", &json!({ "address": web.address() }));
     assert_eq!(connected["code"], 1, "{connected}");
+}
+
+#[test]
+fn redirects_lead_only_to_what_is_granted() {
+    let web = Web::start();
+    let other = Web::start();
+    let (origin, elsewhere) = (web.origin(), other.origin());
+    let flow = flow(&format!("[executors.allow]\nhttp = [\"{origin}/v1\"]\n"));
+    let get = |url: &str| call(&flow, "/http", &json!({ "url": url }));
+
+    for url in [
+        format!("{origin}/v1/a/to?../b"),
+        format!("{origin}/v1/to?/v1/to?{origin}/v1/b"),
+    ] {
+        let got = get(&url);
+        assert_eq!(
+            got["result"],
+            json!({ "status": 200.0, "body": "you asked for /v1/b" }),
+            "{url}: {got}"
+        );
+    }
+    let posted = call(
+        &flow,
+        "/http_post",
+        &json!({ "url": format!("{origin}/v1/to?echo"), "body": { "n": 1 } }),
+    );
+    assert_eq!(posted["result"], json!({ "n": 1.0 }), "{posted}");
+
+    for target in [format!("{elsewhere}/v1/b"), format!("{origin}/v2")] {
+        let url = format!("{origin}/v1/to?{target}");
+        let refused = get(&url);
+        assert_eq!(refused["name"], "HttpRefused", "{url}: {refused}");
+        let error = refused["error"].as_str().unwrap();
+        assert!(
+            error.contains(&format!("{url}: redirected to {target}: ")) && error.contains("allow"),
+            "{error}"
+        );
+    }
+
+    // To itself: the redirect's own query stays.
+    let url = format!("{origin}/v1/to?");
+    let endless = get(&url);
+    assert_eq!(endless["name"], "HttpRedirect", "{endless}");
+    let error = endless["error"].as_str().unwrap();
+    assert!(error.contains("more than 10 redirects"), "{error}");
 }
 
 /// What one executor may do, another one of the same flow may not.

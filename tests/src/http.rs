@@ -12,7 +12,8 @@ pub struct Web {
 
 impl Web {
     /// Answers `GET /...` with `you asked for /...`, and a `POST` with its own
-    /// body, if it has the header `x-probe`.
+    /// body, if it has the header `x-probe`. A path that ends in `/to` redirects to
+    /// what follows the `?`, with status 307.
     ///
     /// # Panics
     /// When no port can be had.
@@ -65,16 +66,22 @@ fn answer(stream: TcpStream) -> Option<()> {
     } else {
         read_exactly(&mut reader, length)?
     };
+    let location = path.split_once("/to?").map(|(_, location)| location);
     let (status, body) = match method {
+        _ if location.is_some() => ("307 Temporary Redirect", b"elsewhere".to_vec()),
         "GET" => ("200 OK", format!("you asked for {path}").into_bytes()),
         "POST" if probe => ("200 OK", body),
         _ => ("400 Bad Request", b"no".to_vec()),
     };
     let mut stream = stream;
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+    let mut head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n",
         body.len()
     );
+    if let Some(location) = location {
+        head.push_str(&format!("location: {location}\r\n"));
+    }
+    head.push_str("\r\n");
     stream.write_all(head.as_bytes()).ok()?;
     stream.write_all(&body).ok()
 }

@@ -140,10 +140,14 @@ impl HttpError {
     /// Says that this happened while the response's body was being read.
     #[cfg(target_family = "wasm")]
     pub(super) fn in_body(mut self) -> Self {
-        if self.kind != ErrorKind::Timeout {
-            self.kind = ErrorKind::Incomplete;
-        }
-        self.reason = format!("the response's body broke off: {}", self.reason);
+        self.reason = match self.kind {
+            ErrorKind::Timeout => return self,
+            ErrorKind::Incomplete => {
+                "the connection broke off before the response's body was complete".to_owned()
+            }
+            _ => format!("the response's body broke off: {}", self.reason),
+        };
+        self.kind = ErrorKind::Incomplete;
         self
     }
 

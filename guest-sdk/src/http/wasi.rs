@@ -14,14 +14,22 @@ use super::{ErrorKind, HttpError, Request, Response, redirect, too_large};
 /// Bytes sent or read at a time.
 const CHUNK: usize = 64 << 10;
 
+const LENGTH: &str = "content-length";
+
 pub(super) async fn send(request: &Request) -> Result<Response, HttpError> {
     let url = &request.url;
     let not_valid =
         |what: &str| HttpError::new(ErrorKind::Protocol, format!("{what} is not valid"));
-    let headers: Vec<_> = request
+    let mut headers: Vec<_> = request
         .headers()
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
         .collect();
+    // Without it the body is sent in chunks, which some servers do not read.
+    let may_have_body = matches!(request.method(), "POST" | "PUT" | "PATCH");
+    if request.header(LENGTH).is_none() && (may_have_body || !request.body.is_empty()) {
+        let length = request.body.len().to_string();
+        headers.push((LENGTH.to_owned(), length.into_bytes()));
+    }
     let headers = Fields::from_list(&headers).map_err(|error| match error {
         HeaderError::Forbidden => HttpError::new(
             ErrorKind::Protocol,
@@ -143,9 +151,11 @@ fn explained(error: ErrorCode, url: &Url) -> HttpError {
             return HttpError::new(
                 ErrorKind::Refused,
                 format!(
-                    "refused by the host: flow.toml does not allow {origin}. To grant it, add \
-                     \"{origin}\" to `http` under [executors.allow] of this executor",
-                    origin = url.origin()
+                    "refused by the host: flow.toml does not allow {origin}{path}. To grant it, \
+                     add \"{origin}\", or a path below it, to `http` under [executors.allow] of \
+                     this executor",
+                    origin = url.origin(),
+                    path = url.path_only()
                 ),
             );
         }
