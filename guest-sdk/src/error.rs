@@ -7,6 +7,8 @@ use std::time::Duration;
 #[cfg(any(target_family = "wasm", test))]
 use serde_json::{Map, Value};
 
+use crate::future::Retry;
+
 /// An executor's `Result`, with [`Error`] unless another error type is given.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -97,6 +99,15 @@ impl Error {
     pub fn at_document(mut self, id: impl Into<String>) -> Self {
         self.0.documents.push(id.into());
         self
+    }
+
+    /// Whether it helps to try again.
+    pub(crate) fn advice(&self) -> Retry {
+        match self.0.retry_after {
+            Some(wait) => Retry::After(wait),
+            None if self.0.retry => Retry::Later,
+            None => Retry::Never,
+        }
     }
 
     /// What the host is told beside the error's words: a JSON object, or empty.

@@ -47,13 +47,14 @@ use wasm_flow_document::Struct;
 use crate::handler::Running;
 use crate::source::Source;
 use crate::{
-    DocumentArray, Error, Executor, Json, Parameters, Result, Setup, commit, config, log, raw,
+    DocumentArray, Error, Executor, Json, Parameters, Result, Setup, commit, config, log, raw, task,
 };
 
 /// The endpoint of `#[requests]` without `on`.
 const DEFAULT: &str = "/default";
 
-/// Runs a future to completion on this thread.
+/// Runs a future to completion on this thread, and tasks that were
+/// [spawned](crate::task::spawn) there in the meantime.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
 
@@ -67,7 +68,9 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+        let polled = future.as_mut().poll(&mut context);
+        task::poll(&mut context);
+        if let Poll::Ready(output) = polled {
             return output;
         }
         std::thread::park();
@@ -209,6 +212,14 @@ impl<E: Executor> TestExecutor<E> {
     /// If the handler fails.
     pub fn post(&self, endpoint: &str, docs: impl Into<DocumentArray>) -> Result<Reply> {
         block_on(self.send(Post::new(endpoint).docs(docs)))
+    }
+
+    /// Sends a request with all that [`Post`] can set, and waits for the reply.
+    ///
+    /// # Errors
+    /// If the handler fails.
+    pub fn request(&self, post: Post) -> Result<Reply> {
+        block_on(self.send(post))
     }
 
     /// Sends a request. Several can be in flight at once:
