@@ -35,6 +35,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -47,7 +48,8 @@ use wasm_flow_document::Struct;
 use crate::handler::Running;
 use crate::source::Source;
 use crate::{
-    DocumentArray, Error, Executor, Json, Parameters, Result, Setup, commit, config, log, raw, task,
+    DocumentArray, Error, ErrorContext as _, Executor, Json, Parameters, Result, Setup, commit,
+    config, log, raw, task,
 };
 
 /// The endpoint of `#[requests]` without `on`.
@@ -156,6 +158,24 @@ impl<E: Executor> TestExecutor<E> {
     /// # Errors
     /// If the configuration does not fit, or if `new` fails.
     pub fn start(uses_with: Json) -> Result<Self> {
+        TestExecutor::start_at("", uses_with)
+    }
+
+    /// The same with a workspace: a folder that the executor may keep files in.
+    ///
+    /// # Errors
+    /// If the path is not UTF-8, if the configuration does not fit, or if `new`
+    /// fails.
+    pub fn start_in(workspace: impl AsRef<Path>, uses_with: Json) -> Result<Self> {
+        let workspace = workspace.as_ref();
+        let path = workspace.to_str().with_context(|| {
+            let shown = workspace.display();
+            format!("the path of a workspace is text, and `{shown}` is not UTF-8")
+        })?;
+        TestExecutor::start_at(path, uses_with)
+    }
+
+    fn start_at(workspace: &str, uses_with: Json) -> Result<Self> {
         let uses_with = match uses_with {
             Value::Object(map) => map,
             Value::Null => Map::new(),
@@ -173,7 +193,7 @@ impl<E: Executor> TestExecutor<E> {
         };
         TestExecutor::start_with(Setup::new(
             uses_with,
-            object(serde_json::json!({ "name": name, "description": "", "workspace": "" })),
+            object(serde_json::json!({ "name": name, "description": "", "workspace": workspace })),
             routes::<E>(),
             object(serde_json::json!({
                 "name": format!("{name}/rep-0"),
