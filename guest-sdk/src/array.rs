@@ -1,14 +1,14 @@
 //! A list of documents: a `Vec` of rows, and their columns.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use serde_json::{Map, Value};
 
-use crate::raw::NestedField;
-use crate::tensor::{self, Element, Matrix};
-use crate::{Document, Error, Result};
+use crate::raw::{Array, NestedField, Rows};
+use crate::source::Source;
+use crate::tensor::{self, Element};
+use crate::{Document, Error, Matrix, Result, commit};
 
 /// A list of documents.
 ///
@@ -147,9 +147,8 @@ impl DocumentArray {
         Ok(())
     }
 
-    /// The embeddings as one matrix of `f32`, a row for each document. None if
-    /// there are no documents, or if a document has no embedding or one with
-    /// another length or dtype.
+    /// The embeddings as one matrix of `f32`, a row for each document. Without
+    /// documents, it is a matrix without rows.
     ///
     /// The embeddings of a request are not copied if they arrived with the same
     /// length and dtype.
@@ -159,43 +158,47 @@ impl DocumentArray {
     /// # fn main() -> Result<()> {
     /// let mut docs = DocumentArray::empty(2);
     /// docs.set_embeddings(3, vec![1f32, 2., 3., 4., 5., 6.])?;
-    /// let matrix = docs.embeddings().context("no embeddings")?;
+    /// let matrix = docs.embeddings()?;
     /// assert_eq!((matrix.rows(), matrix.columns()), (2, 3));
-    /// assert_eq!(matrix.row(1), [4., 5., 6.]);
+    /// for (doc, row) in docs.iter_mut().zip(matrix.iter()) {
+    ///     doc.set_tag("sum", row.iter().sum::<f32>());
+    /// }
+    /// assert_eq!(docs[1].tag("sum"), Some(&json!(15.0)));
+    ///
+    /// // numpy makes 64-bit floats unless it is told otherwise.
+    /// docs[1].set_embedding([4f64, 5., 6.]);
+    /// let error = docs.embeddings().unwrap_err();
+    /// assert!(error.message().starts_with("document 1 ("));
+    /// assert!(error.message().contains("its embedding has dtype <f8, not <f4"));
+    /// assert_eq!(docs.embeddings_to::<f32>()?.row(1), [4., 5., 6.]);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn embeddings(&self) -> Option<Matrix<'_>> {
+    ///
+    /// # Errors
+    /// If a document has no embedding, or one of another dtype or length than the
+    /// first. The error names the document, and
+    /// [`embeddings_to`](DocumentArray::embeddings_to) converts other dtypes.
+    pub fn embeddings(&self) -> Result<Matrix> {
         self.embeddings_as()
     }
 
     /// Like [`embeddings`](DocumentArray::embeddings), with numbers of type `T`.
-    pub fn embeddings_as<T: Element>(&self) -> Option<Matrix<'_, T>> {
-        let first: &[T] = self.docs.first()?.embedding_as()?;
-        let columns = first.len();
-        let mut arrays = Vec::with_capacity(self.docs.len());
-        for doc in &self.docs {
-            let array = doc.embedding()?;
-            if array.as_slice::<T>().ok()?.len() != columns {
-                return None;
-            }
-            arrays.push(array);
-        }
-        let values = match tensor::contiguous(arrays.iter().copied()) {
-            Some(values) => Cow::Borrowed(values),
-            None => {
-                let mut values = Vec::with_capacity(columns.saturating_mul(arrays.len()));
-                for array in &arrays {
-                    values.extend_from_slice(array.as_slice().ok()?);
-                }
-                Cow::Owned(values)
-            }
-        };
-        Some(Matrix {
-            rows: self.docs.len(),
-            columns,
-            values,
-        })
+    ///
+    /// # Errors
+    /// As for [`embeddings`](DocumentArray::embeddings).
+    pub fn embeddings_as<T: Element>(&self) -> Result<Matrix<T>> {
+        Matrix::of_embeddings(&self.docs)
+    }
+
+    /// Like [`embeddings`](DocumentArray::embeddings), with numbers that are
+    /// converted to `T`, as with `as`, if they are of another type.
+    ///
+    /// # Errors
+    /// If a document has no embedding, one of another length than the first, or one
+    /// whose dtype is not a type of number.
+    pub fn embeddings_to<T: Element>(&self) -> Result<Matrix<T>> {
+        Matrix::of_converted_embeddings(&self.docs)
     }
 
     /// Sets every document's embedding: `columns` numbers for each, one document
@@ -230,6 +233,40 @@ impl DocumentArray {
             )));
         }
         Ok(())
+    }
+
+    // --- bytes --------------------------------------------------------------
+
+    /// The documents with all their fields, as docarray writes them: for a file, or
+    /// for another program. docarray v1 reads them with
+    /// `DocumentArray.from_bytes(data, protocol="protobuf-array")`.
+    ///
+    /// ```
+    /// use wasm_flow_sdk::prelude::*;
+    /// # fn main() -> Result<()> {
+    /// let docs = DocumentArray::from_texts(["a", "b"]);
+    /// let bytes = docs.to_bytes()?;
+    /// assert_eq!(DocumentArray::from_bytes(&bytes)?.texts().collect::<Vec<_>>(), ["a", "b"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If they come to more bytes than the host gives with one call: half of the
+    /// executor's memory.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        commit::build(self.docs.clone())?.encode(&Rows::All)
+    }
+
+    /// The documents that [`to_bytes`](DocumentArray::to_bytes) or docarray wrote.
+    /// They stand in the host, as a request's do: see
+    /// [`into_owned`](DocumentArray::into_owned).
+    ///
+    /// # Errors
+    /// If the bytes are not documents, or too many of them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let array = Array::decode(bytes)?;
+        Ok(Source::new(array).documents().into())
     }
 
     // --- chunks and matches -------------------------------------------------

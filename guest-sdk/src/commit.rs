@@ -23,6 +23,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use crate::column::PART;
 use crate::document::{Held, Local};
 use crate::raw::{
     self, Array, FloatField, IntegerField, JsonField, NdarrayField, NestedField, Rows, ScoreField,
@@ -30,7 +31,7 @@ use crate::raw::{
 };
 use crate::source::Source;
 use crate::tensor;
-use crate::{Document, DocumentArray, Error, Result};
+use crate::{Document, DocumentArray, Error, NdArray, Result};
 
 const NESTED: [NestedField; 2] = [NestedField::Chunks, NestedField::Matches];
 
@@ -59,7 +60,7 @@ pub(crate) fn write_back(docs: DocumentArray, source: &Rc<Source>) -> Result<()>
     if is_kept(source, &plan) {
         source.detach()?;
     }
-    for (source, changes) in &plan.writes {
+    for (source, changes) in &mut plan.writes {
         write(source.target(), source.len(), changes)?;
     }
     for (source, field, row, array) in &plan.lists {
@@ -121,7 +122,7 @@ pub(crate) fn build(docs: Vec<Document>) -> Result<Array> {
             changes.push((row, local));
         }
     }
-    write(&array, total, &changes)?;
+    write(&array, total, &mut changes)?;
     for field in NESTED {
         let lists = std::mem::take(&mut lists[field as usize]);
         for (row, list) in build_lists(lists)? {
@@ -370,7 +371,7 @@ fn cells<'a, T>(
 
 /// Writes fields of some rows of an array of `len` rows, with a call for each
 /// column.
-fn write(array: &Array, len: u32, changes: &Changes) -> Result<()> {
+fn write(array: &Array, len: u32, changes: &mut Changes) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -393,7 +394,7 @@ fn write(array: &Array, len: u32, changes: &Changes) -> Result<()> {
     write_content(array, len, changes)?;
     if let Some((list, arrays)) = cells(changes, |local| local.embedding.as_ref()) {
         let arrays: Vec<_> = arrays.into_iter().map(Option::as_ref).collect();
-        write_arrays(array, NdarrayField::Embedding, &rows(&list), &arrays)?;
+        write_arrays(array, NdarrayField::Embedding, len, &list, &arrays)?;
     }
     for field in OBJECTS {
         if let Some((list, objects)) =
@@ -430,7 +431,7 @@ fn write(array: &Array, len: u32, changes: &Changes) -> Result<()> {
     Ok(())
 }
 
-fn write_content(array: &Array, len: u32, changes: &Changes) -> Result<()> {
+fn write_content(array: &Array, len: u32, changes: &mut Changes) -> Result<()> {
     let rows = |rows: &[u32]| raw::rows(rows, len);
     let cleared = cells(changes, |local| {
         matches!(local.content, Some(Held::None)).then_some(())
@@ -445,11 +446,15 @@ fn write_content(array: &Array, len: u32, changes: &Changes) -> Result<()> {
     if let Some((list, texts)) = texts {
         array.set_strings(StringField::Text, &rows(&list), packed(&texts)?)?;
     }
-    let blobs = cells(changes, |local| match &local.content {
-        Some(Held::Blob(blob)) => Some(blob.clone()),
-        _ => None,
-    });
-    if let Some((list, blobs)) = blobs {
+    // Moved and not copied: they may be large.
+    let (list, blobs): (Vec<u32>, Vec<_>) = changes
+        .iter_mut()
+        .filter_map(|(row, local)| match &mut local.content {
+            Some(Held::Blob(blob)) => Some((*row, std::mem::take(blob))),
+            _ => None,
+        })
+        .unzip();
+    if !list.is_empty() {
         array.set_blobs(&rows(&list), blobs)?;
     }
     let tensors = cells(changes, |local| match &local.content {
@@ -457,16 +462,43 @@ fn write_content(array: &Array, len: u32, changes: &Changes) -> Result<()> {
         _ => None,
     });
     if let Some((list, tensors)) = tensors {
-        write_arrays(array, NdarrayField::Tensor, &rows(&list), &tensors)?;
+        write_arrays(array, NdarrayField::Tensor, len, &list, &tensors)?;
     }
     Ok(())
 }
 
+/// Writes arrays, a few at a time if they are large: each write copies them.
 fn write_arrays(
     array: &Array,
     field: NdarrayField,
+    len: u32,
+    mut list: &[u32],
+    mut arrays: &[Option<&NdArray>],
+) -> Result<()> {
+    while !arrays.is_empty() {
+        let mut bytes = 0u64;
+        let few = arrays
+            .iter()
+            .take_while(|array| {
+                let size = array.map_or(0, |array| array.as_bytes().len() as u64);
+                bytes = bytes.saturating_add(size);
+                bytes <= PART
+            })
+            .count()
+            .max(1);
+        let (now, later) = arrays.split_at(few);
+        let (rows, other_rows) = list.split_at(few.min(list.len()));
+        write_few_arrays(array, field, &raw::rows(rows, len), now)?;
+        (list, arrays) = (other_rows, later);
+    }
+    Ok(())
+}
+
+fn write_few_arrays(
+    array: &Array,
+    field: NdarrayField,
     rows: &Rows,
-    arrays: &[Option<&tensor::NdArray>],
+    arrays: &[Option<&NdArray>],
 ) -> Result<()> {
     if let Some(matrix) = tensor::stack(arrays.iter().copied(), arrays.len()) {
         return array.set_matrix(field, rows, matrix);

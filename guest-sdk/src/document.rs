@@ -6,11 +6,13 @@
 )]
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::sync::LazyLock;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::raw::{
@@ -18,7 +20,7 @@ use crate::raw::{
 };
 use crate::source::{Scores, Source};
 use crate::tensor::Element;
-use crate::{DocumentArray, NdArray};
+use crate::{DocumentArray, Error, NdArray, Result};
 
 /// The kind of a document's content. A document has at most one of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +155,8 @@ pub(crate) struct Local {
     pub(crate) floats: [Option<f32>; 2],
     pub(crate) location: Option<Vec<f32>>,
     pub(crate) scores: [Option<Scores>; 2],
+    /// No changes: what was read.
+    fetched: OnceCell<Box<Fetched>>,
 }
 
 /// A content that was set.
@@ -162,6 +166,16 @@ pub(crate) enum Held {
     Text(String),
     Blob(Vec<u8>),
     Tensor(NdArray),
+}
+
+/// Values that were fetched for this document alone, because those of all rows are
+/// too large to keep.
+#[derive(Clone, Default)]
+pub(crate) struct Fetched {
+    pub(crate) text: OnceCell<Rc<str>>,
+    pub(crate) blob: OnceCell<Rc<Vec<u8>>>,
+    /// By `NdarrayField`.
+    pub(crate) arrays: [OnceCell<Option<NdArray>>; 2],
 }
 
 static NO_OBJECT: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
@@ -218,6 +232,22 @@ impl Document {
         self.local.get_or_init(Box::default)
     }
 
+    /// Where values are kept that were fetched for this document alone.
+    fn fetched(&self) -> &Fetched {
+        self.local_cell().fetched.get_or_init(Box::default)
+    }
+
+    /// Sets the content, and lets go of what was read of the one before.
+    fn set_content(&mut self, content: Held) {
+        let local = self.local_mut();
+        local.content = Some(content);
+        if let Some(fetched) = local.fetched.get_mut() {
+            fetched.text.take();
+            fetched.blob.take();
+            fetched.arrays[NdarrayField::Tensor as usize].take();
+        }
+    }
+
     // --- strings ------------------------------------------------------------
 
     /// The document's id: 32 random hexadecimal digits unless it was set.
@@ -261,7 +291,7 @@ impl Document {
             Some(Held::Text(text)) => text,
             Some(_) => "",
             None => match &self.source {
-                Some(source) => source.string(StringField::Text, self.row),
+                Some(source) => source.text(self.row, || self.fetched()),
                 None => "",
             },
         }
@@ -269,7 +299,7 @@ impl Document {
 
     /// Makes this text the content, and removes a blob or a tensor.
     pub fn set_text(&mut self, text: impl Into<String>) {
-        self.local_mut().content = Some(Held::Text(text.into()));
+        self.set_content(Held::Text(text.into()));
     }
 
     /// The id of the document whose chunk this is, or `""`.
@@ -335,7 +365,7 @@ impl Document {
 
     /// Removes the text, the blob or the tensor.
     pub fn clear_content(&mut self) {
-        self.local_mut().content = Some(Held::None);
+        self.set_content(Held::None);
     }
 
     /// The blob, empty if there is no content or it is of another kind.
@@ -344,15 +374,45 @@ impl Document {
             Some(Held::Blob(blob)) => blob,
             Some(_) => &[],
             None => match &self.source {
-                Some(source) => source.blob(self.row),
+                Some(source) => source.blob(self.row, || self.fetched()),
                 None => &[],
             },
         }
     }
 
+    /// Takes the blob out. The document has no content then, unless another is set.
+    ///
+    /// ```
+    /// use wasm_flow_sdk::prelude::*;
+    ///
+    /// let mut doc = Document::default().with_blob(*b"abc");
+    /// let blob = doc.take_blob();
+    /// doc.set_text(String::from_utf8_lossy(&blob));
+    /// assert_eq!(doc.text(), "abc");
+    /// ```
+    pub fn take_blob(&mut self) -> Vec<u8> {
+        if self.content() != Content::Blob {
+            return Vec::new();
+        }
+        let blob = match self.local_mut().content.take() {
+            Some(Held::Blob(blob)) => blob,
+            _ => {
+                self.blob();
+                let fetched = self.local_mut().fetched.get_mut();
+                match fetched.and_then(|fetched| fetched.blob.take()) {
+                    // The part that it came with may be kept for other documents.
+                    Some(blob) => Rc::try_unwrap(blob).unwrap_or_else(|blob| blob.to_vec()),
+                    None => self.blob().to_vec(),
+                }
+            }
+        };
+        self.set_content(Held::None);
+        blob
+    }
+
     /// Makes these bytes the content, and removes a text or a tensor.
     pub fn set_blob(&mut self, blob: impl Into<Vec<u8>>) {
-        self.local_mut().content = Some(Held::Blob(blob.into()));
+        self.set_content(Held::Blob(blob.into()));
     }
 
     /// The tensor, or none if there is no content or it is of another kind.
@@ -360,23 +420,26 @@ impl Document {
         match self.local().and_then(|local| local.content.as_ref()) {
             Some(Held::Tensor(tensor)) => Some(tensor),
             Some(_) => None,
-            None => self.source.as_ref()?.array(NdarrayField::Tensor, self.row),
+            None => {
+                let source = self.source.as_ref()?;
+                source.array(NdarrayField::Tensor, self.row, || self.fetched())
+            }
         }
     }
 
     /// Makes this tensor the content, and removes a text or a blob.
     pub fn set_tensor(&mut self, tensor: impl Into<NdArray>) {
-        self.local_mut().content = Some(Held::Tensor(tensor.into()));
+        self.set_content(Held::Tensor(tensor.into()));
     }
 
     /// The vector that represents the document.
     pub fn embedding(&self) -> Option<&NdArray> {
         match self.local().and_then(|local| local.embedding.as_ref()) {
             Some(own) => own.as_ref(),
-            None => self
-                .source
-                .as_ref()?
-                .array(NdarrayField::Embedding, self.row),
+            None => {
+                let source = self.source.as_ref()?;
+                source.array(NdarrayField::Embedding, self.row, || self.fetched())
+            }
         }
     }
 
@@ -445,6 +508,36 @@ impl Document {
         self.tags().get(key)
     }
 
+    /// One tag, read as a `T`. None if it is not there, or `null`.
+    ///
+    /// ```
+    /// use wasm_flow_sdk::prelude::*;
+    /// # fn main() -> Result<()> {
+    /// let doc = Document::new("hello").with_tag("page", 3);
+    /// assert_eq!(doc.tag_as::<u32>("page")?, Some(3));
+    /// assert_eq!(doc.tag_as::<u32>("chapter")?, None);
+    /// assert!(doc.tag_as::<String>("page").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the tag is there but is not a `T`. The error names the document and the
+    /// tag.
+    pub fn tag_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        match self.tag(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => T::deserialize(value).map(Some).map_err(|error| {
+                let id = self.id();
+                Error::named(
+                    "TagError",
+                    format_args!("document {id:?}, tag `{key}`: {error}"),
+                )
+                .at_document(id)
+            }),
+        }
+    }
+
     /// Sets one tag.
     pub fn set_tag(&mut self, key: impl Into<String>, value: impl Into<Value>) {
         self.tags_mut().insert(key.into(), value.into());
@@ -453,6 +546,11 @@ impl Document {
     /// docarray's own data about the document.
     pub fn metadata(&self) -> &Map<String, Value> {
         self.object(JsonField::Metadata)
+    }
+
+    /// Replaces all metadata.
+    pub fn set_metadata(&mut self, metadata: Map<String, Value>) {
+        self.local_mut().objects[JsonField::Metadata as usize] = Some(metadata);
     }
 
     /// The metadata, mutably.
@@ -590,6 +688,11 @@ impl Document {
         self.scores_mut().insert(name.into(), score.into());
     }
 
+    /// Replaces all scores.
+    pub fn set_scores(&mut self, scores: BTreeMap<String, NamedScore>) {
+        self.local_mut().scores[ScoreField::Scores as usize] = Some(scores);
+    }
+
     /// The evaluations by name.
     pub fn evaluations(&self) -> &Scores {
         self.all_scores(ScoreField::Evaluations)
@@ -598,6 +701,16 @@ impl Document {
     /// The evaluations, mutably.
     pub fn evaluations_mut(&mut self) -> &mut Scores {
         self.all_scores_mut(ScoreField::Evaluations)
+    }
+
+    /// Sets one evaluation: an `f32`, or a [`NamedScore`].
+    pub fn set_evaluation(&mut self, name: impl Into<String>, score: impl Into<NamedScore>) {
+        self.evaluations_mut().insert(name.into(), score.into());
+    }
+
+    /// Replaces all evaluations.
+    pub fn set_evaluations(&mut self, evaluations: BTreeMap<String, NamedScore>) {
+        self.local_mut().scores[ScoreField::Evaluations as usize] = Some(evaluations);
     }
 
     // --- nested documents ---------------------------------------------------
@@ -711,10 +824,105 @@ impl Document {
         self
     }
 
+    /// This document with a modality.
+    #[must_use]
+    pub fn with_modality(mut self, modality: impl Into<String>) -> Self {
+        self.set_modality(modality);
+        self
+    }
+
+    /// This document with the id of the document whose chunk it is.
+    #[must_use]
+    pub fn with_parent_id(mut self, id: impl Into<String>) -> Self {
+        self.set_parent_id(id);
+        self
+    }
+
+    /// This document with a granularity.
+    #[must_use]
+    pub fn with_granularity(mut self, granularity: u32) -> Self {
+        self.set_granularity(granularity);
+        self
+    }
+
+    /// This document with an adjacency.
+    #[must_use]
+    pub fn with_adjacency(mut self, adjacency: u32) -> Self {
+        self.set_adjacency(adjacency);
+        self
+    }
+
+    /// This document with a weight.
+    #[must_use]
+    pub fn with_weight(mut self, weight: f32) -> Self {
+        self.set_weight(weight);
+        self
+    }
+
+    /// This document with an offset.
+    #[must_use]
+    pub fn with_offset(mut self, offset: f32) -> Self {
+        self.set_offset(offset);
+        self
+    }
+
+    /// This document with a location.
+    #[must_use]
+    pub fn with_location(mut self, location: impl Into<Vec<f32>>) -> Self {
+        self.set_location(location);
+        self
+    }
+
+    /// This document with these tags and no others.
+    #[must_use]
+    pub fn with_tags(mut self, tags: Map<String, Value>) -> Self {
+        self.set_tags(tags);
+        self
+    }
+
     /// This document with one more tag.
     #[must_use]
     pub fn with_tag(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.set_tag(key, value);
+        self
+    }
+
+    /// This document with one more score.
+    #[must_use]
+    pub fn with_score(mut self, name: impl Into<String>, score: impl Into<NamedScore>) -> Self {
+        self.set_score(name, score);
+        self
+    }
+
+    /// This document with these scores and no others.
+    #[must_use]
+    pub fn with_scores(mut self, scores: BTreeMap<String, NamedScore>) -> Self {
+        self.set_scores(scores);
+        self
+    }
+
+    /// This document with one more evaluation.
+    #[must_use]
+    pub fn with_evaluation(
+        mut self,
+        name: impl Into<String>,
+        score: impl Into<NamedScore>,
+    ) -> Self {
+        self.set_evaluation(name, score);
+        self
+    }
+
+    /// This document with these evaluations and no others.
+    #[must_use]
+    pub fn with_evaluations(mut self, evaluations: BTreeMap<String, NamedScore>) -> Self {
+        self.set_evaluations(evaluations);
+        self
+    }
+
+    /// This document with this metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Map<String, Value>) -> Self {
+        self.set_metadata(metadata);
         self
     }
 
@@ -758,6 +966,7 @@ impl Document {
         local.id = OnceCell::from(id);
         local.content = Some(content);
         local.embedding = Some(embedding);
+        local.fetched.take();
         for field in [
             StringField::ParentId,
             StringField::Uri,

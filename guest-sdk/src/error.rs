@@ -8,6 +8,7 @@ use std::time::Duration;
 #[cfg(any(target_family = "wasm", test))]
 use serde_json::{Map, Value};
 
+use crate::future::Retry;
 use crate::http::HttpError;
 
 /// An executor's `Result`, with [`Error`] unless another error type is given.
@@ -108,6 +109,15 @@ impl Error {
     pub fn at_document(mut self, id: impl Into<String>) -> Self {
         self.0.documents.push(id.into());
         self
+    }
+
+    /// Whether it helps to try again.
+    pub(crate) fn advice(&self) -> Retry {
+        match self.0.retry_after {
+            Some(wait) => Retry::After(wait),
+            None if self.0.retry => Retry::Later,
+            None => Retry::Never,
+        }
     }
 
     /// What the host is told beside the error's words: a JSON object, or empty.

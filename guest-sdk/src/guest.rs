@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::bindings::exports::wasm_flow::executor::executor as wit;
 use crate::bindings::wasm_flow::executor::{diagnostics, documents, requests};
-use crate::handler::{self, Executor, Running};
+use crate::description::Description;
+use crate::handler::{Executor, Running};
 use crate::{Error, Result, Setup, config, raw};
 
 /// The executor of a component, once it is started.
@@ -33,12 +34,13 @@ type Local<E> = std::thread::LocalKey<Slot<E>>;
 /// `describe`.
 pub fn describe<E: Executor>() -> wit::Description {
     report_panics();
-    let handler::Description {
+    let Description {
         name,
         version,
         documentation,
         methods,
         config_schema,
+        about,
     } = E::describe();
     wit::Description {
         name: name.to_owned(),
@@ -55,12 +57,12 @@ pub fn describe<E: Executor>() -> wit::Description {
                     wit::Concurrency::Exclusive
                 },
                 documentation: method.documentation.to_owned(),
+                details: method.details(),
                 parameters_schema: method.parameters_schema,
-                details: String::new(),
             })
             .collect(),
         config_schema,
-        details: String::new(),
+        details: about.details(),
         sdk: concat!("wasm-flow-sdk ", env!("CARGO_PKG_VERSION"), " (Rust)").to_owned(),
     }
 }

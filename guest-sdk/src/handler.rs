@@ -7,6 +7,8 @@ use std::rc::Rc;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::column::Refused;
+use crate::description::Description;
 use crate::raw::{self, Array};
 use crate::source::Source;
 use crate::{
@@ -39,36 +41,6 @@ pub trait Executor: Sized + 'static {
     /// Calls the `#[stop]` method.
     #[doc(hidden)]
     fn stop(&mut self) -> impl Future<Output = ()>;
-}
-
-/// What an executor is.
-#[derive(Debug, Clone)]
-pub struct Description {
-    /// The type's name.
-    pub name: &'static str,
-    /// The crate's version.
-    pub version: &'static str,
-    /// The `impl` block's doc comment.
-    pub documentation: &'static str,
-    /// The handlers, in the order of the source.
-    pub methods: Vec<Method>,
-    /// A JSON schema of the configuration, empty if not known.
-    pub config_schema: String,
-}
-
-/// A handler.
-#[derive(Debug, Clone)]
-pub struct Method {
-    /// The function's name.
-    pub name: &'static str,
-    /// Its endpoints: `/default` for `#[requests]` without `on`.
-    pub endpoints: &'static [&'static str],
-    /// Whether its calls may share the instance with others.
-    pub concurrent: bool,
-    /// The function's doc comment.
-    pub documentation: &'static str,
-    /// A JSON schema of the parameters, empty if not known.
-    pub parameters_schema: String,
 }
 
 /// A started executor.
@@ -122,9 +94,14 @@ impl<E: Executor> Running<E> {
             docs: Some((docs, length)),
             source: None,
             changed: None,
+            refused: Rc::new(Refused::of_call()),
         };
-        let returned = E::call(self, method, &mut call).await?;
-        call.finish(returned)
+        let returned = E::call(self, method, &mut call).await;
+        // Whatever the handler made of values that it did not get.
+        if let Some(error) = call.refused.end() {
+            return Err(error);
+        }
+        call.finish(returned?)
     }
 
     #[expect(
@@ -197,6 +174,7 @@ pub struct Call {
     docs: Option<(Array, u32)>,
     source: Option<Rc<Source>>,
     changed: Option<DocumentArray>,
+    refused: Rc<Refused>,
 }
 
 impl Call {
@@ -209,14 +187,19 @@ impl Call {
                 "the handler takes the request's documents twice",
             ));
         };
-        let source = self.source.insert(Source::with_len(docs, length));
+        let source = Source::of_call(docs, length, self.refused.clone());
+        let source = self.source.insert(source);
         Ok(source.documents().into())
     }
 
     fn docs_matrix(&self) -> Result<DocsMatrix> {
         let parts = self.request.docs_matrix()?.into_iter();
         Ok(parts
-            .map(|(executor, docs)| Part::new(executor, Source::new(docs).documents()))
+            .map(|(executor, docs)| {
+                let length = docs.length();
+                let source = Source::of_call(docs, length, self.refused.clone());
+                Part::new(executor, source.documents())
+            })
             .collect())
     }
 

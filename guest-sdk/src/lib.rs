@@ -103,15 +103,18 @@
 //!
 //! # Concurrent and exclusive handlers
 //!
-//! An instance has one thread. Handlers that are `async fn` and take `&self` run
-//! concurrently: while one awaits, others go on. They share the executor, so state
-//! that they change has to be in a `Cell` or a `RefCell` (do not hold its borrow
-//! across an `.await`). A plain `fn`, and any handler that takes `&mut self`, runs
-//! alone: no other call of the instance is in flight. `replicas` in `flow.toml`
-//! gives an executor more instances.
+//! An instance has one thread. Handlers that take `&self` run concurrently: while
+//! one awaits, others go on. They share the executor, so state that they change has
+//! to be in a `Cell` or a `RefCell` (do not hold its borrow across an `.await`). A
+//! plain `fn` does not await, so nothing else runs until it returns.
+//!
+//! A handler that takes `&mut self` is exclusive. It waits until all calls of the
+//! instance are done, and those that come later wait for it. `replicas` in
+//! `flow.toml` gives an executor more instances.
 //!
 //! Await [`time::sleep`] and [`http`]. Blocking, as `std::thread::sleep` does,
-//! stops all calls of the instance.
+//! stops all calls of the instance. [`future`] has what runs several things at once
+//! or again, and [`task`] what goes on after a call.
 //!
 //! # Documents stay in the host
 //!
@@ -122,6 +125,21 @@
 //!
 //! So reading and writing row by row is fast enough. [`DocumentArray::texts`],
 //! [`DocumentArray::embeddings`] and the like are there for convenience.
+//!
+//! Blobs and tensors are fetched a few rows at a time if they are large. Those of a
+//! document are let go of when its content is replaced or
+//! [taken](Document::take_blob), or when the document is dropped. So a handler that
+//! goes through them one by one needs memory for a few of them only.
+//!
+//! If the host refuses to read a field, because the value alone is larger than the
+//! executor's memory allows, the getter gives an empty value, and the call fails
+//! with the host's reason once the handler has returned.
+//!
+//! # What is kept
+//!
+//! [`DocumentArray::to_bytes`] writes documents with all their fields, for a file in
+//! the [workspace](Setup::workspace). For anything else there is [`serde_json`],
+//! which this crate re-exports.
 //!
 //! # Logging
 //!
@@ -183,6 +201,32 @@
 /// - A method with [`#[requests]`](macro@requests) is a handler.
 /// - A method with [`#[stop]`](macro@stop) is called before the instance ends.
 /// - All other methods are left alone.
+///
+/// The attribute may say what the host should know of the executor:
+///
+/// ```
+/// # use wasm_flow_sdk::prelude::*;
+/// # #[derive(Default)]
+/// # struct Index;
+/// #[executor(
+///     wants(http = ["https://api.example.com"], env = ["API_TOKEN"], dirs = ["/models"]),
+///     state = "replica",
+/// )]
+/// impl Index {
+/// #   #[requests]
+/// #   fn nothing(&self) {}
+/// }
+/// ```
+///
+/// - `wants`: the grants that it cannot do without. `wasm-flow inspect` prints the
+///   lines of `flow.toml` that give them, and `wasm-flow check` says which of them
+///   the flow does not give.
+/// - `state`: `"replica"` if requests find what earlier ones left, as in an index.
+///   `wasm-flow check` then warns of a flow that spreads requests over several
+///   replicas. `"none"` if nothing is left.
+///
+/// The crate's `license` and `repository` in `Cargo.toml` are part of the
+/// description, too.
 ///
 /// The doc comments of the block and of the handlers are the description that
 /// `wasm-flow inspect` shows. The type's own doc comment is not part of it, because
@@ -254,8 +298,13 @@ pub use wasm_flow_sdk_macros::executor;
 /// # }
 /// ```
 ///
-/// An `async fn` with `&self` runs concurrently with others of its kind. A plain
-/// `fn`, and any handler that takes `&mut self`, runs alone.
+/// `write` tells the host that the handler changes the executor's state, as Jina's
+/// `@write` does. `batch` tells it that the documents of several requests may be put
+/// together: the handler does not care which request a document came with.
+/// `#[requests(on = "/index", write)]`, `#[requests(on = "/encode", batch)]`.
+///
+/// Handlers with `&self` run concurrently: while one awaits, others go on. A handler
+/// that takes `&mut self` runs alone.
 pub use wasm_flow_sdk_macros::requests;
 
 /// Makes a method of an [`#[executor]`](macro@executor) block the one that is
@@ -333,11 +382,15 @@ mod array;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod bindings;
+mod column;
 mod commit;
 mod config;
 mod context;
+#[doc(hidden)]
+pub mod description;
 mod document;
 mod error;
+pub mod future;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod guest;
@@ -345,11 +398,13 @@ pub mod guest;
 pub mod handler;
 pub mod http;
 pub mod log;
+mod matrix;
 mod parameters;
 mod raw;
 #[doc(hidden)]
 pub mod schema;
 mod source;
+pub mod task;
 mod tensor;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -363,8 +418,9 @@ pub use handler::{
     Argument, ConstructorArgument, ConstructorReturn, Executor, HandlerReturn, IntoError,
     StopReturn,
 };
+pub use matrix::Matrix;
 pub use parameters::Parameters;
-pub use tensor::{Element, Matrix, NdArray};
+pub use tensor::{Element, NdArray};
 
 pub use serde;
 pub use serde::de::Deserialize;
@@ -378,22 +434,6 @@ pub type Json = serde_json::Value;
 
 /// A JSON object: tags, or parameters without a type of their own.
 pub type Map = serde_json::Map<String, Json>;
-
-/// Waits for several futures at once.
-///
-/// ```
-/// use wasm_flow_sdk::future::{join, join_all};
-/// # wasm_flow_sdk::testing::block_on(async {
-/// # async fn fetch(n: u32) -> u32 { n }
-/// let (one, two) = join(fetch(1), fetch(2)).await;
-/// let all: Vec<u32> = join_all((3..6).map(fetch)).await;
-/// # assert_eq!((one, two, all), (1, 2, vec![3, 4, 5]));
-/// # });
-/// ```
-pub mod future {
-    pub use futures_util::future::{join, join_all, select, try_join_all};
-    pub use futures_util::{join, try_join};
-}
 
 /// Everything that an executor needs: `use wasm_flow_sdk::prelude::*;`.
 ///
@@ -414,6 +454,6 @@ pub mod __private {
     pub use crate::bindings::exports::wasm_flow::executor::executor as wit;
     #[cfg(target_family = "wasm")]
     pub use crate::{bindings, guest};
-    pub use crate::{handler, schema};
+    pub use crate::{description, handler, schema};
     pub use serde;
 }

@@ -9,13 +9,15 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::document::NamedScore;
+use crate::column::{Column, PART, Parts, Refused, too_few};
+use crate::document::{Fetched, NamedScore};
 use crate::raw::{
-    self, Array, FloatField, IntegerField, JsonField, NdarrayField, NestedField, Rows, ScoreField,
-    StringField,
+    self, Array, Fields, FloatField, IntegerField, JsonField, NdarrayField, NestedField, Rows,
+    ScoreField, StringField,
 };
 use crate::tensor::{self, NdArray};
 use crate::{Document, Result, config};
@@ -31,14 +33,19 @@ pub(crate) struct Source {
     /// written while a document still reads from here.
     copy: OnceCell<Array>,
     len: u32,
+    /// Where it is noted that the host refused to read a column.
+    refused: Rc<Refused>,
+    /// By `StringField`. Those of the text have a column of their own.
     strings: [OnceCell<Strings>; 6],
+    texts: OnceCell<Column<Strings, Rc<str>>>,
     objects: [OnceCell<Objects>; 2],
     integers: [OnceCell<Vec<u32>>; 2],
     floats: [OnceCell<Vec<f32>>; 2],
     locations: OnceCell<Vec<Vec<f32>>>,
     contents: OnceCell<Vec<raw::Content>>,
-    blobs: OnceCell<Vec<Vec<u8>>>,
-    arrays: [OnceCell<Vec<Option<NdArray>>>; 2],
+    blobs: OnceCell<Column<Vec<Rc<Vec<u8>>>, Rc<Vec<u8>>>>,
+    /// By `NdarrayField`.
+    arrays: [OnceCell<Column<Vec<Option<NdArray>>, Option<NdArray>>>; 2],
     scores: [OnceCell<Vec<Scores>>; 2],
     nested: [OnceCell<Nested>; 2],
 }
@@ -59,6 +66,7 @@ impl Nested {
 }
 
 /// A column of strings, end to end in UTF-8.
+#[derive(Default)]
 struct Strings {
     text: String,
     ends: Vec<u32>,
@@ -95,44 +103,25 @@ struct Objects {
     parsed: Vec<OnceCell<Map<String, Value>>>,
 }
 
-/// Called if a column has no value for a row. Cannot happen: rows are made from
-/// the array's length.
-fn missing(row: u32, len: u32) -> ! {
-    #[expect(
-        clippy::panic,
-        reason = "a column that is shorter than its array is a fault in the host"
-    )]
-    {
-        panic!("the host gave fewer values than the array has documents: row {row} of {len}")
-    }
-}
-
-/// Unwraps a column. Every row exists and every field can be read, so an error
-/// means that the host refuses to go on.
-fn read<T>(column: &str, result: Result<T>) -> T {
-    match result {
-        Ok(column) => column,
-        #[expect(
-            clippy::panic,
-            reason = "getters return references, not errors; the host reports the panic"
-        )]
-        Err(error) => panic!("the host refused to read the documents' {column}: {error}"),
-    }
-}
+static NO_OBJECT: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+static NO_SCORES: Scores = Scores::new();
 
 impl Source {
+    /// Documents that are not a call's: see [`Refused`].
     pub(crate) fn new(handle: Array) -> Rc<Self> {
         let len = handle.length();
-        Source::with_len(handle, len)
+        Source::of_call(handle, len, Rc::default())
     }
 
-    /// Of an array whose length is known.
-    pub(crate) fn with_len(handle: Array, len: u32) -> Rc<Self> {
+    /// Documents of a call, whose number is known.
+    pub(crate) fn of_call(handle: Array, len: u32, refused: Rc<Refused>) -> Rc<Self> {
         Rc::new(Source {
             handle,
             copy: OnceCell::new(),
             len,
+            refused,
             strings: Default::default(),
+            texts: OnceCell::new(),
             objects: Default::default(),
             integers: Default::default(),
             floats: Default::default(),
@@ -184,123 +173,226 @@ impl Source {
             .collect()
     }
 
-    fn strings(&self, field: StringField) -> &Strings {
-        self.strings[field as usize]
-            .get_or_init(|| Strings::new(read("strings", self.handle().strings(field, &Rows::All))))
+    // --- what the host refuses ----------------------------------------------
+
+    /// What was read, or nothing if the host refused.
+    fn read<T: Default>(&self, column: &str, result: Result<T>) -> T {
+        result.unwrap_or_else(|error| {
+            self.refused.note(error.context(format_args!(
+                "the host refused to read the documents' {column}"
+            )));
+            T::default()
+        })
     }
 
+    /// A value that the host should have given, or `other`.
+    fn given<T>(&self, row: u32, value: Option<T>, other: T) -> T {
+        value.unwrap_or_else(|| {
+            self.refused.note(too_few(row));
+            other
+        })
+    }
+
+    // --- large values -------------------------------------------------------
+
+    /// A column that `whole` fetches, or in parts if its values are too many.
+    /// `fields` are those that the values are part of.
+    fn column<W: Default, V: Clone>(
+        &self,
+        name: &str,
+        fields: Fields,
+        whole: impl FnOnce() -> Result<W>,
+    ) -> Column<W, V> {
+        match whole() {
+            Ok(values) => Column::Whole(values),
+            Err(error) if error.name() == raw::LIMIT && self.len > 1 => {
+                let sizes = self.handle().sizes(fields, &Rows::All);
+                Column::Parts(Parts::new(&self.read(name, sizes)))
+            }
+            Err(error) => Column::Whole(self.read(name, Err(error))),
+        }
+    }
+
+    /// The same for values that are likely to be too many. They are fetched
+    /// together only if that takes little memory.
+    fn large_column<W: Default, V: Clone>(
+        &self,
+        name: &str,
+        fields: Fields,
+        whole: impl FnOnce() -> Result<W>,
+    ) -> Column<W, V> {
+        if self.len > 1 {
+            let sizes = self.read(name, self.handle().sizes(fields, &Rows::All));
+            if sizes
+                .iter()
+                .fold(0, |sum: u64, size| sum.saturating_add(*size))
+                > PART
+            {
+                return Column::Parts(Parts::new(&sizes));
+            }
+        }
+        self.column(name, fields, whole)
+    }
+
+    fn texts(&self) -> &Column<Strings, Rc<str>> {
+        self.texts.get_or_init(|| {
+            self.column("texts", Fields::CONTENT, || {
+                let texts = self.handle().strings(StringField::Text, &Rows::All)?;
+                Ok(Strings::new(texts))
+            })
+        })
+    }
+
+    /// A row's text. `own` is where the document keeps it if the texts of all rows
+    /// are too long to keep.
+    pub(crate) fn text<'a>(&'a self, row: u32, own: impl FnOnce() -> &'a Fetched) -> &'a str {
+        match self.texts() {
+            Column::Whole(texts) => texts.get(row),
+            Column::Parts(parts) => own().text.get_or_init(|| {
+                let text = parts.get(row, |start, count| {
+                    let rows = raw::span(start, count);
+                    let texts = Strings::new(self.handle().strings(StringField::Text, &rows)?);
+                    Ok((0..count).map(|row| texts.get(row).into()).collect())
+                });
+                self.read("texts", text.map(Some))
+                    .unwrap_or_else(|| "".into())
+            }),
+        }
+    }
+
+    /// A row's blob. `own` as for a text.
+    pub(crate) fn blob<'a>(&'a self, row: u32, own: impl FnOnce() -> &'a Fetched) -> &'a [u8] {
+        let fetch = |rows: &Rows| -> Result<Vec<Rc<Vec<u8>>>> {
+            let blobs = self.handle().blobs(rows)?;
+            Ok(blobs.into_iter().map(Rc::new).collect())
+        };
+        let column = self
+            .blobs
+            .get_or_init(|| self.large_column("blobs", Fields::CONTENT, || fetch(&Rows::All)));
+        match column {
+            Column::Whole(blobs) => {
+                let blob = blobs.get(row as usize).map(|blob| blob.as_slice());
+                self.given(row, blob, &[])
+            }
+            Column::Parts(parts) => own().blob.get_or_init(|| {
+                let blob = parts.get(row, |start, count| fetch(&raw::span(start, count)));
+                self.read("blobs", blob)
+            }),
+        }
+    }
+
+    /// A row's tensor or embedding. `own` as for a text.
+    pub(crate) fn array<'a>(
+        &'a self,
+        field: NdarrayField,
+        row: u32,
+        own: impl FnOnce() -> &'a Fetched,
+    ) -> Option<&'a NdArray> {
+        let column = self.arrays[field as usize].get_or_init(|| {
+            let whole = || self.fetch_arrays(field, &Rows::All, self.len);
+            match field {
+                NdarrayField::Tensor => self.large_column("tensors", Fields::CONTENT, whole),
+                NdarrayField::Embedding => self.column("embeddings", Fields::EMBEDDING, whole),
+            }
+        });
+        match column {
+            Column::Whole(arrays) => {
+                let array = arrays.get(row as usize).map(Option::as_ref);
+                self.given(row, array, None)
+            }
+            Column::Parts(parts) => {
+                let array = own().arrays[field as usize].get_or_init(|| {
+                    let array = parts.get(row, |start, count| {
+                        self.fetch_arrays(field, &raw::span(start, count), count)
+                    });
+                    self.read("arrays", array)
+                });
+                array.as_ref()
+            }
+        }
+    }
+
+    fn fetch_arrays(
+        &self,
+        field: NdarrayField,
+        rows: &Rows,
+        count: u32,
+    ) -> Result<Vec<Option<NdArray>>> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let handle = self.handle();
+        if let Some(matrix) = handle.matrix(field, rows)? {
+            let arrays = tensor::from_matrix(matrix, count as usize);
+            return Ok(arrays.into_iter().map(Some).collect());
+        }
+        let arrays = handle.ndarrays(field, rows)?;
+        Ok(arrays
+            .into_iter()
+            .map(|array| array.map(NdArray::from))
+            .collect())
+    }
+
+    // --- small values -------------------------------------------------------
+
+    /// A row's value of a field other than the text.
     pub(crate) fn string(&self, field: StringField, row: u32) -> &str {
-        self.strings(field).get(row)
+        let strings = self.strings[field as usize].get_or_init(|| {
+            let strings = self.handle().strings(field, &Rows::All);
+            self.read("strings", strings.map(Strings::new))
+        });
+        strings.get(row)
     }
 
     fn objects(&self, field: JsonField) -> &Objects {
-        self.objects[field as usize].get_or_init(|| Objects {
-            json: Strings::new(read("tags", self.handle().json_objects(field, &Rows::All))),
-            parsed: (0..self.len).map(|_| OnceCell::new()).collect(),
+        self.objects[field as usize].get_or_init(|| {
+            let json = self.handle().json_objects(field, &Rows::All);
+            Objects {
+                json: self.read("tags", json.map(Strings::new)),
+                parsed: (0..self.len).map(|_| OnceCell::new()).collect(),
+            }
         })
     }
 
     pub(crate) fn object(&self, field: JsonField, row: u32) -> &Map<String, Value> {
         let objects = self.objects(field);
-        let Some(cell) = objects.parsed.get(row as usize) else {
-            missing(row, self.len)
-        };
-        cell.get_or_init(|| config::parse_object(objects.json.get(row)).unwrap_or_default())
-    }
-
-    fn integers(&self, field: IntegerField) -> &[u32] {
-        self.integers[field as usize]
-            .get_or_init(|| read("numbers", self.handle().integers(field, &Rows::All)))
+        let object = objects.parsed.get(row as usize).map(|cell| {
+            cell.get_or_init(|| config::parse_object(objects.json.get(row)).unwrap_or_default())
+        });
+        self.given(row, object, &NO_OBJECT)
     }
 
     pub(crate) fn integer(&self, field: IntegerField, row: u32) -> u32 {
-        self.integers(field)
-            .get(row as usize)
-            .copied()
-            .unwrap_or_else(|| missing(row, self.len))
-    }
-
-    fn floats(&self, field: FloatField) -> &[f32] {
-        self.floats[field as usize]
-            .get_or_init(|| read("numbers", self.handle().floats(field, &Rows::All)))
+        let integers = self.integers[field as usize]
+            .get_or_init(|| self.read("numbers", self.handle().integers(field, &Rows::All)));
+        self.given(row, integers.get(row as usize).copied(), 0)
     }
 
     pub(crate) fn float(&self, field: FloatField, row: u32) -> f32 {
-        self.floats(field)
-            .get(row as usize)
-            .copied()
-            .unwrap_or_else(|| missing(row, self.len))
-    }
-
-    fn locations(&self) -> &[Vec<f32>] {
-        self.locations
-            .get_or_init(|| read("locations", self.handle().locations(&Rows::All)))
+        let floats = self.floats[field as usize]
+            .get_or_init(|| self.read("numbers", self.handle().floats(field, &Rows::All)));
+        self.given(row, floats.get(row as usize).copied(), 0.0)
     }
 
     pub(crate) fn location(&self, row: u32) -> &[f32] {
-        self.locations()
-            .get(row as usize)
-            .unwrap_or_else(|| missing(row, self.len))
-    }
-
-    fn contents(&self) -> &[raw::Content] {
-        self.contents
-            .get_or_init(|| read("contents", self.handle().contents(&Rows::All)))
+        let locations = self
+            .locations
+            .get_or_init(|| self.read("locations", self.handle().locations(&Rows::All)));
+        let location = locations.get(row as usize).map(Vec::as_slice);
+        self.given(row, location, &[])
     }
 
     pub(crate) fn content(&self, row: u32) -> raw::Content {
-        self.contents()
-            .get(row as usize)
-            .copied()
-            .unwrap_or_else(|| missing(row, self.len))
-    }
-
-    fn blobs(&self) -> &[Vec<u8>] {
-        self.blobs
-            .get_or_init(|| read("blobs", self.handle().blobs(&Rows::All)))
-    }
-
-    pub(crate) fn blob(&self, row: u32) -> &[u8] {
-        self.blobs()
-            .get(row as usize)
-            .unwrap_or_else(|| missing(row, self.len))
-    }
-
-    fn arrays(&self, field: NdarrayField) -> &[Option<NdArray>] {
-        self.arrays[field as usize].get_or_init(|| {
-            if self.len == 0 {
-                return Vec::new();
-            }
-            let handle = self.handle();
-            if let Some(matrix) = read("arrays", handle.matrix(field, &Rows::All)) {
-                return tensor::from_matrix(matrix, self.len as usize)
-                    .into_iter()
-                    .map(Some)
-                    .collect();
-            }
-            read("arrays", handle.ndarrays(field, &Rows::All))
-                .into_iter()
-                .map(|array| array.map(NdArray::from))
-                .collect()
-        })
-    }
-
-    pub(crate) fn array(&self, field: NdarrayField, row: u32) -> Option<&NdArray> {
-        self.arrays(field)
-            .get(row as usize)
-            .unwrap_or_else(|| missing(row, self.len))
-            .as_ref()
+        let contents = self
+            .contents
+            .get_or_init(|| self.read("contents", self.handle().contents(&Rows::All)));
+        let content = contents.get(row as usize).copied();
+        self.given(row, content, raw::Content::None)
     }
 
     pub(crate) fn scores(&self, field: ScoreField, row: u32) -> &Scores {
-        self.all_scores(field)
-            .get(row as usize)
-            .unwrap_or_else(|| missing(row, self.len))
-    }
-
-    fn all_scores(&self, field: ScoreField) -> &[Scores] {
-        self.scores[field as usize].get_or_init(|| {
-            read("scores", self.handle().scores(field, &Rows::All))
+        let scores = self.scores[field as usize].get_or_init(|| {
+            self.read("scores", self.handle().scores(field, &Rows::All))
                 .into_iter()
                 .map(|scores| {
                     scores
@@ -309,8 +401,11 @@ impl Source {
                         .collect()
                 })
                 .collect()
-        })
+        });
+        self.given(row, scores.get(row as usize), &NO_SCORES)
     }
+
+    // --- chunks and matches -------------------------------------------------
 
     /// The chunks or matches of all rows, if they were fetched.
     pub(crate) fn known_nested(&self, field: NestedField) -> Option<&Nested> {
@@ -321,22 +416,30 @@ impl Source {
     /// whatever the number of rows.
     pub(crate) fn nested(&self, field: NestedField) -> &Nested {
         self.nested[field as usize].get_or_init(|| {
-            let handle = self.handle();
-            let mut ends = read("chunks", handle.nested_lengths(field, &Rows::All));
-            let mut total = 0u32;
-            for end in &mut ends {
-                total = total.saturating_add(*end);
-                *end = total;
-            }
-            let flat = if total == 0 {
-                Array::new()
-            } else {
-                read("chunks", handle.flatten(&[field]))
-            };
+            let fetched = self.fetch_nested(field).map(Some);
+            let (flat, ends) = self
+                .read("chunks", fetched)
+                .unwrap_or_else(|| (Array::new(), Vec::new()));
+            let len = ends.last().copied().unwrap_or(0);
             Nested {
-                source: Source::new(flat),
+                source: Source::of_call(flat, len, self.refused.clone()),
                 ends,
             }
         })
+    }
+
+    fn fetch_nested(&self, field: NestedField) -> Result<(Array, Vec<u32>)> {
+        let handle = self.handle();
+        let mut ends = handle.nested_lengths(field, &Rows::All)?;
+        let mut total = 0u32;
+        for end in &mut ends {
+            total = total.saturating_add(*end);
+            *end = total;
+        }
+        let flat = match total {
+            0 => Array::new(),
+            _ => handle.flatten(&[field])?,
+        };
+        Ok((flat, ends))
     }
 }

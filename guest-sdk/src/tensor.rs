@@ -1,6 +1,7 @@
 //! n-dimensional arrays: embeddings and tensors.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::rc::Rc;
 
 use crate::{Error, Result, raw};
@@ -478,26 +479,57 @@ pub(crate) fn stack<'a>(
     })
 }
 
-/// The bytes of these arrays, if they lie end to end in one buffer.
+/// The numbers of these arrays as one buffer, if they lie end to end in one.
 pub(crate) fn contiguous<'a, T: Element>(
     mut arrays: impl Iterator<Item = &'a NdArray>,
-) -> Option<&'a [T]> {
+) -> Option<Numbers<T>> {
     let first = arrays.next()?;
     let Data::Dense(start) = &first.data else {
         return None;
     };
-    let mut end = start.buffer.start + start.buffer.len;
+    let mut whole = start.buffer.clone();
     for array in arrays {
         let Data::Dense(dense) = &array.data else {
             return None;
         };
-        if !Rc::ptr_eq(&dense.buffer.storage, &start.buffer.storage) || dense.buffer.start != end {
+        let end = whole.start + whole.len;
+        if !Rc::ptr_eq(&dense.buffer.storage, &whole.storage) || dense.buffer.start != end {
             return None;
         }
-        end += dense.buffer.len;
+        whole.len += dense.buffer.len;
     }
-    let bytes = start.buffer.storage.bytes().get(start.buffer.start..end)?;
-    bytemuck::try_cast_slice(bytes).ok()
+    Numbers::of(whole)
+}
+
+/// Numbers that may be shared.
+#[derive(Clone)]
+pub(crate) struct Numbers<T> {
+    buffer: Buffer,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Numbers<T> {
+    /// None if the bytes are not whole numbers in their place.
+    fn of(buffer: Buffer) -> Option<Self> {
+        bytemuck::try_cast_slice::<u8, T>(buffer.bytes()).ok()?;
+        Some(Numbers {
+            buffer,
+            element: PhantomData,
+        })
+    }
+
+    pub(crate) fn as_slice(&self) -> &[T] {
+        bytemuck::try_cast_slice(self.buffer.bytes()).unwrap_or_default()
+    }
+}
+
+impl<T: Element> From<Vec<T>> for Numbers<T> {
+    fn from(values: Vec<T>) -> Self {
+        Numbers {
+            buffer: Buffer::of(values),
+            element: PhantomData,
+        }
+    }
 }
 
 impl From<raw::Ndarray> for NdArray {
@@ -720,47 +752,6 @@ fn half(bits: u16) -> f64 {
     }
 }
 
-/// Equal arrays of equal length, one for each document: a matrix.
-///
-/// Made by [`DocumentArray::embeddings`](crate::DocumentArray::embeddings).
-#[derive(Debug, Clone)]
-pub struct Matrix<'a, T: Element = f32> {
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    pub(crate) values: std::borrow::Cow<'a, [T]>,
-}
-
-impl<T: Element> Matrix<'_, T> {
-    /// How many rows there are: one for each document.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// How many numbers a row has.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// All numbers, row after row: `rows * columns` of them.
-    pub fn as_slice(&self) -> &[T] {
-        &self.values
-    }
-
-    /// One row.
-    ///
-    /// # Panics
-    /// If there are not as many rows.
-    #[expect(clippy::indexing_slicing, reason = "documented to panic")]
-    pub fn row(&self, row: usize) -> &[T] {
-        &self.values[row * self.columns..(row + 1) * self.columns]
-    }
-
-    /// The rows in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[T]> {
-        (0..self.rows).map(|row| self.row(row))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -837,7 +828,7 @@ mod tests {
     fn rows_of_one_buffer_are_contiguous() {
         let rows = from_rows(2, 2, vec![1.0f32, 2.0, 3.0, 4.0]);
         assert_eq!(
-            contiguous::<f32>(rows.iter()).unwrap(),
+            contiguous::<f32>(rows.iter()).unwrap().as_slice(),
             [1.0, 2.0, 3.0, 4.0]
         );
         let reversed = rows.iter().rev();
@@ -846,7 +837,7 @@ mod tests {
         assert_eq!(stacked.shape, [2]);
         let stacked = from_matrix(stacked, 2);
         assert_eq!(
-            contiguous::<f32>(stacked.iter()).unwrap(),
+            contiguous::<f32>(stacked.iter()).unwrap().as_slice(),
             [3.0, 4.0, 1.0, 2.0]
         );
     }

@@ -42,6 +42,7 @@ pub(crate) mod http;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -55,7 +56,8 @@ use self::http::Answers;
 use crate::handler::Running;
 use crate::source::Source;
 use crate::{
-    DocumentArray, Error, Executor, Json, Parameters, Result, Setup, commit, config, log, raw,
+    DocumentArray, Error, ErrorContext as _, Executor, Json, Parameters, Result, Setup, commit,
+    config, log, raw, task,
 };
 
 pub use self::http::Answer;
@@ -63,7 +65,8 @@ pub use self::http::Answer;
 /// The endpoint of `#[requests]` without `on`.
 const DEFAULT: &str = "/default";
 
-/// Runs a future to completion on this thread.
+/// Runs a future to completion on this thread, and tasks that were
+/// [spawned](crate::task::spawn) there in the meantime.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
 
@@ -77,7 +80,9 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+        let polled = future.as_mut().poll(&mut context);
+        task::poll(&mut context);
+        if let Poll::Ready(output) = polled {
             return output;
         }
         std::thread::park();
@@ -179,6 +184,7 @@ pub struct TestExecutor<E: Executor> {
 /// [`TestExecutor::builder`].
 pub struct TestBuilder<E: Executor> {
     http: Option<Answers>,
+    workspace: PathBuf,
     executor: PhantomData<fn() -> E>,
 }
 
@@ -191,10 +197,18 @@ impl<E: Executor> TestBuilder<E> {
         self
     }
 
+    /// Gives the executor a workspace: a folder that it may keep files in.
+    #[must_use]
+    pub fn workspace(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.workspace = folder.into();
+        self
+    }
+
     /// Starts the executor: see [`TestExecutor::start`].
     ///
     /// # Errors
-    /// If the configuration does not fit, or if `new` fails.
+    /// If the configuration does not fit, if `new` fails, or if the path of the
+    /// workspace is not UTF-8.
     pub fn start(self, uses_with: Json) -> Result<TestExecutor<E>> {
         let uses_with = match uses_with {
             Value::Object(map) => map,
@@ -206,14 +220,19 @@ impl<E: Executor> TestBuilder<E> {
                 )));
             }
         };
+        let workspace = self.workspace.to_str().with_context(|| {
+            let shown = self.workspace.display();
+            format!("the path of a workspace is text, and `{shown}` is not UTF-8")
+        })?;
         let name = E::describe().name;
         let object = |json| match json {
             Value::Object(map) => map,
             _ => Map::new(),
         };
+        let metas = serde_json::json!({ "name": name, "description": "", "workspace": workspace });
         self.start_with(Setup::new(
             uses_with,
-            object(serde_json::json!({ "name": name, "description": "", "workspace": "" })),
+            object(metas),
             routes::<E>(),
             object(serde_json::json!({
                 "name": format!("{name}/rep-0"),
@@ -293,6 +312,7 @@ impl<E: Executor> TestExecutor<E> {
     pub fn builder() -> TestBuilder<E> {
         TestBuilder {
             http: None,
+            workspace: PathBuf::new(),
             executor: PhantomData,
         }
     }
@@ -368,6 +388,14 @@ impl<E: Executor> TestExecutor<E> {
     /// If the handler fails.
     pub fn post(&self, endpoint: &str, docs: impl Into<DocumentArray>) -> Result<Reply> {
         block_on(self.send(Post::new(endpoint).docs(docs)))
+    }
+
+    /// Sends a request with all that [`Post`] can set, and waits for the reply.
+    ///
+    /// # Errors
+    /// If the handler fails.
+    pub fn request(&self, post: Post) -> Result<Reply> {
+        block_on(self.send(post))
     }
 
     /// Sends a request. Several can be in flight at once:

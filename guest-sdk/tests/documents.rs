@@ -448,7 +448,12 @@ fn columns() {
             error.message(),
             "expected 3 texts, one for each document, but got 1"
         );
-        assert!(docs.embeddings().is_none());
+        let id = docs[0].id().to_owned();
+        let error = docs.embeddings().unwrap_err();
+        assert_eq!(
+            error.message(),
+            format!("document 0 ({id:?}): it has no embedding")
+        );
         docs.set_embeddings(2, vec![0f32, 1., 2., 3., 4., 5.])?;
         assert!(docs.set_embeddings(2, vec![0f32]).is_err());
         Ok(())
@@ -468,12 +473,30 @@ fn columns() {
         assert_eq!(matrix.as_slice(), [4., 5., 2., 3., 0., 1.]);
         docs[0].set_embedding([9f32, 9.]);
         assert_eq!(docs.embeddings().unwrap().row(0), [9., 9.]);
+        docs[1].set_id("one");
+        let refused = |docs: &DocumentArray| docs.embeddings().unwrap_err().to_string();
         docs[1].clear_embedding();
-        assert!(docs.embeddings().is_none());
+        assert_eq!(refused(docs), "document 1 (\"one\"): it has no embedding");
         docs[1].set_embedding([1f32]);
-        assert!(docs.embeddings().is_none());
+        assert_eq!(
+            refused(docs),
+            "document 1 (\"one\"): its embedding has 1 numbers, and document 0 has 2"
+        );
+        let error = docs.embeddings_to::<f64>().unwrap_err();
+        assert!(error.message().contains("has 1 numbers"), "{error}");
         docs[1].set_embedding([1f64, 2.]);
-        assert!(docs.embeddings().is_none());
+        assert_eq!(
+            refused(docs),
+            "document 1 (\"one\"): its embedding has dtype <f8, not <f4: use `embeddings_to` to \
+             convert"
+        );
+        let matrix = docs.embeddings_to::<f32>()?;
+        assert_eq!(matrix.as_slice(), [9., 9., 1., 2., 0., 1.]);
+        // The matrix is not the documents'.
+        docs.truncate(1);
+        assert_eq!(matrix.rows(), 3);
+        docs.clear();
+        assert!(docs.embeddings()?.is_empty());
         Ok(())
     });
 }
@@ -654,4 +677,120 @@ fn deep_documents_are_built_at_once() {
     })));
     let error = executor.post("/", abc()).unwrap_err();
     assert_eq!(error.name(), "Limit");
+}
+
+#[test]
+fn every_field_has_a_builder() {
+    let map = |key: &str| Map::from_iter([(key.to_owned(), json!(1))]);
+    let doc = Document::new("text")
+        .with_id("one")
+        .with_parent_id("parent")
+        .with_granularity(1)
+        .with_adjacency(2)
+        .with_uri("file:a")
+        .with_mime_type("text/plain")
+        .with_modality("text")
+        .with_weight(0.5)
+        .with_offset(1.5)
+        .with_location([1.0, 2.0])
+        .with_embedding([1f32])
+        .with_tags(map("a"))
+        .with_tag("b", 2)
+        .with_scores([("cosine".to_owned(), 0.25.into())].into())
+        .with_score("dot", 4.0)
+        .with_evaluations([("recall".to_owned(), 1.0.into())].into())
+        .with_evaluation("precision", 0.5)
+        .with_metadata(map("m"))
+        .with_chunks(["chunk"])
+        .with_matches(["match"]);
+    let docs = after([doc], |_| Ok(()));
+    let doc = &docs[0];
+    assert_eq!((doc.id(), doc.parent_id()), ("one", "parent"));
+    assert_eq!((doc.granularity(), doc.adjacency()), (1, 2));
+    assert_eq!((doc.uri(), doc.mime_type()), ("file:a", "text/plain"));
+    assert_eq!(doc.modality(), "text");
+    assert_eq!((doc.weight(), doc.offset()), (0.5, 1.5));
+    assert_eq!(doc.location(), [1.0, 2.0]);
+    assert_eq!(doc.embedding_as::<f32>(), Some(&[1.0][..]));
+    assert_eq!(json!(doc.tags()), json!({ "a": 1, "b": 2 }));
+    assert_eq!(doc.scores()["cosine"].value, 0.25);
+    assert_eq!(doc.scores()["dot"].value, 4.0);
+    assert_eq!(doc.evaluations()["recall"].value, 1.0);
+    assert_eq!(doc.evaluations()["precision"].value, 0.5);
+    assert_eq!(json!(doc.metadata()), json!({ "m": 1 }));
+    assert_eq!(doc.chunks()[0].text(), "chunk");
+    assert_eq!(doc.matches()[0].text(), "match");
+}
+
+#[test]
+fn documents_become_bytes_and_come_back_whole() -> Result<()> {
+    let bytes = nested().to_bytes()?;
+    let mut docs = DocumentArray::from_bytes(&bytes)?;
+    assert_eq!(tree(&docs), tree(&nested()));
+    docs[0].set_text("changed");
+    let again = DocumentArray::from_bytes(&docs.to_bytes()?)?;
+    assert_eq!(again[0].text(), "changed");
+    assert_eq!(again[0].id(), docs[0].id());
+    assert_eq!(DocumentArray::from_bytes(&[])?.len(), 0);
+    assert_eq!(
+        DocumentArray::from_bytes(b"no documents")
+            .unwrap_err()
+            .name(),
+        "Invalid"
+    );
+    Ok(())
+}
+
+/// Documents with 2 MiB each, which are more together than is fetched at once.
+fn large(make: impl Fn(u8) -> Document) -> DocumentArray {
+    (0..5).map(make).collect()
+}
+
+const LARGE: usize = 2 << 20;
+
+#[test]
+fn large_blobs_are_read_and_replaced_one_by_one() {
+    let blobs = || large(|n| Document::default().with_blob(vec![n; LARGE]));
+    let docs = after(blobs(), |docs| {
+        for doc in docs.iter_mut().rev() {
+            let first = doc.blob()[0];
+            assert!(doc.blob().iter().all(|byte| *byte == first));
+            doc.set_text(format!("{first} {}", doc.blob().len()));
+        }
+        Ok(())
+    });
+    let of = |n: usize| format!("{n} {LARGE}");
+    assert_eq!(texts(&docs), (0..5).map(of).collect::<Vec<_>>());
+
+    let docs = after(blobs(), |docs| {
+        let mut blob = docs[3].take_blob();
+        assert_eq!(blob, vec![3; LARGE]);
+        assert!(docs[3].take_blob().is_empty());
+        blob.truncate(1);
+        docs[4].set_blob(blob);
+        assert_eq!(docs[4].take_blob(), [3]);
+        assert_eq!(docs[4].content(), Content::None);
+        Ok(())
+    });
+    assert_eq!(docs[2].blob(), vec![2; LARGE]);
+    assert_eq!(docs[3].content(), Content::None);
+    assert_eq!(docs[4].content(), Content::None);
+}
+
+#[test]
+fn large_tensors_are_read_and_written() {
+    let docs = large(|n| Document::default().with_tensor(vec![n; LARGE]));
+    let docs = after(docs, |docs| {
+        for doc in docs.iter_mut() {
+            let tensor = doc.tensor().context("no tensor")?;
+            assert_eq!(tensor.shape(), [LARGE as u32]);
+            let more: Vec<u8> = tensor.as_slice::<u8>()?.iter().map(|n| n + 1).collect();
+            doc.set_tensor(more);
+        }
+        Ok(())
+    });
+    for (n, doc) in docs.iter().enumerate() {
+        let tensor = doc.tensor().unwrap();
+        assert_eq!(tensor.as_slice::<u8>().unwrap(), vec![n as u8 + 1; LARGE]);
+    }
 }

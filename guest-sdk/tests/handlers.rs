@@ -195,19 +195,20 @@ fn an_executor_describes_itself() {
     assert_eq!(
         methods,
         [
-            ("fallback", &["/default"][..], false),
+            ("fallback", &["/default"][..], true),
             ("change", &["/index", "/search"], true),
             ("all", &["/all"], false),
-            ("replace", &["/replace"], false),
-            ("owned", &["/owned"], false),
+            ("replace", &["/replace"], true),
+            ("owned", &["/owned"], true),
             ("map", &["/map"], false),
-            ("list", &["/list"], false),
-            ("parameters", &["/parameters"], false),
-            ("spare", &[], false),
-            ("type", &["/r#type"], false),
+            ("list", &["/list"], true),
+            ("parameters", &["/parameters"], true),
+            ("spare", &[], true),
+            ("type", &["/r#type"], true),
         ]
     );
     assert_eq!(description.methods[1].documentation, "Changes texts.");
+    assert_eq!(description.methods[0].details(), "");
     let json = |text: &str| wasm_flow_sdk::serde_json::from_str::<Json>(text).unwrap();
     assert_eq!(
         json(&description.config_schema),
@@ -503,5 +504,47 @@ fn a_map_takes_any_configuration() {
     assert_eq!(
         executor.post("/", none()).unwrap().results,
         Some(json!({ "a": 1 }))
+    );
+}
+
+#[derive(Default)]
+struct Index;
+
+#[executor(
+    wants(http = ["https://api.example.com"], env = ["TOKEN"], dirs = ["/data"]),
+    state = "replica"
+)]
+impl Index {
+    #[requests(on = "/index", write)]
+    fn index(&mut self) {}
+
+    #[requests(batch, on = "/encode")]
+    fn encode(&self) {}
+}
+
+#[test]
+fn the_host_is_told_what_it_may_do_with_an_executor() {
+    let json = |text: &str| wasm_flow_sdk::serde_json::from_str::<Json>(text).unwrap();
+    let description = Index::describe();
+    assert_eq!(
+        json(&description.about.details()),
+        json!({
+            "wants": {
+                "http": ["https://api.example.com"],
+                "env": ["TOKEN"],
+                "dirs": ["/data"],
+            },
+            "state": "replica",
+            "license": env!("CARGO_PKG_LICENSE"),
+            "source": env!("CARGO_PKG_REPOSITORY"),
+        })
+    );
+    assert_eq!(
+        json(&description.methods[0].details()),
+        json!({ "write": true })
+    );
+    assert_eq!(
+        json(&description.methods[1].details()),
+        json!({ "batch": true })
     );
 }

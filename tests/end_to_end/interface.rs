@@ -130,6 +130,122 @@ fn what_an_executor_says_of_an_error_is_in_the_log() {
     }
 }
 
+/// `answer` gets the lengths of contents that together are larger than the memory of
+/// the executor, and the error for one that is.
+#[test]
+fn contents_larger_than_the_memory_are_read_in_parts_or_refused_alone() {
+    let flow = Server::run(
+        "[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\nlimits.memory = \"32MiB\"\n",
+    );
+    let seen = flow.python(
+        "
+        import threading
+        def lengths(docs):
+            (response,) = responses('/lengths', DocumentArray(docs))
+            return response.docs.texts
+        gauge = []
+        slow = threading.Thread(target=lambda: gauge.append(
+            results('/gauge', texts('x'), parameters={'seconds': 4.0})))
+        slow.start()
+        mib = 1 << 20
+        answer({
+            'blobs': lengths([Document(blob=b'x' * 5 * mib) for _ in range(12)]),
+            'texts': lengths([Document(text='x' * 5 * mib) for _ in range(12)]),
+            'tensors': lengths([Document(tensor=np.zeros(5 * mib, np.uint8)) for _ in range(12)]),
+            'refused': failed(lambda: client().post('/lengths', DocumentArray([
+                Document(text='a'), Document(blob=b'x' * 20 * mib)]))),
+            'after': lengths([Document(text='abc')]),
+            'slow': slow.join() or gauge,
+        })
+        ",
+    );
+    let five = json!(vec!["5242880"; 12]);
+    for column in ["blobs", "texts", "tensors"] {
+        assert_eq!(seen[column], five, "{column}");
+    }
+    let refused = seen["refused"].to_string();
+    for part in ["blobs", "16777216 bytes", "more memory"] {
+        assert!(refused.contains(part), "`{part}`: {refused}");
+    }
+    assert_eq!(seen["after"], json!(["3"]));
+    assert_eq!(seen["slow"].as_array().unwrap().len(), 1, "{seen}");
+}
+
+#[test]
+fn a_task_goes_on_between_calls() {
+    let flow = Server::run("[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n");
+    let seen = flow.python(
+        "
+        ticks = lambda: results('/ticks', texts('x'))['probe/rep-0']['ticks']
+        first = ticks()
+        time.sleep(1)
+        answer({'first': first, 'later': ticks()})
+        ",
+    );
+    let ticks = |key: &str| seen[key].as_f64().unwrap();
+    // A hundred on a machine with nothing else to do.
+    assert!(ticks("later") > ticks("first") + 5.0, "{seen}");
+}
+
+#[test]
+fn a_method_that_does_not_await_waits_for_no_other_call() {
+    let flow = Server::run("[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n");
+    let seen = flow.python(
+        "
+        import threading
+        slow = threading.Thread(target=lambda: results('/gauge', texts('x'), parameters={'seconds': 20.0}))
+        slow.start()
+        time.sleep(0.5)
+        results('/ticks', texts('x'))
+        answer({'slow': slow.is_alive()})
+        import os
+        os._exit(0)
+        ",
+    );
+    assert_eq!(seen["slow"], true);
+}
+
+#[test]
+fn what_an_executor_wants_is_printed_as_lines_of_the_flow() {
+    let probe = guest("probe");
+    let probe = probe.to_str().unwrap();
+    let inspected = Finished::successfully(&mut wasm_flow(["inspect", probe]));
+    for part in [
+        "keeps state: each replica has its own",
+        "wants, in flow.toml\n  [executors.allow]\n  env = [\"PROBE\"]\n  dirs = [{ host = \"...\", \
+         guest = \"/workspace\" }]\n",
+        "concurrent, writes, batches",
+    ] {
+        assert!(inspected.stdout.contains(part), "`{part}`: {inspected}");
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let check = |more: &str| {
+        write_flow(
+            folder.path(),
+            &format!("[[executors]]\nname = \"probe\"\nuses = \"{{probe}}\"\n{more}"),
+        );
+        Finished::successfully(wasm_flow(["check"]).current_dir(folder.path()))
+    };
+    let checked = check("replicas = 2\nallow.env = [\"HOME\"]\n");
+    for part in [
+        "warning: Probe wants more than it is granted",
+        "flow.toml:5:",
+        "env = [\"PROBE\"]",
+        "guest = \"/workspace\"",
+        "warning: Probe keeps state, and each of its 2 replicas keeps its own",
+        "2 warnings in flow.toml",
+    ] {
+        assert!(checked.stderr.contains(part), "`{part}`: {checked}");
+    }
+    assert!(checked.stdout.contains("flow.toml: fine"), "{checked}");
+    let checked = check("isolation = \"request\"\nworkspace = \"w\"\n");
+    assert!(checked.stderr.contains("throws away"), "{checked}");
+    assert!(!checked.stderr.contains("/workspace"), "{checked}");
+    let checked = check("workspace = \"w\"\nallow.env = [\"PROBE\"]\n");
+    assert_eq!(checked.stderr, "", "{checked}");
+}
+
 /// Keeps what is printed.
 #[derive(Default)]
 struct Lines(Mutex<Vec<String>>);

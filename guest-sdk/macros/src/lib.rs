@@ -8,6 +8,7 @@
     reason = "wasm-flow-sdk documents the macros, where doc tests can use it"
 )]
 
+mod about;
 mod executor;
 mod serde_derive;
 mod signature;

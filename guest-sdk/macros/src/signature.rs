@@ -89,53 +89,105 @@ pub(crate) fn role(method: &mut ImplItemFn, errors: &mut Errors) -> Role {
     }
 }
 
-/// The endpoints of `#[requests(..)]`. `#[requests]` names none: its span is the
+/// What `#[requests(..)]` says.
+#[derive(Default)]
+pub(crate) struct Requests {
+    pub(crate) on: On,
+    pub(crate) traits: Traits,
+}
+
+/// The endpoints of a handler. `#[requests]` names none: its span is the
 /// attribute's.
 pub(crate) enum On {
     Default(Span),
     Endpoints(Vec<LitStr>),
 }
 
-pub(crate) fn endpoints(attribute: &Attribute) -> Result<On> {
-    match &attribute.meta {
-        Meta::Path(path) => Ok(On::Default(path.span())),
-        Meta::NameValue(meta) => Err(Error::new_spanned(meta, USAGE)),
-        Meta::List(list) if list.tokens.is_empty() => Ok(On::Default(list.path.span())),
-        Meta::List(list) => parse_on.parse2(list.tokens.clone()).map(On::Endpoints),
+impl Default for On {
+    fn default() -> Self {
+        On::Endpoints(Vec::new())
     }
 }
 
-fn parse_on(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
+/// What the host is told of a handler.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Traits {
+    /// It changes the executor's state.
+    pub(crate) write: bool,
+    /// Documents of several requests may be put together for it.
+    pub(crate) batch: bool,
+}
+
+pub(crate) fn requests(attribute: &Attribute) -> Result<Requests> {
+    match &attribute.meta {
+        Meta::Path(path) => Ok(Requests {
+            on: On::Default(path.span()),
+            ..Requests::default()
+        }),
+        Meta::NameValue(meta) => Err(Error::new_spanned(meta, USAGE)),
+        Meta::List(list) => {
+            let (endpoints, traits) = parse_requests.parse2(list.tokens.clone())?;
+            Ok(Requests {
+                on: endpoints.map_or(On::Default(list.path.span()), On::Endpoints),
+                traits,
+            })
+        }
+    }
+}
+
+fn parse_requests(input: ParseStream<'_>) -> Result<(Option<Vec<LitStr>>, Traits)> {
     if input.peek(LitStr) || input.peek(syn::token::Bracket) {
         return Err(input.error(USAGE));
     }
     let mut endpoints = None;
+    let mut traits = Traits::default();
     while !input.is_empty() {
         let key: Ident = input.call(syn::ext::IdentExt::parse_any)?;
-        if key != "on" {
-            return Err(Error::new(
-                key.span(),
-                format!("unknown key `{key}`: `#[requests]` takes only `on`; {USAGE}"),
-            ));
+        let flag = match key.to_string().as_str() {
+            "on" => None,
+            "write" => Some(&mut traits.write),
+            "batch" => Some(&mut traits.batch),
+            _ => {
+                return Err(Error::new(
+                    key.span(),
+                    format!(
+                        "unknown key `{key}`: `#[requests]` takes `on`, `write` and `batch`; {USAGE}"
+                    ),
+                ));
+            }
+        };
+        match flag {
+            Some(flag) if *flag => {
+                return Err(Error::new(key.span(), format!("`{key}` is given twice")));
+            }
+            Some(flag) => {
+                if input.peek(Token![=]) {
+                    let message = format!("`{key}` takes no value: its name is enough");
+                    return Err(Error::new(key.span(), message));
+                }
+                *flag = true;
+            }
+            None if endpoints.is_some() => {
+                return Err(Error::new(
+                    key.span(),
+                    "`on` is given twice; to bind several endpoints, write \
+                     `on = [\"/index\", \"/search\"]`",
+                ));
+            }
+            None => {
+                if !input.peek(Token![=]) {
+                    return Err(Error::new(key.span(), USAGE));
+                }
+                input.parse::<Token![=]>()?;
+                endpoints = Some(input.call(parse_endpoints)?);
+            }
         }
-        if endpoints.is_some() {
-            return Err(Error::new(
-                key.span(),
-                "`on` is given twice; to bind several endpoints, write \
-                 `on = [\"/index\", \"/search\"]`",
-            ));
-        }
-        if !input.peek(Token![=]) {
-            return Err(Error::new(key.span(), USAGE));
-        }
-        input.parse::<Token![=]>()?;
-        endpoints = Some(input.call(parse_endpoints)?);
         if input.is_empty() {
             break;
         }
         input.parse::<Token![,]>()?;
     }
-    Ok(endpoints.unwrap_or_default())
+    Ok((endpoints, traits))
 }
 
 fn parse_endpoints(input: ParseStream<'_>) -> Result<Vec<LitStr>> {

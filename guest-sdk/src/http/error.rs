@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::future::{Retry, Retryable};
+
 /// Why a request failed.
 ///
 /// `?` makes it an [`Error`](crate::Error) whose [name](crate::Error::name) tells
@@ -78,6 +80,17 @@ impl ErrorKind {
             ErrorKind::Status(501 | 505 | 506 | 508 | 510 | 511) => false,
             ErrorKind::Status(status) => status >= 500,
             _ => false,
+        }
+    }
+}
+
+/// As [`HttpError::is_retryable`] and [`HttpError::retry_after`] say.
+impl Retryable for HttpError {
+    fn retryable(&self) -> Retry {
+        match self.retry_after {
+            _ if !self.is_retryable() => Retry::Never,
+            Some(wait) => Retry::After(wait),
+            None => Retry::Later,
         }
     }
 }

@@ -14,6 +14,9 @@ pub(crate) use native::*;
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::*;
 
+/// The name of the error for what is too much.
+pub(crate) const LIMIT: &str = "Limit";
+
 /// The rows in a slice, as a span if they are consecutive.
 pub(crate) fn rows(list: &[u32], len: u32) -> Rows {
     let count = list.len() as u32;

@@ -7,13 +7,18 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use wasm_flow_document as model;
-use wasm_flow_document::{ByteString, Fields, Limits, LiveArray, LiveError, Struct};
+use wasm_flow_document::{ByteString, Bytes, Limits, LiveArray, LiveError, Struct};
 pub(crate) use wasm_flow_document::{
-    ContentKind as Content, FloatField, IntegerField, JsonField, NdArrayField as NdarrayField,
-    NestedField, Rows, ScoreField, StringField,
+    ContentKind as Content, Fields, FloatField, IntegerField, JsonField,
+    NdArrayField as NdarrayField, NestedField, Rows, ScoreField, StringField,
 };
 
+use super::LIMIT;
 use crate::{Error, Result};
+
+/// The most that one read of a column gives: half of the memory that an executor
+/// has by default.
+const MOST_READ: u64 = 128 << 20;
 
 #[derive(Clone, Default)]
 pub(crate) struct Packed {
@@ -68,7 +73,7 @@ fn refused(error: LiveError) -> Error {
     let name = match error {
         LiveError::OutOfRange(_) => "OutOfRange",
         LiveError::Invalid(_) => "Invalid",
-        LiveError::Limit(_) => "Limit",
+        LiveError::Limit(_) => LIMIT,
     };
     Error::named(name, error)
 }
@@ -164,7 +169,11 @@ pub(crate) struct Array(LiveArray);
 
 impl Array {
     pub(crate) fn new() -> Self {
-        Array(LiveArray::empty(Limits::default()))
+        Array(LiveArray::with_column_limit(
+            model::DocumentArray::default(),
+            Limits::default(),
+            MOST_READ,
+        ))
     }
 
     pub(crate) fn length(&self) -> u32 {
@@ -377,6 +386,21 @@ impl Array {
             })
             .collect();
         self.0.set_scores(field, rows, values).map_err(refused)
+    }
+
+    pub(crate) fn sizes(&self, fields: Fields, rows: &Rows) -> Result<Vec<u64>> {
+        self.0.sizes(fields, rows).map_err(refused)
+    }
+
+    pub(crate) fn encode(&self, rows: &Rows) -> Result<Vec<u8>> {
+        self.0.encode(rows).map(Vec::from).map_err(refused)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Array> {
+        let bytes = Bytes::copy_from_slice(bytes);
+        LiveArray::decode(bytes, Limits::default(), MOST_READ)
+            .map(Array)
+            .map_err(refused)
     }
 
     /// A copy of the documents as they are now.

@@ -1,8 +1,9 @@
 //! The host behind the WIT interface.
 
+use super::LIMIT;
 pub(crate) use crate::bindings::wasm_flow::executor::documents::{
-    Content, Dense, FloatField, IntegerField, JsonField, Matrix, NamedScore, Ndarray, NdarrayData,
-    NdarrayField, NestedField, Packed, Rows, ScoreField, Sparse, StringField,
+    Content, Dense, Fields, FloatField, IntegerField, JsonField, Matrix, NamedScore, Ndarray,
+    NdarrayData, NdarrayField, NestedField, Packed, Rows, ScoreField, Sparse, StringField,
 };
 use crate::bindings::wasm_flow::executor::{documents, requests};
 use crate::{Error, Result};
@@ -11,7 +12,7 @@ fn refused(error: documents::Error) -> Error {
     let (name, message) = match error {
         documents::Error::OutOfRange(message) => ("OutOfRange", message),
         documents::Error::Invalid(message) => ("Invalid", message),
-        documents::Error::Limit(message) => ("Limit", message),
+        documents::Error::Limit(message) => (LIMIT, message),
         documents::Error::Other(message) => ("Refused", message),
     };
     Error::named(name, message)
@@ -129,9 +130,7 @@ impl Array {
     }
 
     pub(crate) fn clear_content(&self, rows: &Rows) -> Result<()> {
-        self.0
-            .clear(documents::Fields::CONTENT, rows)
-            .map_err(refused)
+        self.0.clear(Fields::CONTENT, rows).map_err(refused)
     }
 
     pub(crate) fn blobs(&self, rows: &Rows) -> Result<Vec<Vec<u8>>> {
@@ -187,6 +186,20 @@ impl Array {
         values: Vec<Vec<(String, NamedScore)>>,
     ) -> Result<()> {
         self.0.set_scores(field, rows, &values).map_err(refused)
+    }
+
+    pub(crate) fn sizes(&self, fields: Fields, rows: &Rows) -> Result<Vec<u64>> {
+        self.0.sizes(fields, rows).map_err(refused)
+    }
+
+    pub(crate) fn encode(&self, rows: &Rows) -> Result<Vec<u8>> {
+        self.0.encode(rows).map_err(refused)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Array> {
+        documents::DocumentArray::decode(bytes)
+            .map(Array)
+            .map_err(refused)
     }
 }
 

@@ -34,6 +34,12 @@ impl Wrong {
     #[requests(on = "/c", on = "/d")]
     fn twice(&self) {}
 
+    #[requests(on = "/g", write = true)]
+    fn flag(&self) {}
+
+    #[requests(batch, batch)]
+    fn flags(&self) {}
+
     #[requests(on = "/e")]
     #[requests(on = "/f")]
     fn two(&self) {}

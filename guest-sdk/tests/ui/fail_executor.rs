@@ -30,6 +30,24 @@ struct Named;
 #[executor(name = "other")]
 impl Named {}
 
+#[derive(Default)]
+struct Wants;
+
+#[executor(wants(gpu = ["all"]))]
+impl Wants {}
+
+#[derive(Default)]
+struct Keeps;
+
+#[executor(state = "cluster")]
+impl Keeps {}
+
+#[derive(Default)]
+struct Twice;
+
+#[executor(state = "none", state = "replica")]
+impl Twice {}
+
 struct Outside;
 
 impl Outside {

@@ -167,6 +167,15 @@ impl Manifest {
         problems.into_report(self.source.file.clone(), self.source.text.clone())
     }
 
+    /// The same of problems in spite of which the flow can run. None without any.
+    ///
+    /// # Panics
+    /// If a place is in an executor of another flow.
+    pub fn warnings(&self, late: impl IntoIterator<Item = LateProblem>) -> Option<Report> {
+        let report = self.report(late).as_warnings();
+        (report.total() > 0).then_some(report)
+    }
+
     fn span(&self, place: Place) -> Range<usize> {
         let executor = |id| &self.executors[id].value.spans;
         let span = match place {

@@ -84,6 +84,15 @@ impl Refusal {
     }
 }
 
+/// How bad the problems of a report are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// The flow cannot run.
+    Error,
+    /// It can, and may not do what it should.
+    Warning,
+}
+
 /// All that is wrong with one file. Its `Display` shows for each problem
 /// `file:line:column` and the line itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +101,7 @@ pub struct Report {
     source: String,
     problems: Vec<Problem>,
     left_out: usize,
+    severity: Severity,
 }
 
 impl Report {
@@ -115,6 +125,15 @@ impl Report {
             source,
             problems,
             left_out,
+            severity: Severity::Error,
+        }
+    }
+
+    /// The same of problems in spite of which the flow can run.
+    pub(crate) fn as_warnings(self) -> Report {
+        Report {
+            severity: Severity::Warning,
+            ..self
         }
     }
 
@@ -158,11 +177,15 @@ impl Report {
             .map(|shown| shown.replace(is_c1, "\u{fffd}"))
             .collect();
         let (kept, file) = (self.problems.len(), &self.file);
+        let problems = match self.severity {
+            Severity::Error => "problems",
+            Severity::Warning => "warnings",
+        };
         match (kept, self.left_out) {
             (0 | 1, 0) => {}
-            (_, 0) => shown.push(format!("{kept} problems in {file}")),
+            (_, 0) => shown.push(format!("{kept} {problems} in {file}")),
             (_, more) => shown.push(format!(
-                "{} problems in {file}: {kept} are shown, the others come up when these are solved",
+                "{} {problems} in {file}: {kept} are shown, the others come up when these are solved",
                 kept + more
             )),
         }
@@ -181,7 +204,11 @@ impl Report {
                 .span(span.clone())
                 .label(normalize_untrusted_str(label))
         });
-        let group = Level::ERROR.primary_title(problem.title.as_str()).element(
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let group = level.primary_title(problem.title.as_str()).element(
             Snippet::source(self.source.as_str())
                 .path(self.file.as_str())
                 .annotation(primary)

@@ -23,15 +23,20 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
         Err(error) => return Err(error),
     };
     let executors = print::Executors::new(loaded.executors(), |executor| executor.info.clone());
+    let warnings = loaded.warnings();
     match format {
         Format::Text => {
             terminal::line(&executors.table())?;
+            if let Some(warnings) = &warnings {
+                terminal::report(warnings);
+            }
             terminal::line(&format!("{}: fine", args.flow.display()))?;
         }
         Format::Json => terminal::json(&json!({
             "ok": true,
             "flow": loaded.manifest().name,
             "executors": executors.json(),
+            "warnings": warnings.as_ref().map(problems),
         }))?,
     }
     Ok(())

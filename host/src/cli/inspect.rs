@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use wasm_flow_contract::units::Size;
-use wasm_flow_wasm::{Component, Concurrency};
+use wasm_flow_wasm::{Component, Concurrency, ExecutorDetails, State};
 
 use super::operand::{self, Action};
 use super::{Format, Result, print, resolver, schema, terminal};
+use crate::resolve::advice::allow_lines;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -37,10 +38,28 @@ fn text(component: &Component) -> String {
         text += &format!("  {line}\n");
     }
     text += &format!(
-        "  {}, built with {}\n\n",
+        "  {}, built with {}\n",
         Size(component.size()),
         description.sdk
     );
+    let ExecutorDetails {
+        wants,
+        state,
+        license,
+        source,
+    } = &description.details;
+    if let Some(license) = license {
+        text += &format!("  license: {license}\n");
+    }
+    if let Some(source) = source {
+        text += &format!("  source: {source}\n");
+    }
+    text += match state {
+        None => "",
+        Some(State::None) => "  keeps no state\n",
+        Some(State::Replica) => "  keeps state: each replica has its own\n",
+    };
+    text += "\n";
 
     let mut table = print::table(&["endpoint", "method", "calls", ""]);
     for method in &description.methods {
@@ -48,12 +67,22 @@ fn text(component: &Component) -> String {
             true => "(none by itself)".to_owned(),
             false => method.endpoints.join("\n"),
         };
-        let calls = match method.concurrency {
+        let mut calls = match method.concurrency {
             Concurrency::Concurrent => "concurrent",
             Concurrency::Exclusive => "one at a time",
-        };
+        }
+        .to_owned();
+        for (is_so, word) in [
+            (method.details.write, "writes"),
+            (method.details.batch, "batches"),
+            (method.details.stream, "streams"),
+        ] {
+            if is_so {
+                calls += &format!(", {word}");
+            }
+        }
         let summary = method.documentation.lines().next().unwrap_or_default();
-        table.add_row([endpoints.as_str(), &method.name, calls, summary]);
+        table.add_row([endpoints.as_str(), &method.name, &calls, summary]);
     }
     text += &format!("{table}\n");
 
@@ -65,6 +94,12 @@ fn text(component: &Component) -> String {
         if let Some(schema) = &method.parameters_schema {
             text += &format!("\nparameters of {}\n", method.name);
             text += &schema::text(schema);
+        }
+    }
+    if !wants.is_empty() {
+        text += "\nwants, in flow.toml\n";
+        for line in allow_lines(wants).lines() {
+            text += &format!("  {line}\n");
         }
     }
     text += "\nimports\n";

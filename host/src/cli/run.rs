@@ -12,7 +12,7 @@ use wasm_flow_manifest::{LateProblem, Place};
 use super::batch::Batch;
 use super::console::Console;
 use super::operand::{self, Action};
-use super::terminal::{json_text, lines};
+use super::terminal::{self, json_text, lines};
 use super::{Error, Format, Result, input, load, log, print, shutdown};
 use crate::resolve::Loaded;
 
@@ -58,6 +58,9 @@ async fn batch(endpoint: &str, args: &Args, format: Format) -> Result<()> {
     // Before anything is built or started.
     input.check_beginning().await?;
     let loaded = load(&args.flow).await?;
+    if let Some(warnings) = loaded.warnings() {
+        terminal::report(&warnings);
+    }
     let console = Console::of_batch(format).map_err(Error::Threads)?;
     log::attach(&console);
     let started = loaded.start(console.sink()).await;
@@ -99,6 +102,9 @@ async fn stop(flow: &Flow, mut signals: shutdown::Signals, console: &Console) {
 
 async fn serve(args: &Args, format: Format) -> Result<()> {
     let loaded = load(&args.flow).await?;
+    if let Some(warnings) = loaded.warnings() {
+        terminal::report(&warnings);
+    }
     let mut gateway = loaded.manifest().gateway.clone();
     if let Some(host) = &args.host {
         gateway.host.clone_from(host);

@@ -5,6 +5,7 @@
 //! exist. [`Loaded::start`] starts the executors. Each step reports everything
 //! that is wrong, with its place in the file, and not only the first.
 
+pub(crate) mod advice;
 pub mod build;
 mod executor_file;
 mod source;
@@ -173,6 +174,13 @@ impl Loaded {
     /// The executors, in the flow's shape.
     pub fn executors(&self) -> &Graph<LoadedExecutor> {
         &self.executors
+    }
+
+    /// What may not do what it should, from what the executors say of themselves.
+    pub fn warnings(&self) -> Option<Report> {
+        let executors = self.executors.iter();
+        self.manifest
+            .warnings(executors.flat_map(|(id, node)| advice::of(id, &node.value)))
     }
 
     /// Starts all executors at the same time.

@@ -243,7 +243,7 @@ impl wit::HostDocumentArray for Ctx {
         let array = LiveArray::with_column_limit(
             DocumentArray::new(),
             self.document_limits,
-            self.bounds.memory_limit(),
+            self.bounds.column_limit(),
         );
         Ok(self.table.push(array)?)
     }
@@ -643,7 +643,7 @@ impl wit::HostDocumentArray for Ctx {
     }
 
     fn decode(&mut self, bytes: Vec<u8>) -> Answer<Array> {
-        let limit = self.bounds.memory_limit();
+        let limit = self.bounds.column_limit();
         match LiveArray::decode(bytes.into(), self.document_limits, limit) {
             Ok(array) => Ok(Ok(self.table.push(array)?)),
             Err(error) => Ok(Err(error.into())),

@@ -12,8 +12,8 @@ use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpH
 
 use crate::line_stream::LineStream;
 
-/// Where the guest sees its workspace.
-pub(super) const WORKSPACE: &str = "/workspace";
+/// The folder that an executor sees its workspace under.
+pub const WORKSPACE: &str = "/workspace";
 
 /// Why a grant cannot be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

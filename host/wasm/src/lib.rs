@@ -64,7 +64,7 @@ pub use description::{
 };
 pub use details::{ExecutorDetails, MethodDetails, State, Wants};
 pub use error::{CallError, CallErrorKind};
-pub use grants::GrantError;
+pub use grants::{GrantError, WORKSPACE};
 pub use instance::StartFailure;
 pub use load::{Component, LoadError};
 pub use output::{Discard, Level, Output, OutputSink, Printer, Record, Stream};

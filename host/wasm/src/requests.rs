@@ -35,7 +35,7 @@ impl requests::HostRequest for Ctx {
                 let docs = LiveArray::with_column_limit(
                     part.docs,
                     self.document_limits,
-                    self.bounds.memory_limit(),
+                    self.bounds.column_limit(),
                 );
                 Ok(requests::Part {
                     executor: part.executor.to_string(),

@@ -161,6 +161,12 @@ impl WasiHttpView for Ctx {
     }
 }
 
+/// Bytes of documents that one call gives to a guest with this much memory: half of
+/// it, because what the guest is given has to fit beside what it holds.
+pub(super) fn column_limit(memory: u64) -> u64 {
+    memory / 2
+}
+
 /// Bounds on what an instance may grow to, over all its memories and tables.
 pub(super) struct Bounds {
     memory: u64,
@@ -175,6 +181,11 @@ impl Bounds {
     /// Bytes that the instance may have.
     pub(super) fn memory_limit(&self) -> u64 {
         self.memory
+    }
+
+    /// Bytes of documents that one call gives.
+    pub(super) fn column_limit(&self) -> u64 {
+        column_limit(self.memory)
     }
 }
 

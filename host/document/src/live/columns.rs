@@ -103,7 +103,8 @@ impl ReadBudget {
             }
             None => Err(LiveError::Limit(format!(
                 "the values of these rows are larger than {} bytes together, which is the most \
-                 that one call gives; ask for fewer rows at a time",
+                 that one call gives; ask for fewer rows at a time, or give the executor more \
+                 memory",
                 self.most
             ))),
         }

@@ -287,7 +287,8 @@ fn naming_a_row_again_and_again_gives_a_guest_no_more() {
         64 << 20,
     );
     let message = "the values of these rows are larger than 67108864 bytes together, which is \
-                   the most that one call gives; ask for fewer rows at a time";
+                   the most that one call gives; ask for fewer rows at a time, or give the \
+                   executor more memory";
     let text = StringField::Text;
     assert_eq!(
         refused(array.packed_strings(text, &again).unwrap_err()),

@@ -18,7 +18,7 @@ use crate::output::Printer;
 use crate::progress::Progress;
 use crate::queue::Place;
 use crate::request_state::RequestState;
-use crate::store::CallId;
+use crate::store::{CallId, column_limit};
 
 /// A call's time, kept by its caller.
 struct Clock {
@@ -116,7 +116,7 @@ impl Pending {
         let docs = LiveArray::with_column_limit(
             call.docs.clone(),
             DocumentLimits::default(),
-            instance.setup.config.limits.memory,
+            column_limit(instance.setup.config.limits.memory),
         );
         let Printer { executor, replica } = &instance.setup.printer;
         let span = debug_span!(

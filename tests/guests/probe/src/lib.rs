@@ -2,10 +2,11 @@
 //! or reports what it saw.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
-use wasm_flow_sdk::log;
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, sleep};
+use wasm_flow_sdk::{log, task};
 
 /// Takes any `uses_with`, which `report` shows.
 struct Probe {
@@ -14,19 +15,45 @@ struct Probe {
     calls: Cell<u32>,
     in_flight: Cell<u32>,
     most_in_flight: Cell<u32>,
+    ticks: Rc<Cell<u32>>,
 }
 
 /// Reports what it saw.
-#[executor]
+#[executor(wants(env = ["PROBE"], dirs = ["/workspace"]), state = "replica")]
 impl Probe {
     fn new(config: Map, setup: Setup) -> Self {
+        let ticks = Rc::new(Cell::new(0));
+        task::spawn(tick(ticks.clone()));
         Probe {
+            ticks,
             setup,
             config,
             calls: Cell::new(0),
             in_flight: Cell::new(0),
             most_in_flight: Cell::new(0),
         }
+    }
+
+    /// How often its background task ran.
+    #[requests(on = "/ticks")]
+    fn ticks(&self) -> Json {
+        json!({ "ticks": self.ticks.get() })
+    }
+
+    /// Replaces each content by its length.
+    #[requests(on = "/lengths", write, batch)]
+    fn lengths(&self, docs: &mut DocumentArray) {
+        for doc in docs.iter_mut() {
+            let tensor = doc.tensor().map_or(0, |tensor| tensor.as_bytes().len());
+            doc.set_text((doc.text().len() + doc.blob().len() + tensor).to_string());
+        }
+    }
+
+    /// Waits for as many seconds as asked, whatever else the instance has to do.
+    #[requests(on = "/block")]
+    fn block(&self, parameters: &Parameters) -> Result<()> {
+        std::thread::sleep(Duration::from_secs_f64(parameters.require("seconds")?));
+        Ok(())
     }
 
     #[requests(on = "/nothing")]
@@ -309,6 +336,14 @@ fn rewrite(doc: &mut Document, depth: u32) -> Result<()> {
     doc.set_adjacency(20 + depth);
     doc.set_parent_id(format!("parent-{depth}"));
     Ok(())
+}
+
+/// Counts for ever.
+async fn tick(ticks: Rc<Cell<u32>>) {
+    loop {
+        sleep(Duration::from_millis(10)).await;
+        ticks.set(ticks.get().saturating_add(1));
+    }
 }
 
 #[cfg(test)]

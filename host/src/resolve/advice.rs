@@ -1,0 +1,119 @@
+//! What a flow may be missing, from what its executors say of themselves.
+
+use wasm_flow_contract::NodeId;
+use wasm_flow_contract::config::{ExecutorConfig, Isolation};
+use wasm_flow_contract::origin::HttpOrigin;
+use wasm_flow_manifest::{LateProblem, Place};
+use wasm_flow_wasm::{Description, State, WORKSPACE, Wants, printable};
+
+use super::LoadedExecutor;
+
+/// What is doubtful about an executor's table.
+pub(super) fn of(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
+    let description = executor.component.description();
+    let missing = missing(&description.details.wants, &executor.config);
+    let mut problems = Vec::new();
+    if !missing.is_empty() {
+        let lines = allow_lines(&missing);
+        problems.push(
+            LateProblem::new(
+                Place::Allow(id),
+                format!(
+                    "{} wants more than it is granted",
+                    printable(&description.name)
+                ),
+            )
+            .help(format!(
+                "if you trust it with that, add to its table:\n{lines}"
+            )),
+        );
+    }
+    problems.extend(scattered(id, description, &executor.config));
+    problems
+}
+
+/// A warning that requests will not find what earlier ones left.
+fn scattered(
+    id: NodeId,
+    description: &Description,
+    config: &ExecutorConfig,
+) -> Option<LateProblem> {
+    if description.details.state != Some(State::Replica) {
+        return None;
+    }
+    let name = printable(&description.name);
+    let (title, help) = if config.isolation == Isolation::Request {
+        (
+            format!("{name} keeps state, which `isolation = \"request\"` throws away"),
+            "use `isolation = \"shared\"`, so that requests find what earlier ones left",
+        )
+    } else if config.replicas.get() > 1 {
+        (
+            format!(
+                "{name} keeps state, and each of its {} replicas keeps its own",
+                config.replicas
+            ),
+            "use one replica: a request goes to any of them, and finds only what that one was sent",
+        )
+    } else {
+        return None;
+    };
+    Some(LateProblem::new(Place::Executor(id), title).help(help))
+}
+
+/// What an executor wants and is not granted.
+fn missing(wants: &Wants, config: &ExecutorConfig) -> Wants {
+    let ExecutorConfig {
+        allow, workspace, ..
+    } = config;
+    let left = |wanted: &[String], granted: &dyn Fn(&str) -> bool| -> Vec<String> {
+        let wanted = wanted.iter().filter(|wanted| !granted(wanted));
+        wanted.cloned().collect()
+    };
+    Wants {
+        http: left(&wants.http, &|wanted| {
+            let place =
+                |origin: &HttpOrigin| wanted.parse().is_ok_and(|wanted| origin.covers(&wanted));
+            allow.http.iter().any(place)
+        }),
+        env: left(&wants.env, &|wanted| {
+            allow.env.iter().any(|granted| granted == wanted)
+        }),
+        dirs: left(&wants.dirs, &|wanted| {
+            let wanted = wanted.trim_end_matches('/');
+            let is = |guest: &str| guest.trim_end_matches('/') == wanted;
+            (workspace.is_some() && is(WORKSPACE)) || allow.dirs.iter().any(|dir| is(&dir.guest))
+        }),
+    }
+}
+
+/// The lines of `flow.toml` that grant what is wanted.
+pub(crate) fn allow_lines(wants: &Wants) -> String {
+    let Wants { http, env, dirs } = wants;
+    // JSON's strings are TOML's.
+    let list = |values: &[String]| {
+        let values: Vec<String> = values
+            .iter()
+            .map(|value| serde_json::Value::from(printable(value)).to_string())
+            .collect();
+        values.join(", ")
+    };
+    let mut lines = vec!["[executors.allow]".to_owned()];
+    if !http.is_empty() {
+        lines.push(format!("http = [{}]", list(http)));
+    }
+    if !env.is_empty() {
+        lines.push(format!("env = [{}]", list(env)));
+    }
+    if !dirs.is_empty() {
+        let grants: Vec<String> = dirs
+            .iter()
+            .map(|dir| {
+                let guest = serde_json::Value::from(printable(dir));
+                format!("{{ host = \"...\", guest = {guest} }}")
+            })
+            .collect();
+        lines.push(format!("dirs = [{}]", grants.join(", ")));
+    }
+    lines.join("\n")
+}
