@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use wasm_flow_document::{Document, DocumentArray};
@@ -54,8 +55,9 @@ fn the_commands_of_the_readmes_work() {
         std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
     path.insert(0, setup::binary().parent().unwrap().to_owned());
     let path = std::env::join_paths(path).unwrap();
+    let _service = Service::start();
     let mut run = 0;
-    for readme in ["quickstart", "seeds"] {
+    for readme in ["quickstart", "executors", "seeds"] {
         let text = fs::read_to_string(repository().join("examples").join(readme).join("README.md"))
             .unwrap();
         // In tables between backticks, or a line of a block.
@@ -74,7 +76,93 @@ fn the_commands_of_the_readmes_work() {
             run += 1;
         }
     }
-    assert!(run >= 12, "only {run} commands were found");
+    assert!(run >= 17, "only {run} commands were found");
+}
+
+/// The enricher's web service, at the port that its flow asks.
+struct Service(Child);
+
+impl Service {
+    fn start() -> Service {
+        let script = repository().join("examples/executors/http-enricher/service.py");
+        let mut service = Command::new("python3")
+            .arg(script)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut lines = BufReader::new(service.stdout.as_mut().unwrap());
+        lines.read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "http://127.0.0.1:17080");
+        Service(service)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What the examples of `executors` print, by their READMEs' commands.
+#[test]
+fn the_executors_that_do_real_work_do_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |toml: &str, arguments: &[&str]| {
+        write_flow(folder.path(), toml);
+        let mut command = wasm_flow(["run", "flow.toml", "--print", "jsonl"]);
+        command.args(arguments).current_dir(folder.path());
+        let finished = Finished::successfully(&mut command);
+        let docs: Vec<Value> = finished
+            .stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .filter(|doc: &Value| doc.get("id").is_some())
+            .collect();
+        docs
+    };
+    let data = |path: &str| {
+        let path = repository().join("examples/executors").join(path);
+        path.to_str().unwrap().to_owned()
+    };
+
+    let toml = format!(
+        "[[executors]]\nname = \"index\"\nuses = {:?}\nworkspace = \"index\"\n",
+        setup::example("vector-index")
+    );
+    let things = data("vector-index/things.jsonl");
+    run(&toml, &["--on", "/index", "--input", &things]);
+    let query = data("vector-index/query.jsonl");
+    let found = run(
+        &toml,
+        &[
+            "--on",
+            "/search",
+            "--input",
+            &query,
+            "--parameters",
+            r#"{"top_k": 2}"#,
+        ],
+    );
+    let matches = found[0]["matches"].as_array().unwrap();
+    let names: Vec<&Value> = matches.iter().map(|found| &found["text"]).collect();
+    assert_eq!(names, ["apple", "pear"]);
+    assert!(matches[0]["scores"]["cosine"]["value"].as_f64().unwrap() > 0.99);
+
+    let toml = format!(
+        "[[executors]]\nname = \"tiles\"\nuses = {:?}\nuses_with = {{ tile = 8 }}\n",
+        setup::example("image-tiler")
+    );
+    let images = data("image-tiler/images.jsonl");
+    let tiled = run(&toml, &["--on", "/tile", "--input", &images]);
+    let tiles = |doc: &Value| doc["chunks"].as_array().unwrap().len();
+    assert_eq!((tiles(&tiled[0]), tiles(&tiled[1])), (6, 1));
+    assert_eq!(
+        tiled[0]["tags"],
+        serde_json::json!({ "width": 20, "height": 12 })
+    );
+    assert!(tiled[0].get("blob").is_none());
 }
 
 /// README's first command.

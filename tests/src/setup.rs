@@ -10,7 +10,10 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Every example, by the name of its crate.
-pub const EXAMPLES: [&str; 19] = [
+pub const EXAMPLES: [&str; 22] = [
+    "http-enricher",
+    "vector-index",
+    "image-tiler",
     "split",
     "clean",
     "embed",

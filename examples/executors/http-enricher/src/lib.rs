@@ -41,7 +41,7 @@ struct HttpEnricher {
 }
 
 /// Adds what a web service knows about each document's text to its tags.
-#[executor(wants(http = ["http://127.0.0.1:8000"]), state = "none")]
+#[executor(wants(http = ["http://127.0.0.1:17080"]), state = "none")]
 impl HttpEnricher {
     fn new(config: Config) -> Result<Self> {
         let Config {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn start(more: Json) -> Result<TestExecutor<HttpEnricher>> {
-        let mut uses_with = json!({ "url": "http://127.0.0.1:8000/about" });
+        let mut uses_with = json!({ "url": "http://127.0.0.1:17080/about" });
         if let (Some(all), Json::Object(more)) = (uses_with.as_object_mut(), more) {
             all.extend(more);
         }
