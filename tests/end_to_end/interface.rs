@@ -1,7 +1,7 @@
 //! What the interface gives to an executor, without an SDK in between or with one.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use wasm_flow::contract::Call;
@@ -11,7 +11,7 @@ use wasm_flow::executor::{
 };
 use wasm_flow_document::DocumentArray;
 use wasm_flow_tests::server::write_flow;
-use wasm_flow_tests::{Finished, Server, guest, wasm_flow};
+use wasm_flow_tests::{Finished, Running, Server, guest, wasm_flow};
 
 #[test]
 fn documents_become_bytes_that_docarray_reads() {
@@ -130,23 +130,17 @@ fn what_an_executor_says_of_an_error_is_in_the_log() {
     }
 }
 
-/// `answer` gets the lengths of contents that together are larger than the memory of
-/// the executor, and the error for one that is.
 #[test]
 fn contents_larger_than_the_memory_are_read_in_parts_or_refused_alone() {
     let flow = Server::run(
         "[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\nlimits.memory = \"32MiB\"\n",
     );
+    let mut innocent = waiting(&flow, 20);
     let seen = flow.python(
         "
-        import threading
         def lengths(docs):
             (response,) = responses('/lengths', DocumentArray(docs))
             return response.docs.texts
-        gauge = []
-        slow = threading.Thread(target=lambda: gauge.append(
-            results('/gauge', texts('x'), parameters={'seconds': 4.0})))
-        slow.start()
         mib = 1 << 20
         answer({
             'blobs': lengths([Document(blob=b'x' * 5 * mib) for _ in range(12)]),
@@ -155,7 +149,6 @@ fn contents_larger_than_the_memory_are_read_in_parts_or_refused_alone() {
             'refused': failed(lambda: client().post('/lengths', DocumentArray([
                 Document(text='a'), Document(blob=b'x' * 20 * mib)]))),
             'after': lengths([Document(text='abc')]),
-            'slow': slow.join() or gauge,
         })
         ",
     );
@@ -168,7 +161,26 @@ fn contents_larger_than_the_memory_are_read_in_parts_or_refused_alone() {
         assert!(refused.contains(part), "`{part}`: {refused}");
     }
     assert_eq!(seen["after"], json!(["3"]));
-    assert_eq!(seen["slow"].as_array().unwrap().len(), 1, "{seen}");
+    let innocent = innocent.finish();
+    assert_eq!(innocent.status, Some(0), "{innocent}");
+}
+
+/// A call that waits in `probe` for so many seconds, and has begun to.
+fn waiting(flow: &Server, seconds: u32) -> Running {
+    let address = format!("grpc://127.0.0.1:{}", flow.port());
+    let parameters = format!("{{\"seconds\": {seconds}}}");
+    let call = Running::start(&mut wasm_flow([
+        "post",
+        &address,
+        "--on",
+        "/gauge",
+        "--text",
+        "x",
+        "--parameters",
+        &parameters,
+    ]));
+    flow.printed_lines(1);
+    call
 }
 
 #[test]
@@ -190,19 +202,12 @@ fn a_task_goes_on_between_calls() {
 #[test]
 fn a_method_that_does_not_await_waits_for_no_other_call() {
     let flow = Server::run("[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n");
-    let seen = flow.python(
-        "
-        import threading
-        slow = threading.Thread(target=lambda: results('/gauge', texts('x'), parameters={'seconds': 20.0}))
-        slow.start()
-        time.sleep(0.5)
-        results('/ticks', texts('x'))
-        answer({'slow': slow.is_alive()})
-        import os
-        os._exit(0)
-        ",
-    );
-    assert_eq!(seen["slow"], true);
+    let _slow = waiting(&flow, 60);
+    let address = format!("grpc://127.0.0.1:{}", flow.port());
+    let start = Instant::now();
+    let mut ticks = wasm_flow(["post", &address, "--on", "/ticks", "--text", "x"]);
+    Finished::successfully(&mut ticks);
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[test]
