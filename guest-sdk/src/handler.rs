@@ -269,10 +269,11 @@ impl Call {
     note = "a handler takes, in any order and each at most once:\n\
             `&mut DocumentArray`, `&DocumentArray` or `DocumentArray`: the request's documents\n\
             `&Parameters` or `Parameters`: the request's parameters as a JSON map\n\
-            `&Parameters<T>` or `Parameters<T>`: the same, read as a `T: Deserialize`\n\
+            `&Parameters<T>` or `Parameters<T>`: the same, read as a `T` that has `#[config]`\n\
             `&DocsMatrix` or `DocsMatrix`: the documents by predecessor\n\
             `&Context` or `Context`: the request's id, endpoint and time left",
-    note = "to read the parameters as a type of your own, wrap it in `Parameters<..>`"
+    note = "to read the parameters as a type of your own, put `#[config]` on it and wrap it in \
+            `Parameters<..>`"
 )]
 pub trait Argument<R>: Sized {
     /// What holds the argument while the handler uses it: [`Exclusive`],
@@ -360,6 +361,7 @@ impl<R: ReturnsDocuments> Argument<R> for DocumentArray {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<R, T: DeserializeOwned> Argument<R> for &Parameters<T> {
     type Held = Shared<Parameters<T>>;
 
@@ -368,6 +370,7 @@ impl<R, T: DeserializeOwned> Argument<R> for &Parameters<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<R, T: DeserializeOwned> Argument<R> for Parameters<T> {
     type Held = Owned<Parameters<T>>;
 
@@ -520,7 +523,7 @@ impl<E: std::error::Error + 'static> IntoError for E {
     message = "`new` cannot take `{Self}`",
     label = "not an argument of `new`",
     note = "`new` takes both, one or none of these, in any order:\n\
-            the configuration, of a type with `#[derive(Deserialize)]`\n\
+            the configuration, of a type that has `#[config]`\n\
             `&Setup` or `Setup`"
 )]
 pub trait ConstructorArgument<'a>: Sized {

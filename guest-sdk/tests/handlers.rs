@@ -8,7 +8,8 @@ use wasm_flow_sdk::testing::{Post, TestExecutor, block_on};
 use wasm_flow_sdk::time::{Duration, Instant, sleep};
 use wasm_flow_sdk::{Executor, future};
 
-#[derive(Deserialize, Debug, Clone, PartialEq)]
+#[config]
+#[derive(Debug, Clone, PartialEq)]
 struct Config {
     /// What `foo` is.
     foo: String,
@@ -17,7 +18,8 @@ struct Config {
     ratio: Option<f64>,
 }
 
-#[derive(Deserialize, Debug, Clone, PartialEq, Default)]
+#[config]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[serde(rename_all = "kebab-case")]
 struct Options {
     #[serde(default)]
@@ -25,7 +27,8 @@ struct Options {
     mode: Option<Mode>,
 }
 
-#[derive(Deserialize, Serialize, Debug, Clone, Copy, PartialEq)]
+#[data]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
     FullText,

@@ -191,7 +191,9 @@ impl Parts {
             impl ::wasm_flow_sdk::Executor for #ty {
                 fn describe() -> ::wasm_flow_sdk::__private::handler::Description {
                     #[allow(unused_imports)]
-                    use ::wasm_flow_sdk::__private::schema::{Known as _, Unknown as _};
+                    use ::wasm_flow_sdk::__private::schema::{
+                        Known as _, Partly as _, Unknown as _,
+                    };
                     #[allow(unused_mut)]
                     let mut methods = ::std::vec::Vec::new();
                     #(#descriptions)*
@@ -239,7 +241,7 @@ impl Parts {
         quote! {
             ::wasm_flow_sdk::__private::schema::Schema::of_config(|schema| {
                 #(
-                    if (&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW).write(schema) {
+                    if (&&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW).write(schema) {
                         return true;
                     }
                 )*
@@ -376,7 +378,7 @@ impl HandlerMethod {
                 parameters_schema: ::wasm_flow_sdk::__private::schema::Schema::of_parameters(
                     |schema| {
                         #(
-                            if (&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW)
+                            if (&&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW)
                                 .write(schema)
                             {
                                 return true;
