@@ -7,6 +7,7 @@ use std::rc::Rc;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::misspelt::Misspelt;
 use crate::raw::{self, Array};
 use crate::source::Source;
 use crate::{
@@ -78,6 +79,7 @@ pub struct Method {
 pub struct Running<E> {
     executor: RefCell<E>,
     setup: Setup,
+    misspelt: Rc<Misspelt>,
     /// The handlers' names, in the order of the description.
     #[cfg(target_family = "wasm")]
     methods: Vec<&'static str>,
@@ -88,6 +90,7 @@ impl<E: Executor> Running<E> {
         Running {
             executor: RefCell::new(executor),
             setup,
+            misspelt: Rc::default(),
             #[cfg(target_family = "wasm")]
             methods: E::describe()
                 .methods
@@ -117,8 +120,10 @@ impl<E: Executor> Running<E> {
         length: u32,
     ) -> Result<()> {
         let mut call = Call {
+            handler: "",
             request,
             setup: self.setup.clone(),
+            misspelt: self.misspelt.clone(),
             docs: Some((docs, length)),
             source: None,
             changed: None,
@@ -191,8 +196,10 @@ pub fn unknown_method<E: Executor>(method: &str) -> Error {
 
 /// One call of a handler.
 pub struct Call {
+    handler: &'static str,
     request: Rc<raw::Request>,
     setup: Setup,
+    misspelt: Rc<Misspelt>,
     /// The request's documents and how many there are, until they are asked for.
     docs: Option<(Array, u32)>,
     source: Option<Rc<Source>>,
@@ -200,6 +207,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Says which handler it is.
+    pub fn is_of(&mut self, handler: &'static str) {
+        self.handler = handler;
+    }
+
     fn docs(&mut self) -> Result<DocumentArray> {
         let Some((docs, length)) = self.docs.take() else {
             // `#[executor]` reports this for names that it knows. Aliases of these
@@ -221,7 +233,7 @@ impl Call {
     }
 
     fn parameters<T: DeserializeOwned>(&self) -> Result<T> {
-        config::read_parameters(self.parameters_map()?)
+        config::read_parameters_of(self.handler, self.parameters_map()?, &self.misspelt)
     }
 
     fn parameters_map(&self) -> Result<Map<String, Value>> {

@@ -372,6 +372,7 @@ pub mod guest;
 pub mod handler;
 pub mod http;
 pub mod log;
+mod misspelt;
 mod parameters;
 mod raw;
 #[doc(hidden)]

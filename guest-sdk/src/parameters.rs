@@ -49,7 +49,9 @@ use crate::{Error, Result, config};
 /// ```
 ///
 /// Keys that the type does not have are ignored: the client may have sent them for
-/// other executors.
+/// other executors. If such a key is nearly one that the type has, as `topk` is, a
+/// warning in the log says so, once for each handler, for up to 16 keys in an
+/// instance.
 ///
 /// In protobuf all numbers are floats. A whole number arrives here as an integer, so
 /// that it can be read as a `u32`.

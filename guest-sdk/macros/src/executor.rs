@@ -430,6 +430,7 @@ impl HandlerMethod {
         quote! {
             #(#cfgs)*
             #name => {
+                #call.is_of(#name);
                 #(#take)*
                 let returned = {
                     let #binding = running.#borrow(method)?;
