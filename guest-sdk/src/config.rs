@@ -383,7 +383,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
             Value::Object(object) if object.len() == 1 => {
                 let mut entries = Entries(object.into_iter(), Steps::new(self.notes));
                 match entries.next() {
-                    Some((name, value)) => visitor.visit_enum(Variant { name, value }),
+                    Some((Key(name), value)) => visitor.visit_enum(Variant { name, value }),
                     // Cannot happen: the length is 1.
                     None => Err(serde::de::Error::custom("expected one variant")),
                 }
@@ -480,7 +480,7 @@ impl<'a> Steps<'a> {
 struct Entries<'a>(serde_json::map::IntoIter, Steps<'a>);
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = (String, Reader<'a>);
+    type Item = (Key, Reader<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let Entries(entries, steps) = self;
@@ -490,7 +490,76 @@ impl<'a> Iterator for Entries<'a> {
         };
         let dot = if steps.depth == 0 { "" } else { "." };
         let reader = steps.to(format_args!("{dot}{key}"), value);
-        Some((key, reader))
+        Some((Key(key), reader))
+    }
+}
+
+/// A name in an object. A number or a boolean is written as text there, too.
+struct Key(String);
+
+impl Key {
+    fn number_or_boolean(&self) -> Option<Value> {
+        let value = serde_json::from_str(&self.0).ok()?;
+        matches!(value, Value::Number(_) | Value::Bool(_)).then_some(value)
+    }
+}
+
+macro_rules! by_text {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            match self.number_or_boolean() {
+                Some(value) => value.$method(visitor),
+                None => self.deserialize_any(visitor),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Key {
+    type Error = serde_json::Error;
+
+    by_text! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+        deserialize_u128 deserialize_f32 deserialize_f64
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_string(self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_enum(self.0.into_deserializer())
+    }
+
+    forward_to_deserialize_any! {
+        bytes byte_buf char identifier ignored_any map seq str string struct tuple tuple_struct
+        unit unit_struct
+    }
+}
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for Key {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
     }
 }
 
@@ -734,6 +803,49 @@ mod tests {
         assert_eq!(
             change(|value| value["pair"] = json!([1])),
             "`pair`: invalid length 1, expected a tuple of size 2"
+        );
+    }
+
+    #[test]
+    fn keys_of_maps_are_of_any_type_that_json_has_as_text() {
+        #[derive(Deserialize, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        enum Size {
+            Small,
+        }
+
+        #[derive(Deserialize, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        struct Id(i8);
+
+        #[derive(Deserialize, Debug, PartialEq)]
+        struct Maps {
+            numbers: BTreeMap<u32, bool>,
+            ids: BTreeMap<Option<Id>, bool>,
+            flags: BTreeMap<bool, bool>,
+            sizes: BTreeMap<Size, bool>,
+            texts: BTreeMap<String, bool>,
+        }
+
+        let read = |value: Value| read_config::<Maps>("E", value.as_object().unwrap());
+        let mut value = json!({
+            "numbers": { "7": true },
+            "ids": { "-7": true },
+            "flags": { "false": true },
+            "sizes": { "Small": true },
+            "texts": { "7": true },
+        });
+        let maps = read(value.clone()).unwrap();
+        assert_eq!(
+            maps,
+            serde_json::from_value(value.clone()).unwrap(),
+            "as serde_json reads them"
+        );
+        assert!(maps.numbers[&7] && maps.texts["7"]);
+        value["numbers"] = json!({ "x": true });
+        let error = read(value).unwrap_err();
+        let message = error.message();
+        assert!(
+            message.contains("`numbers.x`: invalid type: string \"x\", expected u32"),
+            "{message}"
         );
     }
 
