@@ -6,9 +6,9 @@
 //! the first error it reports no further keys. A deserializer of our own, at every
 //! depth, is needed for the first of these alone, and then the path is a few lines.
 //!
-//! Size was no reason. The quickstart's components, in bytes, in a release build for
-//! wasm32-wasip2, with `serde_path_to_error` 0.1.20 and `serde_ignored` 0.1.14, which
-//! suggest nothing for a nested key:
+//! Size was no reason. The quickstart's components when this was decided, in bytes, in
+//! a release build for wasm32-wasip2, with `serde_path_to_error` 0.1.20 and
+//! `serde_ignored` 0.1.14, which suggest nothing for a nested key:
 //!
 //! | component | with this file | with the two | more |
 //! | --- | --- | --- | --- |

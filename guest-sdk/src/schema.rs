@@ -5,8 +5,9 @@
 //! change) are allowed everywhere: their schema is `{}`, which means anything.
 //!
 //! Why this is not schemars: a field whose type has no schema does not compile there,
-//! and it makes components larger. Those of the quickstart, in bytes, in a release
-//! build for wasm32-wasip2, with schemars 1.2.3 without its default features:
+//! and it makes components larger. Those of the quickstart when this was decided, in
+//! bytes, in a release build for wasm32-wasip2, with schemars 1.2.3 without its
+//! default features:
 //!
 //! | component | with this file | with schemars | more |
 //! | --- | --- | --- | --- |

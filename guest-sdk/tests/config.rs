@@ -164,6 +164,17 @@ struct Skips<T, U, I: IntoIterator> {
     items: Vec<I::Item>,
 }
 
+/// Derives of other crates may have the names of serde's.
+mod others {
+    pub(crate) use std::fmt::Debug as Deserialize;
+}
+
+#[config]
+#[derive(others::Deserialize)]
+struct Elsewhere {
+    field: u8,
+}
+
 /// Functions of the type itself.
 #[data]
 #[derive(Debug, PartialEq)]
@@ -223,6 +234,11 @@ fn generic_types_go_there_and_back() {
             items: vec![1],
         }
             => json!({ "marker": null, "items": [1] })
+    );
+    let elsewhere: Elsewhere = from_value(json!({ "field": 1 })).unwrap();
+    assert_eq!(
+        format!("{elsewhere:?} {}", elsewhere.field),
+        "Elsewhere { field: 1 } 1"
     );
     same!(Named { number: 7, value: 1 } => json!({ "value": 1 }));
     same!(Named { number: 8, value: 1 } => json!({ "number": 8, "value": 1 }));

@@ -8,7 +8,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Item, Meta, Path, Token};
+use syn::{Attribute, Error, Item, Meta, Path, PathSegment, Token};
 
 use crate::signature::Errors;
 
@@ -108,7 +108,7 @@ fn check(kind: Kind, attributes: Vec<Attribute>, errors: &mut Errors) -> Vec<Att
             if path.is_ident("serde") {
                 return check_serde(kind, attribute, errors);
             }
-            if last_of(path, "config") || last_of(path, "data") {
+            if means(path, "config") || means(path, "data") {
                 errors.at(
                     &attribute,
                     "a type has one `#[config]` or one `#[data]`: `#[data]` does what `#[config]` \
@@ -121,8 +121,16 @@ fn check(kind: Kind, attributes: Vec<Attribute>, errors: &mut Errors) -> Vec<Att
         .collect()
 }
 
-fn last_of(path: &Path, name: &str) -> bool {
+/// Whether a path means this macro of ours or of serde. Other crates have derives of
+/// these names, too.
+fn means(path: &Path, name: &str) -> bool {
+    let ours = |segment: &PathSegment| {
+        ["serde", "serde_derive", "wasm_flow_sdk"]
+            .iter()
+            .any(|ours| segment.ident == ours)
+    };
     path.segments.last().is_some_and(|last| last.ident == name)
+        && (path.segments.len() == 1 || path.segments.first().is_some_and(ours))
 }
 
 fn check_derive(kind: Kind, mut attribute: Attribute, errors: &mut Errors) -> Attribute {
@@ -133,7 +141,7 @@ fn check_derive(kind: Kind, mut attribute: Attribute, errors: &mut Errors) -> At
     };
     let mut kept = Vec::new();
     for path in paths {
-        let derive = kind.derives().iter().find(|derive| last_of(&path, derive));
+        let derive = kind.derives().iter().find(|derive| means(&path, derive));
         match derive {
             Some(derive) => errors.at(
                 &path,
