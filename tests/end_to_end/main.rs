@@ -21,6 +21,7 @@ mod grants;
 mod hostile;
 mod input;
 mod interface;
+mod languages;
 mod lifecycle;
 mod output;
 mod privacy;

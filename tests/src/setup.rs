@@ -215,38 +215,55 @@ pub fn cargo_component() {
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let requirements = repository().join("tests/python/requirements.txt");
-        let text = fs::read_to_string(&requirements).expect("tests/python/requirements.txt");
-        let base = base_python();
-        // Another set of packages is another folder.
-        let folder = work_folder().join(format!("python-{:016x}", fnv1a(text.as_bytes())));
-        let python = folder.join("bin/python");
-        let complete = folder.join("complete");
-        exclusively("python", || {
-            if complete.exists() {
-                return;
-            }
-            announce("making a Python environment with the real Jina client (about a minute, once)");
-            let _ = fs::remove_dir_all(&folder); // what a broken run left
-            succeed_or(
-                Command::new(&base).args(["-m", "venv"]).arg(&folder),
-                "The tests need Python's venv module: on Debian and Ubuntu, `apt-get install python3-venv`.",
-            );
-            succeed_or(
-                Command::new(&python)
-                    .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
-                    .arg(&requirements),
-                "The packages are pinned for Python 3.11. Where `python3` is of another version, \
-                 put a `python3.11` on the PATH or name one in WASM_FLOW_TEST_PYTHON.",
-            );
-            succeed_or(
-                Command::new(&python).args(["-c", "import jina, docarray, grpc, numpy; jina.Client"]),
-                "The packages are installed, but the Jina client does not load in this Python.",
-            );
-            fs::write(&complete, "").expect("a mark in the Python environment");
-        });
+        let environment = virtual_environment(
+            "python",
+            &repository().join("tests/python/requirements.txt"),
+            "making a Python environment with the real Jina client (about a minute, once)",
+        );
+        let python = environment.join("bin/python");
+        succeed_or(
+            Command::new(&python).args(["-c", "import jina, docarray, grpc, numpy; jina.Client"]),
+            "The packages are installed, but the Jina client does not load in this Python.",
+        );
         python
     })
+}
+
+/// A virtual environment with what a file of requirements names, and nothing else.
+/// It is made once: another set of packages is another folder.
+pub(crate) fn virtual_environment(name: &str, requirements: &Path, announcement: &str) -> PathBuf {
+    let text = fs::read(requirements).expect("a file of requirements");
+    let folder = work_folder().join(format!("{name}-{:016x}", fnv1a(&text)));
+    let complete = folder.join("complete");
+    exclusively(name, || {
+        if complete.exists() {
+            return;
+        }
+        let base = base_python();
+        announce(announcement);
+        let _ = fs::remove_dir_all(&folder); // what a broken run left
+        succeed_or(
+            Command::new(&base).args(["-m", "venv"]).arg(&folder),
+            "The tests need Python's venv module: on Debian and Ubuntu, `apt-get install python3-venv`.",
+        );
+        succeed_or(
+            Command::new(folder.join("bin/python"))
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-deps",
+                    "--requirement",
+                ])
+                .arg(requirements),
+            "The packages are pinned for Python 3.11. Where `python3` is of another version, \
+             put a `python3.11` on the PATH or name one in WASM_FLOW_TEST_PYTHON.",
+        );
+        fs::write(&complete, "").expect("a mark in the Python environment");
+    });
+    folder
 }
 
 /// The interpreter to make the environment with: the one asked for, else 3.11,
@@ -337,7 +354,7 @@ pub fn announce(what: &str) {
 }
 
 /// Runs `work` while no other process of these tests does the same.
-fn exclusively(name: &str, work: impl FnOnce()) {
+pub(crate) fn exclusively(name: &str, work: impl FnOnce()) {
     let path = work_folder().join(format!("{name}.lock"));
     let file = File::create(&path).expect("a lock file");
     file.lock().expect("a lock on it");
@@ -351,7 +368,7 @@ fn succeed(command: &mut Command) {
 
 /// Runs a command to its end; where it fails the test does, with its output and
 /// what to do about it.
-fn succeed_or(command: &mut Command, advice: &str) {
+pub(crate) fn succeed_or(command: &mut Command, advice: &str) {
     let output = command.stdin(Stdio::null()).output();
     match output {
         Err(error) => panic!("{} did not start: {error}\n{advice}", shown(command)),
@@ -391,7 +408,7 @@ fn newest_below(path: &Path) -> Option<SystemTime> {
     }
 }
 
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
