@@ -12,6 +12,7 @@
 mod bad_input;
 mod cli;
 mod compile_cache;
+mod corpus;
 mod examples;
 mod file_kinds;
 mod flow_file;
@@ -22,6 +23,7 @@ mod hostile;
 mod input;
 mod interface;
 mod languages;
+mod later;
 mod lifecycle;
 mod output;
 mod privacy;

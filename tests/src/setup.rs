@@ -33,7 +33,7 @@ pub const EXAMPLES: [&str; 19] = [
 ];
 
 /// The tests' own executors.
-pub const GUESTS: [&str; 3] = ["probe", "hostile", RAW];
+pub const GUESTS: [&str; 4] = ["probe", "hostile", "every", RAW];
 
 /// The one that is built by itself: it asks for features of the dependencies that
 /// the others are to be tested without.
@@ -72,6 +72,29 @@ pub fn guest(name: &str) -> PathBuf {
     assert!(GUESTS.contains(&name), "no guest is called `{name}`");
     build_components();
     component("wasm32-wasip2", name)
+}
+
+/// The component of an example of `tests/guests/later`.
+pub fn later(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        wasm_targets();
+        exclusively("components", || {
+            announce("building executors against the WIT of later releases");
+            succeed(cargo().args([
+                "build",
+                "--release",
+                "--target",
+                "wasm32-wasip2",
+                "--package",
+                "later",
+                "--examples",
+            ]));
+        });
+    });
+    target()
+        .join("wasm32-wasip2/release/examples")
+        .join(format!("{name}.wasm"))
 }
 
 /// Where a build for a target leaves a crate's component.
@@ -131,6 +154,56 @@ fn build_components() {
             );
         });
     });
+}
+
+/// Builds packages to be kept, and gives the folder with their components: without
+/// the names of functions, and without paths of this machine.
+pub fn build_to_keep(packages: &[&str]) -> PathBuf {
+    wasm_targets();
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(home.as_ref()?.join(".cargo")))
+        .expect("CARGO_HOME or HOME");
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let sysroot = String::from_utf8(sysroot.expect("rustc").stdout).expect("a path");
+    let library = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
+    let registries = fs::read_dir(cargo_home.join("registry/src")).expect("cargo's registries");
+    let registries = registries.flatten().map(|entry| (entry.path(), "crates"));
+    let flags: Vec<String> = registries
+        .chain([(library, "rust"), (repository().to_owned(), "wasm-flow")])
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+        .collect();
+    let target = work_folder().join("kept");
+    exclusively("kept", || {
+        announce("building components to keep (about two minutes)");
+        let mut build = cargo();
+        build
+            .args(["build", "--release", "--target", "wasm32-wasip2"])
+            .args(packages.iter().flat_map(|name| ["--package", name]))
+            .env("CARGO_TARGET_DIR", &target)
+            .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        succeed(&mut build);
+    });
+    let folder = target.join("wasm32-wasip2/release");
+    for package in packages {
+        let bytes = fs::read(folder.join(format!("{package}.wasm"))).expect(package);
+        for path in [
+            Some(&cargo_home),
+            home.as_ref(),
+            Some(&repository().to_owned()),
+        ] {
+            let path = path.map(|path| path.as_os_str().as_encoded_bytes());
+            let path = path.filter(|path| path.len() > 1);
+            let named = path.is_some_and(|path| bytes.windows(path.len()).any(|part| part == path));
+            assert!(
+                !named,
+                "the component of {package} names a path of this machine"
+            );
+        }
+    }
+    folder
 }
 
 /// Builds the examples and the tests' guests with `cargo component build`.
