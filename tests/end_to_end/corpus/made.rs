@@ -8,8 +8,8 @@ use wasm_flow_tests::{Finished, repository, setup};
 
 use super::{INDEX, answered, corpus, described, sha256};
 
-/// Components to keep: two of the SDK's usual ones, one that touches every field,
-/// and one that calls every function without an SDK.
+/// Components to keep: two that are as authors write them, one that touches every
+/// field, and one that calls every function, without an SDK.
 const PACKAGES: [&str; 4] = ["uppercase", "embed", "probe", "every"];
 
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
