@@ -32,6 +32,9 @@ fn runs(component: &Path) {
     assert_eq!(run.stdout, "ZWÖLF\n", "{run}");
     let shown = Finished::successfully(wasm_flow(["inspect"]).arg(component));
     assert!(shown.stdout.contains("wasm-flow:executor@0.1.5"), "{shown}");
+    // It says neither its version nor its SDK.
+    assert!(shown.stdout.starts_with("Later\n"), "{shown}");
+    assert!(!shown.stdout.contains("built with"), "{shown}");
 }
 
 #[track_caller]

@@ -27,7 +27,7 @@ pub(super) enum Kind {
     CoreModule,
     Compiler(JoinError),
     Invalid(String),
-    World(Mismatch),
+    World(Box<Mismatch>),
     Link(String),
     Describe(DescribeError),
     Description(DescriptionError),

@@ -63,10 +63,10 @@ struct Version(u64, u64, u64);
 pub(super) fn check<T: 'static>(
     linker: &Linker<T>,
     component: &Component,
-) -> Result<Vec<String>, Mismatch> {
+) -> Result<Vec<String>, Box<Mismatch>> {
     let engine = linker.engine();
     let ty = component.component_type();
-    let mut mismatch = Mismatch::default();
+    let mut mismatch = Box::new(Mismatch::default());
     let mut imports = Vec::new();
     let mut known = Known(linker.clone());
     for (name, item) in ty.imports(engine) {

@@ -3,6 +3,10 @@
 
 /// An executor with one method, which converts texts to upper case. The given
 /// function sees the request and the documents first.
+#[allow(
+    clippy::crate_in_macro_def,
+    reason = "each example has bindings of its own"
+)]
 #[macro_export]
 macro_rules! executor {
     ($first:expr $(, $field:ident: $value:expr)?) => {
