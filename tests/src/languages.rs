@@ -69,13 +69,17 @@ fn build_python(to: &Path) {
         &sources("python").join("requirements.txt"),
         "making a Python environment with componentize-py (17 MB, once)",
     );
+    // A copy: the build leaves compiled code beside the sources.
+    let copy = work_folder().join("python-sources");
+    fs::create_dir_all(&copy).expect("a folder for sources");
+    fs::copy(sources("python").join("app.py"), copy.join("app.py")).expect("app.py");
     announce("building the executor in Python (about 15 seconds)");
     succeed_or(
         Command::new(tools.join("bin/componentize-py"))
             .arg("--wit-path")
             .arg(wit())
             .args(["--world", "bare", "componentize", "app", "--python-path"])
-            .arg(sources("python"))
+            .arg(&copy)
             .arg("--output")
             .arg(to),
         "",
@@ -133,10 +137,7 @@ fn read_below(path: &Path, into: &mut Vec<u8>) {
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         for path in paths {
-            // Python's own, beside the sources.
-            if !path.ends_with("__pycache__") {
-                read_below(&path, into);
-            }
+            read_below(&path, into);
         }
     } else {
         let name = path.file_name().unwrap_or_default();
