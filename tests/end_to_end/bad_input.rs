@@ -81,10 +81,6 @@ fn a_component_of_another_world() {
 /// The interfaces have the right names, and not what this host expects in them.
 #[test]
 fn a_component_for_another_version_of_an_interface() {
-    const ADVICE: [&str; 2] = [
-        "does not fit this host",
-        "build it again with the wasm-flow-sdk of this release",
-    ];
     let missing_import = r#"
         (component
             (import "wasm-flow:executor/documents@0.1.0" (instance (export "renamed" (func))))
@@ -98,11 +94,42 @@ fn a_component_for_another_version_of_an_interface() {
             (export "wasm-flow:executor/executor@0.1.0" (instance $empty))
         )
     "#;
-    for (component, differs) in [(missing_import, "renamed"), (missing_export, "describe")] {
+    for (component, differs) in [
+        (
+            missing_import,
+            "cannot run here: it imports what this host does not provide\n",
+        ),
+        (
+            missing_import,
+            "    wasm-flow:executor/documents@0.1.0: renamed\n",
+        ),
+        (missing_export, "does not fit this host: "),
+        (missing_export, "describe"),
+    ] {
+        let advice = "build it again with the wasm-flow-sdk of this release, 0.1.0";
         let component = wat::parse_str(component).unwrap();
-        component_refused(&component, &ADVICE);
+        component_refused(&component, &[advice]);
         component_refused(&component, &[differs]);
     }
+}
+
+/// However many there are, a person can read the error.
+#[test]
+fn a_component_that_imports_very_much() {
+    let functions: String = (0..100)
+        .map(|n| format!("(export \"f{n}\" (func))"))
+        .collect();
+    let component = format!(
+        "(component
+            (import \"wasm-flow:executor/timers@0.1.0\" (instance {functions}))
+            (instance $empty)
+            (export \"wasm-flow:executor/executor@0.1.0\" (instance $empty))
+        )"
+    );
+    component_refused(
+        wat::parse_str(component).unwrap(),
+        &["wasm-flow:executor/timers@0.1.0: f19\n", "and 80 more\n"],
+    );
 }
 
 /// A server with one well-behaved executor; after every bad request comes a

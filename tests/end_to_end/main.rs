@@ -12,6 +12,7 @@
 mod bad_input;
 mod cli;
 mod compile_cache;
+mod corpus;
 mod examples;
 mod file_kinds;
 mod flow_file;
@@ -21,6 +22,8 @@ mod grants;
 mod hostile;
 mod input;
 mod interface;
+mod languages;
+mod later;
 mod lifecycle;
 mod output;
 mod privacy;

@@ -14,6 +14,7 @@
 
 pub mod cli;
 pub mod http;
+pub mod languages;
 pub mod python;
 pub mod server;
 pub mod setup;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::cli::{self, Finished, wasm_flow};
 use crate::python::Python;
-use crate::setup;
+use crate::{languages, setup};
 
 /// A server that builds its executors first may take this long to be ready.
 const STARTS_WITHIN: Duration = Duration::from_secs(600);
@@ -44,8 +44,9 @@ struct State {
 }
 
 impl Server {
-    /// Runs a flow from a fresh folder. `{probe}`, `{hostile}` and `{folder}` in
-    /// the text stand for the guests' components and for the folder.
+    /// Runs a flow from a fresh folder. `{folder}` in the text stands for the folder,
+    /// and the name of a guest or of a language, as in `{probe}` or `{python}`, for
+    /// its component.
     ///
     /// # Panics
     /// When it does not come up.
@@ -384,10 +385,14 @@ pub fn write_flow(folder: &Path, toml: &str) -> PathBuf {
 
 fn filled_in(folder: &Path, toml: &str) -> String {
     let mut text = toml.replace("{folder}", &folder.display().to_string());
-    for name in setup::GUESTS {
+    let guests = setup::GUESTS.iter().map(|name| (*name, setup::guest as _));
+    let others = languages::LANGUAGES
+        .iter()
+        .map(|name| (*name, languages::component as fn(&str) -> PathBuf));
+    for (name, component) in guests.chain(others) {
         let place = format!("{{{name}}}");
         if text.contains(&place) {
-            text = text.replace(&place, &setup::guest(name).display().to_string());
+            text = text.replace(&place, &component(name).display().to_string());
         }
     }
     text

@@ -36,7 +36,7 @@ pub const EXAMPLES: [&str; 22] = [
 ];
 
 /// The tests' own executors.
-pub const GUESTS: [&str; 3] = ["probe", "hostile", RAW];
+pub const GUESTS: [&str; 4] = ["probe", "hostile", "every", RAW];
 
 /// The one that is built by itself: it asks for features of the dependencies that
 /// the others are to be tested without.
@@ -75,6 +75,29 @@ pub fn guest(name: &str) -> PathBuf {
     assert!(GUESTS.contains(&name), "no guest is called `{name}`");
     build_components();
     component("wasm32-wasip2", name)
+}
+
+/// The component of an example of `tests/guests/later`.
+pub fn later(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        wasm_targets();
+        exclusively("components", || {
+            announce("building executors against the WIT of later releases");
+            succeed(cargo().args([
+                "build",
+                "--release",
+                "--target",
+                "wasm32-wasip2",
+                "--package",
+                "later",
+                "--examples",
+            ]));
+        });
+    });
+    target()
+        .join("wasm32-wasip2/release/examples")
+        .join(format!("{name}.wasm"))
 }
 
 /// Where a build for a target leaves a crate's component.
@@ -134,6 +157,56 @@ fn build_components() {
             );
         });
     });
+}
+
+/// Builds packages to be kept, and gives the folder with their components: without
+/// the names of functions, and without paths of this machine.
+pub fn build_to_keep(packages: &[&str]) -> PathBuf {
+    wasm_targets();
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(home.as_ref()?.join(".cargo")))
+        .expect("CARGO_HOME or HOME");
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let sysroot = String::from_utf8(sysroot.expect("rustc").stdout).expect("a path");
+    let library = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
+    let registries = fs::read_dir(cargo_home.join("registry/src")).expect("cargo's registries");
+    let registries = registries.flatten().map(|entry| (entry.path(), "crates"));
+    let flags: Vec<String> = registries
+        .chain([(library, "rust"), (repository().to_owned(), "wasm-flow")])
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+        .collect();
+    let target = work_folder().join("kept");
+    exclusively("kept", || {
+        announce("building components to keep (about two minutes)");
+        let mut build = cargo();
+        build
+            .args(["build", "--release", "--target", "wasm32-wasip2"])
+            .args(packages.iter().flat_map(|name| ["--package", name]))
+            .env("CARGO_TARGET_DIR", &target)
+            .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        succeed(&mut build);
+    });
+    let folder = target.join("wasm32-wasip2/release");
+    for package in packages {
+        let bytes = fs::read(folder.join(format!("{package}.wasm"))).expect(package);
+        for path in [
+            Some(&cargo_home),
+            home.as_ref(),
+            Some(&repository().to_owned()),
+        ] {
+            let path = path.map(|path| path.as_os_str().as_encoded_bytes());
+            let path = path.filter(|path| path.len() > 1);
+            let named = path.is_some_and(|path| bytes.windows(path.len()).any(|part| part == path));
+            assert!(
+                !named,
+                "the component of {package} names a path of this machine"
+            );
+        }
+    }
+    folder
 }
 
 /// Builds the examples and the tests' guests with `cargo component build`.
@@ -218,38 +291,55 @@ pub fn cargo_component() {
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let requirements = repository().join("tests/python/requirements.txt");
-        let text = fs::read_to_string(&requirements).expect("tests/python/requirements.txt");
-        let base = base_python();
-        // Another set of packages is another folder.
-        let folder = work_folder().join(format!("python-{:016x}", fnv1a(text.as_bytes())));
-        let python = folder.join("bin/python");
-        let complete = folder.join("complete");
-        exclusively("python", || {
-            if complete.exists() {
-                return;
-            }
-            announce("making a Python environment with the real Jina client (about a minute, once)");
-            let _ = fs::remove_dir_all(&folder); // what a broken run left
-            succeed_or(
-                Command::new(&base).args(["-m", "venv"]).arg(&folder),
-                "The tests need Python's venv module: on Debian and Ubuntu, `apt-get install python3-venv`.",
-            );
-            succeed_or(
-                Command::new(&python)
-                    .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
-                    .arg(&requirements),
-                "The packages are pinned for Python 3.11. Where `python3` is of another version, \
-                 put a `python3.11` on the PATH or name one in WASM_FLOW_TEST_PYTHON.",
-            );
-            succeed_or(
-                Command::new(&python).args(["-c", "import jina, docarray, grpc, numpy; jina.Client"]),
-                "The packages are installed, but the Jina client does not load in this Python.",
-            );
-            fs::write(&complete, "").expect("a mark in the Python environment");
-        });
+        let environment = virtual_environment(
+            "python",
+            &repository().join("tests/python/requirements.txt"),
+            "making a Python environment with the real Jina client (about a minute, once)",
+        );
+        let python = environment.join("bin/python");
+        succeed_or(
+            Command::new(&python).args(["-c", "import jina, docarray, grpc, numpy; jina.Client"]),
+            "The packages are installed, but the Jina client does not load in this Python.",
+        );
         python
     })
+}
+
+/// A virtual environment with what a file of requirements names, and nothing else.
+/// It is made once: another set of packages is another folder.
+pub(crate) fn virtual_environment(name: &str, requirements: &Path, announcement: &str) -> PathBuf {
+    let text = fs::read(requirements).expect("a file of requirements");
+    let folder = work_folder().join(format!("{name}-{:016x}", fnv1a(&text)));
+    let complete = folder.join("complete");
+    exclusively(name, || {
+        if complete.exists() {
+            return;
+        }
+        let base = base_python();
+        announce(announcement);
+        let _ = fs::remove_dir_all(&folder); // what a broken run left
+        succeed_or(
+            Command::new(&base).args(["-m", "venv"]).arg(&folder),
+            "The tests need Python's venv module: on Debian and Ubuntu, `apt-get install python3-venv`.",
+        );
+        succeed_or(
+            Command::new(folder.join("bin/python"))
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-deps",
+                    "--requirement",
+                ])
+                .arg(requirements),
+            "The packages are pinned for Python 3.11. Where `python3` is of another version, \
+             put a `python3.11` on the PATH or name one in WASM_FLOW_TEST_PYTHON.",
+        );
+        fs::write(&complete, "").expect("a mark in the Python environment");
+    });
+    folder
 }
 
 /// The interpreter to make the environment with: the one asked for, else 3.11,
@@ -340,7 +430,7 @@ pub fn announce(what: &str) {
 }
 
 /// Runs `work` while no other process of these tests does the same.
-fn exclusively(name: &str, work: impl FnOnce()) {
+pub(crate) fn exclusively(name: &str, work: impl FnOnce()) {
     let path = work_folder().join(format!("{name}.lock"));
     let file = File::create(&path).expect("a lock file");
     file.lock().expect("a lock on it");
@@ -354,7 +444,7 @@ fn succeed(command: &mut Command) {
 
 /// Runs a command to its end; where it fails the test does, with its output and
 /// what to do about it.
-fn succeed_or(command: &mut Command, advice: &str) {
+pub(crate) fn succeed_or(command: &mut Command, advice: &str) {
     let output = command.stdin(Stdio::null()).output();
     match output {
         Err(error) => panic!("{} did not start: {error}\n{advice}", shown(command)),
@@ -394,7 +484,7 @@ fn newest_below(path: &Path) -> Option<SystemTime> {
     }
 }
 
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

@@ -33,15 +33,17 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
 
 fn text(component: &Component) -> String {
     let description = component.description();
-    let mut text = format!("{} {}\n", description.name, description.version);
+    // An executor need not say its version, nor its SDK.
+    let name = format!("{} {}", description.name, description.version);
+    let mut text = format!("{}\n", name.trim_end());
     for line in description.documentation.lines() {
         text += &format!("  {line}\n");
     }
-    text += &format!(
-        "  {}, built with {}\n",
-        Size(component.size()),
-        description.sdk
-    );
+    text += &format!("  {}", Size(component.size()));
+    if !description.sdk.is_empty() {
+        text += &format!(", built with {}", description.sdk);
+    }
+    text += "\n";
     let ExecutorDetails {
         wants,
         state,

@@ -54,6 +54,8 @@ wasm_flow_contract::bounds! {
     /// Bytes of a component's file; a larger one is not read. A Python executor
     /// with its interpreter has 20 MB.
     MAX_FILE: u64 = 256 << 20;
+    /// Imports that the error about a component names; of more, it gives the number.
+    MAX_LISTED: usize = 20;
     /// Time of `describe`, which only has to give constants.
     DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
     /// Bytes of linear memory of `describe`.

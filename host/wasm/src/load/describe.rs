@@ -87,7 +87,8 @@ async fn described(
     let bindings = match types {
         Ok(bindings) => bindings,
         Err(error) => {
-            let reason = cut_printable(&chain(&error));
+            let reason = format!("its exports: {}", chain(&error));
+            let reason = cut_printable(&reason);
             return Ok(Err(DescribeError::Types(reason)));
         }
     };

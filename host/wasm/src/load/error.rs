@@ -27,7 +27,7 @@ pub(super) enum Kind {
     CoreModule,
     Compiler(JoinError),
     Invalid(String),
-    World(Mismatch),
+    World(Box<Mismatch>),
     Link(String),
     Describe(DescribeError),
     Description(DescriptionError),
@@ -61,11 +61,12 @@ impl fmt::Display for LoadError {
                 "{path} cannot be compiled: the compiler itself failed: {reason}"
             ),
             Kind::Invalid(reason) => write!(f, "{path} is not a valid component: {reason}"),
-            Kind::World(mismatch) => write!(f, "{path} is not an executor: {mismatch}"),
+            Kind::World(mismatch) => write!(f, "{path} {mismatch}"),
             Kind::Link(reason) | Kind::Describe(DescribeError::Types(reason)) => write!(
                 f,
                 "{path} does not fit this host: {reason}; it was built against another version \
-                 of an interface: build it again with the wasm-flow-sdk of this release"
+                 of an interface: build it again with the wasm-flow-sdk of this release, {}",
+                env!("CARGO_PKG_VERSION")
             ),
             Kind::Describe(reason) => write!(f, "{path} does not describe itself: {reason}"),
             Kind::Description(reason) => {

@@ -90,7 +90,7 @@ impl Runtime {
             .map_err(Kind::Compiler)?
             .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
 
-        let imports = world::check(self.engine(), &component).map_err(Kind::World)?;
+        let imports = world::check(self.linker(), &component).map_err(Kind::World)?;
         let link = |error: wasmtime::Error| Kind::Link(cut_printable(&chain(&error)));
         let pre = self.linker().instantiate_pre(&component).map_err(link)?;
         let pre = BarePre::new(pre).map_err(link)?;

@@ -1,0 +1,7 @@
+//! A variant has a case more: no release of this line may do that.
+
+#![cfg(target_family = "wasm")]
+
+include!(concat!(env!("OUT_DIR"), "/variant_case.rs"));
+
+later::executor!(|_, _| {});
