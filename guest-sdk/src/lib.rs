@@ -475,6 +475,11 @@ pub mod prelude {
     };
 }
 
+/// Compiles the example of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// For code that the macros generate. Not part of the API.
 #[doc(hidden)]
 pub mod __private {

@@ -33,6 +33,7 @@ pub mod bounds;
 pub mod cli;
 mod file_kind;
 pub mod resolve;
+mod sdk;
 mod wrong_file;
 
 pub use wasm_flow_contract as contract;

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -76,28 +77,58 @@ async fn every_example_built_with_cargo_component_runs() {
     }
 }
 
-/// A new executor, outside of this repository: its own tests, both builds, and
-/// a run of each.
+/// A new executor, outside of this repository and with nothing of it but the
+/// program's file: its own tests, both builds, and a run of each.
 #[test]
 fn what_new_makes_builds_both_ways_and_runs() {
     let folder = tempfile::tempdir().unwrap();
-    let made = folder.path().join("greeter");
-    Finished::successfully(
-        wasm_flow(["new", "greeter"])
-            .arg("--sdk")
-            .arg(repository().join("guest-sdk"))
-            .current_dir(folder.path()),
-    );
-    for file in [
-        "Cargo.toml",
-        "src/lib.rs",
-        "flow.toml",
-        "README.md",
-        ".gitignore",
-        ".cargo/config.toml",
-    ] {
-        assert!(made.join(file).is_file(), "{file} was not made");
+    let program = folder.path().join("installed");
+    fs::copy(setup::binary(), &program).unwrap();
+    // The target folder, whose path the program may hold, is in the repository, too.
+    for crate_folder in ["host", "guest-sdk"] {
+        let path = repository().join(crate_folder);
+        let path = path.to_str().unwrap().as_bytes();
+        let found = fs::read(&program)
+            .unwrap()
+            .windows(path.len())
+            .any(|bytes| bytes == path);
+        assert!(!found, "the program knows where {crate_folder} was");
     }
+    let wasm_flow = |arguments: &[&str]| {
+        let like = wasm_flow(arguments.iter().copied());
+        let mut command = Command::new(&program);
+        command.args(arguments).stdin(Stdio::null());
+        for (name, value) in like.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+    };
+    let made = folder.path().join("greeter");
+    Finished::successfully(wasm_flow(&["new", "greeter"]).current_dir(folder.path()));
+    let sdk = setup::work_folder().join("wasm-flow");
+    for (file, names_the_sdk) in [
+        ("Cargo.toml", false),
+        ("src/lib.rs", false),
+        ("flow.toml", false),
+        ("README.md", false),
+        (".gitignore", false),
+        (".cargo/config.toml", false),
+        (PATCH, true),
+    ] {
+        let text = fs::read_to_string(made.join(file)).unwrap();
+        assert_eq!(
+            text.contains(sdk.to_str().unwrap()),
+            names_the_sdk,
+            "{text}"
+        );
+        let repository = repository().join("guest-sdk");
+        assert!(!text.contains(repository.to_str().unwrap()), "{text}");
+    }
+    let ignored = fs::read_to_string(made.join(".gitignore")).unwrap();
+    assert_eq!(ignored, format!("/target\n/{PATCH}\n"));
 
     let cargo = |arguments: &[&str]| {
         let mut cargo = setup::cargo();
@@ -108,7 +139,7 @@ fn what_new_makes_builds_both_ways_and_runs() {
     };
     let described = |file: &Path| {
         let inspected =
-            Finished::successfully(wasm_flow(["inspect", "--format", "json"]).arg(file));
+            Finished::successfully(wasm_flow(&["inspect", "--format", "json"]).arg(file));
         let mut seen: Value = serde_json::from_str(&inspected.stdout).expect("JSON");
         seen["description"].take()
     };
@@ -137,7 +168,7 @@ fn what_new_makes_builds_both_ways_and_runs() {
     ] {
         fs::write(made.join(name), flow).unwrap();
         let run = Finished::successfully(
-            wasm_flow([
+            wasm_flow(&[
                 "run", name, "--on", "/hello", "--text", "world", "--print", "text",
             ])
             .current_dir(&made)
@@ -147,11 +178,32 @@ fn what_new_makes_builds_both_ways_and_runs() {
     }
     assert_ne!(with(&p1), own, "the .wasm files were run too");
 
-    // `build` says where the component is.
-    let built = Finished::successfully(
-        wasm_flow(["build"])
-            .current_dir(&made)
-            .env("CARGO_TARGET_DIR", setup::work_folder().join("new")),
-    );
-    assert!(built.stdout.contains("greeter.wasm"), "{built}");
+    // In a clone, cargo says what is missing, and `build` sees to it.
+    let patch = fs::read_to_string(made.join(PATCH)).unwrap();
+    let build = || {
+        let built = Finished::successfully(
+            wasm_flow(&["build"])
+                .current_dir(&made)
+                .env("CARGO_TARGET_DIR", setup::work_folder().join("new")),
+        );
+        // And where the component is.
+        assert!(built.stdout.contains("greeter.wasm"), "{built}");
+        built
+    };
+    assert!(!build().stderr.contains(PATCH));
+    fs::remove_file(made.join(PATCH)).unwrap();
+    let refused = Finished::of(&mut cargo(&["build"]));
+    assert_ne!(refused.status, Some(0), "{refused}");
+    refused.complains_of(&[PATCH, ".cargo/config.toml"]);
+    let elsewhere = "[patch.crates-io]\nwasm-flow-sdk = { path = \"/nowhere\" }\n";
+    for found in [None, Some(elsewhere)] {
+        if let Some(text) = found {
+            fs::write(made.join(PATCH), text).unwrap();
+        }
+        assert!(build().stderr.contains(&format!("wrote ./{PATCH}")));
+        assert_eq!(fs::read_to_string(made.join(PATCH)).unwrap(), patch);
+    }
 }
+
+/// Says where a machine has the SDK.
+const PATCH: &str = ".cargo/wasm-flow-sdk.toml";

@@ -21,6 +21,7 @@ pub fn wasm_flow<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     command
         .args(arguments)
         .env("CARGO_TARGET_DIR", setup::target())
+        .env("WASM_FLOW_DATA", setup::work_folder())
         .env("NO_COLOR", "1")
         .env_remove("RUST_LOG")
         .env_remove("RUST_BACKTRACE")

@@ -118,7 +118,7 @@ pub fn binary() -> &'static Path {
             .join(format!("wasm-flow{}", std::env::consts::EXE_SUFFIX));
         exclusively("binary", || {
             let built = modified(&path);
-            let newest = ["host", "wit", "Cargo.toml"]
+            let newest = ["host", "guest-sdk", "wit", "Cargo.toml"]
                 .iter()
                 .map(|source| newest_below(&repository().join(source)))
                 .max();

@@ -7,6 +7,7 @@ use wasm_flow_manifest::ExecutorEntry;
 
 use super::{Format, Result, terminal};
 use crate::file_kind::FileKind;
+use crate::sdk::{self, Patch, PatchError, SdkError};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,8 +16,8 @@ pub(super) struct Args {
     /// The folder to make, instead of one of that name.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
-    /// The folder of wasm-flow-sdk to build against, instead of the released
-    /// crate.
+    /// The folder of wasm-flow-sdk to build against, instead of the one that this
+    /// program brings along.
     #[arg(long, value_name = "DIR", env = "WASM_FLOW_SDK")]
     sdk: Option<PathBuf>,
 }
@@ -39,16 +40,16 @@ pub(super) enum NewError {
     NotAFolder { path: PathBuf, kind: FileKind },
     #[error("{} does not hold wasm-flow-sdk: it has no Cargo.toml", .0.display())]
     NoSdk(PathBuf),
+    #[error(transparent)]
+    Sdk(#[from] SdkError),
+    #[error(transparent)]
+    Patch(#[from] PatchError),
     #[error("{} cannot be written: {source}", path.display())]
     Write {
         path: PathBuf,
         source: std::io::Error,
     },
 }
-
-/// The folder that this program was built from, beside which the SDK stands
-/// until it is released as a crate.
-const BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let name = &args.name;
@@ -73,16 +74,19 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     if !empty {
         return Err(NewError::Exists(folder).into());
     }
-    let sdk = sdk(args.sdk.as_deref())?;
+    let sdk = Sdk::find(args.sdk.as_deref())?;
     for (path, text) in [
-        ("Cargo.toml", cargo_toml(name, &sdk)),
-        (".cargo/config.toml", CARGO_CONFIG.to_owned()),
-        (".gitignore", "/target\n".to_owned()),
+        ("Cargo.toml", cargo_toml(name, &sdk.dependency())),
+        (".cargo/config.toml", sdk.cargo_config()),
+        (".gitignore", sdk.ignored()),
         ("flow.toml", fill(FLOW, name)),
-        ("README.md", fill(README, name)),
+        ("README.md", fill(README, name) + sdk.readme()),
         ("src/lib.rs", fill(LIB, name)),
     ] {
         write(&folder.join(path), &text)?;
+    }
+    if let Sdk::Unpacked(sdk) = &sdk {
+        Patch::of(&folder).write(sdk).map_err(NewError::Patch)?;
     }
     match format {
         Format::Text => {
@@ -97,19 +101,60 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     Ok(())
 }
 
-fn sdk(given: Option<&Path>) -> Result<String, NewError> {
-    let folder = match given {
-        Some(folder) => folder,
-        None if Path::new(BESIDE).join("Cargo.toml").is_file() => Path::new(BESIDE),
-        None => return Ok(format!("\"{}\"", env!("CARGO_PKG_VERSION"))),
-    };
-    if !folder.join("Cargo.toml").is_file() {
-        return Err(NewError::NoSdk(folder.to_owned()));
+/// What the new crate is built with.
+enum Sdk {
+    /// A folder that the user named.
+    Folder(PathBuf),
+    /// The folder of the one that this program brings along.
+    Unpacked(PathBuf),
+    /// The crate of this program's version.
+    Released,
+}
+
+impl Sdk {
+    fn find(given: Option<&Path>) -> Result<Self, NewError> {
+        let Some(folder) = given else {
+            return Ok(sdk::unpacked()?.map_or(Sdk::Released, Sdk::Unpacked));
+        };
+        if !folder.join("Cargo.toml").is_file() {
+            return Err(NewError::NoSdk(folder.to_owned()));
+        }
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        Ok(Sdk::Folder(folder))
     }
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    // A JSON string is a TOML string.
-    let path = serde_json::Value::from(folder.display().to_string());
-    Ok(format!("{{ path = {path} }}"))
+
+    /// As Cargo.toml has it.
+    fn dependency(&self) -> String {
+        match self {
+            Sdk::Folder(folder) => {
+                // A JSON string is a TOML string.
+                let path = serde_json::Value::from(folder.display().to_string());
+                format!("{{ path = {path} }}")
+            }
+            Sdk::Unpacked(_) | Sdk::Released => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
+        }
+    }
+
+    fn cargo_config(&self) -> String {
+        match self {
+            Sdk::Unpacked(_) => format!("{}\n{CARGO_CONFIG}", sdk::INCLUDE),
+            Sdk::Folder(_) | Sdk::Released => CARGO_CONFIG.to_owned(),
+        }
+    }
+
+    fn ignored(&self) -> String {
+        match self {
+            Sdk::Unpacked(_) => format!("/target\n/.cargo/{}\n", Patch::FILE),
+            Sdk::Folder(_) | Sdk::Released => "/target\n".to_owned(),
+        }
+    }
+
+    fn readme(&self) -> &'static str {
+        match self {
+            Sdk::Unpacked(_) => README_OF_UNPACKED,
+            Sdk::Folder(_) | Sdk::Released => "",
+        }
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), NewError> {
@@ -268,6 +313,11 @@ An executor for wasm-flow.
 `cargo build --release --target wasm32-wasip2` and `cargo component build
 --release` give the same component.
 "#;
+
+const README_OF_UNPACKED: &str = "
+After a clone, run `wasm-flow build` first. It writes `.cargo/wasm-flow-sdk.toml`,
+which says where the machine has wasm-flow-sdk; cargo does not build without it.
+";
 
 #[cfg(test)]
 mod tests {

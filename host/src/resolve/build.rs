@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::sdk::Patch;
+pub use crate::sdk::{PatchError, SdkError};
+
 /// The target that gives components.
 pub const TARGET: &str = "wasm32-wasip2";
 
@@ -21,6 +24,11 @@ pub enum Event<'a> {
     },
     /// The target is added to the toolchain.
     AddingTarget,
+    /// A file was written that says where this machine has the SDK.
+    FoundSdk {
+        /// The file.
+        path: &'a Path,
+    },
 }
 
 impl fmt::Display for Event<'_> {
@@ -35,6 +43,11 @@ impl fmt::Display for Event<'_> {
                 f,
                 "the Rust target {TARGET} is missing: adding it (rustup target add {TARGET})"
             ),
+            Event::FoundSdk { path } => write!(
+                f,
+                "wrote {}: it says where this machine has wasm-flow-sdk",
+                path.display()
+            ),
         }
     }
 }
@@ -45,6 +58,9 @@ pub enum BuildError {
     /// The folder is not a crate's.
     #[error("{} has no Cargo.toml; `wasm-flow new` makes an executor's folder", .0.display())]
     NoCrate(PathBuf),
+    /// There is no SDK to build with.
+    #[error(transparent)]
+    Sdk(#[from] PatchError),
     /// A program of the toolchain is not there.
     #[error(
         "{program} cannot be run: {source}; building an executor needs Rust, from https://rustup.rs"
@@ -91,6 +107,9 @@ pub fn build(folder: &Path, progress: &dyn Fn(Event<'_>)) -> Result<PathBuf, Bui
         return Err(BuildError::NoCrate(folder.to_owned()));
     }
     see_to_target(folder, progress)?;
+    if let Some(path) = Patch::of(folder).restore()? {
+        progress(Event::FoundSdk { path });
+    }
     progress(Event::Building { folder });
     // The library alone: a program beside it may not be made for this target,
     // and its file would take the place of a component of the same name.

@@ -1,9 +1,9 @@
-//! Generated from `wit/`.
+//! Generated from this crate's copy of the repository's `wit`.
 
 use super::store::Ctx;
 
 wasmtime::component::bindgen!({
-    path: "../../wit",
+    path: "wit",
     world: "bare",
     imports: {
         "wasm-flow:executor/timers.after": store | trappable,
@@ -27,4 +27,30 @@ pub(super) struct HasCtx;
 
 impl wasmtime::component::HasData for HasCtx {
     type Data<'a> = &'a mut Ctx;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// A published crate has to hold all that it is built of.
+    #[test]
+    fn the_interface_is_a_copy() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut copies = 0;
+        for copy in fs::read_dir(folder.join("wit")).unwrap() {
+            let copy = copy.unwrap().path();
+            let original = folder.join("../../wit").join(copy.file_name().unwrap());
+            assert_eq!(
+                fs::read_to_string(&copy).unwrap(),
+                fs::read_to_string(&original).unwrap(),
+                "{} differs: copy {} over it",
+                copy.display(),
+                original.display()
+            );
+            copies += 1;
+        }
+        assert_eq!(copies, 3);
+    }
 }

@@ -1,0 +1,97 @@
+//! A file that is there whole or not at all.
+
+use std::fs::{self, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Puts a file in its place, over what may be there. If that is a link, the link is
+/// replaced, and not what it leads to.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let temporary = new(folder, text)?;
+    fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+/// The user that runs this process: the owner of a new file.
+#[cfg(unix)]
+pub(super) fn user(folder: &Path) -> io::Result<u32> {
+    let probe = new(folder, "")?;
+    let user = fs::metadata(&probe).map(|file| std::os::unix::fs::MetadataExt::uid(&file));
+    fs::remove_file(&probe)?;
+    user
+}
+
+/// A new file in a folder, of a name that nobody can foresee.
+fn new(folder: &Path, text: &str) -> io::Result<PathBuf> {
+    let random = RandomState::new().build_hasher().finish();
+    let path = folder.join(format!(".new-{}-{random:016x}", std::process::id()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
+    match file.write_all(text.as_bytes()) {
+        Ok(()) => Ok(path),
+        Err(error) => {
+            fs::remove_file(&path)?;
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A folder of a test's own, removed at its end.
+    pub(in crate::sdk) struct Folder(pub(in crate::sdk) PathBuf);
+
+    impl Folder {
+        pub(in crate::sdk) fn new(name: &str) -> Self {
+            let name = format!("wasm-flow-sdk-{}-{name}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir(&path).unwrap();
+            Folder(path)
+        }
+
+        /// The paths of all files in it, sorted.
+        pub(in crate::sdk) fn files(&self) -> Vec<String> {
+            let (mut files, mut folders) = (Vec::new(), vec![self.0.clone()]);
+            while let Some(folder) = folders.pop() {
+                for entry in fs::read_dir(folder).unwrap() {
+                    let path = entry.unwrap().path();
+                    match path.is_dir() {
+                        true => folders.push(path),
+                        false => {
+                            let path = path.strip_prefix(&self.0).unwrap();
+                            files.push(path.to_str().unwrap().to_owned());
+                        }
+                    }
+                }
+            }
+            files.sort();
+            files
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_replaced_and_not_followed() {
+        let folder = Folder::new("link");
+        let (target, link) = (folder.0.join("target"), folder.0.join("link"));
+        fs::write(&target, "precious").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write(&link, "new").unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        assert!(fs::symlink_metadata(&link).unwrap().is_file());
+        assert_eq!(fs::read_to_string(&link).unwrap(), "new");
+    }
+}

@@ -1,0 +1,267 @@
+//! wasm-flow-sdk, which the program brings along until it is released as a crate:
+//! its sources are a part of the program, and are unpacked for a user once.
+//!
+//! A build compiles and runs what is in the folder, so it has to be this user's own,
+//! and each file is compared before it is used.
+
+mod file;
+mod patch;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use patch::PatchError;
+pub(crate) use patch::{INCLUDE, Patch};
+
+/// What the build script packed: files, and a folder's name that stands for them.
+mod packed {
+    include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
+}
+
+/// The variable with the folder to unpack to, instead of the user's data.
+const FOLDER_VARIABLE: &str = "WASM_FLOW_DATA";
+
+/// Why the SDK cannot be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum SdkError {
+    /// No variable says where.
+    #[error(
+        "there is no folder to unpack wasm-flow-sdk to: {FOLDER_VARIABLE}, XDG_DATA_HOME and HOME \
+         name none; set one of them"
+    )]
+    NoFolder,
+    /// Somebody else could change what is built.
+    #[error(
+        "wasm-flow-sdk is not unpacked to {}, because {} {reason}; name another folder in \
+         {FOLDER_VARIABLE}",
+        folder.display(),
+        path.display()
+    )]
+    Exposed {
+        /// Where it would be unpacked to.
+        folder: PathBuf,
+        /// That folder, or one above it.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The system refuses.
+    #[error(
+        "wasm-flow-sdk cannot be unpacked: {}: {source}; {FOLDER_VARIABLE} can name another folder",
+        path.display()
+    )]
+    Io {
+        /// What cannot be written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Unpacks the SDK, unless that was done before, and gives its crate's folder. There
+/// is none if this program was built of released crates.
+pub(crate) fn unpacked() -> Result<Option<PathBuf>, SdkError> {
+    if packed::FILES.is_empty() {
+        return Ok(None);
+    }
+    let folder = folder()?;
+    private_folder(&folder)?;
+    let folder = folder.join(packed::FOLDER);
+    unpack(&folder, packed::FILES)?;
+    Ok(Some(folder.join("guest-sdk")))
+}
+
+/// Where this user's SDKs are.
+fn folder() -> Result<PathBuf, SdkError> {
+    let folder = match std::env::var_os(FOLDER_VARIABLE).filter(|path| !path.is_empty()) {
+        // Not that folder itself: it may hold other things, and be shared.
+        Some(folder) => {
+            let folder = PathBuf::from(folder);
+            std::path::absolute(&folder).map_err(|source| SdkError::Io {
+                path: folder,
+                source,
+            })?
+        }
+        None => std::env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .or_else(|| Some(std::env::home_dir()?.join(".local").join("share")))
+            .filter(|path| path.is_absolute())
+            .ok_or(SdkError::NoFolder)?,
+    };
+    Ok(folder.join("wasm-flow").join("sdk"))
+}
+
+/// Makes a folder that only this user can write to, or sees to it that an existing one
+/// is such a folder.
+fn private_folder(folder: &Path) -> Result<(), SdkError> {
+    let failed = |source| SdkError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        const ROOT: u32 = 0;
+        const OTHERS_WRITE: u32 = 0o002;
+        const GROUP_WRITES: u32 = 0o020;
+        const STICKY: u32 = 0o1000;
+        let user = file::user(folder).map_err(failed)?;
+        let real = folder.canonicalize().map_err(failed)?;
+        // Who can write to a folder above it could put another in its place.
+        for (above, path) in real.ancestors().enumerate() {
+            let found = fs::metadata(path).map_err(failed)?;
+            let foreign = found.uid() != user && (above == 0 || found.uid() != ROOT);
+            let open = match above {
+                0 => found.mode() & (OTHERS_WRITE | GROUP_WRITES) != 0,
+                // A group of one is common, and a sticky folder keeps others' hands off.
+                _ => found.mode() & OTHERS_WRITE != 0 && found.mode() & STICKY == 0,
+            };
+            let reason = match (foreign, open) {
+                (true, _) => "belongs to another user",
+                (_, true) => "can be written by other users",
+                (false, false) => continue,
+            };
+            return Err(SdkError::Exposed {
+                folder: folder.to_owned(),
+                path: path.to_owned(),
+                reason,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Writes those files that are not there, or differ. Any number of processes can do
+/// this at once: each is done when all files are as they should be, and none sees half
+/// of a file.
+fn unpack(folder: &Path, files: &[(&str, &str)]) -> Result<(), SdkError> {
+    for (path, text) in files {
+        let path = folder.join(path);
+        // The time of a file that is right stays: cargo compiles by it.
+        if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
+            continue;
+        }
+        file::write(&path, text).map_err(|source| SdkError::Io { path, source })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::process::Command;
+
+    use super::*;
+    use file::tests::Folder;
+
+    #[test]
+    fn what_is_packed_is_what_the_packages_hold() {
+        let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let mut expected = BTreeSet::from(["Cargo.toml".to_owned(), "LICENSE".to_owned()]);
+        for (name, folder) in [
+            ("wasm-flow-sdk", "guest-sdk"),
+            ("wasm-flow-sdk-macros", "guest-sdk/macros"),
+            ("wasm-flow-document", "host/document"),
+        ] {
+            let listed = Command::new(env!("CARGO"))
+                .args([
+                    "package",
+                    "--list",
+                    "--offline",
+                    "--allow-dirty",
+                    "-p",
+                    name,
+                ])
+                .current_dir(repository)
+                .output()
+                .unwrap();
+            assert!(listed.status.success(), "{listed:?}");
+            let listed = String::from_utf8(listed.stdout).unwrap();
+            let sources = listed
+                .lines()
+                .filter(|file| *file == "Cargo.toml" || file.ends_with(".rs"));
+            expected.extend(sources.map(|file| format!("{folder}/{file}")));
+        }
+        let packed = packed::FILES.iter().map(|(path, _)| (*path).to_owned());
+        assert_eq!(packed.collect::<BTreeSet<_>>(), expected);
+    }
+
+    /// The paths are joined to a folder.
+    #[test]
+    fn packed_paths_stay_below_their_folder() {
+        for (path, _) in packed::FILES {
+            let path = Path::new(path);
+            let below = |part| matches!(part, std::path::Component::Normal(_));
+            assert!(path.components().all(below), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_or_missing_is_written_again_and_the_rest_is_left() {
+        let folder = Folder::new("damaged");
+        let files = [("a/b.rs", "b"), ("a/c.rs", "c"), ("d.rs", "d")];
+        unpack(&folder.0, &files).unwrap();
+        let time = |path: &str| fs::metadata(folder.0.join(path)).unwrap().modified();
+        let before = time("d.rs").unwrap();
+        fs::write(folder.0.join("a/b.rs"), "b, and more").unwrap();
+        fs::remove_file(folder.0.join("a/c.rs")).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        unpack(&folder.0, &files).unwrap();
+        for (path, text) in files {
+            assert_eq!(fs::read_to_string(folder.0.join(path)).unwrap(), text);
+        }
+        assert_eq!(time("d.rs").unwrap(), before);
+        assert_eq!(folder.files(), ["a/b.rs", "a/c.rs", "d.rs"]);
+    }
+
+    #[test]
+    fn processes_that_unpack_at_once_do_not_disturb_each_other() {
+        let folder = Folder::new("at-once");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    unpack(&folder.0, packed::FILES).unwrap();
+                    for (path, text) in packed::FILES {
+                        let found = fs::read_to_string(folder.0.join(path)).unwrap();
+                        assert!(found == *text, "{path}");
+                    }
+                });
+            }
+        });
+        assert_eq!(folder.files().len(), packed::FILES.len());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_others_can_write_to_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let set = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let outer = Folder::new("exposed");
+        let folder = outer.0.join("sdk");
+        private_folder(&folder).unwrap();
+        let mode = fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+
+        set(&folder, 0o770);
+        let error = private_folder(&folder).unwrap_err().to_string();
+        assert!(error.contains("can be written by other users"), "{error}");
+        set(&folder, 0o755);
+        private_folder(&folder).unwrap();
+
+        set(&outer.0, 0o777);
+        let error = private_folder(&folder).unwrap_err().to_string();
+        assert!(error.contains("can be written by other users"), "{error}");
+        assert!(error.contains("WASM_FLOW_DATA"), "{error}");
+        set(&outer.0, 0o1777);
+        private_folder(&folder).unwrap();
+    }
+}
