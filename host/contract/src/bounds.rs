@@ -79,6 +79,12 @@ bounds! {
         Some(value) => value,
         None => NonZeroU64::MIN,
     };
+    /// Conditions of one query. Each is asked of each document.
+    MAX_CONDITIONS: usize = 1000;
+    /// How deep a query's conditions may nest.
+    MAX_QUERY_DEPTH: usize = 32;
+    /// Bytes that the compiled form of a query's regular expression may take.
+    MAX_QUERY_REGEX: usize = 1 << 20;
 }
 
 /// The bounds of `wasm_flow_document`. That crate is below this one, so its table is

@@ -24,6 +24,7 @@ mod json;
 mod live;
 mod ndarray;
 pub mod protobuf;
+mod reduce;
 mod shown;
 mod structs;
 mod tag;

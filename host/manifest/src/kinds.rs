@@ -12,9 +12,9 @@ use toml::de::{DeArray, DeValue};
 use crate::context::{Context, found};
 use crate::json::{self, members};
 use crate::keys::{Key, Keys, Kind, schema_of};
-use crate::nearest::nearest;
 use crate::reader;
 use crate::report::{Problem, Refusal};
+use wasm_flow_contract::nearest::nearest;
 
 /// A string that a function reads.
 pub(crate) struct Format<T> {

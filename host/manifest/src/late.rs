@@ -73,7 +73,7 @@ impl LateProblem {
 // What a look at the disk finds. This crate does not look.
 impl LateProblem {
     /// What `uses` names is not there. `neighbour` is a name in the same folder that
-    /// was probably meant: [`nearest`](crate::nearest()) finds it.
+    /// was probably meant: `nearest` of the contract finds it.
     pub fn uses_is_missing(id: NodeId, path: &Path, neighbour: Option<&str>) -> LateProblem {
         LateProblem::new(Place::Uses(id), "no such file or folder")
             .label(looked_for(path))

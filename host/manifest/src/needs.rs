@@ -11,9 +11,9 @@ use wasm_flow_contract::graph::{
 use crate::entry::Entry;
 use crate::kinds::Items;
 use crate::names::is_name;
-use crate::nearest::suggestion;
 use crate::problems::Problems;
 use crate::report::Problem;
+use crate::suggestion::suggestion;
 
 /// An executor's part in the graph, as the file has it.
 pub(crate) struct NodeSpec {
