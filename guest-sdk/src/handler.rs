@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::column::Refused;
 use crate::description::Description;
+use crate::misspelt::Misspelt;
 use crate::raw::{self, Array};
 use crate::source::Source;
 use crate::{
@@ -50,6 +51,7 @@ pub trait Executor: Sized + 'static {
 pub struct Running<E> {
     executor: RefCell<E>,
     setup: Setup,
+    misspelt: Rc<Misspelt>,
     /// The handlers' names, in the order of the description.
     #[cfg(target_family = "wasm")]
     methods: Vec<&'static str>,
@@ -60,6 +62,7 @@ impl<E: Executor> Running<E> {
         Running {
             executor: RefCell::new(executor),
             setup,
+            misspelt: Rc::default(),
             #[cfg(target_family = "wasm")]
             methods: E::describe()
                 .methods
@@ -89,8 +92,10 @@ impl<E: Executor> Running<E> {
         length: u32,
     ) -> Result<()> {
         let mut call = Call {
+            handler: "",
             request,
             setup: self.setup.clone(),
+            misspelt: self.misspelt.clone(),
             docs: Some((docs, length)),
             source: None,
             changed: None,
@@ -168,8 +173,10 @@ pub fn unknown_method<E: Executor>(method: &str) -> Error {
 
 /// One call of a handler.
 pub struct Call {
+    handler: &'static str,
     request: Rc<raw::Request>,
     setup: Setup,
+    misspelt: Rc<Misspelt>,
     /// The request's documents and how many there are, until they are asked for.
     docs: Option<(Array, u32)>,
     source: Option<Rc<Source>>,
@@ -178,6 +185,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Says which handler it is.
+    pub fn is_of(&mut self, handler: &'static str) {
+        self.handler = handler;
+    }
+
     fn docs(&mut self) -> Result<DocumentArray> {
         let Some((docs, length)) = self.docs.take() else {
             // `#[executor]` reports this for names that it knows. Aliases of these
@@ -204,7 +216,7 @@ impl Call {
     }
 
     fn parameters<T: DeserializeOwned>(&self) -> Result<T> {
-        config::read_parameters(self.parameters_map()?)
+        config::read_parameters_of(self.handler, self.parameters_map()?, &self.misspelt)
     }
 
     fn parameters_map(&self) -> Result<Map<String, Value>> {
@@ -252,10 +264,11 @@ impl Call {
     note = "a handler takes, in any order and each at most once:\n\
             `&mut DocumentArray`, `&DocumentArray` or `DocumentArray`: the request's documents\n\
             `&Parameters` or `Parameters`: the request's parameters as a JSON map\n\
-            `&Parameters<T>` or `Parameters<T>`: the same, read as a `T: Deserialize`\n\
+            `&Parameters<T>` or `Parameters<T>`: the same, read as a `T` that has `#[config]`\n\
             `&DocsMatrix` or `DocsMatrix`: the documents by predecessor\n\
             `&Context` or `Context`: the request's id, endpoint and time left",
-    note = "to read the parameters as a type of your own, wrap it in `Parameters<..>`"
+    note = "to read the parameters as a type of your own, put `#[config]` on it and wrap it in \
+            `Parameters<..>`"
 )]
 pub trait Argument<R>: Sized {
     /// What holds the argument while the handler uses it: [`Exclusive`],
@@ -343,6 +356,7 @@ impl<R: ReturnsDocuments> Argument<R> for DocumentArray {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<R, T: DeserializeOwned> Argument<R> for &Parameters<T> {
     type Held = Shared<Parameters<T>>;
 
@@ -351,6 +365,7 @@ impl<R, T: DeserializeOwned> Argument<R> for &Parameters<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<R, T: DeserializeOwned> Argument<R> for Parameters<T> {
     type Held = Owned<Parameters<T>>;
 
@@ -503,7 +518,7 @@ impl<E: std::error::Error + 'static> IntoError for E {
     message = "`new` cannot take `{Self}`",
     label = "not an argument of `new`",
     note = "`new` takes both, one or none of these, in any order:\n\
-            the configuration, of a type with `#[derive(Deserialize)]`\n\
+            the configuration, of a type that has `#[config]`\n\
             `&Setup` or `Setup`"
 )]
 pub trait ConstructorArgument<'a>: Sized {

@@ -14,7 +14,7 @@
 //! ```
 //! use wasm_flow_sdk::prelude::*;
 //!
-//! #[derive(Deserialize)]
+//! #[config]
 //! struct GreeterConfig {
 //!     greeting: String,
 //! }
@@ -72,11 +72,12 @@
 //!
 //! `new` belongs in the block that has `#[executor]`. An executor without it is
 //! made by `Default`. `new` may be `async`, and returns `Self` or `Result<Self>`.
-//! It takes its configuration, of any type that serde can read, and a [`Setup`]:
-//! the executor's name, its metas, and which endpoint calls which method.
+//! It takes its configuration, of a type that has [`#[config]`](macro@config), and a
+//! [`Setup`]: the executor's name, its metas, and which endpoint calls which method.
 //!
-//! The [`Deserialize`] of this crate is serde's, without a dependency on serde. If
-//! the configuration has a key that the type, or a struct inside it, does not
+//! `#[config]` derives serde's `Deserialize` without a dependency on serde, and
+//! [`#[data]`](macro@data) derives its `Serialize`, too. Any other type that serde
+//! can read may be the configuration as well. If the configuration has a key that the type, or a struct inside it, does not
 //! have, or lacks one that is required, the executor does not start, and the error
 //! names the key. Unknown keys are ignored if serde does not tell which keys a type
 //! has: in maps, and in types with `flatten`, `tag` or `untagged`, unless they say
@@ -162,7 +163,7 @@
 /// ```
 /// use wasm_flow_sdk::prelude::*;
 ///
-/// #[derive(Deserialize)]
+/// #[config]
 /// struct GreeterConfig { greeting: String }
 ///
 /// struct Greeter { greeting: String }
@@ -338,20 +339,27 @@ pub use wasm_flow_sdk_macros::requests;
 /// ```
 pub use wasm_flow_sdk_macros::stop;
 
-/// Derives serde's [`Deserialize`](trait@Deserialize) without a dependency on
-/// serde, and a JSON schema, which the executor's description shows to the host.
+/// Makes a struct or an enum one that the SDK can read: a configuration
+/// (`uses_with`), or the parameters of a handler.
 ///
-/// serde's attributes work, except `crate` and `remote`: if you need those, depend
-/// on serde and use its derives. Bounds on the parameters of a generic type are
-/// inferred as serde infers them. A bound on an associated type, such as `T::Item`,
-/// has to be stated with `bound`.
+/// It writes serde's `#[derive(Deserialize)]` above the type, with the path of the
+/// SDK's serde, so that the executor's crate needs no dependency on serde. All of
+/// serde's attributes work, on generic types as well. They go below `#[config]`.
+///
+/// The type also gets a JSON schema, which `wasm-flow inspect` shows: its fields,
+/// their types and doc comments. Types without a schema are allowed everywhere, and
+/// `inspect` shows `any` for them: types of other crates, types that borrow, enums
+/// whose variants hold data, and types whose shape serde's attributes change
+/// (`flatten`, `tag`, `untagged`, `from` and the like).
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
 ///
-/// #[derive(Deserialize)]
+/// #[config]
+/// #[derive(Debug, Clone)]
 /// #[serde(rename_all = "kebab-case")]
 /// struct Search {
+///     /// How many matches to look for.
 ///     #[serde(default)]
 ///     top_k: u32,
 /// }
@@ -359,24 +367,43 @@ pub use wasm_flow_sdk_macros::stop;
 /// let search: Search = wasm_flow_sdk::serde_json::from_value(json!({ "top-k": 3 })).unwrap();
 /// assert_eq!(search.top_k, 3);
 /// ```
-pub use wasm_flow_sdk_macros::Deserialize;
+///
+/// # serde's own derives
+///
+/// Any type that implements serde's [`Deserialize`](trait@Deserialize) can be a
+/// configuration, too. With `serde` in Cargo.toml, `use serde::Deserialize;` and
+/// `#[derive(Deserialize)]` are what they always are; such a type has no schema.
+/// Without the dependency, these derives cannot work, and the prelude's derives of
+/// these names say so.
+pub use wasm_flow_sdk_macros::config;
 
-/// Derives serde's [`Serialize`](trait@Serialize) without a dependency on serde.
-/// The notes on attributes and generic types at [`Deserialize`](macro@Deserialize)
-/// apply here too.
+/// Makes a struct or an enum one that is written as JSON as well as read: what an
+/// executor keeps in a file, or sends and receives over HTTP.
+///
+/// It is [`#[config]`](macro@config) with serde's `#[derive(Serialize)]`, and all
+/// that is said there is true here.
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
+/// use wasm_flow_sdk::serde_json;
 ///
-/// #[derive(Serialize)]
+/// #[data]
 /// struct Found {
 ///     id: String,
+///     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+///     near: Vec<Found>,
 /// }
 ///
-/// let found = wasm_flow_sdk::serde_json::to_value(Found { id: "a".into() }).unwrap();
-/// assert_eq!(found, json!({ "id": "a" }));
+/// let found: Found = serde_json::from_str(r#"{ "id": "a" }"#).unwrap();
+/// assert!(found.near.is_empty());
+/// assert_eq!(serde_json::to_value(found).unwrap(), json!({ "id": "a" }));
 /// ```
-pub use wasm_flow_sdk_macros::Serialize;
+pub use wasm_flow_sdk_macros::data;
+
+// Their only use is an error that says what to write. They share their names with
+// serde's traits, as serde's own derives do.
+#[doc(hidden)]
+pub use wasm_flow_sdk_macros::{Deserialize, Serialize};
 
 mod array;
 #[cfg(target_family = "wasm")]
@@ -399,6 +426,7 @@ pub mod handler;
 pub mod http;
 pub mod log;
 mod matrix;
+mod misspelt;
 mod parameters;
 mod raw;
 #[doc(hidden)]
@@ -442,8 +470,8 @@ pub type Map = serde_json::Map<String, Json>;
 pub mod prelude {
     pub use crate::{
         Context, Deserialize, DocsMatrix, Document, DocumentArray, Error, ErrorContext as _, Json,
-        Map, NamedScore, NdArray, Parameters, Result, Serialize, Setup, bail, ensure, executor,
-        json, requests, stop,
+        Map, NamedScore, NdArray, Parameters, Result, Serialize, Setup, bail, config, data, ensure,
+        executor, json, requests, stop,
     };
 }
 
@@ -456,4 +484,5 @@ pub mod __private {
     pub use crate::{bindings, guest};
     pub use crate::{description, handler, schema};
     pub use serde;
+    pub use wasm_flow_sdk_macros::Describe;
 }

@@ -22,14 +22,15 @@ use crate::{Error, Result, config};
 /// # }
 /// ```
 ///
-/// With a type that serde can read, `Parameters<T>` derefs to that type. A request
-/// whose parameters do not fit gets an error that names the key, and `wasm-flow
-/// inspect` shows the type's schema:
+/// With a type that has [`#[config]`](macro@crate::config), or any other that serde
+/// can read, `Parameters<T>` derefs to that type. A request whose parameters do not
+/// fit gets an error that names the key, and `wasm-flow inspect` shows the type's
+/// schema:
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
 ///
-/// #[derive(Deserialize)]
+/// #[config]
 /// struct Search {
 ///     #[serde(default)]
 ///     top_k: Option<usize>,
@@ -48,8 +49,12 @@ use crate::{Error, Result, config};
 /// ```
 ///
 /// Keys that the type does not have are ignored: the client may have sent them for
-/// other executors. In protobuf all numbers are floats. A whole number arrives
-/// here as an integer, so that it can be read as a `u32`.
+/// other executors. If such a key is nearly one that the type has, as `topk` is, a
+/// warning in the log says so, once for each handler, for up to 16 keys in an
+/// instance.
+///
+/// In protobuf all numbers are floats. A whole number arrives here as an integer, so
+/// that it can be read as a `u32`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Parameters<T = Map<String, Value>>(
     /// What the parameters were read as.

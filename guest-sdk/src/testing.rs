@@ -143,7 +143,7 @@ pub(crate) fn record(logged: Logged) {
 /// use wasm_flow_sdk::prelude::*;
 /// use wasm_flow_sdk::testing::TestExecutor;
 ///
-/// #[derive(Deserialize)]
+/// #[config]
 /// struct Config { greeting: String }
 ///
 /// struct Greeter { config: Config }

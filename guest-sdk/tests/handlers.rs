@@ -8,7 +8,8 @@ use wasm_flow_sdk::testing::{Post, TestExecutor, block_on};
 use wasm_flow_sdk::time::{Duration, Instant, sleep};
 use wasm_flow_sdk::{Executor, future};
 
-#[derive(Deserialize, Debug, Clone, PartialEq)]
+#[config]
+#[derive(Debug, Clone, PartialEq)]
 struct Config {
     /// What `foo` is.
     foo: String,
@@ -17,7 +18,8 @@ struct Config {
     ratio: Option<f64>,
 }
 
-#[derive(Deserialize, Debug, Clone, PartialEq, Default)]
+#[config]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[serde(rename_all = "kebab-case")]
 struct Options {
     #[serde(default)]
@@ -25,7 +27,8 @@ struct Options {
     mode: Option<Mode>,
 }
 
-#[derive(Deserialize, Serialize, Debug, Clone, Copy, PartialEq)]
+#[data]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
     FullText,
@@ -547,4 +550,93 @@ fn the_host_is_told_what_it_may_do_with_an_executor() {
         json(&description.methods[1].details()),
         json!({ "batch": true })
     );
+}
+
+/// What was logged since the last time, all of it warnings.
+fn warnings() -> Vec<String> {
+    let logged = wasm_flow_sdk::testing::logged().into_iter();
+    logged
+        .map(|logged| {
+            assert_eq!(logged.level, wasm_flow_sdk::log::Level::Warn);
+            logged.message
+        })
+        .collect()
+}
+
+#[test]
+fn misspelt_parameters_are_logged_once() {
+    #[config]
+    #[expect(dead_code, reason = "only read")]
+    struct Filter {
+        color: Option<String>,
+    }
+
+    #[config]
+    #[expect(dead_code, reason = "only read")]
+    struct Query {
+        top_k: Option<u32>,
+        #[serde(default)]
+        filters: Vec<Filter>,
+    }
+
+    #[derive(Default)]
+    struct Index;
+
+    #[executor]
+    impl Index {
+        #[requests(on = "/search")]
+        async fn search(&self, _parameters: Parameters<Query>) {}
+
+        #[requests(on = "/count")]
+        fn count(&self, _parameters: &Parameters<Query>) {}
+
+        #[requests(on = "/any")]
+        fn any(&self, _parameters: &Parameters) {}
+    }
+
+    let index = TestExecutor::of(Index);
+    let post = |endpoint: &str, parameters: Json| {
+        let post = Post::new(endpoint).docs(["x"]).parameters(parameters);
+        block_on(index.send(post)).unwrap();
+        warnings()
+    };
+    assert_eq!(
+        post("/search", json!({ "topk": 1 })),
+        ["parameter `topk` is not one of `search`'s: did you mean `top_k`?"]
+    );
+    // Once for each handler.
+    assert!(post("/search", json!({ "topk": 2 })).is_empty());
+    assert_eq!(
+        post("/count", json!({ "topk": 1 })),
+        ["parameter `topk` is not one of `count`'s: did you mean `top_k`?"]
+    );
+    // At every depth.
+    assert_eq!(
+        post("/search", json!({ "filters": [{}, { "colour": "red" }] })),
+        ["parameter `filters[1].colour` is not one of `search`'s: did you mean `color`?"]
+    );
+    // Not near, both there, and without a type.
+    assert!(post("/search", json!({ "language": "en" })).is_empty());
+    assert!(post("/search", json!({ "top_k": 1, "top-k": 2 })).is_empty());
+    assert!(post("/any", json!({ "topk": 1 })).is_empty());
+    // A request that fails says it, too.
+    let failing = Post::new("/search").parameters(json!({ "Topk": 1, "top_k": "x" }));
+    assert!(block_on(index.send(failing)).is_err());
+    assert!(warnings().is_empty());
+    let failing = Post::new("/search").parameters(json!({ "filtres": 1, "top_k": "x" }));
+    assert!(block_on(index.send(failing)).is_err());
+    assert_eq!(
+        warnings(),
+        ["parameter `filtres` is not one of `search`'s: did you mean `filters`?"]
+    );
+    // Another instance begins anew, and each has an end.
+    let index = TestExecutor::of(Index);
+    let misspelt: Map = (0..40)
+        .map(|number| (format!("filter{number}"), json!(1)))
+        .collect();
+    for _ in 0..2 {
+        let post = Post::new("/search").parameters(misspelt.clone().into());
+        block_on(index.send(post)).unwrap();
+    }
+    assert_eq!(warnings().len(), 16);
 }

@@ -162,23 +162,33 @@ fn inspect_names_the_elements_of_arrays_and_maps() {
 use std::collections::BTreeMap;
 use wasm_flow_sdk::prelude::*;
 
-#[derive(Deserialize)]
+#[config]
 pub struct Config {
     words: Vec<String>,
     rows: Option<Vec<Vec<f32>>>,
     routes: BTreeMap<String, Vec<u32>>,
     size: Size,
     places: Vec<Place>,
+    filter: Option<Map>,
+    ids: Option<Vec<String>>,
+    hits: Option<Vec<Hit>>,
+    range: (u32, f32),
 }
 
-#[derive(Deserialize)]
+#[config]
+#[serde(tag = "kind")]
+pub enum Hit {
+    Near { at: f64 },
+}
+
+#[config]
 #[serde(rename_all = "lowercase")]
 pub enum Size {
     Small,
     Large,
 }
 
-#[derive(Deserialize)]
+#[config]
 pub struct Place {
     /// Where it is.
     at: f64,
@@ -189,10 +199,14 @@ pub struct Typed;
 #[executor]
 impl Typed {
     pub fn new(config: Config) -> Self {
-        let Config { words, rows, routes, size, places } = config;
+        let Config { words, rows, routes, size, places, .. } = config;
         let size = matches!(size, Size::Small | Size::Large);
         let at: f64 = places.iter().map(|place| place.at).sum();
         println!("{words:?} {rows:?} {routes:?} {size} {at}");
+        println!("{:?} {:?} {:?}", config.filter, config.ids, config.range);
+        for Hit::Near { at } in config.hits.unwrap_or_default() {
+            println!("{at}");
+        }
         Typed
     }
 
@@ -214,6 +228,10 @@ impl Typed {
         "size (\"small\" or \"large\", required)",
         "places (array of object, required)",
         "  at (number, required): Where it is.",
+        "filter (object or null)",
+        "ids (array of string or null)",
+        "hits (array of any or null)",
+        "range (array of [integer, number], required)",
     ] {
         let line = format!("\n  {line}\n");
         assert!(shown.stdout.contains(&line), "{line}\n{shown}");

@@ -194,7 +194,9 @@ impl Parts {
             impl ::wasm_flow_sdk::Executor for #ty {
                 fn describe() -> ::wasm_flow_sdk::__private::description::Description {
                     #[allow(unused_imports)]
-                    use ::wasm_flow_sdk::__private::schema::{Known as _, Unknown as _};
+                    use ::wasm_flow_sdk::__private::schema::{
+                        Known as _, Partly as _, Unknown as _,
+                    };
                     #[allow(unused_mut)]
                     let mut methods = ::std::vec::Vec::new();
                     #(#descriptions)*
@@ -243,7 +245,7 @@ impl Parts {
         quote! {
             ::wasm_flow_sdk::__private::schema::Schema::of_config(|schema| {
                 #(
-                    if (&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW).write(schema) {
+                    if (&&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW).write(schema) {
                         return true;
                     }
                 )*
@@ -383,7 +385,7 @@ impl HandlerMethod {
                 parameters_schema: ::wasm_flow_sdk::__private::schema::Schema::of_parameters(
                     |schema| {
                         #(
-                            if (&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW)
+                            if (&&&::wasm_flow_sdk::__private::schema::Probe::<#types>::NEW)
                                 .write(schema)
                             {
                                 return true;
@@ -435,6 +437,7 @@ impl HandlerMethod {
         quote! {
             #(#cfgs)*
             #name => {
+                #call.is_of(#name);
                 #(#take)*
                 let returned = {
                     let #binding = running.#borrow(method)?;

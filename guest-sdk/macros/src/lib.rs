@@ -9,13 +9,17 @@
 )]
 
 mod about;
+mod config;
+mod describe;
 mod executor;
-mod serde_derive;
+mod hint;
 mod signature;
 
 use proc_macro::TokenStream;
 use proc_macro2::Span;
-use syn::DeriveInput;
+
+use crate::config::Kind;
+use crate::hint::Trait;
 
 #[proc_macro_attribute]
 pub fn executor(attributes: TokenStream, item: TokenStream) -> TokenStream {
@@ -41,22 +45,32 @@ fn misplaced(name: &str, item: TokenStream) -> TokenStream {
     [error, item].into_iter().collect()
 }
 
+#[proc_macro_attribute]
+pub fn config(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    config::expand(Kind::Config, arguments.into(), item.into()).into()
+}
+
+#[proc_macro_attribute]
+pub fn data(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    config::expand(Kind::Data, arguments.into(), item.into()).into()
+}
+
+#[proc_macro_derive(Describe, attributes(serde))]
+pub fn derive_describe(item: TokenStream) -> TokenStream {
+    // serde's derives report what cannot be read.
+    let input = syn::parse(item).ok();
+    input
+        .and_then(|input| describe::expand(&input))
+        .unwrap_or_default()
+        .into()
+}
+
 #[proc_macro_derive(Deserialize, attributes(serde))]
 pub fn derive_deserialize(item: TokenStream) -> TokenStream {
-    derive(item, serde_derive::deserialize)
+    hint::expand(Trait::Deserialize, item.into()).into()
 }
 
 #[proc_macro_derive(Serialize, attributes(serde))]
 pub fn derive_serialize(item: TokenStream) -> TokenStream {
-    derive(item, serde_derive::serialize)
-}
-
-fn derive(
-    item: TokenStream,
-    expand: fn(DeriveInput) -> syn::Result<proc_macro2::TokenStream>,
-) -> TokenStream {
-    syn::parse(item)
-        .and_then(expand)
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    hint::expand(Trait::Serialize, item.into()).into()
 }

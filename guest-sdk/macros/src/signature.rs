@@ -457,7 +457,7 @@ fn check_argument(ty: &Type) -> Result<()> {
              a handler takes, in any order and each at most once:\n\
              - `&mut DocumentArray`, `&DocumentArray` or `DocumentArray`: the request's documents\n\
              - `&Parameters` or `Parameters`: the request's parameters as a JSON map\n\
-             - `&Parameters<T>` or `Parameters<T>`: the same, read as a `T: Deserialize`\n\
+             - `&Parameters<T>` or `Parameters<T>`: the same, read as a `T` that has `#[config]`\n\
              - `&DocsMatrix` or `DocsMatrix`: the documents by predecessor\n\
              - `&Context` or `Context`: the request's id, endpoint and time left"
         ),

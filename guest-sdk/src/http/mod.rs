@@ -15,7 +15,7 @@
 //! use wasm_flow_sdk::prelude::*;
 //! use wasm_flow_sdk::time::Duration;
 //!
-//! #[derive(Deserialize)]
+//! #[config]
 //! struct Config {
 //!     url: String,
 //!     token: String,
@@ -26,7 +26,7 @@
 //!     config: Config,
 //! }
 //!
-//! #[derive(Deserialize)]
+//! #[config]
 //! struct Reply {
 //!     translation: String,
 //! }

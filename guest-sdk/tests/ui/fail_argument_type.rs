@@ -21,7 +21,7 @@ impl Wrong {
 
 struct NotRead;
 
-#[derive(Deserialize)]
+#[config]
 struct Search {}
 
 mod mine {

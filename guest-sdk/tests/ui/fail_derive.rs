@@ -1,42 +1,30 @@
 #![allow(unused)]
 
+//! serde's derives, without a dependency on serde.
+
 use wasm_flow_sdk::prelude::*;
 
-struct NotRead;
-
-#[derive(Deserialize)]
-struct Field {
-    fine: u32,
-    wrong: NotRead,
-}
-
-#[derive(Deserialize)]
-struct Attribute {
-    #[serde(defualt)]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Config {
     field: u32,
 }
 
 #[derive(Serialize)]
-#[serde(remote = "Field")]
-struct Remote {
-    fine: u32,
+struct Page<'a, T: Clone = u8> {
+    #[serde(borrow)]
+    items: &'a [T],
 }
 
-#[derive(Deserialize)]
-struct Items<T: IntoIterator> {
-    items: Vec<T::Item>,
-}
+// Where a type is used, it is not said again.
+struct Uses;
 
-#[derive(Deserialize)]
-#[serde(bound = "T Deserialize")]
-struct Bound<T> {
-    value: T,
-}
-
-#[derive(Deserialize)]
-#[serde(default)]
-struct NoDefault {
-    value: u32,
+#[executor]
+impl Uses {
+    fn new(config: Config) -> Self {
+        let _ = wasm_flow_sdk::serde_json::to_value(Page { items: &[1] });
+        Uses
+    }
 }
 
 fn main() {}

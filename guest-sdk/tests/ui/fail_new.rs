@@ -20,7 +20,7 @@ impl Three {
     }
 }
 
-#[derive(Deserialize)]
+#[config]
 struct Config {}
 
 struct Reference;

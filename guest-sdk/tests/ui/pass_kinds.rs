@@ -126,7 +126,7 @@ mod shadows {
         }
     }
 
-    #[derive(wasm_flow_sdk::Deserialize, wasm_flow_sdk::Serialize)]
+    #[wasm_flow_sdk::data]
     pub struct Config {
         pub field: u32,
         pub list: std::vec::Vec<std::option::Option<u8>>,

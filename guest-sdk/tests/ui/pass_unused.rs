@@ -4,7 +4,7 @@
 
 use wasm_flow_sdk::prelude::*;
 
-#[derive(Deserialize)]
+#[config]
 struct GreeterConfig {
     greeting: String,
 }

@@ -212,7 +212,7 @@ uses_with = { greeting = "hello" }
 const LIB: &str = r#"use wasm_flow_sdk::prelude::*;
 
 /// What flow.toml's `uses_with` may hold.
-#[derive(Deserialize)]
+#[config]
 pub struct Config {
     /// Put before every text.
     greeting: String,

@@ -6,7 +6,7 @@ use wasm_flow_sdk::log;
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::Duration;
 
-#[derive(Deserialize)]
+#[config]
 struct Config {
     /// The service: it is asked with `?text=...` and answers with a JSON object.
     url: String,

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use wasm_flow_sdk::prelude::*;
 
-#[derive(Deserialize)]
+#[config]
 struct Config {
     /// The width and height of a tile, in pixels. Those at the right and at the
     /// bottom may be smaller.

@@ -10,7 +10,7 @@ use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, sleep};
 use wasm_flow_sdk::{log, task};
 
-#[derive(Deserialize)]
+#[config]
 struct Config {
     /// After how many seconds changes are written to the file, at the latest.
     #[serde(default = "thirty")]
@@ -21,7 +21,7 @@ fn thirty() -> f64 {
     30.0
 }
 
-#[derive(Deserialize)]
+#[config]
 struct SearchParameters {
     /// How many matches each document gets.
     #[serde(default = "ten")]

@@ -4,7 +4,7 @@ use wasm_flow_sdk::prelude::*;
 
 /// The keys that `uses_with` has to contain. A missing or misspelt key stops the
 /// flow before it serves anything.
-#[derive(Deserialize)]
+#[config]
 struct Config {
     foo: String,
     bar: i64,

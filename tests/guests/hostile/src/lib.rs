@@ -9,7 +9,7 @@ use wasm_flow_sdk::http;
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, Instant, sleep};
 
-#[derive(Deserialize)]
+#[config]
 struct Config {
     /// What to do instead of starting: `panic`, `error` or `spin`.
     #[serde(default)]
@@ -20,7 +20,7 @@ struct Hostile {
     calls: Cell<u32>,
 }
 
-#[derive(Deserialize)]
+#[config]
 struct Path {
     path: String,
 }

@@ -2,7 +2,7 @@
 
 use wasm_flow_sdk::prelude::*;
 
-#[derive(Deserialize)]
+#[config]
 struct Config {
     /// The tag in which a chunk keeps its original text. With none, the text is not
     /// kept.

@@ -2,13 +2,13 @@
 
 use wasm_flow_sdk::prelude::*;
 
-#[derive(Deserialize)]
+#[config]
 struct Config {
     /// The cosine similarity from which two texts count as near duplicates.
     threshold: f32,
 }
 
-#[derive(Deserialize)]
+#[config]
 struct DedupeParameters {
     /// Another threshold for this request.
     threshold: Option<f32>,

@@ -5,7 +5,7 @@
 
 use wasm_flow_sdk::prelude::*;
 
-#[derive(Deserialize)]
+#[config]
 struct Config {
     /// How many numbers an embedding has.
     #[serde(default = "default_dimension")]
@@ -16,7 +16,7 @@ fn default_dimension() -> usize {
     256
 }
 
-#[derive(Deserialize)]
+#[config]
 struct EmbedParameters {
     /// The documents to embed, in docarray's notation: `@r` for the request's own,
     /// `@c` for their chunks.

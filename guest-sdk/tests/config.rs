@@ -1,5 +1,5 @@
-//! `Deserialize` and `Serialize` without a dependency on serde, and the schemas
-//! that come with them.
+//! `#[config]` and `#[data]`: serde's derives without a dependency on serde, and the
+//! schemas that come with them.
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -21,7 +21,8 @@ mod theirs {
     }
 }
 
-#[derive(Deserialize, Serialize, Debug, PartialEq, Clone)]
+#[data]
+#[derive(Debug, PartialEq, Clone)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Many {
     /// How many.
@@ -42,24 +43,28 @@ fn seven() -> i64 {
     7
 }
 
-#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[data]
+#[derive(Debug, PartialEq)]
 struct Borrowed<'a, T> {
     #[serde(borrow)]
     text: &'a str,
     value: T,
 }
 
-#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[data]
+#[derive(Debug, PartialEq)]
 #[serde(tag = "kind")]
 enum Tagged {
     One { value: u32 },
     Two,
 }
 
-#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[data]
+#[derive(Debug, PartialEq)]
 struct Newtype(u32);
 
-#[derive(Deserialize, Debug, PartialEq, Default)]
+#[config]
+#[derive(Debug, PartialEq, Default)]
 #[serde(default)]
 struct Defaults {
     foreign: theirs::Foreign,
@@ -68,14 +73,16 @@ struct Defaults {
 }
 
 /// serde needs more bounds than that the type parameter can be read.
-#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[data]
+#[derive(Debug, PartialEq)]
 struct Page<T> {
     #[serde(default)]
     items: Vec<T>,
     next: Option<Box<Self>>,
 }
 
-#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[data]
+#[derive(Debug, PartialEq)]
 #[serde(default)]
 struct Settings<T> {
     value: T,
@@ -92,8 +99,9 @@ impl<T: From<u8>> Default for Settings<T> {
 }
 
 /// The same, with the bounds stated by the author.
-#[derive(Deserialize, Debug, PartialEq)]
-#[serde(default, bound = "Self: Default, T: Deserialize<'de>")]
+#[config]
+#[derive(Debug, PartialEq)]
+#[serde(default, bound = "Stated<T>: Default, T: Deserialize<'de>")]
 struct Stated<T> {
     value: Option<T>,
 }
@@ -105,7 +113,8 @@ impl<T> Default for Stated<T> {
 }
 
 /// Type parameters with the names of those in serde's methods.
-#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[data]
+#[derive(Debug, PartialEq)]
 enum Either<D, S> {
     Left(D),
     Right { right: S },
@@ -115,7 +124,8 @@ enum Either<D, S> {
 #[derive(Debug, PartialEq)]
 struct Inert;
 
-#[derive(Deserialize, Serialize, Debug, PartialEq)]
+#[data]
+#[derive(Debug, PartialEq)]
 #[serde(bound(deserialize = "T: std::str::FromStr", serialize = "T: ToString"))]
 struct Text<T, U> {
     #[serde(deserialize_with = "from_text", serialize_with = "to_text")]
@@ -139,8 +149,10 @@ fn to_text<T: ToString, S: wasm_flow_sdk::serde::Serializer>(
     serializer.serialize_str(&value.to_string())
 }
 
-/// A skipped field needs `Default`, and a marker needs nothing.
-#[derive(Deserialize, Serialize, Debug, PartialEq)]
+/// A skipped field needs `Default`, a marker needs nothing, and the bound on an
+/// associated type is stated.
+#[data]
+#[derive(Debug, PartialEq)]
 struct Skips<T, U, I: IntoIterator> {
     #[serde(skip)]
     skipped: T,
@@ -152,10 +164,25 @@ struct Skips<T, U, I: IntoIterator> {
     items: Vec<I::Item>,
 }
 
-/// In attributes, too, `Self` is the type.
-#[derive(Deserialize, Serialize, Debug, PartialEq)]
+/// Derives of other crates may have the names of serde's.
+mod others {
+    pub(crate) use std::fmt::Debug as Deserialize;
+}
+
+#[config]
+#[derive(others::Deserialize)]
+struct Elsewhere {
+    field: u8,
+}
+
+/// Functions of the type itself.
+#[data]
+#[derive(Debug, PartialEq)]
 struct Named<T> {
-    #[serde(default = "Self::seven", skip_serializing_if = "Self::is_seven")]
+    #[serde(
+        default = "Named::<T>::seven",
+        skip_serializing_if = "Named::<T>::is_seven"
+    )]
     number: u8,
     value: T,
 }
@@ -207,6 +234,11 @@ fn generic_types_go_there_and_back() {
             items: vec![1],
         }
             => json!({ "marker": null, "items": [1] })
+    );
+    let elsewhere: Elsewhere = from_value(json!({ "field": 1 })).unwrap();
+    assert_eq!(
+        format!("{elsewhere:?} {}", elsewhere.field),
+        "Elsewhere { field: 1 } 1"
     );
     same!(Named { number: 7, value: 1 } => json!({ "value": 1 }));
     same!(Named { number: 8, value: 1 } => json!({ "number": 8, "value": 1 }));
@@ -300,7 +332,13 @@ fn schemas() {
             "properties": {
                 "foreign": {},
                 "type": { "type": ["string", "null"] },
-                "pair": {},
+                "pair": {
+                    "type": "array",
+                    "prefixItems": [
+                        { "type": "integer", "minimum": 0 },
+                        { "type": "integer", "minimum": 0 },
+                    ],
+                },
             },
             "additionalProperties": false,
         })
@@ -312,7 +350,23 @@ fn schemas() {
     // Not known.
     assert_eq!(config_schema!(Tagged), "");
     assert_eq!(config_schema!(theirs::Foreign), "");
+    assert_eq!(config_schema!(Page<theirs::Foreign>), "");
+    // Known anyway.
     assert_eq!(config_schema!(Map), "");
+    assert_eq!(config_schema!(Json), "");
+    // A type with parameters.
+    assert_eq!(
+        json(&config_schema!(Page<bool>)),
+        json!({
+            "description": "serde needs more bounds than that the type parameter can be read.",
+            "type": "object",
+            "properties": {
+                "items": { "type": "array", "items": { "type": "boolean" } },
+                "next": {},
+            },
+            "additionalProperties": false,
+        })
+    );
     // A type that contains itself is described only once.
     let many = json(&config_schema!(Many));
     assert_eq!(many["required"], json!(["theCount", "other", "map"]));
@@ -330,15 +384,17 @@ fn schemas() {
     );
 }
 
-/// Values without a known schema, which may be left out nevertheless.
-#[derive(Deserialize)]
+/// Values of which little is known, which may be left out nevertheless.
+#[config]
 #[expect(dead_code, reason = "only described")]
 struct Loose {
     json: Option<Json>,
     map: Option<Map>,
-    pair: Option<(u8, u8)>,
+    pair: Option<(u8, String)>,
     tagged: Option<Tagged>,
     foreign: Option<theirs::Foreign>,
+    foreigners: Option<Vec<theirs::Foreign>>,
+    tagged_by_name: Option<HashMap<String, Tagged>>,
     /// What it is here.
     nested: Option<Nested>,
     list: Option<Vec<Nested>>,
@@ -347,7 +403,7 @@ struct Loose {
 }
 
 /// What it is.
-#[derive(Deserialize)]
+#[config]
 #[expect(dead_code, reason = "only described")]
 struct Nested {
     /// Which one.
@@ -355,7 +411,7 @@ struct Nested {
 }
 
 /// One of two.
-#[derive(Deserialize)]
+#[config]
 #[serde(rename_all = "lowercase")]
 enum Choice {
     One,
@@ -385,14 +441,22 @@ fn schemas_of_options() {
     assert_eq!(
         wasm_flow_sdk::serde_json::from_str::<Json>(&schema).unwrap(),
         json!({
-            "description": "Values without a known schema, which may be left out nevertheless.",
+            "description": "Values of which little is known, which may be left out nevertheless.",
             "type": "object",
             "properties": {
                 "json": {},
-                "map": {},
-                "pair": {},
+                "map": { "type": ["object", "null"] },
+                "pair": {
+                    "type": ["array", "null"],
+                    "prefixItems": [
+                        { "type": "integer", "minimum": 0 },
+                        { "type": "string" },
+                    ],
+                },
                 "tagged": {},
                 "foreign": {},
+                "foreigners": { "type": ["array", "null"], "items": {} },
+                "tagged_by_name": { "type": ["object", "null"], "additionalProperties": {} },
                 "nested": nested("What it is here.", json!(["object", "null"])),
                 "list": { "type": ["array", "null"], "items": nested("What it is.", json!("object")) },
                 "by_name": {
@@ -412,7 +476,7 @@ fn schemas_of_options() {
 }
 
 /// Contains itself in several places, as a query does.
-#[derive(Deserialize)]
+#[config]
 #[expect(dead_code, reason = "only described")]
 struct Filter {
     /// All of these.
@@ -423,13 +487,13 @@ struct Filter {
     other: Mutual,
 }
 
-#[derive(Deserialize)]
+#[config]
 #[expect(dead_code, reason = "only described")]
 struct Mutual {
     filters: Vec<Filter>,
 }
 
-#[derive(Deserialize)]
+#[config]
 #[expect(dead_code, reason = "only described")]
 struct Same(Vec<Same>);
 
@@ -437,7 +501,7 @@ struct Same(Vec<Same>);
 /// so on.
 macro_rules! wide {
     ($($name:ident of $inner:ty;)*) => {$(
-        #[derive(Deserialize)]
+        #[config]
         #[expect(dead_code, reason = "only described")]
         struct $name {
             a: $inner, b: $inner, c: $inner, d: $inner, e: $inner, f: $inner, g: $inner, h: $inner,
