@@ -55,10 +55,7 @@ impl Flow {
     ///
     /// # Errors
     /// When several nodes are its end.
-    pub fn new(
-        name: impl Into<String>,
-        graph: Graph<Arc<dyn Stage>>,
-    ) -> Result<Flow, SeveralEnds> {
+    pub fn new(name: impl Into<String>, graph: Graph<Arc<dyn Stage>>) -> Result<Flow, SeveralEnds> {
         let ends = graph.ends();
         match ends.as_slice() {
             [] => Ok(Flow::ending_at(None, name.into(), graph)),

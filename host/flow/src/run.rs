@@ -90,7 +90,9 @@ impl Run<'_> {
     /// Visits all nodes, or those that come before a failure.
     async fn go(&mut self) {
         let order = self.flow.graph.order().iter().copied();
-        let mut ready: Vec<NodeId> = order.filter(|id| self.visits[id.index()].missing == 0).collect();
+        let mut ready: Vec<NodeId> = order
+            .filter(|id| self.visits[id.index()].missing == 0)
+            .collect();
         let mut calls = FuturesUnordered::new();
         loop {
             // Those that are passed by make others ready at once.
@@ -219,7 +221,11 @@ impl Run<'_> {
                 "the documents that come together at executor `{}` are too many: {error}",
                 node.name
             );
-            return Err(Failure::of_flow(FailureKind::Request, "TooManyDocuments", description));
+            return Err(Failure::of_flow(
+                FailureKind::Request,
+                "TooManyDocuments",
+                description,
+            ));
         }
         Ok(docs)
     }
