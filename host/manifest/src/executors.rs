@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::Spanned;
 use wasm_flow_contract::bounds::INSTANCES;
 use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::graph::Graph;
+use wasm_flow_contract::graph::{Graph, Join, NodeOptions};
 use wasm_flow_contract::limits::Limits;
 
 use crate::entry::{Entry, key_or, value_or};
@@ -110,6 +111,9 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         uses_metas,
         uses_requests,
         needs,
+        when,
+        no_reduce,
+        floating,
         replicas,
         isolation,
         timeout,
@@ -121,6 +125,14 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
     let spec = NodeSpec {
         name: name.clone(),
         needs,
+        options: NodeOptions {
+            when: when.map(|when| Arc::new(when.value)),
+            join: match value_or(no_reduce, false) {
+                true => Join::Concat,
+                false => Join::Reduce,
+            },
+            floating: value_or(floating, false),
+        },
         table: span.clone(),
     };
     let (Some(name), Some(uses)) = (name, uses) else {

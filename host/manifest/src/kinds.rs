@@ -15,6 +15,7 @@ use crate::keys::{Key, Keys, Kind, schema_of};
 use crate::reader;
 use crate::report::{Problem, Refusal};
 use wasm_flow_contract::nearest::nearest;
+use wasm_flow_contract::query::Query;
 
 /// A string that a function reads.
 pub(crate) struct Format<T> {
@@ -317,6 +318,59 @@ impl<T: Copy> Kind for Choice<T> {
 
     fn schema(&self) -> Map<String, Value> {
         members(json!({ "type": "string", "enum": self.words().collect::<Vec<_>>() }))
+    }
+}
+
+/// True or false.
+pub(crate) fn flag() -> Key<Flag> {
+    Key::new(Flag)
+}
+
+pub(crate) struct Flag;
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<bool> {
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => {
+                context.wrong_type(value, "true or false");
+                None
+            }
+        }
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({ "type": "boolean" }))
+    }
+}
+
+/// A condition on documents.
+pub(crate) fn query() -> Key<QueryTable> {
+    Key::new(QueryTable)
+}
+
+pub(crate) struct QueryTable;
+
+impl Kind for QueryTable {
+    type Value = Query;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Query> {
+        let object = FreeTable.read(value, context)?;
+        match Query::parse(&Value::Object(object)) {
+            Ok(query) => Some(query),
+            Err(error) => {
+                let problem =
+                    Problem::new(value.span(), error.to_string()).help(context.example.clone());
+                context.problems.report(problem);
+                None
+            }
+        }
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        FreeTable.schema()
     }
 }
 

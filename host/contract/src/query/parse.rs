@@ -229,7 +229,13 @@ impl Reader {
                 let regex = RegexBuilder::new(pattern)
                     .size_limit(MAX_QUERY_REGEX)
                     .build()
-                    .map_err(|error| self.error(format!("not a regular expression: {error}")))?;
+                    .map_err(|error| {
+                        // The lines before show the pattern, which the file shows, too.
+                        let error = error.to_string();
+                        let last = error.lines().last().unwrap_or_default().trim();
+                        let reason = last.strip_prefix("error: ").unwrap_or(last);
+                        self.error(format!("not a regular expression: {reason}"))
+                    })?;
                 Test::Regex(Box::new(regex))
             }
             "$size" => match (value.as_u64(), value) {
