@@ -213,10 +213,12 @@ impl Loaded {
             match Flow::new(self.manifest.name.clone(), stages) {
                 Ok(flow) => return Ok(flow),
                 // Said by the file's reader, too, which knows more to say.
-                Err(error) => problems.push(LateProblem::new(
-                    Place::Executor(error.0.node()),
-                    error.to_string(),
-                )),
+                Err(error) => {
+                    let ends = error.0.iter().skip(1);
+                    problems.extend(
+                        ends.map(|end| LateProblem::new(Place::Executor(*end), error.to_string())),
+                    );
+                }
             }
         }
         join_all(started.values().map(|stage| stage.stop())).await;
