@@ -446,6 +446,47 @@ impl Kind for TextsByKey {
     }
 }
 
+/// A table with a table under any key.
+pub(crate) fn tables_by_key<T: Keys>() -> Key<TablesByKey<T>> {
+    Key::new(TablesByKey(PhantomData))
+}
+
+pub(crate) struct TablesByKey<T>(PhantomData<T>);
+
+impl<T: Keys> Kind for TablesByKey<T> {
+    type Value = BTreeMap<String, Spanned<T>>;
+
+    fn read(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<BTreeMap<String, Spanned<T>>> {
+        let DeValue::Table(entries) = value.get_ref() else {
+            context.wrong_type(value, "a table");
+            return None;
+        };
+        let mut tables = BTreeMap::new();
+        for (key, value) in entries.iter() {
+            let name: &str = key.get_ref();
+            match value.get_ref() {
+                DeValue::Table(entries) => {
+                    let table = reader::table(context.problems, entries, key.span());
+                    tables.insert(name.to_owned(), Spanned::new(key.span(), table));
+                }
+                _ => {
+                    let name = format!("{}.\"{name}\"", context.name);
+                    context.wrong_type_of(&name, value, "a table");
+                }
+            }
+        }
+        Some(tables)
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({ "type": "object", "additionalProperties": schema_of::<T>() }))
+    }
+}
+
 /// A table with declared keys.
 pub(crate) fn table<T: Keys>() -> Key<Table<T>> {
     Key::new(Table(PhantomData))

@@ -184,6 +184,10 @@ impl Manifest {
             Place::Uses(id) => &executor(id).uses,
             Place::UsesWith(id) => &executor(id).uses_with,
             Place::UsesRequests(id) => &executor(id).uses_requests,
+            Place::Batching(id, endpoint) => {
+                let spans = executor(id);
+                spans.batching.get(&endpoint).unwrap_or(&spans.name)
+            }
             Place::Workspace(id) => &executor(id).workspace,
             Place::Allow(id) => &executor(id).allow,
             Place::Dir(id, dir) => {
