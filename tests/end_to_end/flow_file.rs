@@ -97,10 +97,15 @@ fn a_duplicate_name() {
 }
 
 #[test]
-fn joining_says_that_it_is_to_come() {
+fn several_ends_say_how_to_join_them() {
     refused(
         "[[executors]]\nname = \"a\"\nuses = \"{probe}\"\n\n[[executors]]\nname = \"b\"\nuses = \"{probe}\"\nneeds = \"gateway\"\n",
-        &["flow.toml:8:", "joining branches is not supported yet"],
+        &[
+            "flow.toml:8:",
+            "\"a\" and \"b\"",
+            "needs = \"all\"",
+            "floating = true",
+        ],
     );
 }
 

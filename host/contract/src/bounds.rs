@@ -62,6 +62,8 @@ bounds! {
     /// Default of `timeout`: wall-clock time of one call, from when the method is
     /// entered, and of `start`.
     DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+    /// Default of `timeout` of `uses_dynamic_batching`: Jina's.
+    DEFAULT_BATCH_TIMEOUT: Duration = Duration::from_secs(10);
     /// Default of `limits.memory`, in bytes.
     DEFAULT_MEMORY: u64 = 256 << 20;
     /// The most that `limits.memory` can be: linear memory has 32-bit addresses.
@@ -79,6 +81,12 @@ bounds! {
         Some(value) => value,
         None => NonZeroU64::MIN,
     };
+    /// Conditions of one query. Each is asked of each document.
+    MAX_CONDITIONS: usize = 1000;
+    /// How deep a query's conditions may nest.
+    MAX_QUERY_DEPTH: usize = 32;
+    /// Bytes that the compiled form of a query's regular expression may take.
+    MAX_QUERY_REGEX: usize = 1 << 20;
 }
 
 /// The bounds of `wasm_flow_document`. That crate is below this one, so its table is

@@ -2,7 +2,7 @@
 //! there are and how long one lives.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub struct ExecutorConfig {
     pub uses_requests: BTreeMap<String, String>,
     /// How many instances share the requests.
     pub replicas: NonZeroU32,
+    /// Endpoints whose calls are put together, and how.
+    pub batching: BTreeMap<String, Batching>,
     /// How long an instance lives.
     pub isolation: Isolation,
     /// Wall-clock bound of one call, from when the method is entered: waiting
@@ -41,6 +43,17 @@ pub struct ExecutorConfig {
     pub workspace: Option<PathBuf>,
 }
 
+/// How calls of one endpoint are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// With so many documents, a batch goes. It has no more.
+    pub preferred_batch_size: NonZeroUsize,
+    /// How long the first document of a batch waits for others.
+    pub timeout: Duration,
+    /// A batch has all documents that wait, and may be larger.
+    pub flush_all: bool,
+}
+
 impl ExecutorConfig {
     /// An executor with this name and defaults for everything else.
     pub fn new(name: impl Into<String>) -> Self {
@@ -50,6 +63,7 @@ impl ExecutorConfig {
             uses_metas: Map::new(),
             uses_requests: BTreeMap::new(),
             replicas: NonZeroU32::MIN,
+            batching: BTreeMap::new(),
             isolation: Isolation::default(),
             timeout: bounds::DEFAULT_TIMEOUT,
             limits: Limits::default(),

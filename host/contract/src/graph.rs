@@ -9,6 +9,10 @@ use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
+use wasm_flow_document::DocumentArray;
+
+use crate::query::Query;
+
 /// The name that stands for the flow's entry in `needs`.
 pub const GATEWAY: &str = "gateway";
 
@@ -48,6 +52,39 @@ impl Edge {
     }
 }
 
+/// How documents come to a node, and whether the request waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeOptions {
+    /// The documents that it is sent. None: all.
+    pub when: Option<Arc<Query>>,
+    /// What becomes of the documents of several needs.
+    pub join: Join,
+    /// Nobody waits for it: it is called beside the request, and its documents go
+    /// nowhere.
+    pub floating: bool,
+}
+
+/// What becomes of the documents of several needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Join {
+    /// Documents of one id become one: see [`DocumentArray::reduce`].
+    #[default]
+    Reduce,
+    /// All of them, one need's after the other's. The executor puts them together.
+    Concat,
+}
+
+impl NodeOptions {
+    /// The documents as the node is sent them: those of its needs, in their order.
+    pub fn join(&self, parts: &[DocumentArray]) -> DocumentArray {
+        match (parts, self.join) {
+            ([one], _) => one.clone(),
+            (parts, Join::Reduce) => DocumentArray::reduce(parts),
+            (parts, Join::Concat) => DocumentArray::concat(parts),
+        }
+    }
+}
+
 /// An executor's place in the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node<N> {
@@ -58,6 +95,8 @@ pub struct Node<N> {
     pub needs: Vec<Edge>,
     /// The nodes that take its documents. Empty: the flow ends here.
     pub successors: Vec<NodeId>,
+    /// How documents come here.
+    pub options: NodeOptions,
     /// What stands here.
     pub value: N,
 }
@@ -136,31 +175,6 @@ pub struct Graph<N> {
 #[error("executors need each other in a circle")]
 pub struct Cycle(pub Vec<NodeId>);
 
-/// A place where a graph is more than a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Branching {
-    /// This node takes documents from several places.
-    Join(NodeId),
-    /// Both of these take their documents from the same place.
-    Split {
-        /// Where both take them from.
-        from: Upstream,
-        /// The first of the two.
-        first: NodeId,
-        /// The second of the two.
-        second: NodeId,
-    },
-}
-
-impl Branching {
-    /// The node that makes the graph more than a chain.
-    pub fn node(self) -> NodeId {
-        match self {
-            Branching::Join(node) | Branching::Split { second: node, .. } => node,
-        }
-    }
-}
-
 /// Collects the nodes and edges of a graph.
 #[derive(Debug, Clone)]
 pub struct Builder<N> {
@@ -184,9 +198,15 @@ impl<N> Builder<N> {
             name: name.into(),
             needs: Vec::new(),
             successors: Vec::new(),
+            options: NodeOptions::default(),
             value,
         });
         id
+    }
+
+    /// Sets how documents come to a node.
+    pub fn options(&mut self, node: NodeId, options: NodeOptions) {
+        self.nodes[node].options = options;
     }
 
     /// Adds a need of a node, after those that it has.
@@ -232,6 +252,7 @@ impl<N> Graph<N> {
                 name: name.into(),
                 needs: vec![Edge::new(from)],
                 successors: Vec::new(),
+                options: NodeOptions::default(),
                 value,
             });
         }
@@ -286,6 +307,7 @@ impl<N> Graph<N> {
             name: node.name,
             needs: node.needs,
             successors: node.successors,
+            options: node.options,
         });
         Graph {
             nodes: NodeMap(nodes.collect()),
@@ -307,6 +329,7 @@ impl<N> Graph<N> {
                 name: node.name,
                 needs: node.needs,
                 successors: node.successors,
+                options: node.options,
             })
         });
         Some(Graph {
@@ -322,6 +345,7 @@ impl<N> Graph<N> {
             name: Arc::clone(&node.name),
             needs: node.needs.clone(),
             successors: node.successors.clone(),
+            options: node.options.clone(),
             value: &node.value,
         });
         Graph {
@@ -331,23 +355,15 @@ impl<N> Graph<N> {
         }
     }
 
-    /// The places where this graph is more than a chain. None: each node but the
-    /// last sends to one, and each needs one.
-    pub fn branchings(&self) -> Vec<Branching> {
-        let joins = self
-            .iter()
-            .filter(|(_, node)| node.needs.len() > 1)
-            .map(|(id, _)| Branching::Join(id));
-        let starts: Vec<NodeId> = self
-            .iter()
-            .filter(|(_, node)| node.is_start())
-            .map(|(id, _)| id)
-            .collect();
-        let gateway = splits(Upstream::Gateway, &starts);
-        let inner = self
-            .iter()
-            .flat_map(|(id, node)| splits(Upstream::Node(id), &node.successors));
-        joins.chain(gateway).chain(inner).collect()
+    /// The nodes whose documents nobody takes and somebody waits for: a flow answers
+    /// with theirs. A node that only floating ones take documents from is one, too.
+    pub fn ends(&self) -> Vec<NodeId> {
+        let awaited = |id: &NodeId| !self[*id].options.floating;
+        self.nodes
+            .ids()
+            .filter(awaited)
+            .filter(|id| !self[*id].successors.iter().any(awaited))
+            .collect()
     }
 }
 
@@ -358,21 +374,6 @@ impl<N> Index<NodeId> for Graph<N> {
     /// When the node is one of another graph.
     fn index(&self, id: NodeId) -> &Node<N> {
         &self.nodes[id]
-    }
-}
-
-/// The pairs of successors beyond the first.
-fn splits(from: Upstream, successors: &[NodeId]) -> Vec<Branching> {
-    match successors.split_first() {
-        Some((&first, rest)) => rest
-            .iter()
-            .map(|&second| Branching::Split {
-                from,
-                first,
-                second,
-            })
-            .collect(),
-        None => Vec::new(),
     }
 }
 
@@ -470,7 +471,7 @@ mod tests {
         let graph = graph(&[&[Some(1)], &[Some(2)], &[None]]).unwrap();
         assert_eq!(graph.order(), ids([2, 1, 0]));
         assert_eq!(graph.walk(), ids([2, 1, 0]));
-        assert!(graph.branchings().is_empty());
+        assert_eq!(graph.ends(), ids([0]));
     }
 
     #[test]
@@ -481,21 +482,11 @@ mod tests {
     }
 
     #[test]
-    fn a_diamond_is_ordered_and_not_a_chain() {
+    fn a_diamond_is_ordered() {
         let graph = graph(&[&[None], &[Some(0)], &[Some(0)], &[Some(2), Some(1)]]).unwrap();
         assert_eq!(graph.order(), ids([0, 1, 2, 3]));
         assert_eq!(graph.walk(), ids([0, 1, 3, 2]));
-        assert_eq!(
-            graph.branchings(),
-            [
-                Branching::Join(NodeId(3)),
-                Branching::Split {
-                    from: Upstream::Node(NodeId(0)),
-                    first: NodeId(1),
-                    second: NodeId(2)
-                }
-            ]
-        );
+        assert_eq!(graph.ends(), ids([3]));
     }
 
     #[test]
@@ -511,16 +502,27 @@ mod tests {
     }
 
     #[test]
-    fn two_starts_are_a_split_of_the_gateway() {
-        let graph = graph(&[&[None], &[]]).unwrap();
-        assert_eq!(
-            graph.branchings(),
-            [Branching::Split {
-                from: Upstream::Gateway,
-                first: NodeId(0),
-                second: NodeId(1)
-            }]
-        );
+    fn what_floats_is_no_end() {
+        let needs: [&[Option<usize>]; 4] = [&[None], &[Some(0)], &[Some(0)], &[Some(2)]];
+        let mut builder = Builder::default();
+        let ids: Vec<NodeId> = (0..4).map(|n| builder.node(format!("n{n}"), ())).collect();
+        for (&id, needs) in ids.iter().zip(needs) {
+            for need in needs {
+                let from = need.map_or(Upstream::Gateway, |need| Upstream::Node(ids[need]));
+                builder.need(id, Edge::new(from));
+            }
+        }
+        let floating = NodeOptions {
+            floating: true,
+            ..NodeOptions::default()
+        };
+        assert_eq!(builder.clone().build().unwrap().ends(), [ids[1], ids[3]]);
+        builder.options(ids[3], floating.clone());
+        assert_eq!(builder.clone().build().unwrap().ends(), [ids[1], ids[2]]);
+        for id in [ids[1], ids[2]] {
+            builder.options(id, floating.clone());
+        }
+        assert_eq!(builder.build().unwrap().ends(), [ids[0]]);
     }
 
     #[test]
@@ -544,7 +546,7 @@ mod tests {
     #[test]
     fn no_nodes() {
         let graph = graph(&[]).unwrap();
-        assert!(graph.is_empty() && graph.order().is_empty() && graph.branchings().is_empty());
+        assert!(graph.is_empty() && graph.order().is_empty() && graph.ends().is_empty());
     }
 
     #[test]

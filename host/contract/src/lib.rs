@@ -12,10 +12,11 @@
 //! | [`call`], [`reply`], [`failure`], [`stage`] | a flow and an executor |
 //! | [`request`], [`parameters`], [`service`] | a gateway and a flow |
 //! | [`trace`] | what both pass along for whoever observes a request |
-//! | [`graph`] | the shape of a flow |
+//! | [`graph`], [`query`] | the shape of a flow, and which documents go where |
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
 //! | [`mod@gateway`] | how a flow is served |
 //! | [`units`] | sizes and durations, read and printed |
+//! | [`mod@nearest`] | names that were probably meant |
 
 pub mod bounds;
 pub mod call;
@@ -25,8 +26,10 @@ pub mod gateway;
 pub mod grants;
 pub mod graph;
 pub mod limits;
+pub mod nearest;
 pub mod origin;
 pub mod parameters;
+pub mod query;
 pub mod reply;
 pub mod request;
 pub mod service;

@@ -173,6 +173,38 @@ impl DocumentArray {
         self.iter().map(Document::text)
     }
 
+    /// The documents for which this holds. They are shared.
+    pub fn filtered(&self, mut keep: impl FnMut(&Document) -> bool) -> DocumentArray {
+        let kept: Vec<_> = self
+            .shared()
+            .iter()
+            .filter(|doc| keep(doc))
+            .cloned()
+            .collect();
+        match kept.len() == self.len() {
+            true => self.clone(),
+            false => kept.into(),
+        }
+    }
+
+    /// The documents in this order of their places. Those that are not named are left
+    /// out.
+    pub fn arranged(&self, order: impl IntoIterator<Item = usize>) -> DocumentArray {
+        let docs = self.shared();
+        order
+            .into_iter()
+            .filter_map(|place| docs.get(place).cloned())
+            .collect()
+    }
+
+    /// The documents of all of these, one array after the other.
+    pub fn concat<'a>(arrays: impl IntoIterator<Item = &'a DocumentArray>) -> DocumentArray {
+        arrays
+            .into_iter()
+            .flat_map(|array| array.shared().iter().cloned())
+            .collect()
+    }
+
     /// The documents as they are shared.
     pub(crate) fn shared(&self) -> &[Arc<Document>] {
         self.docs.as_ref().map_or(&[], |docs| docs)

@@ -24,6 +24,7 @@ mod json;
 mod live;
 mod ndarray;
 pub mod protobuf;
+mod reduce;
 mod shown;
 mod structs;
 mod tag;
@@ -67,6 +68,49 @@ impl Default for Limits {
             documents: bounds::DOCUMENTS,
             depth: bounds::DOCUMENT_DEPTH,
         }
+    }
+}
+
+/// Documents that come to more than [`Limits`] allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OverLimits {
+    /// Too many of them.
+    #[error("they are {documents}, chunks and matches included, and the limit is {most}")]
+    Documents {
+        /// How many there are.
+        documents: u64,
+        /// How many there may be.
+        most: u64,
+    },
+    /// Nested too deep.
+    #[error("they are nested {depth} levels deep, and the limit is {most}")]
+    Depth {
+        /// How deep they are.
+        depth: u32,
+        /// How deep they may be.
+        most: u32,
+    },
+}
+
+impl Limits {
+    /// Holds documents to the limits. This does not walk them.
+    ///
+    /// # Errors
+    /// If there are too many, or some that are nested too deep.
+    pub fn check(&self, docs: &DocumentArray) -> Result<(), OverLimits> {
+        if docs.total() > self.documents {
+            return Err(OverLimits::Documents {
+                documents: docs.total(),
+                most: self.documents,
+            });
+        }
+        if docs.depth() > self.depth {
+            return Err(OverLimits::Depth {
+                depth: docs.depth(),
+                most: self.depth,
+            });
+        }
+        Ok(())
     }
 }
 

@@ -4,10 +4,11 @@
 //! to the request's endpoint is passed by, one that fails ends the request, and
 //! the documents that come back are those of before the failure.
 //!
-//! Not covered: documents that come together from several executors. A
-//! [`Flow`] takes a chain and refuses any other graph.
+//! An executor is called as soon as all that it needs has come, so branches run
+//! side by side. If one fails, the calls of the others are given up.
 
 pub mod bounds;
+mod floating;
 mod run;
 pub mod stages;
 mod target;
@@ -19,10 +20,10 @@ mod tests;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, join_all};
-use wasm_flow_contract::graph::Branching;
 use wasm_flow_contract::request::DRY_RUN;
-use wasm_flow_contract::{Graph, Request, Response, Service, Stage};
+use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage};
 
+use floating::Floating;
 use stages::Observed;
 
 /// Executors that run, in a graph. Cheap to clone.
@@ -34,41 +35,56 @@ pub struct Flow {
 struct Inner {
     name: String,
     graph: Graph<Arc<dyn Stage>>,
+    /// The node whose documents are the answer. None: nothing changes the request's.
+    end: Option<NodeId>,
+    /// Whether some node is sent only some of the documents.
+    filters: bool,
+    floating: Floating,
 }
 
-/// A graph that is more than a chain.
+/// A graph with several ends that a request would have to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a flow that is more than a chain of executors is not supported yet")]
-pub struct NotAChain(
-    /// The first place where it is more.
-    pub Branching,
+#[error("a flow has one end, and this graph has several")]
+pub struct SeveralEnds(
+    /// All of them.
+    pub Vec<NodeId>,
 );
 
 impl Flow {
     /// A flow of stages. Each of them is observed: see [`Observed`].
     ///
     /// # Errors
-    /// When the graph is more than a chain.
-    pub fn new(name: impl Into<String>, graph: Graph<Arc<dyn Stage>>) -> Result<Flow, NotAChain> {
-        match graph.branchings().first() {
-            Some(&branching) => Err(NotAChain(branching)),
-            None => Ok(Flow::of_chain(name.into(), graph)),
+    /// When several nodes are its end.
+    pub fn new(name: impl Into<String>, graph: Graph<Arc<dyn Stage>>) -> Result<Flow, SeveralEnds> {
+        let ends = graph.ends();
+        match ends.as_slice() {
+            [] => Ok(Flow::ending_at(None, name.into(), graph)),
+            [end] => Ok(Flow::ending_at(Some(*end), name.into(), graph)),
+            _ => Err(SeveralEnds(ends)),
         }
     }
 
     /// A flow of one executor.
     pub fn single(name: impl Into<Arc<str>>, stage: Arc<dyn Stage>) -> Flow {
         let name = name.into();
-        Flow::of_chain(name.to_string(), Graph::chain([(name, stage)]))
+        let graph = Graph::chain([(Arc::clone(&name), stage)]);
+        Flow::ending_at(graph.ends().first().copied(), name.to_string(), graph)
     }
 
-    fn of_chain(name: String, graph: Graph<Arc<dyn Stage>>) -> Flow {
+    fn ending_at(end: Option<NodeId>, name: String, graph: Graph<Arc<dyn Stage>>) -> Flow {
         let graph = graph.map(|_, name, stage| {
             let observed: Arc<dyn Stage> = Arc::new(Observed::new(Arc::clone(name), stage));
             observed
         });
+        let filters = graph.iter().any(|(_, node)| node.options.when.is_some());
         Flow {
-            inner: Arc::new(Inner { name, graph }),
+            inner: Arc::new(Inner {
+                name,
+                graph,
+                end,
+                filters,
+                floating: Floating::default(),
+            }),
         }
     }
 
@@ -102,8 +118,21 @@ impl Flow {
         run::run(Arc::clone(&self.inner), request)
     }
 
-    /// Stops all executors, each after its calls in flight.
+    /// How many calls of floating executors are under way.
+    pub fn floating(&self) -> usize {
+        self.inner.floating.under_way()
+    }
+
+    /// How many calls of floating executors failed, or were left out because too many
+    /// were under way.
+    pub fn floating_failures(&self) -> u64 {
+        self.inner.floating.failed()
+    }
+
+    /// Stops all executors, each after its calls in flight, those that nobody waits
+    /// for included.
     pub async fn stop(&self) {
+        self.inner.floating.drained().await;
         let stages = self.inner.graph.iter();
         join_all(stages.map(|(_, node)| node.value.stop())).await;
     }

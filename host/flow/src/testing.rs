@@ -18,7 +18,7 @@ use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::{Call, Failure, FailureKind, Graph, Reply, Results, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
-use crate::{Flow, NotAChain};
+use crate::{Flow, SeveralEnds};
 
 type Function = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> + Send + Sync>;
 
@@ -99,10 +99,10 @@ pub fn graph<const N: usize>(stages: [(&str, &[usize], Functions); N]) -> Graph<
 /// A flow of [`graph`]'s stages.
 ///
 /// # Panics
-/// When the graph is not a chain.
+/// When the graph has several ends.
 pub fn flow<const N: usize>(stages: [(&str, &[usize], Functions); N]) -> Flow {
-    let flow: Result<Flow, NotAChain> = Flow::new("test", graph(stages));
-    flow.expect("a chain")
+    let flow: Result<Flow, SeveralEnds> = Flow::new("test", graph(stages));
+    flow.expect("one end")
 }
 
 /// A reply with these documents.

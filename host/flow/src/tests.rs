@@ -3,12 +3,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokio::sync::{Barrier, Notify, Semaphore};
+use wasm_flow_contract::graph::{Builder, Edge, Join, NodeOptions, Upstream};
+use wasm_flow_contract::query::Query;
 use wasm_flow_contract::request::DRY_RUN;
-use wasm_flow_contract::{Request, Response};
-use wasm_flow_document::DocumentArray;
+use wasm_flow_contract::{Graph, NodeId, Request, Response, Stage};
+use wasm_flow_document::{Document, DocumentArray};
 
 use crate::testing::{Functions, failure, flow, graph, map, reply, results, suffixed};
-use crate::{Flow, NotAChain};
+use crate::{Flow, SeveralEnds};
 
 fn texts(docs: &DocumentArray) -> Vec<&str> {
     docs.texts().collect()
@@ -196,15 +199,328 @@ async fn what_an_executor_is_told() {
 }
 
 #[test]
-fn a_graph_that_is_more_than_a_chain_is_refused() {
+fn a_graph_with_several_ends_is_refused() {
     let graph = graph([
         ("a", &[], adds("a", "/x")),
         ("left", &[0], adds("l", "/x")),
         ("right", &[0], adds("r", "/x")),
-        ("join", &[1, 2], adds("j", "/x")),
     ]);
-    let NotAChain(branching) = Flow::new("test", graph).unwrap_err();
-    assert_eq!(branching.node().index(), 3, "the join");
+    let SeveralEnds(ends) = Flow::new("test", graph).unwrap_err();
+    let ends: Vec<usize> = ends.into_iter().map(NodeId::index).collect();
+    assert_eq!(ends, [1, 2]);
+}
+
+/// Sets one field of every document.
+fn sets(set: fn(&mut Document)) -> Functions {
+    sets_after(set, || async {})
+}
+
+/// The same, after something has happened.
+fn sets_after<F: Future<Output = ()> + Send>(
+    set: fn(&mut Document),
+    wait: impl Fn() -> F + Send + Sync + Clone + 'static,
+) -> Functions {
+    Functions::default().on("/default", move |call| {
+        let wait = wait.clone();
+        async move {
+            wait().await;
+            let docs = call.docs.iter().cloned().map(|mut doc| {
+                set(&mut doc);
+                doc
+            });
+            reply(docs.collect())
+        }
+    })
+}
+
+/// What came, by predecessor.
+fn reports() -> Functions {
+    Functions::default().on("/default", |call| async {
+        let parts: Vec<Value> = call
+            .parts
+            .iter()
+            .map(|part| json!([&*part.executor, texts(&part.docs)]))
+            .collect();
+        let docs: Vec<Value> = call.docs.texts().map(Value::from).collect();
+        results(call, json!({ "parts": parts, "docs": docs }), 0)
+    })
+}
+
+#[tokio::test]
+async fn branches_run_side_by_side_and_fields_come_together() {
+    // Neither goes on without the other.
+    let both = Arc::new(Barrier::new(2));
+    let meet = move || {
+        let both = Arc::clone(&both);
+        async move {
+            both.wait().await;
+        }
+    };
+    let flow = flow([
+        ("a", &[], sets(|doc| doc.uri = "a".into())),
+        (
+            "left",
+            &[0],
+            sets_after(|doc| doc.weight = 1.0, meet.clone()),
+        ),
+        (
+            "right",
+            &[0],
+            sets_after(|doc| doc.modality = "r".into(), meet),
+        ),
+        ("join", &[1, 2], sets(|doc| doc.mime_type = "j".into())),
+    ]);
+    let response = flow.call(request("/x")).await;
+    let doc = response.docs.get(0).unwrap();
+    assert_eq!((doc.text(), &*doc.uri, doc.weight), ("x", "a", 1.0));
+    assert_eq!((&*doc.modality, &*doc.mime_type), ("r", "j"));
+    // As a depth-first walk meets them.
+    assert_eq!(way(&response), "a left join right");
+}
+
+#[tokio::test]
+async fn the_first_need_counts_whichever_is_faster() {
+    let done = Arc::new(Notify::new());
+    let after_the_fast = {
+        let done = Arc::clone(&done);
+        move || {
+            let done = Arc::clone(&done);
+            async move { done.notified().await }
+        }
+    };
+    let flow = flow([
+        (
+            "slow",
+            &[],
+            sets_after(|doc| doc.uri = "slow".into(), after_the_fast),
+        ),
+        (
+            "fast",
+            &[],
+            sets_after(
+                |doc| doc.uri = "fast".into(),
+                move || {
+                    done.notify_one();
+                    async {}
+                },
+            ),
+        ),
+        ("join", &[0, 1], reports()),
+    ]);
+    let response = flow.call(request("/x")).await;
+    assert_eq!(&*response.docs.get(0).unwrap().uri, "slow");
+    assert_eq!(
+        response.results["join/rep-0"],
+        json!({ "parts": [["slow", ["x"]], ["fast", ["x"]]], "docs": ["x"] })
+    );
+}
+
+/// A graph whose second node has these options.
+fn with_options(
+    stages: [(&str, &[usize], Functions); 3],
+    options: NodeOptions,
+) -> Graph<Arc<dyn Stage>> {
+    let mut builder = Builder::default();
+    let mut ids: Vec<NodeId> = Vec::new();
+    for (name, needs, functions) in stages {
+        let stage: Arc<dyn Stage> = Arc::new(functions);
+        let id = builder.node(name, stage);
+        ids.push(id);
+        for &need in needs {
+            builder.need(id, Edge::new(Upstream::Node(ids[need])));
+        }
+    }
+    builder.options(ids[1], options);
+    builder.build().unwrap()
+}
+
+#[tokio::test]
+async fn without_a_reduce_all_documents_come() {
+    let twice = || Functions::default().on("/default", |call| async { reply(call.docs) });
+    let mut builder = Builder::default();
+    let one = builder.node("one", Arc::new(twice()) as Arc<dyn Stage>);
+    let two = builder.node("two", Arc::new(twice()) as Arc<dyn Stage>);
+    let join = builder.node("join", Arc::new(reports()) as Arc<dyn Stage>);
+    builder.need(join, Edge::new(Upstream::Node(two)));
+    builder.need(join, Edge::new(Upstream::Node(one)));
+    builder.options(
+        join,
+        NodeOptions {
+            join: Join::Concat,
+            ..NodeOptions::default()
+        },
+    );
+    let flow = Flow::new("test", builder.build().unwrap()).unwrap();
+    let response = flow.call(request("/x")).await;
+    assert_eq!(
+        response.results["join/rep-0"],
+        json!({ "parts": [["two", ["x"]], ["one", ["x"]]], "docs": ["x", "x"] })
+    );
+}
+
+#[tokio::test]
+async fn a_filter_sends_some_documents_and_the_answer_has_the_requests_order() {
+    let when = |query: Value| Some(Arc::new(Query::parse(&query).unwrap()));
+    let mut builder = Builder::default();
+    let mut node = |name, functions: Functions, when| {
+        let id = builder.node(name, Arc::new(functions) as Arc<dyn Stage>);
+        builder.options(
+            id,
+            NodeOptions {
+                when,
+                ..NodeOptions::default()
+            },
+        );
+        id
+    };
+    let short = node(
+        "short",
+        sets(|doc| doc.uri = "short".into()),
+        when(json!({ "text": { "$size": 1 } })),
+    );
+    let long = node(
+        "long",
+        sets(|doc| doc.uri = "long".into()),
+        when(json!({ "text": { "$not": { "$size": 1 } } })),
+    );
+    let join = node("join", Functions::default(), None);
+    for need in [long, short] {
+        builder.need(join, Edge::new(Upstream::Node(need)));
+    }
+    let flow = Flow::new("test", builder.build().unwrap()).unwrap();
+    let docs = DocumentArray::from_texts(["a", "bb", "c", "dd"]);
+    let response = flow.call(Request::new("/x", docs)).await;
+    let seen: Vec<_> = response
+        .docs
+        .iter()
+        .map(|doc| (doc.text(), &*doc.uri))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("a", "short"),
+            ("bb", "long"),
+            ("c", "short"),
+            ("dd", "long")
+        ]
+    );
+    // One that is passed by does not filter.
+    let response = flow
+        .call(Request {
+            target: "join".to_owned(),
+            ..request("/x")
+        })
+        .await;
+    assert_eq!(texts(&response.docs), ["x"]);
+}
+
+/// Counts when it goes.
+struct Gone(Arc<AtomicU32>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_branch_ends_the_others() {
+    let gone = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&gone);
+    let flow = flow([
+        ("a", &[], adds("a", "/default")),
+        (
+            "endless",
+            &[0],
+            Functions::default().on("/default", move |_| {
+                let gone = Gone(Arc::clone(&counted));
+                async move {
+                    let _gone = gone;
+                    std::future::pending().await
+                }
+            }),
+        ),
+        (
+            "wrong",
+            &[0],
+            Functions::default().on("/default", |_| async { Err(failure("ValueError")) }),
+        ),
+        ("join", &[1, 2], adds("j", "/default")),
+    ]);
+    let response = flow.call(request("/x")).await;
+    assert_eq!(texts(&response.docs), ["xa"]);
+    assert_eq!(way(&response), "a endless* wrong!");
+    assert_eq!(gone.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_floats_but_a_stop() {
+    let (go, done) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
+    let floats = {
+        let (go, done) = (Arc::clone(&go), Arc::clone(&done));
+        Functions::default().on("/default", move |call| {
+            let (go, done) = (Arc::clone(&go), Arc::clone(&done));
+            async move {
+                go.acquire().await.unwrap().forget();
+                done.fetch_add(1, Ordering::Relaxed);
+                match call.docs.get(0).unwrap().text() {
+                    "bad" => Err(failure("ValueError")),
+                    _ => reply(call.docs),
+                }
+            }
+        })
+    };
+    let graph = with_options(
+        [
+            ("a", &[], Functions::default()),
+            ("floats", &[0], floats),
+            ("b", &[0], adds("b", "/default")),
+        ],
+        NodeOptions {
+            floating: true,
+            ..NodeOptions::default()
+        },
+    );
+    let flow = Flow::new("test", graph).unwrap();
+    for text in ["x", "bad"] {
+        let docs = DocumentArray::from_texts([text]);
+        let response = flow.call(Request::new("/x", docs)).await;
+        assert_eq!(texts(&response.docs), [format!("{text}b")]);
+        assert_eq!(way(&response), "a* floats* b");
+    }
+    assert_eq!((flow.floating(), done.load(Ordering::Relaxed)), (2, 0));
+    futures::join!(flow.stop(), async { go.add_permits(2) });
+    assert_eq!((flow.floating(), done.load(Ordering::Relaxed)), (0, 2));
+    assert_eq!(flow.floating_failures(), 1);
+}
+
+#[tokio::test]
+async fn documents_that_come_together_are_bounded() {
+    // Each shares a thousand chunks with the others.
+    let many = || {
+        Functions::default().on("/default", |_| async {
+            let chunks: DocumentArray = (0..1000).map(|_| Document::default()).collect();
+            let docs = (0..600).map(|_| Document {
+                id: wasm_flow_document::random_id(),
+                chunks: chunks.clone(),
+                ..Document::default()
+            });
+            reply(docs.collect())
+        })
+    };
+    let flow = flow([
+        ("one", &[], many()),
+        ("two", &[], many()),
+        ("join", &[0, 1], adds("j", "/default")),
+    ]);
+    let failure = flow.call(request("/x")).await.failure.unwrap();
+    assert_eq!(failure.name, "TooManyDocuments");
+    assert!(
+        failure
+            .description
+            .contains("`join` are too many: they are 1201200"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ wasm_flow_contract::bounds! {
     /// The most calls that one replica may have in flight.
     MAX_CONCURRENCY: u32 = 1_000_000;
 
+    /// The most documents that a batch can be told to have.
+    MAX_BATCH: u32 = 1_000_000;
+
     /// The least memory that an executor can be given, in bytes.
     MIN_MEMORY: u64 = 1 << 20;
 

@@ -1,14 +1,15 @@
 //! The `[[executors]]` tables.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::Spanned;
-use wasm_flow_contract::bounds::INSTANCES;
-use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::graph::Graph;
+use wasm_flow_contract::bounds::{DEFAULT_BATCH_TIMEOUT, INSTANCES};
+use wasm_flow_contract::config::{Batching, ExecutorConfig};
+use wasm_flow_contract::graph::{Graph, Join, NodeOptions};
 use wasm_flow_contract::limits::Limits;
 
 use crate::entry::{Entry, key_or, value_or};
@@ -18,7 +19,7 @@ use crate::names::check_name;
 use crate::needs::{self, NodeSpec};
 use crate::problems::Problems;
 use crate::report::Problem;
-use crate::tables::{ExecutorTable, LimitsTable};
+use crate::tables::{BatchingTable, ExecutorTable, LimitsTable};
 use crate::uses::Uses;
 
 /// What a `[[executors]]` table says.
@@ -38,6 +39,8 @@ pub(crate) struct Spans {
     pub(crate) uses: Range<usize>,
     pub(crate) uses_with: Range<usize>,
     pub(crate) uses_requests: Range<usize>,
+    /// By the endpoints of `uses_dynamic_batching`.
+    pub(crate) batching: HashMap<String, Range<usize>>,
     pub(crate) workspace: Range<usize>,
     pub(crate) allow: Range<usize>,
     /// Those of `allow.dirs`.
@@ -110,6 +113,10 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         uses_metas,
         uses_requests,
         needs,
+        when,
+        no_reduce,
+        floating,
+        uses_dynamic_batching,
         replicas,
         isolation,
         timeout,
@@ -121,6 +128,14 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
     let spec = NodeSpec {
         name: name.clone(),
         needs,
+        options: NodeOptions {
+            when: when.map(|when| Arc::new(when.value)),
+            join: match value_or(no_reduce, false) {
+                true => Join::Concat,
+                false => Join::Reduce,
+            },
+            floating: value_or(floating, false),
+        },
         table: span.clone(),
     };
     let (Some(name), Some(uses)) = (name, uses) else {
@@ -131,9 +146,13 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         uses: uses.span,
         uses_with: key_or(uses_with.as_ref(), &span),
         uses_requests: key_or(uses_requests.as_ref(), &span),
+        batching: batching_spans(uses_dynamic_batching.as_ref()),
         workspace: key_or(workspace.as_ref(), &span),
         allow: key_or(allow.as_ref(), &span),
         dirs: Vec::new(),
+    };
+    let Some(batching) = read_batching(uses_dynamic_batching) else {
+        return (spec, None);
     };
     let (allow, dirs) = grants::allow(allow, folder);
     spans.dirs = dirs;
@@ -144,6 +163,7 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         uses_requests: value_or(uses_requests, defaults.uses_requests),
         replicas: value_or(replicas, defaults.replicas),
         isolation: value_or(isolation, defaults.isolation),
+        batching,
         timeout: value_or(timeout, defaults.timeout),
         workspace: workspace.map(|workspace| folder.join(workspace.value)),
         limits: read_limits(limits, defaults.limits),
@@ -156,6 +176,35 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         spans,
     };
     (spec, Some(entry))
+}
+
+type BatchingTables = Entry<BTreeMap<String, Spanned<BatchingTable>>>;
+
+fn batching_spans(tables: Option<&BatchingTables>) -> HashMap<String, Range<usize>> {
+    let tables = tables.iter().flat_map(|tables| &tables.value);
+    tables
+        .map(|(endpoint, table)| (endpoint.clone(), table.span()))
+        .collect()
+}
+
+/// `None` if a part of it was refused.
+fn read_batching(tables: Option<BatchingTables>) -> Option<BTreeMap<String, Batching>> {
+    let tables = tables.into_iter().flat_map(|tables| tables.value);
+    tables
+        .map(|(endpoint, table)| {
+            let BatchingTable {
+                preferred_batch_size,
+                timeout,
+                flush_all,
+            } = table.into_inner();
+            let batching = Batching {
+                preferred_batch_size: preferred_batch_size?.value,
+                timeout: value_or(timeout, DEFAULT_BATCH_TIMEOUT),
+                flush_all: value_or(flush_all, false),
+            };
+            Some((endpoint, batching))
+        })
+        .collect()
 }
 
 fn read_limits(table: Option<Entry<LimitsTable>>, defaults: Limits) -> Limits {

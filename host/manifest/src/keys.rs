@@ -123,6 +123,7 @@ impl<K> Key<K> {
 pub(crate) enum Toml {
     Text(&'static str),
     Integer(u64),
+    Boolean(bool),
     /// A list or a table, on one line.
     Inline(&'static str),
 }
@@ -139,11 +140,18 @@ impl From<u64> for Toml {
     }
 }
 
+impl From<bool> for Toml {
+    fn from(flag: bool) -> Self {
+        Toml::Boolean(flag)
+    }
+}
+
 impl fmt::Display for Toml {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Toml::Text(text) => write!(f, "\"{text}\""),
             Toml::Integer(number) => number.fmt(f),
+            Toml::Boolean(flag) => flag.fmt(f),
             Toml::Inline(text) => f.write_str(text),
         }
     }

@@ -12,9 +12,10 @@ use toml::de::{DeArray, DeValue};
 use crate::context::{Context, found};
 use crate::json::{self, members};
 use crate::keys::{Key, Keys, Kind, schema_of};
-use crate::nearest::nearest;
 use crate::reader;
 use crate::report::{Problem, Refusal};
+use wasm_flow_contract::nearest::nearest;
+use wasm_flow_contract::query::Query;
 
 /// A string that a function reads.
 pub(crate) struct Format<T> {
@@ -320,6 +321,59 @@ impl<T: Copy> Kind for Choice<T> {
     }
 }
 
+/// True or false.
+pub(crate) fn flag() -> Key<Flag> {
+    Key::new(Flag)
+}
+
+pub(crate) struct Flag;
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<bool> {
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => {
+                context.wrong_type(value, "true or false");
+                None
+            }
+        }
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({ "type": "boolean" }))
+    }
+}
+
+/// A condition on documents.
+pub(crate) fn query() -> Key<QueryTable> {
+    Key::new(QueryTable)
+}
+
+pub(crate) struct QueryTable;
+
+impl Kind for QueryTable {
+    type Value = Query;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<Query> {
+        let object = FreeTable.read(value, context)?;
+        match Query::parse(&Value::Object(object)) {
+            Ok(query) => Some(query),
+            Err(error) => {
+                let problem =
+                    Problem::new(value.span(), error.to_string()).help(context.example.clone());
+                context.problems.report(problem);
+                None
+            }
+        }
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        FreeTable.schema()
+    }
+}
+
 /// A table of whatever an executor expects in it.
 pub(crate) fn free_table() -> Key<FreeTable> {
     Key::new(FreeTable)
@@ -389,6 +443,47 @@ impl Kind for TextsByKey {
 
     fn schema(&self) -> Map<String, Value> {
         members(json!({ "type": "object", "additionalProperties": { "type": "string" } }))
+    }
+}
+
+/// A table with a table under any key.
+pub(crate) fn tables_by_key<T: Keys>() -> Key<TablesByKey<T>> {
+    Key::new(TablesByKey(PhantomData))
+}
+
+pub(crate) struct TablesByKey<T>(PhantomData<T>);
+
+impl<T: Keys> Kind for TablesByKey<T> {
+    type Value = BTreeMap<String, Spanned<T>>;
+
+    fn read(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<BTreeMap<String, Spanned<T>>> {
+        let DeValue::Table(entries) = value.get_ref() else {
+            context.wrong_type(value, "a table");
+            return None;
+        };
+        let mut tables = BTreeMap::new();
+        for (key, value) in entries.iter() {
+            let name: &str = key.get_ref();
+            match value.get_ref() {
+                DeValue::Table(entries) => {
+                    let table = reader::table(context.problems, entries, key.span());
+                    tables.insert(name.to_owned(), Spanned::new(key.span(), table));
+                }
+                _ => {
+                    let name = format!("{}.\"{name}\"", context.name);
+                    context.wrong_type_of(&name, value, "a table");
+                }
+            }
+        }
+        Some(tables)
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({ "type": "object", "additionalProperties": schema_of::<T>() }))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::uses::ALLOWED;
 
 /// The place in the file that a problem found later belongs to. If the file leaves
 /// the key out, the header of the executor's or the gateway's table stands for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// `[gateway] host`.
     Host,
@@ -23,6 +23,8 @@ pub enum Place {
     UsesWith(NodeId),
     /// An executor's `uses_requests`.
     UsesRequests(NodeId),
+    /// An endpoint of an executor's `uses_dynamic_batching`.
+    Batching(NodeId, String),
     /// An executor's `workspace`.
     Workspace(NodeId),
     /// An executor's `allow`.
@@ -73,7 +75,7 @@ impl LateProblem {
 // What a look at the disk finds. This crate does not look.
 impl LateProblem {
     /// What `uses` names is not there. `neighbour` is a name in the same folder that
-    /// was probably meant: [`nearest`](crate::nearest()) finds it.
+    /// was probably meant: `nearest` of the contract finds it.
     pub fn uses_is_missing(id: NodeId, path: &Path, neighbour: Option<&str>) -> LateProblem {
         LateProblem::new(Place::Uses(id), "no such file or folder")
             .label(looked_for(path))

@@ -33,12 +33,12 @@ mod keys;
 mod kinds;
 mod late;
 mod names;
-mod nearest;
 mod needs;
 mod problems;
 mod reader;
 mod report;
 mod schema;
+mod suggestion;
 mod tables;
 mod units;
 mod uses;
@@ -58,7 +58,6 @@ use wasm_flow_contract::units::Size;
 
 pub use executors::ExecutorEntry;
 pub use late::{LateProblem, Place};
-pub use nearest::nearest;
 pub use report::{Problem, Report};
 pub use schema::schema;
 pub use uses::Uses;
@@ -185,6 +184,10 @@ impl Manifest {
             Place::Uses(id) => &executor(id).uses,
             Place::UsesWith(id) => &executor(id).uses_with,
             Place::UsesRequests(id) => &executor(id).uses_requests,
+            Place::Batching(id, endpoint) => {
+                let spans = executor(id);
+                spans.batching.get(&endpoint).unwrap_or(&spans.name)
+            }
             Place::Workspace(id) => &executor(id).workspace,
             Place::Allow(id) => &executor(id).allow,
             Place::Dir(id, dir) => {

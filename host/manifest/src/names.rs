@@ -4,10 +4,14 @@ use wasm_flow_contract::graph::GATEWAY;
 
 use crate::bounds::MAX_NAME;
 
+/// What stands for every open end in `needs`.
+pub(crate) const ALL: &str = "all";
+
 /// Why an executor cannot be called that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameError {
     Gateway,
+    All,
     Characters,
 }
 
@@ -15,6 +19,7 @@ impl NameError {
     pub(crate) fn title(self) -> &'static str {
         match self {
             NameError::Gateway => "an executor cannot be called `gateway`",
+            NameError::All => "an executor cannot be called `all`",
             NameError::Characters => "not a name for an executor",
         }
     }
@@ -23,6 +28,10 @@ impl NameError {
         match self {
             NameError::Gateway => {
                 "that name stands for the flow's entry, in `needs` and in a request's routes"
+                    .to_owned()
+            }
+            NameError::All => {
+                "that word stands for every executor whose documents nobody takes, in `needs`"
                     .to_owned()
             }
             NameError::Characters => format!(
@@ -36,6 +45,9 @@ impl NameError {
 pub(crate) fn check_name(name: &str) -> Result<(), NameError> {
     if name == GATEWAY {
         return Err(NameError::Gateway);
+    }
+    if name == ALL {
+        return Err(NameError::All);
     }
     // `name/rep-0` keys results, `name__key` keys parameters.
     let valid = name.starts_with(|c: char| c.is_alphabetic() || c == '_')

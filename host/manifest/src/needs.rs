@@ -1,19 +1,19 @@
 //! `needs`: which executor takes its documents from which.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use toml::Spanned;
 use wasm_flow_contract::graph::{
-    Branching, Builder, Cycle, Edge, GATEWAY, Graph, NodeId, Upstream,
+    Builder, Cycle, Edge, GATEWAY, Graph, NodeId, NodeOptions, Upstream,
 };
 
 use crate::entry::Entry;
 use crate::kinds::Items;
-use crate::names::is_name;
-use crate::nearest::suggestion;
+use crate::names::{ALL, is_name};
 use crate::problems::Problems;
 use crate::report::Problem;
+use crate::suggestion::suggestion;
 
 /// An executor's part in the graph, as the file has it.
 pub(crate) struct NodeSpec {
@@ -21,6 +21,7 @@ pub(crate) struct NodeSpec {
     /// mean it.
     pub(crate) name: Option<Spanned<String>>,
     pub(crate) needs: Option<Entry<Items<String>>>,
+    pub(crate) options: NodeOptions,
     /// Where the executor's table is.
     pub(crate) table: Range<usize>,
 }
@@ -67,20 +68,38 @@ pub(crate) fn graph<N>(
 
     let before = problems.count();
     let named = Named::new(&ids, &nodes);
+    let mut ends = Ends::default();
     let mut previous = Upstream::Gateway;
     for &id in &ids {
-        match nodes.get(&id).and_then(|spec| spec.needs.as_ref()) {
-            None => builder.need(id, Edge::new(previous)),
-            Some(needs) => {
-                for need in &needs.value.items {
+        let Some(spec) = nodes.get(&id) else { continue };
+        builder.options(id, spec.options.clone());
+        let mut needs = Vec::new();
+        match &spec.needs {
+            None => needs.push(previous),
+            Some(given) => {
+                for need in &given.value.items {
                     match named.find(need.get_ref()) {
-                        Some(from) => builder.need(id, Edge::new(from)),
+                        _ if need.get_ref() == ALL => {
+                            needs.extend(ends.open.iter().copied().map(Upstream::Node));
+                        }
+                        Some(from) => needs.push(from),
                         None => report_unknown(problems, need, &named),
                     }
                 }
             }
         }
-        previous = Upstream::Node(id);
+        for from in needs {
+            if let Upstream::Node(from) = from {
+                ends.open.remove(&from);
+                report_floating(problems, spec, nodes.get(&from));
+            }
+            builder.need(id, Edge::new(from));
+        }
+        // What floats is passed by: the one behind it goes on from the one before.
+        if !spec.options.floating {
+            ends.open.insert(id);
+            previous = Upstream::Node(id);
+        }
     }
     if problems.count() > before {
         return None;
@@ -93,15 +112,22 @@ pub(crate) fn graph<N>(
             return None;
         }
     };
-    // If needs are missing, where the flow branches is guesswork.
+    // If needs are missing, where the flow ends is guesswork.
     if !nodes.values().all(NodeSpec::is_complete) {
         return None;
     }
-    let branchings = graph.branchings();
-    for branching in &branchings {
-        report_branching(problems, &nodes, branching);
+    let ends = graph.ends();
+    if ends.len() > 1 {
+        report_ends(problems, &nodes, &ends);
+        return None;
     }
-    branchings.is_empty().then_some(graph)
+    Some(graph)
+}
+
+/// The nodes until here whose documents nobody takes.
+#[derive(Default)]
+struct Ends {
+    open: BTreeSet<NodeId>,
 }
 
 /// What a need may name.
@@ -171,32 +197,48 @@ fn report_cycle(problems: &mut Problems, nodes: &Nodes, cycle: &[NodeId]) {
     problems.report(problem);
 }
 
-fn report_branching(problems: &mut Problems, nodes: &Nodes, branching: &Branching) {
-    const TITLE: &str = "joining branches is not supported yet";
-    const HELP: &str =
-        "for now a flow is a chain: each executor needs one other, and none is needed twice";
-    let name = |id: &NodeId| nodes.get(id).and_then(NodeSpec::name).unwrap_or_default();
-    let place = |id: &NodeId| nodes.get(id).map_or(0..0, NodeSpec::place);
-    let problem = match branching {
-        Branching::Join(id) => {
-            Problem::new(place(id), TITLE).label(format!("`{}` needs more than one", name(id)))
-        }
-        Branching::Split {
-            from,
-            first,
-            second,
-        } => {
-            let source = match from {
-                Upstream::Gateway => GATEWAY,
-                Upstream::Node(id) => name(id),
-            };
-            Problem::new(place(second), TITLE)
-                .label(format!(
-                    "`{}` takes its documents from `{source}`",
-                    name(second)
-                ))
-                .context(place(first), format!("and so does `{}`", name(first)))
-        }
+/// Reports an executor that waits for one that nobody waits for.
+fn report_floating(problems: &mut Problems, spec: &NodeSpec, from: Option<&NodeSpec>) {
+    let Some(from) = from.filter(|from| from.options.floating && !spec.options.floating) else {
+        return;
     };
-    problems.report(problem.help(HELP));
+    let name = |spec: &NodeSpec| spec.name().unwrap_or_default().to_owned();
+    let title = format!(
+        "`{}` needs `{}`, which nobody waits for",
+        name(spec),
+        name(from)
+    );
+    problems.report(
+        Problem::new(spec.place(), title)
+            .context(from.place(), "this one has `floating = true`")
+            .help("make both of them floating, or neither"),
+    );
+}
+
+/// Reports executors whose documents would come together nowhere.
+fn report_ends(problems: &mut Problems, nodes: &Nodes, ends: &[NodeId]) {
+    let specs: Vec<&NodeSpec> = ends.iter().filter_map(|id| nodes.get(id)).collect();
+    let Some((last, others)) = specs.split_last() else {
+        return;
+    };
+    let names: Vec<String> = specs
+        .iter()
+        .filter_map(|spec| spec.name())
+        .map(|name| format!("{name:?}"))
+        .collect();
+    let title = format!(
+        "a flow has one end, and nobody takes the documents of {}",
+        names.join(" and ")
+    );
+    let mut problem = Problem::new(last.place(), title)
+        .label("an end")
+        .help(format!(
+            "join them in one more executor, with `needs = [{}]` or `needs = \"all\"`, or set \
+             `floating = true` if nobody has to wait for one of them",
+            names.join(", ")
+        ));
+    for spec in others {
+        problem = problem.context(spec.place(), "another end");
+    }
+    problems.report(problem);
 }

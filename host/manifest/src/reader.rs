@@ -11,9 +11,9 @@ use toml::de::DeTable;
 use crate::context::Context;
 use crate::entry::Entry;
 use crate::keys::{Key, Keys, Kind, Presence, Visitor};
-use crate::nearest::suggestion;
 use crate::problems::Problems;
 use crate::report::Problem;
+use crate::suggestion::suggestion;
 
 /// Reads a table: every key that it declares. Every key that it has and does not
 /// declare is a problem.

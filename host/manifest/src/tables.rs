@@ -13,15 +13,17 @@ use wasm_flow_contract::bounds::INSTANCES;
 use wasm_flow_contract::config::Isolation;
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::origin::HttpOrigin;
+use wasm_flow_contract::query::Query;
 
-use crate::bounds::{MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH};
+use crate::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH};
 use crate::formats::{
     ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, REPLY,
     TIMEOUT, USES, WORKSPACE,
 };
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
-    Items, choice, free_table, quantity, table, tables, text, texts, texts_by_key, whole,
+    Items, choice, flag, free_table, quantity, query, table, tables, tables_by_key, text, texts,
+    texts_by_key, whole,
 };
 use crate::uses::Uses;
 
@@ -114,12 +116,38 @@ table! {
         uses_requests: BTreeMap<String, String> = texts_by_key("the name of a method, as a string")
             .example(Inline(r#"{ "/index" = "encode" }"#));
 
-        /// Where the executor takes its documents from: the name of another executor, or
-        /// `gateway` for the documents of the request. Without it, they come from the
-        /// executor before it in the file.
+        /// Where the executor takes its documents from: the names of other executors, or
+        /// `gateway` for the documents of the request. Documents of several come together.
+        /// `all` stands for every executor before it in the file whose documents nobody
+        /// takes. Without it, they come from the executor before it in the file.
         needs: Items<String> = texts("a name or a list of names", NEED)
             .set("name an executor or \"gateway\"; without `needs`, the documents come from the executor before it")
-            .example(Inline(r#"["encode"]"#));
+            .example(Inline(r#"["encode"]"#))
+            .example("all");
+
+        /// The documents that the executor is sent, in docarray's query language. The
+        /// others do not go on from it.
+        when: Query = query()
+            .example(Inline(r#"{ tags__lang = { "$eq" = "en" } }"#));
+
+        /// Whether documents of several `needs` stay apart. Without it, those of one id
+        /// become one: what is unset in the first is taken from the others. With it, the
+        /// executor gets all of them, and puts them together itself.
+        no_reduce: bool = flag()
+            .default(false)
+            .example(true);
+
+        /// Whether requests go on without the executor: it is called beside them, nobody
+        /// waits for it, and its documents go nowhere.
+        floating: bool = flag()
+            .default(false)
+            .example(true);
+
+        /// Endpoints at which the documents of several requests go to the executor in one
+        /// call, and how they are put together. Only requests with the same parameters go
+        /// together, and the executor gives a document for each.
+        uses_dynamic_batching: BTreeMap<String, Spanned<BatchingTable>> = tables_by_key()
+            .example(Inline(r#"{ "/encode" = { preferred_batch_size = 32, timeout = "5ms" } }"#));
 
         /// How many instances of the executor share the requests. All executors of a flow
         /// together may have 1000.
@@ -152,6 +180,27 @@ table! {
         /// What the executor may reach. Nothing is granted without this.
         allow: AllowTable = table()
             .example(Inline(r#"{ env = ["LANG"] }"#));
+    }
+}
+
+table! {
+    /// How the documents of several requests are put together.
+    struct BatchingTable = "uses_dynamic_batching" {
+        /// With so many documents, a batch goes. It has no more.
+        preferred_batch_size: NonZeroUsize = whole(1..=u64::from(MAX_BATCH))
+            .required()
+            .example(32);
+
+        /// How long the first document of a batch waits for others.
+        timeout: Duration = quantity(TIMEOUT)
+            .default("10s")
+            .example("5ms");
+
+        /// Whether a batch has all documents that wait, also if they are more than
+        /// `preferred_batch_size`.
+        flush_all: bool = flag()
+            .default(false)
+            .example(true);
     }
 }
 

@@ -16,8 +16,10 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::nearest::nearest;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::Flow;
+use wasm_flow_flow::stages::Batched;
 use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
@@ -99,6 +101,7 @@ impl Resolver {
             problems.extend(source::missing_folders(id, &node.value.config.allow));
             match self.executor(&node.value, &mut known).await {
                 Ok(executor) => {
+                    problems.extend(unbound_batching(id, &executor));
                     loaded.insert(id, executor);
                 }
                 Err(LoadFailure::Source(error)) => {
@@ -202,7 +205,13 @@ impl Loaded {
         for (id, executor) in join_all(starting).await {
             match executor {
                 Ok(executor) => {
-                    started.insert(id, Arc::new(executor));
+                    let executor: Arc<dyn Stage> = Arc::new(executor);
+                    let batching = &self.executors[id].value.config.batching;
+                    let stage = match batching.is_empty() {
+                        true => executor,
+                        false => Arc::new(Batched::new(executor, batching.clone())),
+                    };
+                    started.insert(id, stage);
                 }
                 Err(error) => problems.push(LateProblem::new(place(id, &error), error.to_string())),
             }
@@ -213,15 +222,39 @@ impl Loaded {
             match Flow::new(self.manifest.name.clone(), stages) {
                 Ok(flow) => return Ok(flow),
                 // Said by the file's reader, too, which knows more to say.
-                Err(error) => problems.push(LateProblem::new(
-                    Place::Executor(error.0.node()),
-                    error.to_string(),
-                )),
+                Err(error) => {
+                    let ends = error.0.iter().skip(1);
+                    problems.extend(
+                        ends.map(|end| LateProblem::new(Place::Executor(*end), error.to_string())),
+                    );
+                }
             }
         }
         join_all(started.values().map(|stage| stage.stop())).await;
         Err(Box::new(self.manifest.report(problems)))
     }
+}
+
+/// Endpoints of `uses_dynamic_batching` that no method is bound to.
+fn unbound_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
+    let endpoints = &executor.info.endpoints;
+    let known = || endpoints.iter().map(|(endpoint, _)| endpoint.as_str());
+    let batched = executor.config.batching.keys();
+    batched
+        .filter(|endpoint| known().all(|known| known != endpoint.as_str()))
+        .map(|endpoint| {
+            let names: Vec<&str> = known().collect();
+            let title = format!(
+                "`uses_dynamic_batching` names `{endpoint}`, which {} binds no method to",
+                executor.info.class
+            );
+            let help = match nearest(endpoint, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it binds {}", names.join(", ")),
+            };
+            LateProblem::new(Place::Batching(id, endpoint.clone()), title).help(help)
+        })
+        .collect()
 }
 
 /// The key that an executor's failure to start is about.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use wasm_flow_contract::NodeId;
 use wasm_flow_contract::grants::Allow;
-use wasm_flow_manifest::{LateProblem, Place, Uses, nearest};
+use wasm_flow_contract::nearest::nearest;
+use wasm_flow_manifest::{LateProblem, Place, Uses};
 use wasm_flow_wasm::LoadError;
 
 use super::build::BuildError;

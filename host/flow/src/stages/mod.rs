@@ -1,8 +1,11 @@
 //! Stages around stages.
 //!
 //! A wrapper is a small value that holds an `Arc<dyn Stage>` and is one itself.
-//! What wraps what is decided in one place, `Flow::of_chain`.
+//! `Flow::new` puts the ones around every stage that hold for all of them. Those that
+//! a configuration asks for are put there by whoever reads it.
 
+mod batched;
 mod observed;
 
+pub use batched::Batched;
 pub use observed::Observed;

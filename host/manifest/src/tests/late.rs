@@ -38,7 +38,7 @@ uses = "b.wasm"
         (Place::Allow(second), (9, 1)),
         (Place::Dir(second, 0), (9, 1)),
     ] {
-        let report = manifest.report([LateProblem::new(place, "late")]);
+        let report = manifest.report([LateProblem::new(place.clone(), "late")]);
         assert_eq!(
             report.position(&report.problems()[0]),
             expected,

@@ -7,13 +7,15 @@ use super::validator::validate;
 use super::*;
 
 /// What is a matter of several keys together, which the schema cannot say.
-const BEYOND_SCHEMA: [&str; 6] = [
-    "branches",
+const BEYOND_SCHEMA: [&str; 8] = [
+    "ends",
+    "floating",
     "cycle",
     "duplicate_names",
     "needs_itself",
     "replicas",
     "unknown_need",
+    "when",
 ];
 
 /// What a parser of TOML refuses.

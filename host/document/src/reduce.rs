@@ -1,0 +1,305 @@
+//! Documents of several arrays put together, as docarray's `reduce` does.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::array::{Content, Document, DocumentArray};
+
+impl DocumentArray {
+    /// One array of all documents of these, each id once, in the order in which the
+    /// ids come.
+    ///
+    /// If arrays have a document of the same id, the first of them counts, and what
+    /// is unset in it is taken from the others: each field whole, from the first that
+    /// has it. Chunks and matches are put together in the same way. So are text, blob
+    /// and tensor, each a field of its own: of documents with contents of different
+    /// kinds, the last kind that comes in is the content.
+    ///
+    /// Documents that need no change are shared and not copied, and so is everything
+    /// in a document that does.
+    ///
+    /// Source: `DocumentArray.reduce_all` of docarray 0.21.
+    pub fn reduce<'a>(arrays: impl IntoIterator<Item = &'a DocumentArray>) -> DocumentArray {
+        let mut arrays = arrays.into_iter();
+        let Some(first) = arrays.next() else {
+            return DocumentArray::new();
+        };
+        // Most branches change few documents, or none.
+        let mut rest = arrays
+            .filter(|other| !other.is_empty() && !same(first, other))
+            .peekable();
+        if rest.peek().is_none() {
+            return first.clone();
+        }
+        let mut reduced = Reduced::of(first);
+        for other in rest {
+            reduced.add(other);
+        }
+        reduced.docs.into()
+    }
+}
+
+/// Whether both are one list.
+fn same(one: &DocumentArray, other: &DocumentArray) -> bool {
+    std::ptr::eq(one.shared(), other.shared())
+}
+
+/// Documents that are being put together.
+struct Reduced {
+    docs: Vec<Arc<Document>>,
+    /// The first document of each id.
+    places: HashMap<bytestring::ByteString, usize>,
+}
+
+impl Reduced {
+    fn of(first: &DocumentArray) -> Reduced {
+        let docs = first.shared().to_vec();
+        let mut places = HashMap::with_capacity(docs.len());
+        for (place, doc) in docs.iter().enumerate() {
+            places.entry(doc.id.clone()).or_insert(place);
+        }
+        Reduced { docs, places }
+    }
+
+    fn add(&mut self, other: &DocumentArray) {
+        for doc in other.shared() {
+            let known = self.places.get(&doc.id).copied();
+            match known.and_then(|place| self.docs.get_mut(place)) {
+                Some(base) => merge(base, doc),
+                None => {
+                    self.places.insert(doc.id.clone(), self.docs.len());
+                    self.docs.push(Arc::clone(doc));
+                }
+            }
+        }
+    }
+}
+
+/// Takes what `base` does not have from `other`.
+fn merge(base: &mut Arc<Document>, other: &Arc<Document>) {
+    if Arc::ptr_eq(base, other) {
+        return;
+    }
+    let chunks = merged(&base.chunks, &other.chunks);
+    let matches = merged(&base.matches, &other.matches);
+    if chunks.is_none() && matches.is_none() && !lacks(base, other) {
+        return;
+    }
+    let base = Arc::make_mut(base);
+    if let Some(chunks) = chunks {
+        base.chunks = chunks;
+    }
+    if let Some(matches) = matches {
+        base.matches = matches;
+    }
+    fill(base, other);
+}
+
+/// The arrays put together, or none if the first is all of it.
+fn merged(base: &DocumentArray, other: &DocumentArray) -> Option<DocumentArray> {
+    if other.is_empty() || same(base, other) {
+        return None;
+    }
+    if base.is_empty() {
+        return Some(other.clone());
+    }
+    let mut reduced = Reduced::of(base);
+    reduced.add(other);
+    let unchanged = reduced.docs.len() == base.len()
+        && reduced
+            .docs
+            .iter()
+            .zip(base.shared())
+            .all(|(one, two)| Arc::ptr_eq(one, two));
+    (!unchanged).then(|| reduced.docs.into())
+}
+
+/// Calls `$do!(field, whether it is unset)` for the fields that are merged. `id` and
+/// `parent_id` are not.
+macro_rules! fields {
+    ($do:ident, $base:ident, $other:ident) => {
+        $do!(granularity, |value: &u32| *value == 0);
+        $do!(adjacency, |value: &u32| *value == 0);
+        $do!(weight, |value: &f32| *value == 0.0);
+        $do!(uri, |value: &bytestring::ByteString| value.is_empty());
+        $do!(modality, |value: &bytestring::ByteString| value.is_empty());
+        $do!(mime_type, |value: &bytestring::ByteString| value.is_empty());
+        $do!(offset, |value: &f32| *value == 0.0);
+        $do!(location, |value: &Vec<f32>| value.is_empty());
+        $do!(embedding, |value: &Option<Arc<crate::NdArray>>| value
+            .is_none());
+        $do!(tags, |value: &Option<crate::Struct>| value
+            .as_ref()
+            .is_none_or(crate::Struct::is_empty));
+        $do!(scores, |value: &crate::Scores| value.is_empty());
+        $do!(evaluations, |value: &crate::Scores| value.is_empty());
+        $do!(metadata, |value: &Option<crate::Struct>| value
+            .as_ref()
+            .is_none_or(crate::Struct::is_empty));
+    };
+}
+
+/// Whether `base` lacks a field that `other` has.
+fn lacks(base: &Document, other: &Document) -> bool {
+    macro_rules! check {
+        ($field:ident, $unset:expr) => {
+            let unset = $unset;
+            if unset(&base.$field) && !unset(&other.$field) {
+                return true;
+            }
+        };
+    }
+    fields!(check, base, other);
+    comes_in(&base.content, &other.content)
+}
+
+fn fill(base: &mut Document, other: &Document) {
+    macro_rules! take {
+        ($field:ident, $unset:expr) => {
+            let unset = $unset;
+            if unset(&base.$field) && !unset(&other.$field) {
+                base.$field.clone_from(&other.$field);
+            }
+        };
+    }
+    fields!(take, base, other);
+    if comes_in(&base.content, &other.content) {
+        base.content = other.content.clone();
+    }
+}
+
+/// Whether a content takes the place of another: if it is of another kind.
+fn comes_in(base: &Content, other: &Content) -> bool {
+    let empty = match other {
+        Content::None => true,
+        Content::Text(text) => text.is_empty(),
+        Content::Blob(blob) => blob.is_empty(),
+        Content::Tensor(_) => false,
+    };
+    !empty
+        && match base {
+            Content::Text(text) if text.is_empty() => true,
+            Content::Blob(blob) if blob.is_empty() => true,
+            base => std::mem::discriminant(base) != std::mem::discriminant(other),
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dense, NdArray};
+
+    fn doc(id: &str) -> Document {
+        Document {
+            id: id.into(),
+            ..Document::default()
+        }
+    }
+
+    fn text(id: &str, text: &'static str) -> Document {
+        Document {
+            content: Content::Text(text.into()),
+            ..doc(id)
+        }
+    }
+
+    fn array<const N: usize>(docs: [Document; N]) -> DocumentArray {
+        docs.into_iter().collect()
+    }
+
+    fn ids(docs: &DocumentArray) -> Vec<&str> {
+        docs.iter().map(|doc| &*doc.id).collect()
+    }
+
+    fn embedding() -> Arc<NdArray> {
+        let dense = Dense::new("<f4".into(), vec![1], vec![0; 4].into()).unwrap();
+        Arc::new(NdArray::numpy(dense))
+    }
+
+    #[test]
+    fn ids_come_once_in_the_order_of_the_arrays() {
+        let reduced = DocumentArray::reduce(&[
+            array([doc("a"), doc("b")]),
+            array([doc("c"), doc("a")]),
+            array([doc("d"), doc("b"), doc("c")]),
+        ]);
+        assert_eq!(ids(&reduced), ["a", "b", "c", "d"]);
+        assert!(DocumentArray::reduce(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_field_is_taken_whole_from_the_first_that_has_it() {
+        let tags = |json: &str| Some(crate::Struct::from_json(json).unwrap());
+        let one = Document {
+            tags: tags(r#"{"a": 1}"#),
+            ..text("x", "one")
+        };
+        let two = Document {
+            tags: tags(r#"{"b": 2}"#),
+            weight: 2.0,
+            parent_id: "p".into(),
+            ..text("x", "two")
+        };
+        let three = Document {
+            weight: 3.0,
+            embedding: Some(embedding()),
+            ..doc("x")
+        };
+        let reduced = DocumentArray::reduce(&[array([one]), array([two]), array([three])]);
+        let doc = reduced.get(0).unwrap();
+        assert_eq!(doc.text(), "one");
+        assert_eq!(doc.tags.as_ref().unwrap().to_json(), r#"{"a":1}"#);
+        assert_eq!(doc.weight, 2.0);
+        assert!(doc.embedding.is_some());
+        assert_eq!(&*doc.parent_id, "", "never merged");
+    }
+
+    #[test]
+    fn a_content_of_another_kind_takes_the_place() {
+        let blob = Document {
+            content: Content::Blob(b"x".as_slice().into()),
+            ..doc("x")
+        };
+        let reduced = DocumentArray::reduce(&[array([blob.clone()]), array([text("x", "t")])]);
+        assert_eq!(reduced.get(0).unwrap().text(), "t");
+        let reduced = DocumentArray::reduce(&[array([blob.clone()]), array([text("x", "")])]);
+        assert_eq!(reduced.get(0).unwrap().content, blob.content);
+    }
+
+    #[test]
+    fn chunks_and_matches_are_put_together_at_every_depth() {
+        let nested = |chunk: Document| Document {
+            chunks: array([Document {
+                matches: array([chunk]),
+                ..doc("chunk")
+            }]),
+            ..doc("x")
+        };
+        let reduced = DocumentArray::reduce(&[
+            array([nested(doc("m"))]),
+            array([nested(text("m", "text"))]),
+            array([nested(doc("n"))]),
+        ]);
+        let chunk = reduced.get(0).unwrap().chunks.get(0).unwrap();
+        assert_eq!(ids(&chunk.matches), ["m", "n"]);
+        assert_eq!(chunk.matches.get(0).unwrap().text(), "text");
+        assert_eq!((reduced.total(), reduced.depth()), (4, 3));
+    }
+
+    #[test]
+    fn what_does_not_change_is_shared() {
+        let docs = array([text("a", "a"), text("b", "b")]);
+        let reduced = DocumentArray::reduce(&[docs.clone(), docs.clone()]);
+        assert!(same(&reduced, &docs));
+
+        let embedded = Document {
+            embedding: Some(embedding()),
+            ..text("b", "b")
+        };
+        let other = array([text("a", "other"), embedded.clone()]);
+        let reduced = DocumentArray::reduce(&[docs.clone(), other]);
+        assert!(Arc::ptr_eq(&reduced.shared()[0], &docs.shared()[0]));
+        let taken = reduced.get(1).unwrap().embedding.as_ref().unwrap();
+        assert!(Arc::ptr_eq(taken, embedded.embedding.as_ref().unwrap()));
+    }
+}

@@ -1,0 +1,569 @@
+//! Calls of several requests as one.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use wasm_flow_contract::config::Batching;
+use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
+use wasm_flow_document::DocumentArray;
+
+/// A stage whose calls of some endpoints wait for others, so that the documents of
+/// several requests go in one call: Jina's dynamic batching.
+///
+/// Only requests with equal parameters go together. A batch has at most
+/// `preferred_batch_size` documents, unless `flush_all` is set: a request's documents
+/// may be split over several. It goes when there are enough of them, or when the
+/// first has waited for `timeout`. What waits then goes as well, and does not wait for
+/// more.
+///
+/// The call that is made has no request's id, no trace, and nothing by predecessor. If
+/// it fails, each of its requests does. The stage has to give a document for each that
+/// it gets, in their order, and nothing else beside them.
+///
+/// A request that is given up takes its waiting documents out.
+pub struct Batched {
+    inner: Arc<dyn Stage>,
+    endpoints: BTreeMap<String, Arc<Queues>>,
+}
+
+/// What waits at one endpoint, by the requests' parameters.
+struct Queues {
+    batching: Batching,
+    stage: Arc<dyn Stage>,
+    endpoint: Arc<str>,
+    waiting: Mutex<HashMap<String, Queue>>,
+}
+
+/// The requests that may go together.
+struct Queue {
+    parameters: Arc<Map<String, Value>>,
+    items: VecDeque<Item>,
+    /// Documents of all of them.
+    docs: usize,
+    /// Told apart from the next queue of the same parameters.
+    number: u64,
+}
+
+/// A request that waits.
+struct Item {
+    id: u64,
+    docs: DocumentArray,
+    reply: oneshot::Sender<Result<DocumentArray, Failure>>,
+}
+
+/// A part of a batch: some of a request's documents.
+struct Piece {
+    request: Arc<Mutex<Gathering>>,
+    /// Which of the request's pieces it is.
+    place: usize,
+    docs: DocumentArray,
+}
+
+/// A request whose pieces are on their way.
+struct Gathering {
+    pieces: Vec<Option<DocumentArray>>,
+    missing: usize,
+    reply: Option<oneshot::Sender<Result<DocumentArray, Failure>>>,
+}
+
+impl Batched {
+    /// A stage whose calls of these endpoints are put together.
+    pub fn new(inner: Arc<dyn Stage>, endpoints: BTreeMap<String, Batching>) -> Batched {
+        let endpoints = endpoints.into_iter().map(|(endpoint, batching)| {
+            let queues = Queues {
+                batching,
+                stage: Arc::clone(&inner),
+                endpoint: Arc::from(endpoint.as_str()),
+                waiting: Mutex::default(),
+            };
+            (endpoint, Arc::new(queues))
+        });
+        Batched {
+            endpoints: endpoints.collect(),
+            inner,
+        }
+    }
+}
+
+impl Stage for Batched {
+    fn info(&self) -> StageInfo {
+        self.inner.info()
+    }
+
+    fn binds(&self, endpoint: &str) -> bool {
+        self.inner.binds(endpoint)
+    }
+
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        match self.endpoints.get(&*call.endpoint) {
+            // Without documents there is nothing to put together.
+            Some(queues) if !call.docs.is_empty() => {
+                let queues = Arc::clone(queues);
+                Box::pin(async move { queues.call(call).await.map(Reply::new) })
+            }
+            _ => self.inner.call(call),
+        }
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        self.inner.stop()
+    }
+}
+
+impl Queues {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Queue>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call(self: Arc<Self>, call: Call) -> Result<DocumentArray, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        let key = Value::Object((*call.parameters).clone()).to_string();
+        // Takes the documents out if this future is dropped.
+        let _waiting = self.join(key, call, sender);
+        receiver.await.unwrap_or_else(|_| {
+            Err(Failure::of_flow(
+                FailureKind::Stopped,
+                "Stopped",
+                "the batch was given up: the flow is being stopped".to_owned(),
+            ))
+        })
+    }
+
+    /// Puts a request in, and sends what is ready to go.
+    fn join(
+        self: &Arc<Self>,
+        key: String,
+        call: Call,
+        reply: oneshot::Sender<Result<DocumentArray, Failure>>,
+    ) -> Waiting {
+        let id = next_number();
+        let docs = call.docs;
+        let mut waiting = self.lock();
+        let queue = waiting.entry(key.clone()).or_insert_with(|| {
+            let number = next_number();
+            self.flush_after(self.batching.timeout, key.clone(), number);
+            Queue {
+                parameters: call.parameters,
+                items: VecDeque::new(),
+                docs: 0,
+                number,
+            }
+        });
+        queue.docs = queue.docs.saturating_add(docs.len());
+        queue.items.push_back(Item { id, docs, reply });
+        if queue.docs >= self.batching.preferred_batch_size.get()
+            && let Some(queue) = waiting.remove(&key)
+        {
+            drop(waiting);
+            self.flush(queue);
+        }
+        Waiting {
+            queues: Arc::clone(self),
+            key,
+            id,
+        }
+    }
+
+    /// Sends what waits in a queue when its first request has waited for so long.
+    fn flush_after(self: &Arc<Self>, timeout: Duration, key: String, number: u64) {
+        let queues = Arc::clone(self);
+        let at = Instant::now() + timeout;
+        tokio::spawn(async move {
+            tokio::time::sleep_until(at).await;
+            let mut waiting = queues.lock();
+            if waiting
+                .get(&key)
+                .is_some_and(|queue| queue.number == number)
+                && let Some(queue) = waiting.remove(&key)
+            {
+                drop(waiting);
+                queues.flush(queue);
+            }
+        });
+    }
+
+    /// Sends all that waits in a queue, in batches.
+    fn flush(&self, queue: Queue) {
+        let most = match self.batching.flush_all {
+            true => usize::MAX,
+            false => self.batching.preferred_batch_size.get(),
+        };
+        for batch in batches(queue.items, most) {
+            self.send(batch, Arc::clone(&queue.parameters));
+        }
+    }
+
+    fn send(&self, batch: Vec<Piece>, parameters: Arc<Map<String, Value>>) {
+        let docs = DocumentArray::concat(batch.iter().map(|piece| &piece.docs));
+        let calling = self.stage.call(Call {
+            request_id: Arc::from(""),
+            endpoint: Arc::clone(&self.endpoint),
+            parameters,
+            docs,
+            parts: Vec::new(),
+            trace: None,
+        });
+        let endpoint = Arc::clone(&self.endpoint);
+        tokio::spawn(async move {
+            let outcome = calling.await.and_then(|reply| {
+                let sent = batch.iter().map(|piece| piece.docs.len()).sum();
+                checked(reply, sent, &endpoint)
+            });
+            hand_out(batch, &outcome);
+        });
+    }
+}
+
+/// Removes a request from its queue, if it is there, when the request is given up.
+struct Waiting {
+    queues: Arc<Queues>,
+    key: String,
+    id: u64,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waiting = self.queues.lock();
+        let Some(queue) = waiting.get_mut(&self.key) else {
+            return;
+        };
+        let mut left = 0;
+        queue.items.retain(|item| {
+            let stays = item.id != self.id;
+            left += if stays { item.docs.len() } else { 0 };
+            stays
+        });
+        queue.docs = left;
+        if queue.items.is_empty() {
+            waiting.remove(&self.key);
+        }
+    }
+}
+
+fn next_number() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The documents of these requests in batches of at most `most`.
+fn batches(items: VecDeque<Item>, most: usize) -> Vec<Vec<Piece>> {
+    let mut batches = Vec::new();
+    let mut batch: Vec<Piece> = Vec::new();
+    let mut room = most;
+    for item in items {
+        let request = Arc::new(Mutex::new(Gathering {
+            pieces: Vec::new(),
+            missing: 0,
+            reply: Some(item.reply),
+        }));
+        let mut start = 0;
+        while start < item.docs.len() {
+            let end = start.saturating_add(room).min(item.docs.len());
+            let place = {
+                let mut gathering = request.lock().unwrap_or_else(PoisonError::into_inner);
+                gathering.pieces.push(None);
+                gathering.missing += 1;
+                gathering.pieces.len() - 1
+            };
+            batch.push(Piece {
+                request: Arc::clone(&request),
+                place,
+                docs: match (start, end) {
+                    (0, end) if end == item.docs.len() => item.docs.clone(),
+                    (start, end) => item.docs.arranged(start..end),
+                },
+            });
+            room -= end - start;
+            start = end;
+            if room == 0 {
+                batches.push(std::mem::take(&mut batch));
+                room = most;
+            }
+        }
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
+}
+
+/// A reply that can be taken apart again.
+fn checked(reply: Reply, sent: usize, endpoint: &str) -> Result<DocumentArray, Failure> {
+    let wrong = |description| {
+        Err(Failure::of_flow(
+            FailureKind::Reply,
+            "BatchError",
+            description,
+        ))
+    };
+    if !reply.results.is_empty() {
+        return wrong(format!(
+            "the method of `{endpoint}` returned an object, which belongs to none of the requests \
+             that were put together: return documents, or take the endpoint out of \
+             `uses_dynamic_batching`"
+        ));
+    }
+    if reply.docs.len() != sent {
+        return wrong(format!(
+            "the method of `{endpoint}` got {sent} documents of several requests and gave {}: it \
+             has to give one for each, in their order",
+            reply.docs.len()
+        ));
+    }
+    Ok(reply.docs)
+}
+
+/// Gives each request its own documents.
+fn hand_out(batch: Vec<Piece>, outcome: &Result<DocumentArray, Failure>) {
+    let mut start: usize = 0;
+    for piece in batch {
+        let end = start.saturating_add(piece.docs.len());
+        let part = outcome
+            .as_ref()
+            .map(|docs| docs.arranged(start..end))
+            .map_err(Failure::clone);
+        start = end;
+        let mut request = piece.request.lock().unwrap_or_else(PoisonError::into_inner);
+        request.take(piece.place, part);
+    }
+}
+
+impl Gathering {
+    fn take(&mut self, place: usize, part: Result<DocumentArray, Failure>) {
+        let answer = match part {
+            Err(failure) => Err(failure),
+            Ok(docs) => {
+                if let Some(piece) = self.pieces.get_mut(place) {
+                    *piece = Some(docs);
+                }
+                self.missing = self.missing.saturating_sub(1);
+                if self.missing > 0 {
+                    return;
+                }
+                Ok(DocumentArray::concat(self.pieces.iter().flatten()))
+            }
+        };
+        // A request that has failed already, or was given up, is told nothing.
+        if let Some(reply) = self.reply.take() {
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+    use wasm_flow_contract::Stage as _;
+
+    use super::*;
+    use crate::testing::{Functions, failure, map, reply, suffixed};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn batching(size: usize, timeout: Duration, flush_all: bool) -> Batching {
+        Batching {
+            preferred_batch_size: NonZeroUsize::new(size).unwrap(),
+            timeout,
+            flush_all,
+        }
+    }
+
+    /// A stage that keeps the texts of each call.
+    #[derive(Clone, Default)]
+    struct Calls(Arc<Mutex<Vec<Vec<String>>>>);
+
+    impl Calls {
+        fn stage(&self, batching: Batching) -> Batched {
+            let calls = self.clone();
+            let inner = Functions::default().on("/x", move |call: Call| {
+                let texts: Vec<String> = call.docs.texts().map(str::to_owned).collect();
+                assert!(call.parts.is_empty() && call.request_id.is_empty());
+                calls.0.lock().unwrap().push(texts.clone());
+                async move {
+                    match texts.iter().any(|text| text == "bad") {
+                        true => Err(failure("ValueError")),
+                        false => reply(suffixed(&call.docs, "!")),
+                    }
+                }
+            });
+            Batched::new(Arc::new(inner), [("/x".to_owned(), batching)].into())
+        }
+
+        fn sizes(&self) -> Vec<usize> {
+            let mut sizes: Vec<usize> = self.0.lock().unwrap().iter().map(Vec::len).collect();
+            sizes.sort_unstable();
+            sizes
+        }
+    }
+
+    fn call(parameters: Value, texts: &[&str]) -> Call {
+        Call {
+            request_id: Arc::from("id"),
+            endpoint: Arc::from("/x"),
+            parameters: Arc::new(map(parameters)),
+            docs: DocumentArray::from_texts(texts.iter().map(|text| (*text).to_owned())),
+            parts: Vec::new(),
+            trace: None,
+        }
+    }
+
+    async fn texts(
+        calling: BoxFuture<'static, Result<Reply, Failure>>,
+    ) -> Result<Vec<String>, String> {
+        match calling.await {
+            Ok(reply) => Ok(reply.docs.texts().map(str::to_owned).collect()),
+            Err(failure) => Err(failure.name),
+        }
+    }
+
+    #[tokio::test]
+    async fn documents_of_several_requests_go_together_and_find_their_way_back() {
+        let calls = Calls::default();
+        let stage = calls.stage(batching(4, Duration::from_millis(50), false));
+        let all = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let calling = all.map(|text| texts(stage.call(call(json!({}), &[text]))));
+        let answers = futures::future::join_all(calling).await;
+        let expected: Vec<_> = all
+            .iter()
+            .map(|text| Ok(vec![format!("{text}!")]))
+            .collect();
+        assert_eq!(answers, expected);
+        assert_eq!(calls.sizes(), [2, 4, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_large_request_is_split_and_does_not_wait_for_more() {
+        let calls = Calls::default();
+        let stage = calls.stage(batching(4, HOUR, false));
+        let all = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let answer = texts(stage.call(call(json!({}), &all))).await.unwrap();
+        assert_eq!(answer, all.map(|text| format!("{text}!")));
+        assert_eq!(calls.sizes(), [2, 4, 4]);
+
+        let calls = Calls::default();
+        let stage = calls.stage(batching(4, HOUR, true));
+        texts(stage.call(call(json!({}), &all))).await.unwrap();
+        assert_eq!(calls.sizes(), [10], "flush_all");
+
+        let calls = Calls::default();
+        let stage = calls.stage(batching(1, HOUR, false));
+        texts(stage.call(call(json!({}), &["a", "b"])))
+            .await
+            .unwrap();
+        assert_eq!(calls.sizes(), [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn other_parameters_go_by_themselves() {
+        let calls = Calls::default();
+        let stage = calls.stage(batching(2, HOUR, false));
+        let one = json!({ "k": 1 });
+        let two = json!({ "k": 2 });
+        let calling = [&one, &two, &one, &two]
+            .map(|parameters| texts(stage.call(call(parameters.clone(), &["x"]))));
+        futures::future::join_all(calling).await;
+        assert_eq!(calls.sizes(), [2, 2]);
+    }
+
+    #[tokio::test]
+    async fn an_error_reaches_each_request_of_the_batch_and_nobody_else() {
+        let calls = Calls::default();
+        let stage = calls.stage(batching(2, HOUR, false));
+        let calling =
+            ["a", "bad", "b", "c"].map(|text| texts(stage.call(call(json!({}), &[text]))));
+        let answers = futures::future::join_all(calling).await;
+        let failed = Err("ValueError".to_owned());
+        assert_eq!(
+            answers,
+            [
+                failed.clone(),
+                failed,
+                Ok(vec!["b!".to_owned()]),
+                Ok(vec!["c!".to_owned()])
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_takes_the_documents_out() {
+        let calls = Calls::default();
+        let stage = calls.stage(batching(3, HOUR, false));
+        let mut gone = texts_boxed(&stage, "gone");
+        let mut stays = texts_boxed(&stage, "a");
+        assert!(futures::poll!(&mut gone).is_pending());
+        assert!(futures::poll!(&mut stays).is_pending());
+        drop(gone);
+        let mut second = texts_boxed(&stage, "b");
+        assert!(futures::poll!(&mut second).is_pending());
+        assert!(calls.sizes().is_empty(), "there are two");
+        let third = texts_boxed(&stage, "c");
+        let answers = futures::future::join_all([stays, second, third]).await;
+        assert_eq!(answers.len(), 3);
+        assert_eq!(*calls.0.lock().unwrap(), [["a", "b", "c"]]);
+        // Nothing is left behind.
+        drop(texts_boxed(&stage, "d"));
+        let mut waits = texts_boxed(&stage, "e");
+        assert!(futures::poll!(&mut waits).is_pending());
+        drop(waits);
+        let queues = &stage.endpoints["/x"];
+        assert!(queues.lock().is_empty());
+    }
+
+    fn texts_boxed(stage: &Batched, text: &str) -> BoxFuture<'static, Result<Vec<String>, String>> {
+        Box::pin(texts(stage.call(call(json!({}), &[text]))))
+    }
+
+    #[tokio::test]
+    async fn a_reply_that_cannot_be_taken_apart_is_refused() {
+        for (inner, expected) in [
+            (
+                Functions::default().on("/x", |_| async { reply(DocumentArray::new()) }),
+                "got 2 documents of several requests and gave 0",
+            ),
+            (
+                Functions::default().on("/x", |call| async {
+                    crate::testing::results(call, json!({ "n": 1 }), 0)
+                }),
+                "returned an object",
+            ),
+        ] {
+            let stage = Batched::new(
+                Arc::new(inner),
+                [("/x".to_owned(), batching(2, HOUR, false))].into(),
+            );
+            let failure = stage.call(call(json!({}), &["a", "b"])).await.unwrap_err();
+            assert!(failure.description.contains(expected), "{failure}");
+        }
+    }
+
+    #[tokio::test]
+    async fn other_endpoints_and_no_documents_pass_by() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let inner = Functions::default().on("/default", move |call| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async { reply(call.docs) }
+        });
+        let stage = Batched::new(
+            Arc::new(inner),
+            [("/x".to_owned(), batching(2, HOUR, false))].into(),
+        );
+        stage.call(call(json!({}), &[])).await.unwrap();
+        let other = Call {
+            endpoint: Arc::from("/y"),
+            ..call(json!({}), &["a"])
+        };
+        stage.call(other).await.unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+}
