@@ -25,6 +25,11 @@ use crate::{Document, Result, config};
 /// Scores by name.
 pub(crate) type Scores = BTreeMap<String, NamedScore>;
 
+/// A blob, which a document may keep.
+type Blob = Rc<Vec<u8>>;
+
+type ArrayColumn = Column<Vec<Option<NdArray>>, Option<NdArray>>;
+
 /// An array as it was when the SDK received it. Its documents are not written
 /// before the handler returns; see [`commit`](crate::commit).
 pub(crate) struct Source {
@@ -43,9 +48,9 @@ pub(crate) struct Source {
     floats: [OnceCell<Vec<f32>>; 2],
     locations: OnceCell<Vec<Vec<f32>>>,
     contents: OnceCell<Vec<raw::Content>>,
-    blobs: OnceCell<Column<Vec<Rc<Vec<u8>>>, Rc<Vec<u8>>>>,
+    blobs: OnceCell<Column<Vec<Blob>, Blob>>,
     /// By `NdarrayField`.
-    arrays: [OnceCell<Column<Vec<Option<NdArray>>, Option<NdArray>>>; 2],
+    arrays: [OnceCell<ArrayColumn>; 2],
     scores: [OnceCell<Vec<Scores>>; 2],
     nested: [OnceCell<Nested>; 2],
 }
@@ -262,7 +267,7 @@ impl Source {
 
     /// A row's blob. `own` as for a text.
     pub(crate) fn blob<'a>(&'a self, row: u32, own: impl FnOnce() -> &'a Fetched) -> &'a [u8] {
-        let fetch = |rows: &Rows| -> Result<Vec<Rc<Vec<u8>>>> {
+        let fetch = |rows: &Rows| -> Result<Vec<Blob>> {
             let blobs = self.handle().blobs(rows)?;
             Ok(blobs.into_iter().map(Rc::new).collect())
         };

@@ -116,9 +116,9 @@ impl<N> Node<N> {
     }
 }
 
-/// Values for the nodes of a graph.
+/// A value for each node of a graph: [`Graph::values`] makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct NodeMap<T>(Vec<T>);
+pub struct NodeMap<T>(Vec<T>);
 
 #[expect(
     clippy::indexing_slicing,
@@ -127,6 +127,8 @@ struct NodeMap<T>(Vec<T>);
 impl<T> Index<NodeId> for NodeMap<T> {
     type Output = T;
 
+    /// # Panics
+    /// When the node is one of another graph.
     fn index(&self, id: NodeId) -> &T {
         &self.0[id.0]
     }
@@ -267,6 +269,11 @@ impl<N> Graph<N> {
     /// The nodes, in the order that they were added in.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Node<N>)> {
         self.nodes.iter()
+    }
+
+    /// A value for each node, beside the graph.
+    pub fn values<T>(&self, value: impl FnMut(&Node<N>) -> T) -> NodeMap<T> {
+        NodeMap(self.nodes.0.iter().map(value).collect())
     }
 
     /// How many nodes there are.

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use serde_json::{Map, Value};
-use wasm_flow_contract::graph::{Node, Upstream};
+use wasm_flow_contract::graph::{Node, NodeMap, Upstream};
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{
     Call, Failure, FailureKind, GATEWAY, Hop, NodeId, Part, Reply, Request, Response, Stage,
@@ -51,8 +51,7 @@ struct Run<'f> {
     flow: &'f Inner,
     request: Request,
     target: Option<Target>,
-    /// By the nodes' places.
-    visits: Vec<Visit>,
+    visits: NodeMap<Visit>,
     results: Map<String, Value>,
     /// Why the request failed, and the documents of before.
     failure: Option<(Arc<Failure>, DocumentArray)>,
@@ -73,7 +72,7 @@ type Calling = BoxFuture<'static, (NodeId, DocumentArray, Result<Reply, Failure>
 
 impl Run<'_> {
     fn new(flow: &Inner, request: Request, target: Option<Target>) -> Run<'_> {
-        let visits = flow.graph.iter().map(|(_, node)| Visit {
+        let visits = flow.graph.values(|node| Visit {
             missing: node.predecessors().count(),
             ..Visit::default()
         });
@@ -81,7 +80,7 @@ impl Run<'_> {
             flow,
             request,
             target,
-            visits: visits.collect(),
+            visits,
             results: Map::new(),
             failure: None,
         }
@@ -90,9 +89,7 @@ impl Run<'_> {
     /// Visits all nodes, or those that come before a failure.
     async fn go(&mut self) {
         let order = self.flow.graph.order().iter().copied();
-        let mut ready: Vec<NodeId> = order
-            .filter(|id| self.visits[id.index()].missing == 0)
-            .collect();
+        let mut ready: Vec<NodeId> = order.filter(|id| self.visits[*id].missing == 0).collect();
         let mut calls = FuturesUnordered::new();
         loop {
             // Those that are passed by make others ready at once.
@@ -144,10 +141,10 @@ impl Run<'_> {
             // Reaches every executor and runs none of its methods.
             hop.end = meant.then(SystemTime::now);
         } else if meant && node.value.binds(&self.request.endpoint) {
-            self.visits[id.index()].hop = Some(hop);
+            self.visits[id].hop = Some(hop);
             return self.call(id, node);
         }
-        self.visits[id.index()].hop = Some(hop);
+        self.visits[id].hop = Some(hop);
         match self.joined(node, &self.parts(node)) {
             Ok(docs) => self.done(id, docs, ready),
             Err(failure) => self.failed(id, failure, DocumentArray::new()),
@@ -198,7 +195,7 @@ impl Run<'_> {
     fn parts(&self, node: &Node<Arc<dyn Stage>>) -> Vec<DocumentArray> {
         let docs = |from| match from {
             Upstream::Gateway => Some(&self.request.docs),
-            Upstream::Node(id) => self.visits[id.index()].docs.as_ref(),
+            Upstream::Node(id) => self.visits[id].docs.as_ref(),
         };
         let needs = node.needs.iter();
         needs
@@ -237,7 +234,7 @@ impl Run<'_> {
         outcome: Result<Reply, Failure>,
         ready: &mut Vec<NodeId>,
     ) {
-        let visit = &mut self.visits[id.index()];
+        let visit = &mut self.visits[id];
         if let Some(hop) = &mut visit.hop {
             hop.end = Some(SystemTime::now());
         }
@@ -257,7 +254,7 @@ impl Run<'_> {
 
     fn failed(&mut self, id: NodeId, failure: Failure, sent: DocumentArray) {
         let failure = Arc::new(failure);
-        if let Some(hop) = &mut self.visits[id.index()].hop {
+        if let Some(hop) = &mut self.visits[id].hop {
             hop.failure = Some(Arc::clone(&failure));
         }
         self.failure.get_or_insert((failure, sent));
@@ -265,9 +262,9 @@ impl Run<'_> {
 
     /// A node's documents are there.
     fn done(&mut self, id: NodeId, docs: DocumentArray, ready: &mut Vec<NodeId>) {
-        self.visits[id.index()].docs = Some(docs);
+        self.visits[id].docs = Some(docs);
         for &successor in &self.flow.graph[id].successors {
-            let visit = &mut self.visits[successor.index()];
+            let visit = &mut self.visits[successor];
             visit.missing = visit.missing.saturating_sub(1);
             if visit.missing == 0 {
                 ready.push(successor);
@@ -281,7 +278,7 @@ impl Run<'_> {
             None => (None, self.end()),
         };
         let walk = self.flow.graph.walk().iter();
-        let hops = walk.filter_map(|id| self.visits[id.index()].hop.take());
+        let hops = walk.filter_map(|id| self.visits[*id].hop.take());
         Response {
             hops: hops.collect(),
             docs,
@@ -295,7 +292,7 @@ impl Run<'_> {
         let Some(end) = self.flow.end else {
             return self.request.docs.clone();
         };
-        let docs = self.visits[end.index()].docs.take().unwrap_or_default();
+        let docs = self.visits[end].docs.take().unwrap_or_default();
         match self.flow.filters {
             true => in_order_of(&self.request.docs, &docs),
             false => docs,

@@ -171,7 +171,7 @@ impl Manifest {
     /// # Panics
     /// If a place is in an executor of another flow.
     pub fn warnings(&self, late: impl IntoIterator<Item = LateProblem>) -> Option<Report> {
-        let report = self.report(late).as_warnings();
+        let report = self.report(late).into_warnings();
         (report.total() > 0).then_some(report)
     }
 

@@ -130,7 +130,7 @@ impl Report {
     }
 
     /// The same of problems in spite of which the flow can run.
-    pub(crate) fn as_warnings(self) -> Report {
+    pub(crate) fn into_warnings(self) -> Report {
         Report {
             severity: Severity::Warning,
             ..self
