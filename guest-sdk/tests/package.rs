@@ -37,6 +37,27 @@ fn the_package_holds_what_it_is_built_of() {
     assert!(!files.contains("bindgen/src/main.rs"), "{files:?}");
 }
 
+/// They took most of the time of an author's first build.
+#[test]
+fn an_executor_is_built_without_a_generator_of_bindings() {
+    let tree = cargo(&[
+        "tree",
+        "--package=wasm-flow-sdk",
+        "--target=wasm32-wasip2",
+        "--edges=normal,build",
+        "--prefix=none",
+    ]);
+    assert!(tree.contains("\nwit-bindgen v"), "{tree}");
+    for generator in [
+        "wit-bindgen-rust",
+        "wit-parser",
+        "wasmparser",
+        "prettyplease",
+    ] {
+        assert!(!tree.contains(&format!("\n{generator} v")), "{tree}");
+    }
+}
+
 #[test]
 fn the_macros_are_published_first() {
     let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1"]);

@@ -83,6 +83,32 @@ fn a_new_executor_does_not_overwrite() {
     finished.complains_of(&["no name"]);
 }
 
+/// What is in that folder is compiled and run.
+#[cfg(unix)]
+#[test]
+fn a_new_executor_takes_no_sdk_that_others_can_change() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let exposed = folder.path().join("data/wasm-flow/sdk");
+    fs::create_dir_all(&exposed).unwrap();
+    fs::set_permissions(&exposed, fs::Permissions::from_mode(0o777)).unwrap();
+    let mut new = wasm_flow(["new", "greeter"]);
+    new.current_dir(folder.path())
+        .env("WASM_FLOW_DATA", folder.path().join("data"));
+    let finished = Finished::of(&mut new);
+    assert_eq!(finished.status, Some(1), "{finished}");
+    finished.complains_of(&[
+        "data/wasm-flow/sdk can be written by other users",
+        "WASM_FLOW_DATA",
+    ]);
+    assert!(!folder.path().join("greeter").exists());
+
+    fs::set_permissions(&exposed, fs::Permissions::from_mode(0o700)).unwrap();
+    Finished::successfully(&mut new);
+    let unpacked = fs::read_dir(&exposed).unwrap().next().unwrap().unwrap();
+    assert!(unpacked.path().join("guest-sdk/src/lib.rs").is_file());
+}
+
 #[test]
 fn build_reports_what_does_not_compile() {
     let folder = tempfile::tempdir().unwrap();

@@ -33,8 +33,8 @@ pub enum SdkError {
     NoFolder,
     /// Somebody else could change what is built.
     #[error(
-        "wasm-flow-sdk is not unpacked to {}, because {} {reason}; name another folder in \
-         {FOLDER_VARIABLE}",
+        "wasm-flow-sdk is not unpacked to {}, because {} {reason}; make it this \
+         user's alone, or name another folder in {FOLDER_VARIABLE}",
         folder.display(),
         path.display()
     )]
