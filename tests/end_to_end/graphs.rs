@@ -216,3 +216,50 @@ fn an_executor_that_fails_in_a_branch_ends_the_request() {
     assert_eq!(seen["failed"], json!(["right"]));
     assert_eq!(seen["routes"], json!(["gateway", "a", "left", "right"]));
 }
+
+#[test]
+fn dynamic_batching_puts_requests_together_and_gives_each_its_own() {
+    let batching = "{ \"/model\" = { preferred_batch_size = 4, timeout = \"200ms\" } }";
+    let flow = Server::run(&executor(
+        "a",
+        &format!("uses_dynamic_batching = {batching}"),
+    ));
+    let seen = flow.python(
+        "
+        def together(count, size):
+            docs = texts(*[str(n) for n in range(count)])
+            docs = client().post('/model', docs, request_size=size, results_in_order=True)
+            return [docs.texts, sorted(int(doc.tags['together']) for doc in docs)]
+        answer({'ones': together(10, 1), 'ten': together(10, 10), 'three': together(3, 1)})
+        ",
+    );
+    let texts = |count: u32| json!((0..count).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(seen["ones"][0], texts(10));
+    assert_eq!(
+        seen["ten"],
+        json!([texts(10), [2, 2, 4, 4, 4, 4, 4, 4, 4, 4]])
+    );
+    assert_eq!(
+        seen["three"],
+        json!([texts(3), [3, 3, 3]]),
+        "after the timeout"
+    );
+    let together = seen["ones"][1].as_array().unwrap();
+    assert!(together.iter().all(|count| *count != json!(1)), "{seen}");
+}
+
+#[test]
+fn dynamic_batching_of_an_endpoint_that_is_not_bound_is_refused() {
+    let batching = "{ \"/modle\" = { preferred_batch_size = 4 } }";
+    let toml = executor(
+        "a",
+        &format!(
+            "uses_requests = {{ \"/model\" = \"model\" }}\nuses_dynamic_batching = {batching}"
+        ),
+    );
+    Server::refused(&toml).complains_of(&[
+        "flow.toml:5:27",
+        "`/modle`, which Probe binds no method to",
+        "did you mean `/model`?",
+    ]);
+}

@@ -82,3 +82,73 @@ fn s14_two_calls_of_an_executor_take_the_time_of_one() {
         "took {took:?}"
     );
 }
+
+/// Executors that each wait for 100 ms, one, then others side by side, then one.
+fn wide(branches: usize) -> Server {
+    let mut flow = "[[executors]]\nname = \"a\"\nuses = \"{probe}\"\n".to_owned();
+    for branch in 0..branches {
+        flow +=
+            &format!("[[executors]]\nname = \"b{branch}\"\nuses = \"{{probe}}\"\nneeds = \"a\"\n");
+    }
+    flow += "[[executors]]\nname = \"end\"\nuses = \"{probe}\"\nneeds = \"all\"\n";
+    Server::run(&flow)
+}
+
+/// Branches run side by side: 3 x 100 ms, and not 3,000.
+#[test]
+fn thirty_branches_take_the_time_of_one() {
+    let _turn = alone();
+    for branches in [2, 30] {
+        let flow = wide(branches);
+        let seen = flow.python(
+            "
+            c = client()
+            once = lambda: c.post('/gauge', texts('x'), parameters={'seconds': 0.1})
+            once()
+            best = 10.0
+            for _ in range(3):
+                started = time.monotonic()
+                once()
+                best = min(best, time.monotonic() - started)
+            answer(best)
+            ",
+        );
+        let seconds = seen.as_f64().unwrap_or_default();
+        println!("{branches} branches: {seconds:.3} s");
+        assert!((0.3..1.5).contains(&seconds), "{branches}: {seconds} s");
+    }
+}
+
+/// A model that is busy for 2 ms a call and 0.05 ms a document, with 64 requests of one
+/// document in flight: alone, and 32 together.
+#[test]
+fn batches_are_faster_than_calls() {
+    let _turn = alone();
+    let requests_a_second = |more: &str| {
+        let flow = Server::run(&format!(
+            "[[executors]]\nname = \"model\"\nuses = \"{{probe}}\"\n{more}"
+        ));
+        let seen = flow.python(
+            "
+            c = client(prefetch=64)
+            def measure(n):
+                docs = texts(*['x'] * n)
+                started = time.monotonic()
+                c.post('/model', docs, request_size=1, prefetch=64)
+                return n / (time.monotonic() - started)
+            measure(64)
+            answer(measure(640))
+            ",
+        );
+        seen.as_f64().unwrap_or_default()
+    };
+    let alone = requests_a_second("");
+    let together = requests_a_second(
+        "uses_dynamic_batching = { \"/model\" = { preferred_batch_size = 32, timeout = \"5ms\" } }",
+    );
+    println!(
+        "{alone:.0} and {together:.0} requests a second: {:.1} times",
+        together / alone
+    );
+    assert!(together > 1.5 * alone, "{alone} and {together}");
+}

@@ -62,6 +62,8 @@ bounds! {
     /// Default of `timeout`: wall-clock time of one call, from when the method is
     /// entered, and of `start`.
     DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+    /// Default of `retries`.
+    DEFAULT_RETRIES: u32 = 2;
     /// Default of `timeout` of `uses_dynamic_batching`: Jina's.
     DEFAULT_BATCH_TIMEOUT: Duration = Duration::from_secs(10);
     /// Default of `limits.memory`, in bytes.

@@ -28,6 +28,9 @@ pub struct ExecutorConfig {
     pub replicas: NonZeroU32,
     /// Endpoints whose calls are put together, and how.
     pub batching: BTreeMap<String, Batching>,
+    /// How often a call is tried again, if it failed in a way that cannot have had an
+    /// effect.
+    pub retries: u32,
     /// How long an instance lives.
     pub isolation: Isolation,
     /// Wall-clock bound of one call, from when the method is entered: waiting
@@ -64,6 +67,7 @@ impl ExecutorConfig {
             uses_requests: BTreeMap::new(),
             replicas: NonZeroU32::MIN,
             batching: BTreeMap::new(),
+            retries: bounds::DEFAULT_RETRIES,
             isolation: Isolation::default(),
             timeout: bounds::DEFAULT_TIMEOUT,
             limits: Limits::default(),

@@ -25,6 +25,13 @@ pub trait Stage: Send + Sync + 'static {
     /// stage by.
     fn binds(&self, endpoint: &str) -> bool;
 
+    /// Whether a call of this endpoint that failed may be made again: its method says
+    /// that it leaves nothing behind.
+    fn is_repeatable(&self, endpoint: &str) -> bool {
+        let _ = endpoint;
+        false
+    }
+
     /// Calls what is bound to the call's endpoint. If nothing is, the documents
     /// come back unchanged. Dropping the future gives the call up.
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>>;

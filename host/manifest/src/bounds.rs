@@ -20,6 +20,9 @@ wasm_flow_contract::bounds! {
     /// The most documents that a batch can be told to have.
     MAX_BATCH: u32 = 1_000_000;
 
+    /// The most retries that a call can be told to have.
+    MAX_RETRIES: u32 = 10;
+
     /// The least memory that an executor can be given, in bytes.
     MIN_MEMORY: u64 = 1 << 20;
 

@@ -228,6 +228,12 @@ impl Number for u16 {
     }
 }
 
+impl Number for u32 {
+    fn from_u64(number: u64) -> Option<Self> {
+        number.try_into().ok()
+    }
+}
+
 impl Number for NonZeroU32 {
     fn from_u64(number: u64) -> Option<Self> {
         NonZeroU32::new(number.try_into().ok()?)

@@ -15,7 +15,7 @@ use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::query::Query;
 
-use crate::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH};
+use crate::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_RETRIES};
 use crate::formats::{
     ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, REPLY,
     TIMEOUT, USES, WORKSPACE,
@@ -161,6 +161,14 @@ table! {
         isolation: Isolation = choice(&[("shared", Isolation::Shared), ("request", Isolation::Request)])
             .default("shared")
             .example("request");
+
+        /// How often a call is tried again. Only those are that cannot have had an effect:
+        /// calls that never reached the executor, and calls of methods that say that they
+        /// leave nothing behind.
+        retries: u32 = whole(0..=u64::from(MAX_RETRIES))
+            .default(2)
+            .example(2)
+            .hint("0 for none");
 
         /// How long one call may take, from when the executor begins with it: waiting for
         /// a free place does not count.

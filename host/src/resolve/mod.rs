@@ -19,7 +19,7 @@ use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::nearest::nearest;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::Flow;
-use wasm_flow_flow::stages::Batched;
+use wasm_flow_flow::stages::{Batched, Retried};
 use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
@@ -205,13 +205,8 @@ impl Loaded {
         for (id, executor) in join_all(starting).await {
             match executor {
                 Ok(executor) => {
-                    let executor: Arc<dyn Stage> = Arc::new(executor);
-                    let batching = &self.executors[id].value.config.batching;
-                    let stage = match batching.is_empty() {
-                        true => executor,
-                        false => Arc::new(Batched::new(executor, batching.clone())),
-                    };
-                    started.insert(id, stage);
+                    let config = &self.executors[id].value.config;
+                    started.insert(id, wrapped(Arc::new(executor), config));
                 }
                 Err(error) => problems.push(LateProblem::new(place(id, &error), error.to_string())),
             }
@@ -233,6 +228,17 @@ impl Loaded {
         join_all(started.values().map(|stage| stage.stop())).await;
         Err(Box::new(self.manifest.report(problems)))
     }
+}
+
+/// A stage as its table wants it. A batch is tried again as a whole.
+fn wrapped(mut stage: Arc<dyn Stage>, config: &ExecutorConfig) -> Arc<dyn Stage> {
+    if config.retries > 0 {
+        stage = Arc::new(Retried::new(stage, config.retries));
+    }
+    if !config.batching.is_empty() {
+        stage = Arc::new(Batched::new(stage, config.batching.clone()));
+    }
+    stage
 }
 
 /// Endpoints of `uses_dynamic_batching` that no method is bound to.

@@ -306,6 +306,20 @@ impl Stage for Executor {
         self.inner.bindings.route(endpoint).is_some()
     }
 
+    fn is_repeatable(&self, endpoint: &str) -> bool {
+        let description = self.description();
+        let writes = |route: &Route| {
+            let method = description.methods.get(route.index as usize);
+            method.is_none_or(|method| method.details.write)
+        };
+        description.details.state == Some(State::None)
+            && self
+                .inner
+                .bindings
+                .route(endpoint)
+                .is_some_and(|route| !writes(route))
+    }
+
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         let executor = self.clone();
         Box::pin(async move {

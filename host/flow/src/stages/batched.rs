@@ -99,6 +99,10 @@ impl Stage for Batched {
         self.inner.binds(endpoint)
     }
 
+    fn is_repeatable(&self, endpoint: &str) -> bool {
+        self.inner.is_repeatable(endpoint)
+    }
+
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         match self.endpoints.get(&*call.endpoint) {
             // Without documents there is nothing to put together.

@@ -6,6 +6,8 @@
 
 mod batched;
 mod observed;
+mod retried;
 
 pub use batched::Batched;
 pub use observed::Observed;
+pub use retried::Retried;

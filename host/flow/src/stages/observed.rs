@@ -44,6 +44,10 @@ impl Stage for Observed {
         self.inner.binds(endpoint)
     }
 
+    fn is_repeatable(&self, endpoint: &str) -> bool {
+        self.inner.is_repeatable(endpoint)
+    }
+
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         let span = self.span(&call);
         let observation = Observation {
