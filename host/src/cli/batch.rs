@@ -192,14 +192,16 @@ impl Batch<'_> {
                             false
                         }
                     };
-                    if let Err(error) = progress.print(page).await {
-                        return End::Output(error);
-                    }
+                    // Counted before it is printed: what has begun to be printed is
+                    // printed to its end, also if this is interrupted meanwhile.
                     if done {
                         outcome.documents.done += answer.documents;
                     } else {
                         outcome.failed += 1;
                         outcome.documents.failed += answer.documents;
+                    }
+                    if let Err(error) = progress.print(page).await {
+                        return End::Output(error);
                     }
                 }
                 End::Complete
