@@ -43,7 +43,7 @@ fn naming_a_row_a_million_times_gives_no_more_than_there_is_memory() {
     );
     let again = &seen["again"];
     for column in ["packed", "strings"] {
-        says(&again[column], &["Limit", "larger than 33554432 bytes"]);
+        says(&again[column], &["Limit", "larger than 16777216 bytes"]);
     }
     says(
         &again["extend"],

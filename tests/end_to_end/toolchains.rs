@@ -15,9 +15,23 @@ use wasm_flow_tests::{Finished, repository, wasm_flow};
 
 use crate::examples::{texts, texts_of};
 
-/// What to call an example with, and the texts it gives back for `hello`.
-fn expected(example: &str) -> (&'static str, Value, &'static [&'static str]) {
-    match example {
+/// What an example makes of `hello`.
+enum Outcome {
+    Texts(&'static [&'static str]),
+    /// It refuses that: with these words.
+    Fails(&'static str),
+}
+
+/// What to call an example with, and what comes back for `hello`.
+fn expected(example: &str) -> (&'static str, Value, Outcome) {
+    let (endpoint, uses_with, texts): (_, _, &'static [&'static str]) = match example {
+        // It is not granted the service.
+        "http-enricher" => {
+            let uses_with = json!({ "url": "http://127.0.0.1:17080/about" });
+            return ("/", uses_with, Outcome::Fails("HttpRefused"));
+        }
+        "image-tiler" => return ("/", json!({}), Outcome::Fails("ImageError")),
+        "vector-index" => ("/status", json!({}), &["hello"]),
         "embed" | "some-coroutines" | "split" | "clean" => ("/index", json!({}), &["hello"]),
         "dedupe" => ("/index", json!({ "threshold": 0.9 }), &["hello"]),
         "async-encode" | "blocking-encode" => ("/index", json!({}), &["HELLO"]),
@@ -36,27 +50,35 @@ fn expected(example: &str) -> (&'static str, Value, &'static [&'static str]) {
         "serve" => ("/foo", json!({}), &["executed MyExec"]),
         "async-outside-flow" => ("/", json!({}), &["hello"]),
         other => panic!("`{other}` has no expectation yet"),
-    }
+    };
+    (endpoint, uses_with, Outcome::Texts(texts))
 }
 
 async fn runs(runtime: &Runtime, example: &str, file: &Path) {
-    let (endpoint, uses_with, texts_back) = expected(example);
+    let (endpoint, uses_with, outcome) = expected(example);
+    let workspace = tempfile::tempdir().unwrap();
     let component = runtime
         .load(file)
         .await
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let config = ExecutorConfig {
         uses_with: uses_with.as_object().cloned().unwrap_or_default(),
+        workspace: Some(workspace.path().to_owned()),
         ..ExecutorConfig::new(example)
     };
     let executor = Executor::start(runtime, &component, config, Arc::new(Discard))
         .await
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let docs = executor
-        .post(endpoint, texts(["hello"]))
-        .await
-        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    assert_eq!(texts_of(&docs), texts_back, "{}", file.display());
+    let answer = executor.post(endpoint, texts(["hello"])).await;
+    let shown = file.display();
+    match (outcome, answer) {
+        (Outcome::Texts(expected), Ok(docs)) => assert_eq!(texts_of(&docs), expected, "{shown}"),
+        (Outcome::Fails(words), Err(error)) => {
+            assert!(error.to_string().contains(words), "{shown}: {error}");
+        }
+        (Outcome::Texts(_), Err(error)) => panic!("{shown}: {error}"),
+        (Outcome::Fails(words), Ok(_)) => panic!("{shown}: no `{words}`"),
+    }
     executor.stop().await;
 }
 

@@ -163,8 +163,7 @@ table! {
             .example("request");
 
         /// How often a call is tried again. Only those are that cannot have had an effect:
-        /// calls that never reached the executor, and calls of methods that say that they
-        /// leave nothing behind.
+        /// calls of methods that say that they leave nothing behind.
         retries: u32 = whole(0..=u64::from(MAX_RETRIES))
             .default(2)
             .example(2)

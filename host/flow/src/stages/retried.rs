@@ -11,15 +11,12 @@ use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
 use crate::bounds::{RETRY_BUDGET, RETRY_EARNED_BY, RETRY_FIRST, RETRY_LONGEST};
 
 /// A stage whose calls are tried again, if they fail in a way that cannot have had an
-/// effect outside of the documents:
+/// effect outside of the documents: calls of a method that says that it leaves nothing
+/// behind ([`Stage::is_repeatable`]), if the instance was lost, or if the method says of
+/// its error that it may be tried again.
 ///
-/// - a call that never reached the executor's code;
-/// - a call of a method that says that it leaves nothing behind
-///   ([`Stage::is_repeatable`]), if its instance was lost, or if it says of its error
-///   that it may be tried again.
-///
-/// Any other failure is the client's, with whether it may be tried again. This is the
-/// one place that retries: nothing below it does.
+/// Any other failure is the client's. A call that no instance could be had for is not
+/// tried again: the executor's replicas have tried to start several.
 ///
 /// Waits double, from 50 ms up to 5 s, and a random half of each is left out. Retries
 /// take from a budget that calls fill, one for ten, so that an executor that is down is
@@ -88,8 +85,6 @@ impl Stage for Retried {
 /// Whether another call cannot do harm, and may succeed.
 fn may_be_repeated(failure: &Failure, is_repeatable: impl FnOnce() -> bool) -> bool {
     match failure.kind {
-        // It never reached the executor's code.
-        FailureKind::Unavailable => true,
         FailureKind::Lost => is_repeatable(),
         FailureKind::Method => {
             let wanted = failure.details.as_ref().is_some_and(|details| {
@@ -247,7 +242,7 @@ mod tests {
         use FailureKind::{Lost, Method, Timeout, Trap, Unavailable};
 
         for (kind, repeatable, expected) in [
-            (Unavailable, false, (2, true)),
+            (Unavailable, true, (1, false)),
             (Lost, true, (2, true)),
             (Lost, false, (1, false)),
             (Trap, true, (1, false)),
@@ -275,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn there_are_so_many_retries_and_no_more() {
-        let fails = |times| Fails::new(FailureKind::Unavailable, times, false);
+        let fails = |times| Fails::new(FailureKind::Lost, times, true);
         assert_eq!(tried(fails(2), 2).await, (3, true));
         assert_eq!(tried(fails(9), 2).await, (3, false));
         assert_eq!(tried(fails(1), 0).await, (1, false));
@@ -283,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_executor_that_is_down_is_not_called_ever_more_often() {
-        let stage = Arc::new(Fails::new(FailureKind::Unavailable, u32::MAX, false));
+        let stage = Arc::new(Fails::new(FailureKind::Lost, u32::MAX, true));
         let retried = Arc::new(Retried::new(Arc::clone(&stage) as Arc<dyn Stage>, 1));
         let calls = (0..1000).map(|_| retried.call(call()));
         futures::future::join_all(calls).await;
