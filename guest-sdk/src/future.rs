@@ -178,7 +178,7 @@ impl Retryable for Error {
 /// ```
 ///
 /// The time for all attempts is not limited:
-/// [`time::timeout`](crate::time::timeout) does that.
+/// [`time::timeout`] does that.
 ///
 /// # Errors
 /// If the last attempt fails: with its error.

@@ -1,7 +1,7 @@
 //! What `#[executor]` generates from an `impl` block, and how a call runs through
 //! it, which is the same in a component and in a test.
 
-use std::cell::{Ref, RefCell, RefMut};
+use std::cell::{OnceCell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
@@ -99,11 +99,11 @@ impl<E: Executor> Running<E> {
             docs: Some((docs, length)),
             source: None,
             changed: None,
-            refused: Rc::new(Refused::of_call()),
+            refused: OnceCell::new(),
         };
         let returned = E::call(self, method, &mut call).await;
         // Whatever the handler made of values that it did not get.
-        if let Some(error) = call.refused.end() {
+        if let Some(error) = call.refused.get().and_then(|refused| refused.end()) {
             return Err(error);
         }
         call.finish(returned?)
@@ -181,10 +181,17 @@ pub struct Call {
     docs: Option<(Array, u32)>,
     source: Option<Rc<Source>>,
     changed: Option<DocumentArray>,
-    refused: Rc<Refused>,
+    /// For a handler that takes documents.
+    refused: OnceCell<Rc<Refused>>,
 }
 
 impl Call {
+    /// Where it is noted that the host refused to read some of the documents.
+    fn refused(&self) -> Rc<Refused> {
+        let refused = self.refused.get_or_init(|| Rc::new(Refused::of_call()));
+        Rc::clone(refused)
+    }
+
     /// Says which handler it is.
     pub fn is_of(&mut self, handler: &'static str) {
         self.handler = handler;
@@ -199,7 +206,7 @@ impl Call {
                 "the handler takes the request's documents twice",
             ));
         };
-        let source = Source::of_call(docs, length, self.refused.clone());
+        let source = Source::of_call(docs, length, self.refused());
         let source = self.source.insert(source);
         Ok(source.documents().into())
     }
@@ -209,7 +216,7 @@ impl Call {
         Ok(parts
             .map(|(executor, docs)| {
                 let length = docs.length();
-                let source = Source::of_call(docs, length, self.refused.clone());
+                let source = Source::of_call(docs, length, self.refused());
                 Part::new(executor, source.documents())
             })
             .collect())

@@ -115,7 +115,7 @@
 //!
 //! Await [`time::sleep`] and [`http`]. Blocking, as `std::thread::sleep` does,
 //! stops all calls of the instance. [`future`] has what runs several things at once
-//! or again, and [`task`] what goes on after a call.
+//! or again, and the feature `task` what goes on after a call.
 //!
 //! # Documents stay in the host
 //!
@@ -157,6 +157,8 @@
 //! # Features
 //!
 //! - `ndarray`: [`NdArray`] from and to arrays of the `ndarray` crate.
+//! - `task`: work that goes on after a call has returned, such as writing an index to
+//!   its file every now and then.
 
 /// Makes a type an executor. It goes on an `impl` block of the type:
 ///
@@ -432,6 +434,7 @@ mod raw;
 #[doc(hidden)]
 pub mod schema;
 mod source;
+#[cfg(feature = "task")]
 pub mod task;
 mod tensor;
 #[cfg(not(target_family = "wasm"))]

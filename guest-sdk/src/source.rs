@@ -250,7 +250,17 @@ impl Source {
 
     /// A row's text. `own` is where the document keeps it if the texts of all rows
     /// are too long to keep.
+    #[inline]
     pub(crate) fn text<'a>(&'a self, row: u32, own: impl FnOnce() -> &'a Fetched) -> &'a str {
+        // Nearly always, and once for each row.
+        match self.texts.get() {
+            Some(Column::Whole(texts)) => texts.get(row),
+            _ => self.first_text(row, own),
+        }
+    }
+
+    #[cold]
+    fn first_text<'a>(&'a self, row: u32, own: impl FnOnce() -> &'a Fetched) -> &'a str {
         match self.texts() {
             Column::Whole(texts) => texts.get(row),
             Column::Parts(parts) => own().text.get_or_init(|| {

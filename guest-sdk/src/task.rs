@@ -55,6 +55,8 @@
 //! # }
 //! ```
 //!
+//! It takes the feature `task`: `wasm-flow-sdk = { version = "0.1", features = ["task"] }`.
+//!
 //! A task runs on the instance's one thread, where calls await: it must not block,
 //! nor compute for long without awaiting. It may use what the executor is granted.
 //! Documents that it changes are the executor's own: no client sees the change.

@@ -57,7 +57,7 @@ use crate::handler::Running;
 use crate::source::Source;
 use crate::{
     DocumentArray, Error, ErrorContext as _, Executor, Json, Parameters, Result, Setup, commit,
-    config, log, raw, task,
+    config, log, raw,
 };
 
 pub use self::http::Answer;
@@ -65,8 +65,8 @@ pub use self::http::Answer;
 /// The endpoint of `#[requests]` without `on`.
 const DEFAULT: &str = "/default";
 
-/// Runs a future to completion on this thread, and tasks that were
-/// [spawned](crate::task::spawn) there in the meantime.
+/// Runs a future to completion on this thread, and in the meantime tasks that were
+/// spawned there (`task::spawn`).
 pub fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
 
@@ -81,7 +81,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     loop {
         let polled = future.as_mut().poll(&mut context);
-        task::poll(&mut context);
+        #[cfg(feature = "task")]
+        crate::task::poll(&mut context);
         if let Poll::Ready(output) = polled {
             return output;
         }

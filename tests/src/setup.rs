@@ -36,11 +36,11 @@ pub const EXAMPLES: [&str; 22] = [
 ];
 
 /// The tests' own executors.
-pub const GUESTS: [&str; 4] = ["probe", "hostile", "every", RAW];
+pub const GUESTS: [&str; 4] = ["probe", "hostile", "every", "raw"];
 
-/// The one that is built by itself: it asks for features of the dependencies that
-/// the others are to be tested without.
-const RAW: &str = "raw";
+/// Those that ask for features of the dependencies that the others are to be tested
+/// without. They are built by themselves.
+const APART: [&str; 3] = ["probe", "raw", "vector-index"];
 
 const CARGO_COMPONENT_VERSION: &str = "0.21.1";
 
@@ -145,16 +145,13 @@ fn build_components() {
         wasm_targets();
         exclusively("components", || {
             announce("building the examples and the tests' executors for wasm32-wasip2");
-            succeed(
-                cargo()
-                    .args(["build", "--release", "--target", "wasm32-wasip2"])
-                    .args(packages()),
-            );
-            succeed(
-                cargo()
-                    .args(["build", "--release", "--target", "wasm32-wasip2"])
-                    .args(["--package", RAW]),
-            );
+            for apart in [false, true] {
+                succeed(
+                    cargo()
+                        .args(["build", "--release", "--target", "wasm32-wasip2"])
+                        .args(packages(apart)),
+                );
+            }
         });
     });
 }
@@ -217,20 +214,23 @@ pub fn build_with_cargo_component() {
         wasm_targets();
         exclusively("components", || {
             announce("building the examples and the tests' executors with cargo component");
-            succeed(
-                cargo()
-                    .args(["component", "build", "--release"])
-                    .args(packages()),
-            );
+            for apart in [false, true] {
+                succeed(
+                    cargo()
+                        .args(["component", "build", "--release"])
+                        .args(packages(apart)),
+                );
+            }
         });
     });
 }
 
-fn packages() -> impl Iterator<Item = &'static str> {
+/// The packages to build by themselves, or all others.
+fn packages(apart: bool) -> impl Iterator<Item = &'static str> {
     EXAMPLES
         .into_iter()
         .chain(GUESTS)
-        .filter(|name| *name != RAW)
+        .filter(move |name| APART.contains(name) == apart)
         .flat_map(|name| ["--package", name])
 }
 
