@@ -75,12 +75,16 @@ pub enum Join {
 }
 
 impl NodeOptions {
-    /// The documents as the node is sent them: those of its needs, in their order.
-    pub fn join(&self, parts: &[DocumentArray]) -> DocumentArray {
-        match (parts, self.join) {
-            ([one], _) => one.clone(),
-            (parts, Join::Reduce) => DocumentArray::reduce(parts),
-            (parts, Join::Concat) => DocumentArray::concat(parts),
+    /// The documents of a node's needs put together, in their order.
+    pub fn join<'d>(
+        &self,
+        parts: impl ExactSizeIterator<Item = &'d DocumentArray>,
+    ) -> DocumentArray {
+        let mut parts = parts;
+        match (parts.len(), self.join) {
+            (1, _) => parts.next().cloned().unwrap_or_default(),
+            (_, Join::Reduce) => DocumentArray::reduce(parts),
+            (_, Join::Concat) => DocumentArray::concat(parts),
         }
     }
 }

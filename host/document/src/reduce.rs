@@ -6,19 +6,21 @@ use std::sync::Arc;
 use crate::array::{Content, Document, DocumentArray};
 
 impl DocumentArray {
-    /// One array of all documents of these, each id once, in the order in which the
-    /// ids come.
+    /// One array of the first's documents and of those of the others whose ids it does
+    /// not have, in their order.
     ///
     /// If arrays have a document of the same id, the first of them counts, and what
     /// is unset in it is taken from the others: each field whole, from the first that
-    /// has it. Chunks and matches are put together in the same way. So are text, blob
-    /// and tensor, each a field of its own: of documents with contents of different
-    /// kinds, the last kind that comes in is the content.
+    /// has it. Text, blob and tensor are one field, the content. Chunks and matches are
+    /// put together in the same way.
     ///
     /// Documents that need no change are shared and not copied, and so is everything
-    /// in a document that does.
+    /// in a document that does. Documents without an id are never one:
+    /// [`with_ids`](Self::with_ids) gives them ids before they go different ways.
     ///
-    /// Source: `DocumentArray.reduce_all` of docarray 0.21.
+    /// Source: `DocumentArray.reduce_all` of docarray 0.21. There, text, blob and
+    /// tensor are three fields of which the last that is set stays: what one branch
+    /// leaves as it was takes the place of what another made of it.
     pub fn reduce<'a>(arrays: impl IntoIterator<Item = &'a DocumentArray>) -> DocumentArray {
         let mut arrays = arrays.into_iter();
         let Some(first) = arrays.next() else {
@@ -37,6 +39,38 @@ impl DocumentArray {
         }
         reduced.docs.into()
     }
+}
+
+impl DocumentArray {
+    /// The same documents, each with an id, chunks and matches included. Those that
+    /// have one are shared.
+    pub fn with_ids(&self) -> DocumentArray {
+        let lacks =
+            |doc: &Document| doc.id.is_empty() || lacks_id(&doc.chunks) || lacks_id(&doc.matches);
+        if !lacks_id(self) {
+            return self.clone();
+        }
+        let docs = self.shared().iter().map(|doc| {
+            if !lacks(doc) {
+                return Arc::clone(doc);
+            }
+            let mut doc = Document::clone(doc);
+            if doc.id.is_empty() {
+                doc.id = crate::random_id();
+            }
+            doc.chunks = doc.chunks.with_ids();
+            doc.matches = doc.matches.with_ids();
+            Arc::new(doc)
+        });
+        docs.collect()
+    }
+}
+
+/// Whether a document has no id, at any depth. Depth is bounded when documents are
+/// read.
+fn lacks_id(docs: &DocumentArray) -> bool {
+    docs.iter()
+        .any(|doc| doc.id.is_empty() || lacks_id(&doc.chunks) || lacks_id(&doc.matches))
 }
 
 /// Whether both are one list.
@@ -63,6 +97,10 @@ impl Reduced {
 
     fn add(&mut self, other: &DocumentArray) {
         for doc in other.shared() {
+            if doc.id.is_empty() {
+                self.docs.push(Arc::clone(doc));
+                continue;
+            }
             let known = self.places.get(&doc.id).copied();
             match known.and_then(|place| self.docs.get_mut(place)) {
                 Some(base) => merge(base, doc),
@@ -168,20 +206,15 @@ fn fill(base: &mut Document, other: &Document) {
     }
 }
 
-/// Whether a content takes the place of another: if it is of another kind.
+/// Whether a content is taken: if the base has none.
 fn comes_in(base: &Content, other: &Content) -> bool {
-    let empty = match other {
+    let is_empty = |content: &Content| match content {
         Content::None => true,
         Content::Text(text) => text.is_empty(),
         Content::Blob(blob) => blob.is_empty(),
         Content::Tensor(_) => false,
     };
-    !empty
-        && match base {
-            Content::Text(text) if text.is_empty() => true,
-            Content::Blob(blob) if blob.is_empty() => true,
-            base => std::mem::discriminant(base) != std::mem::discriminant(other),
-        }
+    is_empty(base) && !is_empty(other)
 }
 
 #[cfg(test)]
@@ -255,15 +288,44 @@ mod tests {
     }
 
     #[test]
-    fn a_content_of_another_kind_takes_the_place() {
+    fn the_content_is_one_field() {
         let blob = Document {
             content: Content::Blob(b"x".as_slice().into()),
             ..doc("x")
         };
-        let reduced = DocumentArray::reduce(&[array([blob.clone()]), array([text("x", "t")])]);
-        assert_eq!(reduced.get(0).unwrap().text(), "t");
-        let reduced = DocumentArray::reduce(&[array([blob.clone()]), array([text("x", "")])]);
-        assert_eq!(reduced.get(0).unwrap().content, blob.content);
+        let first = |one: Document, two: Document| {
+            let reduced = DocumentArray::reduce(&[array([one]), array([two])]);
+            reduced.get(0).unwrap().content.clone()
+        };
+        assert_eq!(first(blob.clone(), text("x", "t")), blob.content);
+        assert_eq!(first(text("x", ""), blob.clone()), blob.content);
+        assert_eq!(first(blob.clone(), text("x", "")), blob.content);
+    }
+
+    #[test]
+    fn documents_without_ids_are_never_one() {
+        let reduced = DocumentArray::reduce(&[array([text("", "a")]), array([text("", "b")])]);
+        assert_eq!(reduced.texts().collect::<Vec<_>>(), ["a", "b"]);
+
+        let docs = array([
+            text("", "a"),
+            Document {
+                chunks: array([text("", "c")]),
+                ..text("x", "b")
+            },
+        ]);
+        let with_ids = docs.with_ids();
+        let chunk = with_ids.get(1).unwrap().chunks.get(0).unwrap();
+        assert_eq!(
+            (chunk.id.len(), with_ids.get(0).unwrap().id.len()),
+            (32, 32)
+        );
+        assert_eq!(&*with_ids.get(1).unwrap().id, "x");
+        assert_eq!(
+            DocumentArray::reduce(&[with_ids.clone(), with_ids.clone()]).len(),
+            2
+        );
+        assert!(same(&with_ids, &with_ids.with_ids()), "nothing to do");
     }
 
     #[test]

@@ -17,7 +17,9 @@ wasm_flow_contract::bounds! {
     RETRY_BUDGET: u32 = 20;
     /// Calls that earn one retry: one that is down gets a tenth more calls for it.
     RETRY_EARNED_BY: u32 = 10;
-    /// Calls of a flow's floating executors that may be under way. Nobody waits for
-    /// them, so more are left out and counted as failed.
+    /// Calls of a floating executor that may be under way. Nobody waits for them, so
+    /// more are left out and counted as failed.
     MAX_FLOATING: usize = 1000;
+    /// How long a stop waits for calls of floating executors.
+    FLOATING_DRAIN: Duration = Duration::from_secs(120);
 }

@@ -1,57 +1,78 @@
 //! Calls that no request waits for.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 use wasm_flow_contract::{Failure, Reply};
 
-use crate::bounds::MAX_FLOATING;
+use crate::bounds::{FLOATING_DRAIN, MAX_FLOATING};
 
 /// The calls of a flow's floating executors. They are counted, and a stop waits for
 /// them.
 pub(crate) struct Floating {
     tasks: TaskTracker,
-    places: Arc<Semaphore>,
+    /// By the executors' names.
+    places: HashMap<Arc<str>, Arc<Semaphore>>,
     failed: Arc<AtomicU64>,
-}
-
-impl Default for Floating {
-    fn default() -> Self {
-        Floating {
-            tasks: TaskTracker::new(),
-            places: Arc::new(Semaphore::new(MAX_FLOATING)),
-            failed: Arc::default(),
-        }
-    }
+    left_out: AtomicU64,
 }
 
 impl Floating {
-    /// Runs a call to its end. A failure of it is already in the log: the stage is
-    /// observed.
+    /// For the executors of these names.
+    pub(crate) fn new(executors: impl Iterator<Item = Arc<str>>) -> Floating {
+        Floating {
+            tasks: TaskTracker::new(),
+            places: executors
+                .map(|name| (name, Arc::new(Semaphore::new(MAX_FLOATING))))
+                .collect(),
+            failed: Arc::default(),
+            left_out: AtomicU64::new(0),
+        }
+    }
+
+    /// Runs a call to its end. A failure of it is in the log: the stage is observed.
     pub(crate) fn spawn(
         &self,
-        executor: Arc<str>,
-        call: BoxFuture<'static, Result<Reply, Failure>>,
+        executor: &Arc<str>,
+        call: impl FnOnce() -> BoxFuture<'static, Result<Reply, Failure>>,
     ) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let place = self
+            .places
+            .get(executor)
+            .and_then(|places| Arc::clone(places).try_acquire_owned().ok());
+        let Some(place) = place else {
             self.failed.fetch_add(1, Ordering::Relaxed);
-            warn!(
-                executor = &*executor,
-                "left out a call of a floating executor: {MAX_FLOATING} of them are under way"
-            );
+            let count = self.left_out.fetch_add(1, Ordering::Relaxed) + 1;
+            // Each of them would fill the log when the machine has least time.
+            if count.is_power_of_two() {
+                warn!(
+                    executor = &**executor,
+                    "left out {count} calls of floating executors by now: {MAX_FLOATING} of \
+                     this one are under way"
+                );
+            }
             return;
         };
         let failed = Arc::clone(&self.failed);
+        let call = call();
         self.tasks.spawn(async move {
             if call.await.is_err() {
                 failed.fetch_add(1, Ordering::Relaxed);
             }
             drop(place);
         });
+    }
+
+    /// A call that could not be made.
+    pub(crate) fn not_begun(&self, executor: &str, failure: &Failure) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        warn!(executor, kind = failure.kind.as_str(), "{failure}");
     }
 
     /// How many calls are under way.
@@ -64,9 +85,14 @@ impl Floating {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Waits for the calls that are under way.
+    /// Waits for the calls that are under way, for as long as a stop may take.
     pub(crate) async fn drained(&self) {
         self.tasks.close();
-        self.tasks.wait().await;
+        if timeout(FLOATING_DRAIN, self.tasks.wait()).await.is_err() {
+            warn!(
+                "gave up {} calls of floating executors: the flow is being stopped",
+                self.tasks.len()
+            );
+        }
     }
 }

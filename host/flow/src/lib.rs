@@ -20,6 +20,7 @@ mod tests;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, join_all};
+use wasm_flow_contract::graph::{Node, Upstream};
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage};
 
@@ -39,28 +40,47 @@ struct Inner {
     end: Option<NodeId>,
     /// Whether some node is sent only some of the documents.
     filters: bool,
+    /// Whether documents come together somewhere.
+    joins: bool,
+    /// How many needs are the request's documents.
+    starts: usize,
     floating: Floating,
 }
 
-/// A graph with several ends that a request would have to wait for.
+/// A graph that a request cannot be taken through.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a flow has one end, and this graph has several")]
-pub struct SeveralEnds(
-    /// All of them.
-    pub Vec<NodeId>,
-);
+pub enum ShapeError {
+    /// It has several ends that a request would have to wait for.
+    #[error("a flow has one end, and this graph has several")]
+    SeveralEnds(
+        /// All of them.
+        Vec<NodeId>,
+    ),
+    /// A node needs the documents of a floating one, which go nowhere.
+    #[error("it needs an executor that is floating, whose documents go nowhere")]
+    NeedsFloating(
+        /// The node that needs it.
+        NodeId,
+    ),
+}
 
 impl Flow {
     /// A flow of stages. Each of them is observed: see [`Observed`].
     ///
     /// # Errors
-    /// When several nodes are its end.
-    pub fn new(name: impl Into<String>, graph: Graph<Arc<dyn Stage>>) -> Result<Flow, SeveralEnds> {
+    /// When several nodes are its end, or a node needs a floating one.
+    pub fn new(name: impl Into<String>, graph: Graph<Arc<dyn Stage>>) -> Result<Flow, ShapeError> {
+        let floating = graph.iter().filter(|(_, node)| node.options.floating);
+        for (_, node) in floating {
+            if let Some(successor) = node.successors.first() {
+                return Err(ShapeError::NeedsFloating(*successor));
+            }
+        }
         let ends = graph.ends();
         match ends.as_slice() {
             [] => Ok(Flow::ending_at(None, name.into(), graph)),
             [end] => Ok(Flow::ending_at(Some(*end), name.into(), graph)),
-            _ => Err(SeveralEnds(ends)),
+            _ => Err(ShapeError::SeveralEnds(ends)),
         }
     }
 
@@ -76,14 +96,25 @@ impl Flow {
             let observed: Arc<dyn Stage> = Arc::new(Observed::new(Arc::clone(name), stage));
             observed
         });
-        let filters = graph.iter().any(|(_, node)| node.options.when.is_some());
+        let nodes = || graph.iter().map(|(_, node)| node);
+        let starts = |node: &Node<_>| {
+            let edges = node.needs.iter();
+            edges.filter(|edge| edge.from == Upstream::Gateway).count()
+        };
+        let floating = nodes().filter(|node| node.options.floating);
+        let floating = Floating::new(floating.map(|node| Arc::clone(&node.name)));
+        let filters = nodes().any(|node| node.options.when.is_some());
+        let joins = nodes().any(|node| node.needs.len() > 1);
+        let starts = nodes().map(starts).sum();
         Flow {
             inner: Arc::new(Inner {
                 name,
                 graph,
                 end,
                 filters,
-                floating: Floating::default(),
+                joins,
+                starts,
+                floating,
             }),
         }
     }

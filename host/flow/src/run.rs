@@ -52,35 +52,55 @@ struct Run<'f> {
     request: Request,
     target: Option<Target>,
     visits: NodeMap<Visit>,
+    /// Nodes that have yet to take the request's documents.
+    takers: usize,
     results: Map<String, Value>,
     /// Why the request failed, and the documents of before.
     failure: Option<(Arc<Failure>, DocumentArray)>,
 }
 
 /// What has come of a node.
-#[derive(Default)]
 struct Visit {
     /// Needs that have not come yet.
     missing: usize,
-    /// Its documents, once they are there.
+    /// Its documents, once they are there, until the last node has taken them.
     docs: Option<DocumentArray>,
+    /// Nodes that have yet to take them.
+    takers: usize,
     hop: Option<Hop>,
 }
 
-/// A call of a node.
-type Calling = BoxFuture<'static, (NodeId, DocumentArray, Result<Reply, Failure>)>;
+/// A node's call, with the documents that it was sent.
+struct Begun {
+    id: NodeId,
+    sent: DocumentArray,
+    outcome: BoxFuture<'static, Result<Reply, Failure>>,
+}
+
+impl Begun {
+    async fn end(self) -> (NodeId, DocumentArray, Result<Reply, Failure>) {
+        (self.id, self.sent, self.outcome.await)
+    }
+}
 
 impl Run<'_> {
-    fn new(flow: &Inner, request: Request, target: Option<Target>) -> Run<'_> {
+    fn new(flow: &Inner, mut request: Request, target: Option<Target>) -> Run<'_> {
+        if flow.joins {
+            // Documents that go different ways come together by their ids.
+            request.docs = request.docs.with_ids();
+        }
         let visits = flow.graph.values(|node| Visit {
             missing: node.predecessors().count(),
-            ..Visit::default()
+            docs: None,
+            takers: node.successors.len(),
+            hop: None,
         });
         Run {
             flow,
             request,
             target,
             visits,
+            takers: flow.starts,
             results: Map::new(),
             failure: None,
         }
@@ -90,30 +110,34 @@ impl Run<'_> {
     async fn go(&mut self) {
         let order = self.flow.graph.order().iter().copied();
         let mut ready: Vec<NodeId> = order.filter(|id| self.visits[*id].missing == 0).collect();
-        let mut calls = FuturesUnordered::new();
+        // A chain has one call at a time, which needs no set around it.
+        let mut others: Option<FuturesUnordered<_>> = None;
         loop {
             // Those that are passed by make others ready at once.
-            let mut begun: Option<Calling> = None;
+            let mut begun: Option<Begun> = None;
             let mut next = 0;
             while let Some(&id) = ready.get(next) {
                 next += 1;
                 if let Some(call) = self.visit(id, &mut ready)
                     && let Some(before) = begun.replace(call)
                 {
-                    calls.push(before);
+                    others.get_or_insert_default().push(before.end());
+                }
+                if self.failure.is_some() {
+                    return;
                 }
             }
             ready.clear();
-            let (id, sent, outcome) = match begun {
-                // A chain has one call at a time, which needs no set around it.
-                Some(call) if calls.is_empty() => call.await,
-                begun => {
-                    calls.extend(begun);
-                    match calls.next().await {
-                        Some(outcome) => outcome,
-                        None => return,
-                    }
+            let ended = match (begun, &mut others) {
+                (Some(call), None) => Some(call.end().await),
+                (call, Some(others)) => {
+                    others.extend(call.map(Begun::end));
+                    others.next().await
                 }
+                (None, None) => None,
+            };
+            let Some((id, sent, outcome)) = ended else {
+                return;
             };
             self.answered(id, sent, outcome, &mut ready);
             if self.failure.is_some() {
@@ -124,107 +148,141 @@ impl Run<'_> {
     }
 
     /// Takes the request to one node: the call to wait for, if there is one.
-    fn visit(&mut self, id: NodeId, ready: &mut Vec<NodeId>) -> Option<Calling> {
-        let node = &self.flow.graph[id];
+    fn visit(&mut self, id: NodeId, ready: &mut Vec<NodeId>) -> Option<Begun> {
+        let flow = self.flow;
+        let node = &flow.graph[id];
         let start = SystemTime::now();
         let meant = self
             .target
             .as_ref()
             .is_none_or(|target| target.matches(&node.name));
-        let mut hop = Hop {
+        let is_dry_run = &*self.request.endpoint == DRY_RUN;
+        self.visits[id].hop = Some(Hop {
             executor: Arc::clone(&node.name),
             start,
-            end: None,
+            // A dry run reaches every executor and runs none of its methods.
+            end: (is_dry_run && meant).then(SystemTime::now),
             failure: None,
-        };
-        if &*self.request.endpoint == DRY_RUN {
-            // Reaches every executor and runs none of its methods.
-            hop.end = meant.then(SystemTime::now);
-        } else if meant && node.value.binds(&self.request.endpoint) {
-            self.visits[id].hop = Some(hop);
+        });
+        if !is_dry_run && meant && node.value.binds(&self.request.endpoint) {
             return self.call(id, node);
         }
-        self.visits[id].hop = Some(hop);
-        match self.joined(node, &self.parts(node)) {
-            Ok(docs) => self.done(id, docs, ready),
-            Err(failure) => self.failed(id, failure, DocumentArray::new()),
-        }
+        let docs = match node.needs.as_slice() {
+            [edge] => self.take(edge.from),
+            _ => {
+                let parts = self.parts(node);
+                match joined(node, &parts) {
+                    Ok(docs) => docs,
+                    Err(failure) => {
+                        self.not_joined(id, node, failure, parts);
+                        return None;
+                    }
+                }
+            }
+        };
+        self.done(id, docs, ready);
         None
     }
 
     /// Begins a node's call.
-    fn call(&mut self, id: NodeId, node: &Node<Arc<dyn Stage>>) -> Option<Calling> {
+    fn call(&mut self, id: NodeId, node: &Node<Arc<dyn Stage>>) -> Option<Begun> {
         let mut parts = self.parts(node);
-        if let Some(when) = &node.options.when {
-            for docs in &mut parts {
-                *docs = when.select(docs);
-            }
-        }
-        let docs = match self.joined(node, &parts) {
+        let docs = match joined(node, &parts) {
             Ok(docs) => docs,
             Err(failure) => {
-                self.failed(id, failure, DocumentArray::new());
+                self.not_joined(id, node, failure, parts);
                 return None;
             }
         };
-        let name = |from| match from {
-            Upstream::Gateway => Arc::clone(&FROM_GATEWAY),
-            Upstream::Node(id) => Arc::clone(&self.flow.graph[id].name),
+        let docs = match &node.options.when {
+            None => docs,
+            Some(when) => {
+                // What a branch set may be what the others are chosen by, so this is
+                // asked of the joined documents.
+                for part in &mut parts {
+                    part.docs = when.select(&part.docs);
+                }
+                when.select(&docs)
+            }
         };
-        let parts = node.needs.iter().zip(parts).map(|(edge, docs)| Part {
-            executor: name(edge.from),
-            docs,
-        });
         let request = &self.request;
-        let calling = node.value.call(Call {
+        let call = Call {
             request_id: Arc::clone(&request.id),
             endpoint: Arc::clone(&request.endpoint),
             parameters: request.parameters.for_executor(&node.name),
             docs: docs.clone(),
-            parts: parts.collect(),
+            parts,
             trace: request.trace,
-        });
+        };
         if node.options.floating {
-            self.flow.floating.spawn(Arc::clone(&node.name), calling);
+            self.flow
+                .floating
+                .spawn(&node.name, || node.value.call(call));
             return None;
         }
-        Some(Box::pin(async move { (id, docs, calling.await) }))
+        Some(Begun {
+            id,
+            sent: docs,
+            outcome: node.value.call(call),
+        })
     }
 
     /// The documents of a node's needs, in their order.
-    fn parts(&self, node: &Node<Arc<dyn Stage>>) -> Vec<DocumentArray> {
-        let docs = |from| match from {
-            Upstream::Gateway => Some(&self.request.docs),
-            Upstream::Node(id) => self.visits[id].docs.as_ref(),
-        };
+    fn parts(&mut self, node: &Node<Arc<dyn Stage>>) -> Vec<Part> {
         let needs = node.needs.iter();
         needs
-            .map(|edge| docs(edge.from).cloned().unwrap_or_default())
+            .map(|edge| Part {
+                executor: match edge.from {
+                    Upstream::Gateway => Arc::clone(&FROM_GATEWAY),
+                    Upstream::Node(id) => Arc::clone(&self.flow.graph[id].name),
+                },
+                docs: self.take(edge.from),
+            })
             .collect()
     }
 
-    /// The documents of a node's needs put together.
-    fn joined(
-        &self,
-        node: &Node<Arc<dyn Stage>>,
-        parts: &[DocumentArray],
-    ) -> Result<DocumentArray, Failure> {
-        let docs = node.options.join(parts);
-        // Each part was held to the limits when it came.
-        if parts.len() > 1
-            && let Err(error) = Limits::default().check(&docs)
-        {
-            let description = format!(
-                "the documents that come together at executor `{}` are too many: {error}",
-                node.name
-            );
-            return Err(Failure::of_flow(
-                FailureKind::Request,
-                "TooManyDocuments",
-                description,
-            ));
+    /// The documents of one need. The last who needs them leaves none behind, so that
+    /// a request does not hold those of all executors that it has passed.
+    fn take(&mut self, from: Upstream) -> DocumentArray {
+        match from {
+            Upstream::Gateway => {
+                self.takers = self.takers.saturating_sub(1);
+                // The order of the answer is that of the request.
+                match self.takers == 0 && !self.flow.filters {
+                    true => std::mem::take(&mut self.request.docs),
+                    false => self.request.docs.clone(),
+                }
+            }
+            Upstream::Node(id) => {
+                let visit = &mut self.visits[id];
+                visit.takers = visit.takers.saturating_sub(1);
+                let docs = match visit.takers {
+                    0 => visit.docs.take(),
+                    _ => visit.docs.clone(),
+                };
+                docs.unwrap_or_default()
+            }
         }
-        Ok(docs)
+    }
+
+    /// Documents that do not come together at a node.
+    fn not_joined(
+        &mut self,
+        id: NodeId,
+        node: &Node<Arc<dyn Stage>>,
+        failure: Failure,
+        parts: Vec<Part>,
+    ) {
+        if node.options.floating {
+            self.flow.floating.not_begun(&node.name, &failure);
+            return;
+        }
+        let first = parts.into_iter().next();
+        self.failed(
+            id,
+            failure,
+            first.map_or_else(DocumentArray::new, |part| part.docs),
+        );
     }
 
     fn answered(
@@ -298,6 +356,26 @@ impl Run<'_> {
             false => docs,
         }
     }
+}
+
+/// The documents of a node's needs put together.
+fn joined(node: &Node<Arc<dyn Stage>>, parts: &[Part]) -> Result<DocumentArray, Failure> {
+    let docs = node.options.join(parts.iter().map(|part| &part.docs));
+    // Each part was held to the limits when it came.
+    if parts.len() > 1
+        && let Err(error) = Limits::default().check(&docs)
+    {
+        let description = format!(
+            "the documents that come together at executor `{}` are too many: {error}",
+            node.name
+        );
+        return Err(Failure::of_flow(
+            FailureKind::Request,
+            "TooManyDocuments",
+            description,
+        ));
+    }
+    Ok(docs)
 }
 
 /// Documents in the order in which others have their ids, and then those whose ids

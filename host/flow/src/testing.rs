@@ -18,7 +18,7 @@ use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::{Call, Failure, FailureKind, Graph, Reply, Results, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
-use crate::{Flow, SeveralEnds};
+use crate::{Flow, ShapeError};
 
 type Function = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> + Send + Sync>;
 
@@ -101,7 +101,7 @@ pub fn graph<const N: usize>(stages: [(&str, &[usize], Functions); N]) -> Graph<
 /// # Panics
 /// When the graph has several ends.
 pub fn flow<const N: usize>(stages: [(&str, &[usize], Functions); N]) -> Flow {
-    let flow: Result<Flow, SeveralEnds> = Flow::new("test", graph(stages));
+    let flow: Result<Flow, ShapeError> = Flow::new("test", graph(stages));
     flow.expect("one end")
 }
 

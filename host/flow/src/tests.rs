@@ -11,7 +11,7 @@ use wasm_flow_contract::{Graph, NodeId, Request, Response, Stage};
 use wasm_flow_document::{Document, DocumentArray};
 
 use crate::testing::{Functions, failure, flow, graph, map, reply, results, suffixed};
-use crate::{Flow, SeveralEnds};
+use crate::{Flow, ShapeError};
 
 fn texts(docs: &DocumentArray) -> Vec<&str> {
     docs.texts().collect()
@@ -205,9 +205,98 @@ fn a_graph_with_several_ends_is_refused() {
         ("left", &[0], adds("l", "/x")),
         ("right", &[0], adds("r", "/x")),
     ]);
-    let SeveralEnds(ends) = Flow::new("test", graph).unwrap_err();
+    let Err(ShapeError::SeveralEnds(ends)) = Flow::new("test", graph) else {
+        panic!("it has two");
+    };
     let ends: Vec<usize> = ends.into_iter().map(NodeId::index).collect();
     assert_eq!(ends, [1, 2]);
+}
+
+#[test]
+fn nobody_needs_what_floats() {
+    let graph = with_options(
+        [
+            ("a", &[], adds("a", "/x")),
+            ("floats", &[0], adds("f", "/x")),
+            ("behind", &[1], adds("b", "/x")),
+        ],
+        NodeOptions {
+            floating: true,
+            ..NodeOptions::default()
+        },
+    );
+    let Err(ShapeError::NeedsFloating(node)) = Flow::new("test", graph) else {
+        panic!("the last one needs it");
+    };
+    assert_eq!(node.index(), 2);
+}
+
+#[tokio::test]
+async fn a_failing_join_does_not_wait_for_a_call() {
+    let many = || {
+        Functions::default().on("/default", |_| async {
+            let chunks: DocumentArray = (0..1000).map(|_| Document::default()).collect();
+            let docs = (0..600).map(|_| Document {
+                id: wasm_flow_document::random_id(),
+                chunks: chunks.clone(),
+                ..Document::default()
+            });
+            reply(docs.collect())
+        })
+    };
+    let endless = || Functions::default().on("/default", |_| std::future::pending());
+    let flow = flow([
+        ("one", &[], many()),
+        ("two", &[], many()),
+        ("endless", &[], endless()),
+        ("join", &[0, 1], adds("j", "/default")),
+        ("end", &[2, 3], adds("e", "/default")),
+    ]);
+    let response = flow.call(request("/x")).await;
+    assert_eq!(response.failure.unwrap().name, "TooManyDocuments");
+    assert_eq!(response.docs.len(), 600);
+}
+
+#[tokio::test]
+async fn documents_without_ids_come_together_by_the_ids_that_they_are_given() {
+    let flow = flow([
+        ("left", &[], sets(|doc| doc.uri = "left".into())),
+        ("right", &[], sets(|doc| doc.modality = "right".into())),
+        ("join", &[0, 1], Functions::default()),
+    ]);
+    let docs = (0..3).map(|_| Document::default()).collect();
+    let response = flow.call(Request::new("/x", docs)).await;
+    let seen: Vec<_> = response
+        .docs
+        .iter()
+        .map(|doc| (&*doc.uri, &*doc.modality))
+        .collect();
+    assert_eq!(seen, [("left", "right"); 3]);
+}
+
+#[tokio::test]
+async fn a_filter_at_a_join_is_asked_of_the_joined_documents() {
+    let mut builder = Builder::default();
+    let mut node =
+        |name, functions: Functions| builder.node(name, Arc::new(functions) as Arc<dyn Stage>);
+    let left = node("left", sets(|doc| doc.uri = "yes".into()));
+    let right = node("right", sets(|doc| doc.weight = 1.0));
+    let join = node("join", reports());
+    for need in [right, left] {
+        builder.need(join, Edge::new(Upstream::Node(need)));
+    }
+    let when = Query::parse(&json!({ "uri": { "$eq": "yes" } })).unwrap();
+    builder.options(
+        join,
+        NodeOptions {
+            when: Some(Arc::new(when)),
+            ..NodeOptions::default()
+        },
+    );
+    let flow = Flow::new("test", builder.build().unwrap()).unwrap();
+    let response = flow.call(request("/x")).await;
+    let doc = response.docs.get(0).unwrap();
+    assert_eq!((&*doc.uri, doc.weight), ("yes", 1.0));
 }
 
 /// Sets one field of every document.

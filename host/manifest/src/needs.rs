@@ -1,6 +1,6 @@
 //! `needs`: which executor takes its documents from which.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -38,6 +38,13 @@ impl NodeSpec {
             .map_or_else(|| self.table.clone(), Spanned::span)
     }
 
+    /// Where its name is, or else its table.
+    fn name_place(&self) -> Range<usize> {
+        self.name
+            .as_ref()
+            .map_or_else(|| self.table.clone(), Spanned::span)
+    }
+
     fn name(&self) -> Option<&str> {
         self.name.as_ref().map(|name| name.get_ref().as_str())
     }
@@ -68,7 +75,9 @@ pub(crate) fn graph<N>(
 
     let before = problems.count();
     let named = Named::new(&ids, &nodes);
-    let mut ends = Ends::default();
+    // Those that some executor names are no open ends, also if it comes later.
+    let taken = taken(&nodes, &named);
+    let mut open: Vec<NodeId> = Vec::new();
     let mut previous = Upstream::Gateway;
     for &id in &ids {
         let Some(spec) = nodes.get(&id) else { continue };
@@ -80,7 +89,10 @@ pub(crate) fn graph<N>(
                 for need in &given.value.items {
                     match named.find(need.get_ref()) {
                         _ if need.get_ref() == ALL => {
-                            needs.extend(ends.open.iter().copied().map(Upstream::Node));
+                            if open.is_empty() {
+                                report_nothing_open(problems, need);
+                            }
+                            needs.extend(open.iter().copied().map(Upstream::Node));
                         }
                         Some(from) => needs.push(from),
                         None => report_unknown(problems, need, &named),
@@ -88,16 +100,27 @@ pub(crate) fn graph<N>(
                 }
             }
         }
+        let mut edges: Vec<Upstream> = Vec::new();
         for from in needs {
+            // `all` may stand beside a name that it includes.
+            if edges.contains(&from) {
+                continue;
+            }
+            edges.push(from);
             if let Upstream::Node(from) = from {
-                ends.open.remove(&from);
                 report_floating(problems, spec, nodes.get(&from));
+                // Nobody waits for what floats, so it takes nothing away.
+                if !spec.options.floating {
+                    open.retain(|open| *open != from);
+                }
             }
             builder.need(id, Edge::new(from));
         }
         // What floats is passed by: the one behind it goes on from the one before.
         if !spec.options.floating {
-            ends.open.insert(id);
+            if !taken.contains(&id) {
+                open.push(id);
+            }
             previous = Upstream::Node(id);
         }
     }
@@ -124,10 +147,18 @@ pub(crate) fn graph<N>(
     Some(graph)
 }
 
-/// The nodes until here whose documents nobody takes.
-#[derive(Default)]
-struct Ends {
-    open: BTreeSet<NodeId>,
+/// The nodes that some executor that is waited for names in its `needs`.
+fn taken(nodes: &Nodes, named: &Named<'_>) -> HashSet<NodeId> {
+    nodes
+        .values()
+        .filter(|spec| !spec.options.floating)
+        .filter_map(|spec| spec.needs.as_ref())
+        .flat_map(|needs| &needs.value.items)
+        .filter_map(|need| match named.find(need.get_ref())? {
+            Upstream::Gateway => None,
+            Upstream::Node(id) => Some(id),
+        })
+        .collect()
 }
 
 /// What a need may name.
@@ -197,21 +228,33 @@ fn report_cycle(problems: &mut Problems, nodes: &Nodes, cycle: &[NodeId]) {
     problems.report(problem);
 }
 
-/// Reports an executor that waits for one that nobody waits for.
+/// Reports an `all` that stands for nothing.
+fn report_nothing_open(problems: &mut Problems, need: &Spanned<String>) {
+    problems.report(
+        Problem::new(need.span(), "no executor before this one is an open end")
+            .label("stands for nothing")
+            .help(
+                "`all` stands for every executor before it in the file whose documents nobody \
+                 takes; name the ones that you mean, or \"gateway\"",
+            ),
+    );
+}
+
+/// Reports an executor that needs one whose documents go nowhere.
 fn report_floating(problems: &mut Problems, spec: &NodeSpec, from: Option<&NodeSpec>) {
-    let Some(from) = from.filter(|from| from.options.floating && !spec.options.floating) else {
+    let Some(from) = from.filter(|from| from.options.floating) else {
         return;
     };
     let name = |spec: &NodeSpec| spec.name().unwrap_or_default().to_owned();
     let title = format!(
-        "`{}` needs `{}`, which nobody waits for",
+        "`{}` needs `{}`, whose documents go nowhere",
         name(spec),
         name(from)
     );
     problems.report(
         Problem::new(spec.place(), title)
-            .context(from.place(), "this one has `floating = true`")
-            .help("make both of them floating, or neither"),
+            .context(from.name_place(), "this one has `floating = true`")
+            .help("take the documents from the executor before that one, or do not let it float"),
     );
 }
 

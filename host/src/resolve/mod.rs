@@ -15,11 +15,12 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
-use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::nearest::nearest;
+use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
-use wasm_flow_flow::Flow;
 use wasm_flow_flow::stages::{Batched, Retried};
+use wasm_flow_flow::{Flow, ShapeError};
 use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
@@ -101,7 +102,7 @@ impl Resolver {
             problems.extend(source::missing_folders(id, &node.value.config.allow));
             match self.executor(&node.value, &mut known).await {
                 Ok(executor) => {
-                    problems.extend(unbound_batching(id, &executor));
+                    problems.extend(wrong_batching(id, &executor));
                     loaded.insert(id, executor);
                 }
                 Err(LoadFailure::Source(error)) => {
@@ -218,10 +219,12 @@ impl Loaded {
                 Ok(flow) => return Ok(flow),
                 // Said by the file's reader, too, which knows more to say.
                 Err(error) => {
-                    let ends = error.0.iter().skip(1);
-                    problems.extend(
-                        ends.map(|end| LateProblem::new(Place::Executor(*end), error.to_string())),
-                    );
+                    let nodes = match &error {
+                        ShapeError::SeveralEnds(ends) => ends.clone(),
+                        ShapeError::NeedsFloating(node) => vec![*node],
+                    };
+                    let problem = |node| LateProblem::new(Place::Executor(node), error.to_string());
+                    problems.extend(nodes.into_iter().map(problem));
                 }
             }
         }
@@ -241,13 +244,25 @@ fn wrapped(mut stage: Arc<dyn Stage>, config: &ExecutorConfig) -> Arc<dyn Stage>
     stage
 }
 
-/// Endpoints of `uses_dynamic_batching` that no method is bound to.
-fn unbound_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
+/// Endpoints of `uses_dynamic_batching` that no method is bound to, or whose requests
+/// are to be kept apart.
+fn wrong_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
     let endpoints = &executor.info.endpoints;
     let known = || endpoints.iter().map(|(endpoint, _)| endpoint.as_str());
     let batched = executor.config.batching.keys();
+    if executor.config.isolation == Isolation::Request {
+        let title = "requests cannot be put together and kept apart";
+        let apart = |endpoint: &String| {
+            LateProblem::new(Place::Batching(id, endpoint.clone()), title)
+                .help("leave out `isolation = \"request\"`, or `uses_dynamic_batching`")
+        };
+        return batched.map(apart).collect();
+    }
     batched
-        .filter(|endpoint| known().all(|known| known != endpoint.as_str()))
+        // The default method takes any endpoint.
+        .filter(|endpoint| {
+            known().all(|known| known != endpoint.as_str() && known != DEFAULT_ENDPOINT)
+        })
         .map(|endpoint| {
             let names: Vec<&str> = known().collect();
             let title = format!(

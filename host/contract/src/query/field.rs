@@ -34,6 +34,12 @@ macro_rules! names {
                     _ => None,
                 }
             }
+
+            fn text(self) -> &'static str {
+                match self {
+                    $(Name::$name => $text,)*
+                }
+            }
         }
 
         /// Every field, by its name.
@@ -91,10 +97,23 @@ impl Field {
             _ => below.is_empty(),
         };
         if !fits {
-            let known = NAMES.iter().find(|known| **known == first);
-            return Err(FieldError::Flat(known.copied().unwrap_or_default()));
+            return Err(FieldError::Flat(name.text()));
         }
         Ok(Field { name, below })
+    }
+
+    /// Whether only its parts are counted, and its value is not looked at.
+    pub(super) fn is_only_counted(&self) -> bool {
+        match self.name {
+            Name::Blob | Name::Tensor | Name::Embedding | Name::Chunks | Name::Matches => true,
+            Name::Scores | Name::Evaluations => self.below.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// The field's own name.
+    pub(super) fn name(&self) -> &'static str {
+        self.name.text()
     }
 
     /// What the document has there.

@@ -229,6 +229,7 @@ mod tests {
             (json!({ "tags__deep__a__0__b": { "$eq": "x" } }), true),
             (json!({ "text": { "$eq": "{tags__other}" } }), true),
             (json!({ "text": { "$eq": "{tags__lang}" } }), false),
+            (json!({ "text": { "$eq": "{\"a\": 1}" } }), false),
         ] {
             assert_eq!(matches(query.clone()), expected, "{query}");
         }
@@ -315,8 +316,12 @@ mod tests {
                 "`text.$exists`: expected true or false, found a number",
             ),
             (
-                json!({ "text": { "$eq": "{a b}" } }),
-                "`text.$eq`: `{a b}` is not a field in braces",
+                json!({ "text": { "$eq": "{txt}" } }),
+                "`text.$eq`: documents have no such field",
+            ),
+            (
+                json!({ "chunks": { "$eq": [] } }),
+                "`chunks.$eq`: the value of `chunks` cannot be compared",
             ),
             (
                 json!({ "text__a": { "$eq": 1 } }),

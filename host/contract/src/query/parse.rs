@@ -34,6 +34,9 @@ const OPERATORS: &[&str] = &[
     "$not",
 ];
 
+/// Operators that do not look at the value itself.
+const COUNTING: &[&str] = &["$size", "$exists"];
+
 const COMBINERS: &[&str] = &["$and", "$or", "$not"];
 
 pub(super) fn parse(query: &Value) -> Result<Condition, QueryError> {
@@ -199,6 +202,13 @@ impl Reader {
                         return Err(reader
                             .error(format!("a query has at most {MAX_CONDITIONS} conditions")));
                     }
+                    if field.is_only_counted() && !COUNTING.contains(&operator.as_str()) {
+                        return Err(reader.error(format!(
+                            "the value of `{}` cannot be compared; it can be asked for with {}",
+                            field.name(),
+                            COUNTING.join(" and ")
+                        )));
+                    }
                     let test = reader.test(operator, value)?;
                     Ok(Condition::Field(field.clone(), test))
                 })
@@ -261,22 +271,20 @@ impl Reader {
         })
     }
 
-    /// A value, or a field in braces.
+    /// A value, or a field in braces. Other texts with braces are what they are.
     fn operand(&self, value: &Value) -> Result<Operand, QueryError> {
-        let Some(text) = value.as_str().filter(|text| text.starts_with('{')) else {
-            return Ok(Operand::Value(value.clone()));
-        };
-        let name = text
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'))
+        let name = value
+            .as_str()
+            .and_then(|text| text.strip_prefix('{')?.strip_suffix('}'))
             .map(str::trim)
-            .filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
-            .ok_or_else(|| {
-                self.error(format!(
-                    "`{text}` is not a field in braces, as in `{{tags__name}}`"
-                ))
-            })?;
-        self.field(name).map(Operand::Field)
+            .filter(|name| {
+                let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                !name.is_empty() && name.chars().all(is_word)
+            });
+        match name {
+            Some(name) => self.field(name).map(Operand::Field),
+            None => Ok(Operand::Value(value.clone())),
+        }
     }
 
     fn values(&self, value: &Value) -> Result<Vec<Value>, QueryError> {

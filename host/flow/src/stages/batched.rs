@@ -1,16 +1,18 @@
 //! Calls of several requests as one.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::task::AbortHandle;
+use tokio_util::task::TaskTracker;
 use wasm_flow_contract::config::Batching;
+use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
-use wasm_flow_document::DocumentArray;
+use wasm_flow_document::{DocumentArray, Limits};
 
 /// A stage whose calls of some endpoints wait for others, so that the documents of
 /// several requests go in one call: Jina's dynamic batching.
@@ -19,25 +21,33 @@ use wasm_flow_document::DocumentArray;
 /// `preferred_batch_size` documents, unless `flush_all` is set: a request's documents
 /// may be split over several. It goes when there are enough of them, or when the
 /// first has waited for `timeout`. What waits then goes as well, and does not wait for
-/// more.
+/// more. A batch is also held to what a request may hold, chunks and matches included.
 ///
 /// The call that is made has no request's id, no trace, and nothing by predecessor. If
 /// it fails, each of its requests does. The stage has to give a document for each that
 /// it gets, in their order, and nothing else beside them.
 ///
-/// A request that is given up takes its waiting documents out.
+/// A request that is given up takes its waiting documents out. A batch that is on its
+/// way is not called back: others may be in it.
 pub struct Batched {
     inner: Arc<dyn Stage>,
     endpoints: BTreeMap<String, Arc<Queues>>,
+    /// Endpoints with a method of their own. All others go to the default one.
+    bound: HashSet<String>,
 }
 
-/// What waits at one endpoint, by the requests' parameters.
+/// What waits for one entry of the table, by endpoint and parameters.
 struct Queues {
     batching: Batching,
     stage: Arc<dyn Stage>,
-    endpoint: Arc<str>,
-    waiting: Mutex<HashMap<String, Queue>>,
+    waiting: Mutex<HashMap<Key, Queue>>,
+    batches: TaskTracker,
+    /// The stage is being stopped: nothing waits any more.
+    stopping: AtomicBool,
 }
+
+/// What has to be equal for requests to go together: the endpoint and the parameters.
+type Key = Arc<(Arc<str>, String)>;
 
 /// The requests that may go together.
 struct Queue {
@@ -45,8 +55,16 @@ struct Queue {
     items: VecDeque<Item>,
     /// Documents of all of them.
     docs: usize,
-    /// Told apart from the next queue of the same parameters.
-    number: u64,
+    /// Sends them when the first has waited long enough.
+    timer: Option<AbortHandle>,
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        if let Some(timer) = &self.timer {
+            timer.abort();
+        }
+    }
 }
 
 /// A request that waits.
@@ -72,20 +90,32 @@ struct Gathering {
 }
 
 impl Batched {
-    /// A stage whose calls of these endpoints are put together.
+    /// A stage whose calls of these endpoints are put together. `/default` is for every
+    /// endpoint that nothing else is bound to.
     pub fn new(inner: Arc<dyn Stage>, endpoints: BTreeMap<String, Batching>) -> Batched {
+        let bound = inner.info().endpoints.into_iter();
         let endpoints = endpoints.into_iter().map(|(endpoint, batching)| {
             let queues = Queues {
                 batching,
                 stage: Arc::clone(&inner),
-                endpoint: Arc::from(endpoint.as_str()),
                 waiting: Mutex::default(),
+                batches: TaskTracker::new(),
+                stopping: AtomicBool::new(false),
             };
             (endpoint, Arc::new(queues))
         });
         Batched {
+            bound: bound.map(|(endpoint, _)| endpoint).collect(),
             endpoints: endpoints.collect(),
             inner,
+        }
+    }
+
+    fn queues(&self, endpoint: &str) -> Option<&Arc<Queues>> {
+        let own = self.endpoints.get(endpoint);
+        match self.bound.contains(endpoint) {
+            true => own,
+            false => own.or_else(|| self.endpoints.get(DEFAULT_ENDPOINT)),
         }
     }
 }
@@ -104,9 +134,9 @@ impl Stage for Batched {
     }
 
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
-        match self.endpoints.get(&*call.endpoint) {
+        match self.queues(&call.endpoint) {
             // Without documents there is nothing to put together.
-            Some(queues) if !call.docs.is_empty() => {
+            Some(queues) if !call.docs.is_empty() && !queues.stopping.load(Ordering::Relaxed) => {
                 let queues = Arc::clone(queues);
                 Box::pin(async move { queues.call(call).await.map(Reply::new) })
             }
@@ -115,25 +145,34 @@ impl Stage for Batched {
     }
 
     fn stop(&self) -> BoxFuture<'static, ()> {
-        self.inner.stop()
+        let all: Vec<Arc<Queues>> = self.endpoints.values().cloned().collect();
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            join_all(all.iter().map(|queues| queues.stop())).await;
+            inner.stop().await;
+        })
     }
 }
 
 impl Queues {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Queue>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Queue>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn call(self: Arc<Self>, call: Call) -> Result<DocumentArray, Failure> {
         let (sender, receiver) = oneshot::channel();
-        let key = Value::Object((*call.parameters).clone()).to_string();
+        let parameters = serde_json::to_string(&*call.parameters).unwrap_or_default();
+        let key = Arc::new((Arc::clone(&call.endpoint), parameters));
         // Takes the documents out if this future is dropped.
-        let _waiting = self.join(key, call, sender);
-        receiver.await.unwrap_or_else(|_| {
+        let mut waiting = self.join(key, call, sender);
+        let answer = receiver.await;
+        waiting.is_over = true;
+        answer.unwrap_or_else(|_| {
             Err(Failure::of_flow(
-                FailureKind::Stopped,
-                "Stopped",
-                "the batch was given up: the flow is being stopped".to_owned(),
+                FailureKind::Lost,
+                "BatchLost",
+                "the call that this request's documents were put into ended without an answer"
+                    .to_owned(),
             ))
         })
     }
@@ -141,108 +180,121 @@ impl Queues {
     /// Puts a request in, and sends what is ready to go.
     fn join(
         self: &Arc<Self>,
-        key: String,
+        key: Key,
         call: Call,
         reply: oneshot::Sender<Result<DocumentArray, Failure>>,
     ) -> Waiting {
         let id = next_number();
         let docs = call.docs;
         let mut waiting = self.lock();
-        let queue = waiting.entry(key.clone()).or_insert_with(|| {
-            let number = next_number();
-            self.flush_after(self.batching.timeout, key.clone(), number);
-            Queue {
-                parameters: call.parameters,
-                items: VecDeque::new(),
-                docs: 0,
-                number,
-            }
+        let queue = waiting.entry(Arc::clone(&key)).or_insert_with(|| Queue {
+            parameters: call.parameters,
+            items: VecDeque::new(),
+            docs: 0,
+            timer: None,
         });
         queue.docs = queue.docs.saturating_add(docs.len());
         queue.items.push_back(Item { id, docs, reply });
-        if queue.docs >= self.batching.preferred_batch_size.get()
-            && let Some(queue) = waiting.remove(&key)
-        {
+        if queue.docs >= self.batching.preferred_batch_size.get() {
+            let queue = waiting.remove(&key);
             drop(waiting);
-            self.flush(queue);
+            if let Some(queue) = queue {
+                self.flush(&key, queue);
+            }
+        } else if queue.timer.is_none() {
+            queue.timer = Some(self.flush_later(&key));
         }
         Waiting {
             queues: Arc::clone(self),
             key,
             id,
+            is_over: false,
         }
     }
 
-    /// Sends what waits in a queue when its first request has waited for so long.
-    fn flush_after(self: &Arc<Self>, timeout: Duration, key: String, number: u64) {
-        let queues = Arc::clone(self);
-        let at = Instant::now() + timeout;
-        tokio::spawn(async move {
-            tokio::time::sleep_until(at).await;
-            let mut waiting = queues.lock();
-            if waiting
-                .get(&key)
-                .is_some_and(|queue| queue.number == number)
-                && let Some(queue) = waiting.remove(&key)
-            {
-                drop(waiting);
-                queues.flush(queue);
+    /// Sends what waits in a queue when its first request has waited for `timeout`. The
+    /// queue aborts this when it goes before.
+    fn flush_later(self: &Arc<Self>, key: &Key) -> AbortHandle {
+        let (queues, key) = (Arc::clone(self), Arc::clone(key));
+        let task = tokio::spawn(async move {
+            tokio::time::sleep(queues.batching.timeout).await;
+            let queue = queues.lock().remove(&key);
+            if let Some(mut queue) = queue {
+                // This is the task that it would abort.
+                queue.timer = None;
+                queues.flush(&key, queue);
             }
         });
+        task.abort_handle()
     }
 
     /// Sends all that waits in a queue, in batches.
-    fn flush(&self, queue: Queue) {
+    fn flush(&self, key: &Key, mut queue: Queue) {
         let most = match self.batching.flush_all {
             true => usize::MAX,
             false => self.batching.preferred_batch_size.get(),
         };
-        for batch in batches(queue.items, most) {
-            self.send(batch, Arc::clone(&queue.parameters));
+        for batch in batches(std::mem::take(&mut queue.items), most) {
+            self.send(&key.0, batch, Arc::clone(&queue.parameters));
         }
     }
 
-    fn send(&self, batch: Vec<Piece>, parameters: Arc<Map<String, Value>>) {
+    fn send(&self, endpoint: &Arc<str>, batch: Vec<Piece>, parameters: Arc<Map<String, Value>>) {
         let docs = DocumentArray::concat(batch.iter().map(|piece| &piece.docs));
+        let sent = docs.clone();
         let calling = self.stage.call(Call {
             request_id: Arc::from(""),
-            endpoint: Arc::clone(&self.endpoint),
+            endpoint: Arc::clone(endpoint),
             parameters,
             docs,
             parts: Vec::new(),
             trace: None,
         });
-        let endpoint = Arc::clone(&self.endpoint);
-        tokio::spawn(async move {
-            let outcome = calling.await.and_then(|reply| {
-                let sent = batch.iter().map(|piece| piece.docs.len()).sum();
-                checked(reply, sent, &endpoint)
-            });
+        let endpoint = Arc::clone(endpoint);
+        self.batches.spawn(async move {
+            let outcome = calling
+                .await
+                .and_then(|reply| checked(reply, &sent, &endpoint));
             hand_out(batch, &outcome);
         });
+    }
+
+    /// Sends all that waits, and waits for it.
+    async fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let waiting = std::mem::take(&mut *self.lock());
+        for (key, queue) in waiting {
+            self.flush(&key, queue);
+        }
+        self.batches.close();
+        self.batches.wait().await;
     }
 }
 
 /// Removes a request from its queue, if it is there, when the request is given up.
 struct Waiting {
     queues: Arc<Queues>,
-    key: String,
+    key: Key,
     id: u64,
+    /// It is answered.
+    is_over: bool,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
         let mut waiting = self.queues.lock();
         let Some(queue) = waiting.get_mut(&self.key) else {
             return;
         };
-        let mut left = 0;
-        queue.items.retain(|item| {
-            let stays = item.id != self.id;
-            left += if stays { item.docs.len() } else { 0 };
-            stays
-        });
-        queue.docs = left;
+        let Some(place) = queue.items.iter().position(|item| item.id == self.id) else {
+            return;
+        };
+        if let Some(item) = queue.items.remove(place) {
+            queue.docs = queue.docs.saturating_sub(item.docs.len());
+        }
         if queue.items.is_empty() {
             waiting.remove(&self.key);
         }
@@ -250,23 +302,29 @@ impl Drop for Waiting {
 }
 
 fn next_number() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
 
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The documents of these requests in batches of at most `most`.
+/// The documents of these requests in batches of at most `most`, each of which one
+/// request could hold.
 fn batches(items: VecDeque<Item>, most: usize) -> Vec<Vec<Piece>> {
+    let limit = Limits::default().documents;
     let mut batches = Vec::new();
     let mut batch: Vec<Piece> = Vec::new();
-    let mut room = most;
+    let (mut room, mut total) = (most, 0u64);
     for item in items {
         let request = Arc::new(Mutex::new(Gathering {
             pieces: Vec::new(),
             missing: 0,
             reply: Some(item.reply),
         }));
+        if total.saturating_add(item.docs.total()) > limit && !batch.is_empty() {
+            batches.push(std::mem::take(&mut batch));
+            (room, total) = (most, 0);
+        }
         let mut start = 0;
         while start < item.docs.len() {
             let end = start.saturating_add(room).min(item.docs.len());
@@ -276,19 +334,21 @@ fn batches(items: VecDeque<Item>, most: usize) -> Vec<Vec<Piece>> {
                 gathering.missing += 1;
                 gathering.pieces.len() - 1
             };
+            let docs = match (start, end) {
+                (0, end) if end == item.docs.len() => item.docs.clone(),
+                (start, end) => item.docs.arranged(start..end),
+            };
+            total = total.saturating_add(docs.total());
             batch.push(Piece {
                 request: Arc::clone(&request),
                 place,
-                docs: match (start, end) {
-                    (0, end) if end == item.docs.len() => item.docs.clone(),
-                    (start, end) => item.docs.arranged(start..end),
-                },
+                docs,
             });
             room -= end - start;
             start = end;
             if room == 0 {
                 batches.push(std::mem::take(&mut batch));
-                room = most;
+                (room, total) = (most, 0);
             }
         }
     }
@@ -299,7 +359,7 @@ fn batches(items: VecDeque<Item>, most: usize) -> Vec<Vec<Piece>> {
 }
 
 /// A reply that can be taken apart again.
-fn checked(reply: Reply, sent: usize, endpoint: &str) -> Result<DocumentArray, Failure> {
+fn checked(reply: Reply, sent: &DocumentArray, endpoint: &str) -> Result<DocumentArray, Failure> {
     let wrong = |description| {
         Err(Failure::of_flow(
             FailureKind::Reply,
@@ -314,14 +374,34 @@ fn checked(reply: Reply, sent: usize, endpoint: &str) -> Result<DocumentArray, F
              `uses_dynamic_batching`"
         ));
     }
-    if reply.docs.len() != sent {
+    if reply.docs.len() != sent.len() {
         return wrong(format!(
-            "the method of `{endpoint}` got {sent} documents of several requests and gave {}: it \
-             has to give one for each, in their order",
+            "the method of `{endpoint}` got {} documents of several requests and gave {}: it has \
+             to give one for each, in their order",
+            sent.len(),
             reply.docs.len()
         ));
     }
+    if is_rearranged(sent, &reply.docs) {
+        return wrong(format!(
+            "the method of `{endpoint}` gave the documents of several requests in another order: \
+             they would go to requests that they do not belong to"
+        ));
+    }
     Ok(reply.docs)
+}
+
+/// Whether these are the same documents in another order. A method may give documents
+/// with ids of their own.
+fn is_rearranged(sent: &DocumentArray, given: &DocumentArray) -> bool {
+    let mut moved = sent
+        .iter()
+        .zip(given.iter())
+        .filter(|(one, two)| one.id != two.id);
+    let Some((_, first)) = moved.next() else {
+        return false;
+    };
+    !first.id.is_empty() && sent.iter().any(|doc| doc.id == first.id)
 }
 
 /// Gives each request its own documents.
@@ -364,7 +444,8 @@ impl Gathering {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroUsize;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
 
     use serde_json::json;
     use wasm_flow_contract::Stage as _;
@@ -548,6 +629,86 @@ mod tests {
             let failure = stage.call(call(json!({}), &["a", "b"])).await.unwrap_err();
             assert!(failure.description.contains(expected), "{failure}");
         }
+    }
+
+    #[tokio::test]
+    async fn documents_in_another_order_are_refused() {
+        let inner = Functions::default().on("/x", |call| async move {
+            let last_first = (0..call.docs.len()).rev();
+            reply(call.docs.arranged(last_first))
+        });
+        let stage = Batched::new(
+            Arc::new(inner),
+            [("/x".to_owned(), batching(2, HOUR, false))].into(),
+        );
+        let failure = stage.call(call(json!({}), &["a", "b"])).await.unwrap_err();
+        assert!(
+            failure.description.contains("in another order"),
+            "{failure}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_default_method_is_batched_for_each_endpoint() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&seen);
+        let inner = Functions::default().on("/default", move |call| {
+            let seen = (call.endpoint.to_string(), call.docs.len());
+            kept.lock().unwrap().push(seen);
+            async { reply(call.docs) }
+        });
+        let stage = Batched::new(
+            Arc::new(inner),
+            [("/default".to_owned(), batching(2, HOUR, false))].into(),
+        );
+        let at = |endpoint: &str| {
+            stage.call(Call {
+                endpoint: Arc::from(endpoint),
+                ..call(json!({}), &["a"])
+            })
+        };
+        join_all([at("/a"), at("/b"), at("/a"), at("/b")]).await;
+        assert_eq!(
+            *seen.lock().unwrap(),
+            [("/a".to_owned(), 2), ("/b".to_owned(), 2)]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_stop_sends_what_waits_and_keeps_nothing_back() {
+        let calls = Calls::default();
+        let stage = calls.stage(batching(9, HOUR, false));
+        let mut waits = texts_boxed(&stage, "a");
+        assert!(futures::poll!(&mut waits).is_pending());
+        stage.stop().await;
+        assert_eq!(waits.await, Ok(vec!["a!".to_owned()]));
+        // Later calls go by themselves.
+        let calling = call(json!({}), &["b"]);
+        let inner = Call {
+            request_id: Arc::from(""),
+            ..calling
+        };
+        assert_eq!(texts(stage.call(inner)).await, Ok(vec!["b!".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_batch_holds_no_more_than_a_request_may() {
+        let large = || {
+            let chunks: DocumentArray = DocumentArray::from_texts(["x"; 1000]);
+            (0..600)
+                .map(|_| wasm_flow_document::Document {
+                    chunks: chunks.clone(),
+                    ..wasm_flow_document::Document::from_text("")
+                })
+                .collect::<DocumentArray>()
+        };
+        let items = (0..2).map(|id| Item {
+            id,
+            docs: large(),
+            reply: oneshot::channel().0,
+        });
+        let batches = batches(items.collect(), usize::MAX);
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
     }
 
     #[tokio::test]

@@ -18,7 +18,8 @@ use crate::bounds::{RETRY_BUDGET, RETRY_EARNED_BY, RETRY_FIRST, RETRY_LONGEST};
 /// Any other failure is the client's. A call that no instance could be had for is not
 /// tried again: the executor's replicas have tried to start several.
 ///
-/// Waits double, from 50 ms up to 5 s, and a random half of each is left out. Retries
+/// Waits double, from 50 ms up to 5 s, and a random half of each is left out. If the
+/// failure asks for a wait, that comes first; one over 5 s is not waited for. Retries
 /// take from a budget that calls fill, one for ten, so that an executor that is down is
 /// not called several times as often for it.
 pub struct Retried {
@@ -52,6 +53,9 @@ impl Stage for Retried {
     }
 
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        if !self.inner.is_repeatable(&call.endpoint) {
+            return self.inner.call(call);
+        }
         self.budget.earn();
         let inner = Arc::clone(&self.inner);
         let budget = Arc::clone(&self.budget);
@@ -63,9 +67,7 @@ impl Stage for Retried {
                     Ok(reply) => return Ok(reply),
                     Err(failure) => failure,
                 };
-                let again = attempt < retries
-                    && may_be_repeated(&failure, || inner.is_repeatable(&call.endpoint))
-                    && budget.spend();
+                let again = attempt < retries && may_succeed(&failure) && budget.spend();
                 if !again {
                     return Err(failure);
                 }
@@ -82,16 +84,13 @@ impl Stage for Retried {
     }
 }
 
-/// Whether another call cannot do harm, and may succeed.
-fn may_be_repeated(failure: &Failure, is_repeatable: impl FnOnce() -> bool) -> bool {
+/// Whether another call may succeed.
+fn may_succeed(failure: &Failure) -> bool {
     match failure.kind {
-        FailureKind::Lost => is_repeatable(),
-        FailureKind::Method => {
-            let wanted = failure.details.as_ref().is_some_and(|details| {
-                details.retry && details.retry_after.is_none_or(|wait| wait <= RETRY_LONGEST)
-            });
-            wanted && is_repeatable()
-        }
+        FailureKind::Lost => true,
+        FailureKind::Method => failure.details.as_ref().is_some_and(|details| {
+            details.retry && details.retry_after.is_none_or(|wait| wait <= RETRY_LONGEST)
+        }),
         // It would fail again, or take as long again.
         _ => false,
     }
@@ -103,14 +102,13 @@ fn wait(failure: &Failure, attempt: u32) -> Duration {
         .details
         .as_ref()
         .and_then(|details| details.retry_after);
-    if let Some(wait) = asked {
-        return wait;
-    }
     let doubled = 1u32
         .checked_shl(attempt.saturating_sub(1))
         .unwrap_or(u32::MAX);
     let longest = RETRY_FIRST.saturating_mul(doubled).min(RETRY_LONGEST);
-    longest.mul_f64(0.5 + random() / 2.0)
+    // Not before it was asked for, and not all at the same time.
+    let some = longest.mul_f64(0.5 + random() / 2.0);
+    asked.map_or(some, |asked| asked + some / 2)
 }
 
 /// From 0 to 1.

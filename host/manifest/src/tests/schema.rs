@@ -7,7 +7,8 @@ use super::validator::validate;
 use super::*;
 
 /// What is a matter of several keys together, which the schema cannot say.
-const BEYOND_SCHEMA: [&str; 8] = [
+const BEYOND_SCHEMA: [&str; 9] = [
+    "all",
     "ends",
     "floating",
     "cycle",
