@@ -280,7 +280,7 @@ fn dynamic_batching_of_an_endpoint_that_is_not_bound_is_refused() {
     let toml = executor(
         "a",
         &format!(
-            "uses_requests = {{ \"/model\" = \"model\" }}\nuses_dynamic_batching = {batching}"
+            "uses_requests = {{ \"/rest\" = \"report\" }}\nuses_dynamic_batching = {batching}"
         ),
     );
     Server::refused(&toml).complains_of(&[
