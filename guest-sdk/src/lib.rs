@@ -226,7 +226,8 @@
 ///   the flow does not give.
 /// - `state`: `"replica"` if requests find what earlier ones left, as in an index.
 ///   `wasm-flow check` then warns of a flow that spreads requests over several
-///   replicas. `"none"` if nothing is left.
+///   replicas. `"none"` if nothing is left. It also lets the flow repeat a call that
+///   failed.
 ///
 /// The crate's `license` and `repository` in `Cargo.toml` are part of the
 /// description, too.

@@ -9,8 +9,16 @@ use crate::future::{Retry, Retryable};
 ///
 /// `?` makes it an [`Error`](crate::Error) whose [name](crate::Error::name) tells
 /// the client the kind of failure, such as `HttpTimeout`. If the request
-/// [may succeed later](HttpError::is_retryable), so may the call, and the host is
-/// told so.
+/// [may succeed later](HttpError::is_retryable), so may the call. The host is told
+/// so only if it does no harm to send the request twice, because the flow may then
+/// repeat the call:
+///
+/// - if the method is `GET`, `HEAD`, `PUT`, `DELETE` or `OPTIONS`,
+/// - or if the request had no effect: the server was not reached, or the status is
+///   425, 429 or 503. After a redirect, this is not known.
+///
+/// An executor that knows that a `POST` may be repeated says so itself, with
+/// [`Error::retry`](crate::Error::retry).
 ///
 /// The client sees the text, which names the URL with its query. So send what is
 /// secret in a header.
@@ -20,6 +28,37 @@ pub struct HttpError {
     url: String,
     reason: String,
     retry_after: Option<Duration>,
+    repeat: Repeat,
+}
+
+/// Whether it does harm to send the request again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Repeat {
+    /// It does none: the effect of two is that of one.
+    Harmless,
+    /// It may, unless the request failed before it had an effect.
+    #[default]
+    Harmful,
+    /// It may: a redirect was followed, so a server has already answered once.
+    HarmfulAfterRedirect,
+}
+
+impl Repeat {
+    /// For a request with this method.
+    pub(super) fn of(method: &str) -> Self {
+        match method {
+            "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" => Repeat::Harmless,
+            _ => Repeat::Harmful,
+        }
+    }
+
+    /// The same once a redirect was followed.
+    pub(super) fn after_redirect(self) -> Self {
+        match self {
+            Repeat::Harmless => Repeat::Harmless,
+            Repeat::Harmful | Repeat::HarmfulAfterRedirect => Repeat::HarmfulAfterRedirect,
+        }
+    }
 }
 
 /// The kind of an [`HttpError`].
@@ -82,6 +121,14 @@ impl ErrorKind {
             _ => false,
         }
     }
+
+    /// Whether such a failure comes before the request has an effect.
+    fn is_without_effect(self) -> bool {
+        matches!(
+            self,
+            ErrorKind::Connect | ErrorKind::Status(425 | 429 | 503)
+        )
+    }
 }
 
 /// As [`HttpError::is_retryable`] and [`HttpError::retry_after`] say.
@@ -106,6 +153,7 @@ impl HttpError {
             url: String::new(),
             reason: reason.into(),
             retry_after: None,
+            repeat: Repeat::default(),
         }
     }
 
@@ -125,7 +173,8 @@ impl HttpError {
     /// one of 5xx that passes (not 501, for example).
     ///
     /// It does not tell whether the server has done what was asked. If that must
-    /// not be done twice, do not send the request again.
+    /// not be done twice, do not send the request again:
+    /// [`future::retry`](crate::future::retry) does so whatever the method.
     pub fn is_retryable(&self) -> bool {
         self.kind.is_retryable()
     }
@@ -134,6 +183,22 @@ impl HttpError {
     /// whose status this is the error of. At most an hour.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Whether the host may be told to repeat the whole call.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        self.is_retryable()
+            && match self.repeat {
+                Repeat::Harmless => true,
+                Repeat::Harmful => self.kind.is_without_effect(),
+                Repeat::HarmfulAfterRedirect => false,
+            }
+    }
+
+    /// Sets what it does to send the request again.
+    pub(super) fn repeated(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
     }
 
     /// Sets the URL, unless it is known.
@@ -245,7 +310,10 @@ mod tests {
 
     #[test]
     fn the_failure_has_the_kinds_name_and_says_whether_to_try_again() {
-        let error = Error::from(HttpError::from(ErrorKind::Timeout).at("http://h/"));
+        let error = HttpError::from(ErrorKind::Timeout)
+            .at("http://h/")
+            .repeated(Repeat::of("GET"));
+        let error = Error::from(error);
         assert_eq!(error.name(), "HttpTimeout");
         assert_eq!(error.message(), "http://h/: the response took too long");
         assert_eq!(error.details(), r#"{"retry":true}"#);
@@ -263,6 +331,41 @@ mod tests {
             Error::from(HttpError::from(ErrorKind::Refused)).details(),
             ""
         );
+    }
+
+    #[test]
+    fn the_host_is_told_to_repeat_only_what_does_no_harm() {
+        let told = |kind: ErrorKind, repeat| {
+            let error = HttpError::from(kind).repeated(repeat);
+            assert!(error.is_retryable(), "{kind:?}");
+            assert_ne!(error.retryable(), Retry::Never);
+            !Error::from(error).details().is_empty()
+        };
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
+            assert!(told(ErrorKind::Timeout, Repeat::of(method)), "{method}");
+        }
+        for method in ["POST", "PATCH", "get"] {
+            let repeat = Repeat::of(method);
+            for kind in [
+                ErrorKind::Timeout,
+                ErrorKind::Incomplete,
+                ErrorKind::Status(408),
+                ErrorKind::Status(500),
+                ErrorKind::Status(504),
+            ] {
+                assert!(!told(kind, repeat), "{method} {kind:?}");
+            }
+            for kind in [
+                ErrorKind::Connect,
+                ErrorKind::Status(425),
+                ErrorKind::Status(429),
+                ErrorKind::Status(503),
+            ] {
+                assert!(told(kind, repeat), "{method} {kind:?}");
+                assert!(!told(kind, repeat.after_redirect()), "{method} {kind:?}");
+            }
+        }
+        assert!(told(ErrorKind::Connect, Repeat::of("GET").after_redirect()));
     }
 
     #[test]

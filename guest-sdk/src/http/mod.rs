@@ -86,8 +86,8 @@
 //! A request fails with an [`HttpError`] if there is no response. A response whose
 //! status is a failure is still a response: [`Response::error_for_status`] makes it
 //! an error. With `?`, the handler fails with the error's kind as its name, such as
-//! `HttpTimeout`, and the host is told whether the call may succeed later
-//! ([`HttpError::is_retryable`], [`HttpError::retry_after`]).
+//! `HttpTimeout`, and the host is told whether to repeat the call: not if the request
+//! might then have its effect twice. [`HttpError`] says when that is.
 //!
 //! # Redirects
 //!

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::error::Repeat;
 use super::url::{Url, with_query};
 use super::{ErrorKind, HttpError, Response, redirect};
 use crate::time;
@@ -128,6 +129,7 @@ impl Request {
     /// cannot be followed.
     pub async fn send(self) -> Result<Response, HttpError> {
         let (limit, url) = (self.limits.timeout, self.url().to_owned());
+        let repeat = Repeat::of(&self.method);
         // Behind one pointer: with and without a limit it is the same code, which
         // would be in the component twice, and would make each handler's future
         // larger.
@@ -137,7 +139,9 @@ impl Request {
         };
         match time::timeout(limit, exchange).await {
             Ok(result) => result,
-            Err(over) => Err(HttpError::new(ErrorKind::Timeout, over.to_string()).at(&url)),
+            Err(over) => Err(HttpError::new(ErrorKind::Timeout, over.to_string())
+                .at(&url)
+                .repeated(repeat)),
         }
     }
 }
