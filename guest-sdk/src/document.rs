@@ -237,6 +237,43 @@ impl Document {
         self.local_cell().fetched.get_or_init(Box::default)
     }
 
+    /// Lets go of large values that were read: of the text, the blob, the tensor and
+    /// the embedding, if they were fetched for this document alone because those of all
+    /// documents are too large. The next getter fetches them again. What was set stays.
+    ///
+    /// A handler that only reads large contents calls this when it is done with a
+    /// document, so that it needs memory for a few of them only.
+    ///
+    /// ```
+    /// use wasm_flow_sdk::prelude::*;
+    ///
+    /// # #[derive(Default)]
+    /// # struct Sizes;
+    /// # #[executor]
+    /// # impl Sizes {
+    /// #[requests(on = "/sizes")]
+    /// fn sizes(&self, docs: &mut DocumentArray) {
+    ///     for doc in docs.iter_mut() {
+    ///         let size = doc.blob().len();
+    ///         doc.set_tag("size", size);
+    ///         doc.unload();
+    ///     }
+    /// }
+    /// # }
+    /// # fn main() -> Result<()> {
+    /// # let executor = wasm_flow_sdk::testing::TestExecutor::of(Sizes);
+    /// # let reply = executor.post("/sizes", [Document::default().with_blob(*b"abc")])?;
+    /// # assert_eq!(reply.docs[0].tag_as::<u32>("size")?, Some(3));
+    /// # assert_eq!(reply.docs[0].blob(), b"abc");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unload(&mut self) {
+        if let Some(local) = self.local.get_mut() {
+            local.fetched.take();
+        }
+    }
+
     /// Sets the content, and lets go of what was read of the one before.
     fn set_content(&mut self, content: Held) {
         let local = self.local_mut();
@@ -452,12 +489,21 @@ impl Document {
     /// Sets the embedding: a `Vec`, a slice or an array of numbers, or an
     /// [`NdArray`].
     pub fn set_embedding(&mut self, embedding: impl Into<NdArray>) {
-        self.local_mut().embedding = Some(Some(embedding.into()));
+        self.replace_embedding(Some(embedding.into()));
     }
 
     /// Removes the embedding.
     pub fn clear_embedding(&mut self) {
-        self.local_mut().embedding = Some(None);
+        self.replace_embedding(None);
+    }
+
+    /// Sets the embedding, and lets go of what was read of the one before.
+    fn replace_embedding(&mut self, embedding: Option<NdArray>) {
+        let local = self.local_mut();
+        local.embedding = Some(embedding);
+        if let Some(fetched) = local.fetched.get_mut() {
+            fetched.arrays[NdarrayField::Embedding as usize].take();
+        }
     }
 
     // --- JSON ---------------------------------------------------------------

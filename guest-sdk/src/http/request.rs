@@ -222,14 +222,23 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets the body to a value as JSON, and `content-type` to match.
+    /// Sets the body to a value as JSON, and `content-type` to match, unless a header
+    /// has set that.
     ///
     /// # Errors
     /// If the value cannot be JSON: if it has a map whose keys are not strings, or
-    /// if its `Serialize` fails.
-    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, serde_json::Error> {
-        let body = serde_json::to_vec(value)?;
-        Ok(self.header("content-type", "application/json").body(body))
+    /// if its `Serialize` fails. The error is of [`ErrorKind::Body`].
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self, HttpError> {
+        const NAME: &str = "content-type";
+        let body = serde_json::to_vec(value).map_err(|error| {
+            let reason = format!("the request's body cannot be JSON: {error}");
+            HttpError::new(ErrorKind::Body, reason).at(&self.url)
+        })?;
+        let is_set = |(name, _): &(String, String)| name.eq_ignore_ascii_case(NAME);
+        if !self.headers.iter().any(is_set) {
+            self = self.header(NAME, "application/json");
+        }
+        Ok(self.body(body))
     }
 
     /// Limits the time of the whole request, including redirects and the response's
@@ -342,6 +351,24 @@ mod tests {
         let error = request.json::<String>().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Body);
         assert_eq!(error.url(), request.url());
+    }
+
+    #[test]
+    fn a_content_type_that_was_set_stays() {
+        let request = Request::post("http://h/")
+            .header("Content-Type", "application/ld+json")
+            .json(&[1])
+            .unwrap();
+        let set = [("Content-Type".to_owned(), "application/ld+json".to_owned())];
+        assert_eq!(request.headers, set);
+        let map = std::collections::BTreeMap::from([((1, 2), 3)]);
+        let error = Request::post("http://h/").json(&map).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Body);
+        let text = error.to_string();
+        assert!(
+            text.starts_with("http://h/: the request's body cannot be JSON: key must be"),
+            "{text}"
+        );
     }
 
     #[test]
