@@ -310,6 +310,15 @@ pub use wasm_flow_sdk_macros::executor;
 /// together: the handler does not care which request a document came with.
 /// `#[requests(on = "/index", write)]`, `#[requests(on = "/encode", batch)]`.
 ///
+/// A flow puts requests together with `uses_dynamic_batching`. A call may then be for
+/// several of them, so:
+///
+/// - [`Context::request_id`] is empty then, and there is no [`DocsMatrix`] of
+///   predecessors.
+/// - The handler leaves a document for each that it was given, in their order. The
+///   host gives each request its own back by their places.
+/// - If the call fails, all of the requests fail.
+///
 /// Handlers with `&self` run concurrently: while one awaits, others go on. A handler
 /// that takes `&mut self` runs alone.
 pub use wasm_flow_sdk_macros::requests;

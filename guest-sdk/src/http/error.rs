@@ -20,8 +20,9 @@ use crate::future::{Retry, Retryable};
 /// An executor that knows that a `POST` may be repeated says so itself, with
 /// [`Error::retry`](crate::Error::retry).
 ///
-/// The client sees the text, which names the URL with its query. So send what is
-/// secret in a header.
+/// The client sees the text. It names the URL without its query, which may hold
+/// secrets; [`url`](HttpError::url) has it whole. A server's log has it, too, so what
+/// is secret is better sent in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpError {
     kind: ErrorKind,
@@ -211,7 +212,7 @@ impl HttpError {
 
     /// Says that this happened at a URL that the request was redirected to.
     pub(super) fn redirected_to(mut self, url: &str) -> Self {
-        self.reason = format!("redirected to {url}: {}", self.reason);
+        self.reason = format!("redirected to {}: {}", shown(url), self.reason);
         self
     }
 
@@ -263,11 +264,25 @@ impl From<ErrorKind> for HttpError {
 impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.url.is_empty() {
-            write!(f, "{}: ", self.url)?;
+            write!(f, "{}: ", shown(&self.url))?;
         }
         f.write_str(&self.reason)
     }
 }
+
+/// What a message shows of a URL: not the query, which may hold secrets, nor what
+/// follows it.
+pub(super) fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// What a message quotes of a response's `location`.
+pub(super) fn quoted_location(location: &str) -> String {
+    shown(location).chars().take(QUOTED).collect()
+}
+
+/// How many characters of a response an error quotes.
+pub(super) const QUOTED: usize = 200;
 
 impl std::error::Error for HttpError {}
 
@@ -375,5 +390,21 @@ mod tests {
         let error = error.at("http://a/").at("http://c/");
         assert_eq!(error.url(), "http://a/");
         assert_eq!(error.to_string(), "http://a/: redirected to http://b/: no");
+    }
+
+    #[test]
+    fn queries_are_not_shown() {
+        let error = HttpError::new(ErrorKind::Refused, "no")
+            .redirected_to("http://b/x?token=b#c")
+            .at("http://a/?token=a");
+        assert_eq!(error.url(), "http://a/?token=a");
+        assert_eq!(error.to_string(), "http://a/: redirected to http://b/x: no");
+        assert_eq!(
+            quoted_location(&format!("/{}", "ü".repeat(300)))
+                .chars()
+                .count(),
+            200
+        );
+        assert_eq!(quoted_location("/a?token=b"), "/a");
     }
 }

@@ -1,6 +1,6 @@
 //! Following redirects, as browsers do.
 
-use super::error::Repeat;
+use super::error::{Repeat, quoted_location, shown};
 use super::{ErrorKind, HttpError, Request, Response, platform};
 
 /// Headers that are secrets of one server.
@@ -57,14 +57,15 @@ fn redirected(request: &mut Request, status: u16, location: &str) -> Result<(), 
     let impossible = |reason: String| HttpError::new(ErrorKind::Redirect, reason);
     let url = request.url.join(location).map_err(|reason| {
         impossible(format!(
-            "redirected ({status}) to `{location}`, which {reason}"
+            "redirected ({status}) to `{}`, which {reason}",
+            quoted_location(location)
         ))
     })?;
     if request.url.is_secure() && !url.is_secure() {
         return Err(impossible(format!(
             "redirected ({status}) to {}: from `https` to `http` is not followed, because anyone \
              on the way could read it. If that does not matter, send the request there",
-            url.as_str()
+            shown(url.as_str())
         )));
     }
     let to_get = match status {

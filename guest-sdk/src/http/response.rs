@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 
-use super::error::Repeat;
+use super::error::{QUOTED, Repeat, quoted_location};
 use super::{ErrorKind, HttpError, retry_after};
 use crate::Json;
 
@@ -156,11 +156,10 @@ impl Response {
         if self.status < 300 || self.status == 304 {
             return Ok(self);
         }
-        const QUOTED: usize = 200;
         let mut reason = format!("the response has status {}", self.status);
         if let (300..400, Some(location)) = (self.status, self.header("location")) {
             reason.push_str(", a redirect that was not followed, to ");
-            reason.extend(location.chars().take(QUOTED));
+            reason.push_str(&quoted_location(location));
         }
         let body = String::from_utf8_lossy(&self.body);
         let quoted: String = body.trim().chars().take(QUOTED).collect();
