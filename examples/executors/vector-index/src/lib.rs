@@ -387,7 +387,10 @@ mod tests {
                 assert!(error.message().starts_with("document \"bad\""), "{error}");
             }
         }
-        assert_eq!(index.post("/status", ())?.results()?["documents"], 0);
+        assert_eq!(
+            index.post("/status", DocumentArray::new())?.results,
+            Some(json!({ "documents": 0, "saved": true }))
+        );
         Ok(())
     }
 }
