@@ -1109,3 +1109,56 @@ fn random_id() -> String {
     let half = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", half(), half())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::PART;
+    use crate::commit;
+
+    /// A document that has fetched its blob for itself.
+    fn fetched() -> Document {
+        let blob = vec![7; PART as usize + 1];
+        let docs = (0..2).map(|_| Document::default().with_blob(blob.clone()));
+        let source = Source::new(commit::build(docs.collect()).unwrap());
+        let doc = source.documents().remove(0);
+        assert_eq!(doc.blob(), blob);
+        assert!(doc.fetched().blob.get().is_some());
+        doc
+    }
+
+    #[test]
+    fn what_was_read_is_let_go_of_and_read_again() {
+        let mut doc = fetched();
+        doc.set_mime_type("text/plain");
+        doc.unload();
+        assert!(doc.fetched().blob.get().is_none());
+        assert_eq!(doc.blob().len() as u64, PART + 1);
+        assert_eq!(doc.mime_type(), "text/plain");
+    }
+
+    #[test]
+    fn a_large_blob_is_taken_without_a_copy() {
+        let mut doc = fetched();
+        let place = doc.blob().as_ptr();
+        let blob = doc.take_blob();
+        assert_eq!(blob.as_ptr(), place);
+        assert_eq!(doc.content(), Content::None);
+    }
+
+    #[test]
+    fn a_new_embedding_replaces_the_one_that_was_read() {
+        let changes: [fn(&mut Document); 2] = [
+            |doc| doc.set_embedding(vec![1.0f32]),
+            Document::clear_embedding,
+        ];
+        for change in changes {
+            let mut doc = fetched();
+            let read = &doc.fetched().arrays[NdarrayField::Embedding as usize];
+            let _ = read.set(Some(vec![0.0f32].into()));
+            change(&mut doc);
+            let read = &doc.fetched().arrays[NdarrayField::Embedding as usize];
+            assert!(read.get().is_none());
+        }
+    }
+}
