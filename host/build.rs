@@ -45,7 +45,7 @@ impl Files {
     fn pack(&mut self, root: &Path) -> Result<()> {
         let mut manifests = String::new();
         for folder in CRATES {
-            manifests += &self.add(root, &format!("{folder}/Cargo.toml"))?;
+            manifests += &self.add_manifest(root, folder)?;
             for sources in SOURCES {
                 self.add_folder(root, &format!("{folder}/{sources}"))?;
             }
@@ -64,9 +64,26 @@ impl Files {
         Ok(())
     }
 
-    fn add(&mut self, root: &Path, path: &str) -> Result<String> {
+    fn add(&mut self, root: &Path, path: &str) -> Result<()> {
         let text = read(root, path)?;
-        self.0.push((path.to_owned(), text.clone()));
+        self.0.push((path.to_owned(), text));
+        Ok(())
+    }
+
+    /// Adds a crate's Cargo.toml, and gives it. It says that there is no build script:
+    /// without this, cargo would run one that somebody else has put there.
+    fn add_manifest(&mut self, root: &Path, folder: &str) -> Result<String> {
+        const PACKAGE: &str = "[package]\n";
+        if root.join(folder).join("build.rs").exists() {
+            return Err(format!("{folder} has a build script, which is not packed").into());
+        }
+        let path = format!("{folder}/Cargo.toml");
+        let text = read(root, &path)?;
+        let (before, after) = text
+            .split_once(PACKAGE)
+            .ok_or_else(|| format!("{path} has no [package]"))?;
+        let text = format!("{before}{PACKAGE}build = false\n{after}");
+        self.0.push((path, text.clone()));
         Ok(text)
     }
 

@@ -158,7 +158,8 @@ impl Context {
         }
     }
 
-    /// The id that the client gave the request.
+    /// The id that the client gave the request. Empty if the host put several requests
+    /// together: see `batch` in [`#[requests]`](macro@crate::requests).
     pub fn request_id(&self) -> &str {
         &self.request_id
     }

@@ -237,6 +237,43 @@ impl Document {
         self.local_cell().fetched.get_or_init(Box::default)
     }
 
+    /// Lets go of large values that were read: of the text, the blob, the tensor and
+    /// the embedding, if they were fetched for this document alone because those of all
+    /// documents are too large. The next getter fetches them again. What was set stays.
+    ///
+    /// A handler that only reads large contents calls this when it is done with a
+    /// document, so that it needs memory for a few of them only.
+    ///
+    /// ```
+    /// use wasm_flow_sdk::prelude::*;
+    ///
+    /// # #[derive(Default)]
+    /// # struct Sizes;
+    /// # #[executor]
+    /// # impl Sizes {
+    /// #[requests(on = "/sizes")]
+    /// fn sizes(&self, docs: &mut DocumentArray) {
+    ///     for doc in docs.iter_mut() {
+    ///         let size = doc.blob().len();
+    ///         doc.set_tag("size", size);
+    ///         doc.unload();
+    ///     }
+    /// }
+    /// # }
+    /// # fn main() -> Result<()> {
+    /// # let executor = wasm_flow_sdk::testing::TestExecutor::of(Sizes);
+    /// # let reply = executor.post("/sizes", [Document::default().with_blob(*b"abc")])?;
+    /// # assert_eq!(reply.docs[0].tag_as::<u32>("size")?, Some(3));
+    /// # assert_eq!(reply.docs[0].blob(), b"abc");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unload(&mut self) {
+        if let Some(local) = self.local.get_mut() {
+            local.fetched.take();
+        }
+    }
+
     /// Sets the content, and lets go of what was read of the one before.
     fn set_content(&mut self, content: Held) {
         let local = self.local_mut();
@@ -452,12 +489,21 @@ impl Document {
     /// Sets the embedding: a `Vec`, a slice or an array of numbers, or an
     /// [`NdArray`].
     pub fn set_embedding(&mut self, embedding: impl Into<NdArray>) {
-        self.local_mut().embedding = Some(Some(embedding.into()));
+        self.replace_embedding(Some(embedding.into()));
     }
 
     /// Removes the embedding.
     pub fn clear_embedding(&mut self) {
-        self.local_mut().embedding = Some(None);
+        self.replace_embedding(None);
+    }
+
+    /// Sets the embedding, and lets go of what was read of the one before.
+    fn replace_embedding(&mut self, embedding: Option<NdArray>) {
+        let local = self.local_mut();
+        local.embedding = Some(embedding);
+        if let Some(fetched) = local.fetched.get_mut() {
+            fetched.arrays[NdarrayField::Embedding as usize].take();
+        }
     }
 
     // --- JSON ---------------------------------------------------------------
@@ -1062,4 +1108,57 @@ impl fmt::Debug for Document {
 fn random_id() -> String {
     let half = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", half(), half())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::PART;
+    use crate::commit;
+
+    /// A document that has fetched its blob for itself.
+    fn fetched() -> Document {
+        let blob = vec![7; PART as usize + 1];
+        let docs = (0..2).map(|_| Document::default().with_blob(blob.clone()));
+        let source = Source::new(commit::build(docs.collect()).unwrap());
+        let doc = source.documents().remove(0);
+        assert_eq!(doc.blob(), blob);
+        assert!(doc.fetched().blob.get().is_some());
+        doc
+    }
+
+    #[test]
+    fn what_was_read_is_let_go_of_and_read_again() {
+        let mut doc = fetched();
+        doc.set_mime_type("text/plain");
+        doc.unload();
+        assert!(doc.fetched().blob.get().is_none());
+        assert_eq!(doc.blob().len() as u64, PART + 1);
+        assert_eq!(doc.mime_type(), "text/plain");
+    }
+
+    #[test]
+    fn a_large_blob_is_taken_without_a_copy() {
+        let mut doc = fetched();
+        let place = doc.blob().as_ptr();
+        let blob = doc.take_blob();
+        assert_eq!(blob.as_ptr(), place);
+        assert_eq!(doc.content(), Content::None);
+    }
+
+    #[test]
+    fn a_new_embedding_replaces_the_one_that_was_read() {
+        let changes: [fn(&mut Document); 2] = [
+            |doc| doc.set_embedding(vec![1.0f32]),
+            Document::clear_embedding,
+        ];
+        for change in changes {
+            let mut doc = fetched();
+            let read = &doc.fetched().arrays[NdarrayField::Embedding as usize];
+            let _ = read.set(Some(vec![0.0f32].into()));
+            change(&mut doc);
+            let read = &doc.fetched().arrays[NdarrayField::Embedding as usize];
+            assert!(read.get().is_none());
+        }
+    }
 }

@@ -11,6 +11,14 @@ use serde_json::{Map, Value};
 use crate::future::Retry;
 use crate::http::HttpError;
 
+/// How many documents an error can name. The host is not told of more.
+#[cfg(any(target_family = "wasm", test))]
+const MOST_DOCUMENTS: usize = 16;
+
+/// The longest id, in bytes, that the host is told.
+#[cfg(any(target_family = "wasm", test))]
+const LONGEST_ID: usize = 256;
+
 /// An executor's `Result`, with [`Error`] unless another error type is given.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -20,7 +28,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// error's [`name`](Error::name) (its type, such as `ParseIntError`), its
 /// [`message`](Error::message) and the messages of its sources. An [`HttpError`]
 /// is named by its kind, such as `HttpTimeout`, and says by itself whether to
-/// [`retry`](Error::retry).
+/// [`retry`](Error::retry): not if the request might then be made twice and this
+/// could do harm.
 ///
 /// Like `anyhow::Error`, this type does not implement [`std::error::Error`]
 /// itself, so that `?` can convert all types that do.
@@ -71,7 +80,7 @@ impl Error {
             Some(http) => http.kind().name(),
             None => short_name(std::any::type_name::<E>()),
         };
-        let passing = http.filter(|http| http.is_retryable());
+        let passing = http.filter(|http| http.may_be_repeated());
         Error(Box::new(Inner {
             name: name.to_owned(),
             message: error.to_string(),
@@ -90,7 +99,8 @@ impl Error {
         self
     }
 
-    /// Tells the host that the call may succeed on another replica, or later.
+    /// Tells the host that the call may succeed on another replica, or later. The
+    /// flow may then repeat the call.
     #[must_use]
     pub fn retry(mut self) -> Self {
         self.0.retry = true;
@@ -104,7 +114,8 @@ impl Error {
         self.retry()
     }
 
-    /// Tells the host that the document with this id is at fault.
+    /// Tells the host that the document with this id is at fault. It is told of at
+    /// most 16, and not of ids that are longer than 256 bytes.
     #[must_use]
     pub fn at_document(mut self, id: impl Into<String>) -> Self {
         self.0.documents.push(id.into());
@@ -137,8 +148,14 @@ impl Error {
             let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             details.insert("retry-after".to_owned(), millis.into());
         }
+        let documents: Vec<&str> = documents
+            .iter()
+            .map(String::as_str)
+            .filter(|id| id.len() <= LONGEST_ID)
+            .take(MOST_DOCUMENTS)
+            .collect();
         if !documents.is_empty() {
-            details.insert("documents".to_owned(), documents.as_slice().into());
+            details.insert("documents".to_owned(), documents.into());
         }
         match details.is_empty() {
             true => String::new(),
@@ -318,6 +335,17 @@ mod tests {
         assert_eq!(error.details(), r#"{"retry":true,"retry-after":1500}"#);
         let error = Error::msg("a").at_document("x").at_document("y");
         assert_eq!(error.details(), r#"{"documents":["x","y"]}"#);
+    }
+
+    #[test]
+    fn the_host_is_told_of_few_documents() {
+        let error = Error::msg("a").at_document("x".repeat(257));
+        assert_eq!(error.details(), "");
+        let error = (0..20).fold(error, |error, id| error.at_document(id.to_string()));
+        let details: Value = serde_json::from_str(&error.details()).unwrap();
+        let ids = details["documents"].as_array().unwrap();
+        assert_eq!(ids.len(), 16);
+        assert_eq!(ids[15], "15");
     }
 
     #[test]

@@ -79,6 +79,10 @@ pub async fn map_limited<I, T, E>(
 /// The wait begins with [`first`](Backoff::first) and doubles each time, up to
 /// [`longest`](Backoff::longest). Of each wait, a random part of up to a half is
 /// left out, so that many who failed together do not come back together.
+///
+/// If an error [asks for a wait](Retry::After), this is the shortest: the wait is the
+/// longer of the two, and a random part of up to a half of the backoff's own wait
+/// comes on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     attempts: u32,
@@ -129,12 +133,14 @@ impl Default for Backoff {
 
 /// Whether it helps to try something again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Retry {
     /// No: it would fail again.
     Never,
     /// Yes, after a while.
     Later,
-    /// Yes, after this time, which the other side asked for.
+    /// Yes, after this time, which the other side asked for: not sooner, but a little
+    /// later. See [`Backoff`].
     After(Duration),
 }
 
@@ -197,7 +203,7 @@ pub async fn retry<T, E: Retryable>(
         let wait = match error.retryable() {
             Retry::Never => return Err(error),
             Retry::After(wait) if wait > backoff.longest => return Err(error),
-            Retry::After(wait) => wait,
+            Retry::After(wait) => asked_for(wait, backoff.wait(attempts)),
             Retry::Later => some_of(backoff.wait(attempts)),
         };
         time::sleep(wait).await;
@@ -206,10 +212,23 @@ pub async fn retry<T, E: Retryable>(
 
 /// Half of this time and a random part of the other half.
 fn some_of(wait: Duration) -> Duration {
+    let half = wait / 2;
+    half.saturating_add(part_of(half))
+}
+
+/// The wait that was asked for, or the backoff's own if that is longer, and a random
+/// part of up to a half of the backoff's own.
+fn asked_for(wait: Duration, own: Duration) -> Duration {
+    wait.max(own).saturating_add(part_of(own / 2))
+}
+
+/// A random part of this time.
+fn part_of(time: Duration) -> Duration {
     // The standard library seeds its hash maps from the system's random source.
     let random = RandomState::new().build_hasher().finish();
     let part = (random >> 32) as f64 / f64::from(u32::MAX);
-    wait.mul_f64(0.5 + part / 2.0)
+    // Not more than `time`, and seconds that a `Duration` can hold.
+    Duration::try_from_secs_f64(time.as_secs_f64() * part).map_or(time, |part| part.min(time))
 }
 
 #[cfg(test)]
@@ -282,6 +301,10 @@ mod tests {
         for _ in 0..100 {
             let wait = some_of(Duration::from_millis(100));
             assert!((50..=100).contains(&wait.as_millis()), "{wait:?}");
+            let wait = asked_for(Duration::ZERO, Duration::from_millis(100));
+            assert!((100..=150).contains(&wait.as_millis()), "{wait:?}");
+            let wait = asked_for(Duration::from_secs(2), Duration::from_millis(100));
+            assert!((2000..=2050).contains(&wait.as_millis()), "{wait:?}");
         }
     }
 }

@@ -102,11 +102,14 @@ impl<E: Executor> Running<E> {
             refused: OnceCell::new(),
         };
         let returned = E::call(self, method, &mut call).await;
-        // Whatever the handler made of values that it did not get.
-        if let Some(error) = call.refused.get().and_then(|refused| refused.end()) {
-            return Err(error);
+        let refused = call.refused.get().cloned();
+        let finished = returned.and_then(|returned| call.finish(returned));
+        // Writing back reads, too. A refusal replaces any outcome, whatever was made
+        // of values that were not given.
+        match refused.and_then(|refused| refused.end()) {
+            Some(error) => Err(error),
+            None => finished,
         }
-        call.finish(returned?)
     }
 
     #[expect(

@@ -77,9 +77,9 @@
 //!
 //! `#[config]` derives serde's `Deserialize` without a dependency on serde, and
 //! [`#[data]`](macro@data) derives its `Serialize`, too. Any other type that serde
-//! can read may be the configuration as well. If the configuration has a key that the type, or a struct inside it, does not
-//! have, or lacks one that is required, the executor does not start, and the error
-//! names the key. Unknown keys are ignored if serde does not tell which keys a type
+//! can read may be the configuration as well. If the configuration has a key that the
+//! type, or a struct inside it, does not have, or lacks one that is required, the
+//! executor does not start, and the error names the key. Unknown keys are ignored if serde does not tell which keys a type
 //! has: in maps, and in types with `flatten`, `tag` or `untagged`, unless they say
 //! `deny_unknown_fields`. If the configuration is an `Option`, it is `None` when
 //! `uses_with` is empty.
@@ -130,7 +130,10 @@
 //! Blobs and tensors are fetched a few rows at a time if they are large. Those of a
 //! document are let go of when its content is replaced or
 //! [taken](Document::take_blob), or when the document is dropped. So a handler that
-//! goes through them one by one needs memory for a few of them only.
+//! goes through them one by one and replaces them needs memory for a few of them only.
+//! One that only reads them, and keeps the documents' contents, calls
+//! [`Document::unload`] when it is done with a document. If it does not need the
+//! contents to go on, it calls [`Document::take_blob`].
 //!
 //! If the host refuses to read a field, because the value alone is larger than the
 //! executor's memory allows, the getter gives an empty value, and the call fails
@@ -226,7 +229,8 @@
 ///   the flow does not give.
 /// - `state`: `"replica"` if requests find what earlier ones left, as in an index.
 ///   `wasm-flow check` then warns of a flow that spreads requests over several
-///   replicas. `"none"` if nothing is left.
+///   replicas. `"none"` if nothing is left. It also lets the flow repeat a call that
+///   failed.
 ///
 /// The crate's `license` and `repository` in `Cargo.toml` are part of the
 /// description, too.
@@ -305,6 +309,15 @@ pub use wasm_flow_sdk_macros::executor;
 /// `@write` does. `batch` tells it that the documents of several requests may be put
 /// together: the handler does not care which request a document came with.
 /// `#[requests(on = "/index", write)]`, `#[requests(on = "/encode", batch)]`.
+///
+/// A flow puts requests together with `uses_dynamic_batching`. A call may then be for
+/// several of them, so:
+///
+/// - [`Context::request_id`] is empty then, and there is no [`DocsMatrix`] of
+///   predecessors.
+/// - The handler leaves a document for each that it was given, in their order. The
+///   host gives each request its own back by their places.
+/// - If the call fails, all of the requests fail.
 ///
 /// Handlers with `&self` run concurrently: while one awaits, others go on. A handler
 /// that takes `&mut self` runs alone.

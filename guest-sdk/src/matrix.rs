@@ -53,13 +53,13 @@ impl<T: Element> Matrix<T> {
     }
 
     /// The numbers as a matrix of the `ndarray` crate, without a copy.
-    ///
-    /// # Errors
-    /// Never: a matrix has the shape that it says.
     #[cfg(feature = "ndarray")]
-    pub fn view(&self) -> Result<ndarray::ArrayView2<'_, T>> {
+    pub fn view(&self) -> ndarray::ArrayView2<'_, T> {
         let shape = (self.rows, self.columns);
-        Ok(ndarray::ArrayView2::from_shape(shape, self.as_slice())?)
+        match ndarray::ArrayView2::from_shape(shape, self.as_slice()) {
+            Ok(view) => view,
+            Err(_) => unreachable!("a matrix has `rows * columns` numbers"),
+        }
     }
 
     /// The documents' embeddings as they are.

@@ -20,7 +20,7 @@ use crate::raw::{
     ScoreField, StringField,
 };
 use crate::tensor::{self, NdArray};
-use crate::{Document, Result, config};
+use crate::{Document, Error, Result, config};
 
 /// Scores by name.
 pub(crate) type Scores = BTreeMap<String, NamedScore>;
@@ -187,6 +187,17 @@ impl Source {
                 "the host refused to read the documents' {column}"
             )));
             T::default()
+        })
+    }
+
+    /// A row's object, or an empty one if what the host gave is not one.
+    fn parsed(&self, name: &str, row: u32, json: &str) -> Map<String, Value> {
+        config::parse_object(json).unwrap_or_else(|error| {
+            self.refused.note(Error::named(
+                "InvalidJson",
+                format_args!("the host gave {name} of document {row} that cannot be read: {error}"),
+            ));
+            Map::new()
         })
     }
 
@@ -359,21 +370,26 @@ impl Source {
         strings.get(row)
     }
 
-    fn objects(&self, field: JsonField) -> &Objects {
+    fn objects(&self, field: JsonField, name: &str) -> &Objects {
         self.objects[field as usize].get_or_init(|| {
             let json = self.handle().json_objects(field, &Rows::All);
             Objects {
-                json: self.read("tags", json.map(Strings::new)),
+                json: self.read(name, json.map(Strings::new)),
                 parsed: (0..self.len).map(|_| OnceCell::new()).collect(),
             }
         })
     }
 
     pub(crate) fn object(&self, field: JsonField, row: u32) -> &Map<String, Value> {
-        let objects = self.objects(field);
-        let object = objects.parsed.get(row as usize).map(|cell| {
-            cell.get_or_init(|| config::parse_object(objects.json.get(row)).unwrap_or_default())
-        });
+        let name = match field {
+            JsonField::Tags => "tags",
+            JsonField::Metadata => "metadata",
+        };
+        let objects = self.objects(field, name);
+        let object = objects
+            .parsed
+            .get(row as usize)
+            .map(|cell| cell.get_or_init(|| self.parsed(name, row, objects.json.get(row))));
         self.given(row, object, &NO_OBJECT)
     }
 
@@ -431,9 +447,13 @@ impl Source {
     /// whatever the number of rows.
     pub(crate) fn nested(&self, field: NestedField) -> &Nested {
         self.nested[field as usize].get_or_init(|| {
+            let name = match field {
+                NestedField::Chunks => "chunks",
+                NestedField::Matches => "matches",
+            };
             let fetched = self.fetch_nested(field).map(Some);
             let (flat, ends) = self
-                .read("chunks", fetched)
+                .read(name, fetched)
                 .unwrap_or_else(|| (Array::new(), Vec::new()));
             let len = ends.last().copied().unwrap_or(0);
             Nested {
@@ -456,5 +476,23 @@ impl Source {
             _ => handle.flatten(&[field])?,
         };
         Ok((flat, ends))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_cannot_be_read_are_the_calls_error() {
+        let refused = Rc::new(Refused::of_call());
+        let source = Source::of_call(Array::new(), 0, refused.clone());
+        assert_eq!(source.parsed("tags", 0, ""), Map::new());
+        assert_eq!(source.parsed("tags", 0, r#"{"a":1}"#)["a"], 1);
+        assert_eq!(source.parsed("metadata", 3, "{"), Map::new());
+        let error = refused.end().unwrap();
+        assert_eq!(error.name(), "InvalidJson");
+        let start = "the host gave metadata of document 3 that cannot be read: EOF";
+        assert!(error.message().starts_with(start), "{error}");
     }
 }

@@ -67,7 +67,8 @@
 //! in the `#[stop]` method. A panic in a task ends the instance, as any panic does.
 //!
 //! In a test, tasks run while [`testing::block_on`](crate::testing::block_on) or a
-//! call runs on the thread that they were spawned on.
+//! call runs on the thread that they were spawned on. Their HTTP requests are answered
+//! as those of the executor are that spawned them.
 
 /// Runs a future beside the calls, until it completes or the instance ends.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
@@ -90,6 +91,8 @@ mod platform {
     use std::pin::Pin;
     use std::task::Context;
 
+    use crate::testing::http;
+
     type Task = Pin<Box<dyn Future<Output = ()>>>;
 
     thread_local! {
@@ -97,7 +100,12 @@ mod platform {
     }
 
     pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
-        TASKS.with_borrow_mut(|tasks| tasks.push(Box::pin(future)));
+        // What answers the requests of the one who spawns it answers the task's, too.
+        let task: Task = match http::current() {
+            Some(answers) => Box::pin(answers.during(future)),
+            None => Box::pin(future),
+        };
+        TASKS.with_borrow_mut(|tasks| tasks.push(task));
     }
 
     /// Polls all of this thread's tasks, with those that they spawn.
@@ -125,7 +133,8 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::testing::block_on;
+    use crate::http::{self, Request, Response};
+    use crate::testing::{block_on, with_http};
     use crate::time::{Duration, sleep};
 
     #[test]
@@ -145,5 +154,22 @@ mod tests {
         assert!(count.get() < 103, "it outlives what spawned it");
         block_on(sleep(Duration::from_millis(200)));
         assert_eq!(count.get(), 103);
+    }
+
+    #[test]
+    fn requests_of_a_task_are_answered() {
+        let status = Rc::new(Cell::new(0));
+        let seen = status.clone();
+        let answer = |_: &Request| Ok(Response::new(204, ""));
+        let spawns = async move {
+            spawn(async move {
+                sleep(Duration::from_millis(1)).await;
+                let response = http::get("http://h/").await;
+                seen.set(response.map_or(0, |response| response.status()));
+            });
+        };
+        block_on(with_http(answer, spawns));
+        block_on(sleep(Duration::from_millis(50)));
+        assert_eq!(status.get(), 204);
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use wasm_flow_sdk::future::join;
+use wasm_flow_sdk::future::{Retry, Retryable as _, join};
 use wasm_flow_sdk::http::{self, ErrorKind, HttpError, Request, RequestBuilder, Response};
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::testing::{Post, TestExecutor, block_on, with_http};
@@ -415,4 +415,29 @@ fn the_time_limit_is_that_of_all_redirects_together() {
     let error = block_on(with_http(server, request.send())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_eq!(error.url(), url);
+}
+
+#[test]
+fn the_flow_repeats_only_requests_that_do_no_harm() {
+    /// Redirects `/see`, takes too long at `/slow` and is busy elsewhere.
+    fn server(request: &Request) -> Result<Response, HttpError> {
+        match request.path() {
+            "/see" => Ok(Response::new(303, "").with_header("location", "/busy")),
+            "/slow" => Err(ErrorKind::Timeout.into()),
+            _ => Ok(Response::new(503, "busy")),
+        }
+    }
+    let advice = |builder: RequestBuilder| {
+        let error = send(builder, server)
+            .and_then(Response::error_for_status)
+            .unwrap_err();
+        assert_eq!(error.retryable(), Retry::Later, "{error}");
+        Error::from(error).retryable()
+    };
+    assert_eq!(advice(Request::get("http://h/slow")), Retry::Later);
+    assert_eq!(advice(Request::post("http://h/slow")), Retry::Never);
+    assert_eq!(advice(Request::post("http://h/busy")), Retry::Later);
+    assert_eq!(advice(Request::get("http://h/see")), Retry::Later);
+    // The `POST` has had its effect, whatever came of the `GET` after it.
+    assert_eq!(advice(Request::post("http://h/see")), Retry::Never);
 }

@@ -9,17 +9,57 @@ use crate::future::{Retry, Retryable};
 ///
 /// `?` makes it an [`Error`](crate::Error) whose [name](crate::Error::name) tells
 /// the client the kind of failure, such as `HttpTimeout`. If the request
-/// [may succeed later](HttpError::is_retryable), so may the call, and the host is
-/// told so.
+/// [may succeed later](HttpError::is_retryable), so may the call. The host is told
+/// so only if it does no harm to send the request twice, because the flow may then
+/// repeat the call:
 ///
-/// The client sees the text, which names the URL with its query. So send what is
-/// secret in a header.
+/// - if the method is `GET`, `HEAD`, `PUT`, `DELETE` or `OPTIONS`,
+/// - or if the request had no effect: the server was not reached, or the status is
+///   425, 429 or 503. After a redirect, this is not known.
+///
+/// An executor that knows that a `POST` may be repeated says so itself, with
+/// [`Error::retry`](crate::Error::retry).
+///
+/// The client sees the text. It names the URL without its query, which may hold
+/// secrets; [`url`](HttpError::url) has it whole. A server's log has it, too, so what
+/// is secret is better sent in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpError {
     kind: ErrorKind,
     url: String,
     reason: String,
     retry_after: Option<Duration>,
+    repeat: Repeat,
+}
+
+/// Whether it does harm to send the request again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Repeat {
+    /// It does none: the effect of two is that of one.
+    Harmless,
+    /// It may, unless the request failed before it had an effect.
+    #[default]
+    Harmful,
+    /// It may: a redirect was followed, so a server has already answered once.
+    HarmfulAfterRedirect,
+}
+
+impl Repeat {
+    /// For a request with this method.
+    pub(super) fn of(method: &str) -> Self {
+        match method {
+            "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" => Repeat::Harmless,
+            _ => Repeat::Harmful,
+        }
+    }
+
+    /// The same once a redirect was followed.
+    pub(super) fn after_redirect(self) -> Self {
+        match self {
+            Repeat::Harmless => Repeat::Harmless,
+            Repeat::Harmful | Repeat::HarmfulAfterRedirect => Repeat::HarmfulAfterRedirect,
+        }
+    }
 }
 
 /// The kind of an [`HttpError`].
@@ -82,6 +122,14 @@ impl ErrorKind {
             _ => false,
         }
     }
+
+    /// Whether such a failure comes before the request has an effect.
+    fn is_without_effect(self) -> bool {
+        matches!(
+            self,
+            ErrorKind::Connect | ErrorKind::Status(425 | 429 | 503)
+        )
+    }
 }
 
 /// As [`HttpError::is_retryable`] and [`HttpError::retry_after`] say.
@@ -106,6 +154,7 @@ impl HttpError {
             url: String::new(),
             reason: reason.into(),
             retry_after: None,
+            repeat: Repeat::default(),
         }
     }
 
@@ -125,7 +174,8 @@ impl HttpError {
     /// one of 5xx that passes (not 501, for example).
     ///
     /// It does not tell whether the server has done what was asked. If that must
-    /// not be done twice, do not send the request again.
+    /// not be done twice, do not send the request again:
+    /// [`future::retry`](crate::future::retry) does so whatever the method.
     pub fn is_retryable(&self) -> bool {
         self.kind.is_retryable()
     }
@@ -134,6 +184,22 @@ impl HttpError {
     /// whose status this is the error of. At most an hour.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Whether the host may be told to repeat the whole call.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        self.is_retryable()
+            && match self.repeat {
+                Repeat::Harmless => true,
+                Repeat::Harmful => self.kind.is_without_effect(),
+                Repeat::HarmfulAfterRedirect => false,
+            }
+    }
+
+    /// Sets what it does to send the request again.
+    pub(super) fn repeated(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
     }
 
     /// Sets the URL, unless it is known.
@@ -146,7 +212,7 @@ impl HttpError {
 
     /// Says that this happened at a URL that the request was redirected to.
     pub(super) fn redirected_to(mut self, url: &str) -> Self {
-        self.reason = format!("redirected to {url}: {}", self.reason);
+        self.reason = format!("redirected to {}: {}", shown(url), self.reason);
         self
     }
 
@@ -198,11 +264,25 @@ impl From<ErrorKind> for HttpError {
 impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.url.is_empty() {
-            write!(f, "{}: ", self.url)?;
+            write!(f, "{}: ", shown(&self.url))?;
         }
         f.write_str(&self.reason)
     }
 }
+
+/// What a message shows of a URL: not the query, which may hold secrets, nor what
+/// follows it.
+pub(super) fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// What a message quotes of a response's `location`.
+pub(super) fn quoted_location(location: &str) -> String {
+    shown(location).chars().take(QUOTED).collect()
+}
+
+/// How many characters of a response an error quotes.
+pub(super) const QUOTED: usize = 200;
 
 impl std::error::Error for HttpError {}
 
@@ -245,7 +325,10 @@ mod tests {
 
     #[test]
     fn the_failure_has_the_kinds_name_and_says_whether_to_try_again() {
-        let error = Error::from(HttpError::from(ErrorKind::Timeout).at("http://h/"));
+        let error = HttpError::from(ErrorKind::Timeout)
+            .at("http://h/")
+            .repeated(Repeat::of("GET"));
+        let error = Error::from(error);
         assert_eq!(error.name(), "HttpTimeout");
         assert_eq!(error.message(), "http://h/: the response took too long");
         assert_eq!(error.details(), r#"{"retry":true}"#);
@@ -266,11 +349,62 @@ mod tests {
     }
 
     #[test]
+    fn the_host_is_told_to_repeat_only_what_does_no_harm() {
+        let told = |kind: ErrorKind, repeat| {
+            let error = HttpError::from(kind).repeated(repeat);
+            assert!(error.is_retryable(), "{kind:?}");
+            assert_ne!(error.retryable(), Retry::Never);
+            !Error::from(error).details().is_empty()
+        };
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
+            assert!(told(ErrorKind::Timeout, Repeat::of(method)), "{method}");
+        }
+        for method in ["POST", "PATCH", "get"] {
+            let repeat = Repeat::of(method);
+            for kind in [
+                ErrorKind::Timeout,
+                ErrorKind::Incomplete,
+                ErrorKind::Status(408),
+                ErrorKind::Status(500),
+                ErrorKind::Status(504),
+            ] {
+                assert!(!told(kind, repeat), "{method} {kind:?}");
+            }
+            for kind in [
+                ErrorKind::Connect,
+                ErrorKind::Status(425),
+                ErrorKind::Status(429),
+                ErrorKind::Status(503),
+            ] {
+                assert!(told(kind, repeat), "{method} {kind:?}");
+                assert!(!told(kind, repeat.after_redirect()), "{method} {kind:?}");
+            }
+        }
+        assert!(told(ErrorKind::Connect, Repeat::of("GET").after_redirect()));
+    }
+
+    #[test]
     fn the_first_url_stays_and_a_redirect_is_named() {
         let error = HttpError::new(ErrorKind::Refused, "no").redirected_to("http://b/");
         assert_eq!(error.to_string(), "redirected to http://b/: no");
         let error = error.at("http://a/").at("http://c/");
         assert_eq!(error.url(), "http://a/");
         assert_eq!(error.to_string(), "http://a/: redirected to http://b/: no");
+    }
+
+    #[test]
+    fn queries_are_not_shown() {
+        let error = HttpError::new(ErrorKind::Refused, "no")
+            .redirected_to("http://b/x?token=b#c")
+            .at("http://a/?token=a");
+        assert_eq!(error.url(), "http://a/?token=a");
+        assert_eq!(error.to_string(), "http://a/: redirected to http://b/x: no");
+        assert_eq!(
+            quoted_location(&format!("/{}", "ü".repeat(300)))
+                .chars()
+                .count(),
+            200
+        );
+        assert_eq!(quoted_location("/a?token=b"), "/a");
     }
 }

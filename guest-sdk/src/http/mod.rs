@@ -86,20 +86,21 @@
 //! A request fails with an [`HttpError`] if there is no response. A response whose
 //! status is a failure is still a response: [`Response::error_for_status`] makes it
 //! an error. With `?`, the handler fails with the error's kind as its name, such as
-//! `HttpTimeout`, and the host is told whether the call may succeed later
-//! ([`HttpError::is_retryable`], [`HttpError::retry_after`]).
+//! `HttpTimeout`, and the host is told whether to repeat the call: not if the request
+//! might then have its effect twice. [`HttpError`] says when that is.
 //!
 //! # Redirects
 //!
 //! Up to 10 redirects are followed, as browsers do:
 //!
-//! - 301 and 302 make a `POST` a `GET` without a body, 303 any other method, too.
+//! - 301 and 302 make a `POST` a `GET` without a body, and 303 any method but `HEAD`.
 //!   307 and 308 keep the method and the body.
 //! - If scheme, host or port change, `authorization`, `cookie` and
 //!   `proxy-authorization` are not sent. All other headers are. If one of them is
 //!   secret, use [`redirects(0)`](RequestBuilder::redirects).
 //! - `flow.toml` has to grant the target as well.
 //! - From `https` to `http` is not followed.
+//! - A `\` in a `location` is sent as `%5C`. Browsers take it for a `/`.
 //!
 //! If a redirect cannot be followed, or if there are too many, the error is of
 //! [`ErrorKind::Redirect`]. [`Response::url`] is where the last one led.

@@ -1,5 +1,6 @@
 //! Following redirects, as browsers do.
 
+use super::error::{Repeat, quoted_location, shown};
 use super::{ErrorKind, HttpError, Request, Response, platform};
 
 /// Headers that are secrets of one server.
@@ -8,11 +9,12 @@ const SECRETS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 /// Sends a request and follows redirects.
 pub(super) async fn follow(mut request: Request) -> Result<Response, HttpError> {
     let first = request.url().to_owned();
+    let mut repeat = Repeat::of(request.method());
     let mut followed = 0;
     loop {
         let result = match platform::send(&request).await {
             Ok(response) => {
-                let response = response.at(request.url());
+                let response = response.at(request.url()).repeated(repeat);
                 match target(&request, &response) {
                     None => return Ok(response),
                     Some(_) if followed == request.limits.redirects => Err(HttpError::new(
@@ -25,9 +27,15 @@ pub(super) async fn follow(mut request: Request) -> Result<Response, HttpError> 
             Err(error) => Err(error),
         };
         match result {
-            Ok(()) => followed += 1,
-            Err(error) if followed == 0 => return Err(error.at(&first)),
-            Err(error) => return Err(error.redirected_to(request.url()).at(&first)),
+            Ok(()) => {
+                followed += 1;
+                repeat = repeat.after_redirect();
+            }
+            Err(error) if followed == 0 => return Err(error.at(&first).repeated(repeat)),
+            Err(error) => {
+                let error = error.redirected_to(request.url());
+                return Err(error.at(&first).repeated(repeat));
+            }
         }
     }
 }
@@ -49,14 +57,15 @@ fn redirected(request: &mut Request, status: u16, location: &str) -> Result<(), 
     let impossible = |reason: String| HttpError::new(ErrorKind::Redirect, reason);
     let url = request.url.join(location).map_err(|reason| {
         impossible(format!(
-            "redirected ({status}) to `{location}`, which {reason}"
+            "redirected ({status}) to `{}`, which {reason}",
+            quoted_location(location)
         ))
     })?;
     if request.url.is_secure() && !url.is_secure() {
         return Err(impossible(format!(
             "redirected ({status}) to {}: from `https` to `http` is not followed, because anyone \
              on the way could read it. If that does not matter, send the request there",
-            url.as_str()
+            shown(url.as_str())
         )));
     }
     let to_get = match status {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::error::Repeat;
 use super::url::{Url, with_query};
 use super::{ErrorKind, HttpError, Response, redirect};
 use crate::time;
@@ -128,6 +129,7 @@ impl Request {
     /// cannot be followed.
     pub async fn send(self) -> Result<Response, HttpError> {
         let (limit, url) = (self.limits.timeout, self.url().to_owned());
+        let repeat = Repeat::of(&self.method);
         // Behind one pointer: with and without a limit it is the same code, which
         // would be in the component twice, and would make each handler's future
         // larger.
@@ -137,7 +139,9 @@ impl Request {
         };
         match time::timeout(limit, exchange).await {
             Ok(result) => result,
-            Err(over) => Err(HttpError::new(ErrorKind::Timeout, over.to_string()).at(&url)),
+            Err(over) => Err(HttpError::new(ErrorKind::Timeout, over.to_string())
+                .at(&url)
+                .repeated(repeat)),
         }
     }
 }
@@ -218,14 +222,23 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets the body to a value as JSON, and `content-type` to match.
+    /// Sets the body to a value as JSON, and `content-type` to match, unless a header
+    /// has set that.
     ///
     /// # Errors
     /// If the value cannot be JSON: if it has a map whose keys are not strings, or
-    /// if its `Serialize` fails.
-    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, serde_json::Error> {
-        let body = serde_json::to_vec(value)?;
-        Ok(self.header("content-type", "application/json").body(body))
+    /// if its `Serialize` fails. The error is of [`ErrorKind::Body`].
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self, HttpError> {
+        const NAME: &str = "content-type";
+        let body = serde_json::to_vec(value).map_err(|error| {
+            let reason = format!("the request's body cannot be JSON: {error}");
+            HttpError::new(ErrorKind::Body, reason).at(&self.url)
+        })?;
+        let is_set = |(name, _): &(String, String)| name.eq_ignore_ascii_case(NAME);
+        if !self.headers.iter().any(is_set) {
+            self = self.header(NAME, "application/json");
+        }
+        Ok(self.body(body))
     }
 
     /// Limits the time of the whole request, including redirects and the response's
@@ -338,6 +351,24 @@ mod tests {
         let error = request.json::<String>().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Body);
         assert_eq!(error.url(), request.url());
+    }
+
+    #[test]
+    fn a_content_type_that_was_set_stays() {
+        let request = Request::post("http://h/")
+            .header("Content-Type", "application/ld+json")
+            .json(&[1])
+            .unwrap();
+        let set = [("Content-Type".to_owned(), "application/ld+json".to_owned())];
+        assert_eq!(request.headers, set);
+        let map = std::collections::BTreeMap::from([((1, 2), 3)]);
+        let error = Request::post("http://h/").json(&map).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Body);
+        let text = error.to_string();
+        assert!(
+            text.starts_with("http://h/: the request's body cannot be JSON: key must be"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 
+use super::error::{QUOTED, Repeat, quoted_location};
 use super::{ErrorKind, HttpError, retry_after};
 use crate::Json;
 
@@ -14,6 +15,7 @@ pub struct Response {
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
+    repeat: Repeat,
 }
 
 impl Response {
@@ -32,6 +34,7 @@ impl Response {
             status,
             headers: Vec::new(),
             body: body.into(),
+            repeat: Repeat::default(),
         }
     }
 
@@ -65,6 +68,12 @@ impl Response {
 
     pub(super) fn at(mut self, url: &str) -> Self {
         url.clone_into(&mut self.url);
+        self
+    }
+
+    /// Sets what it does to send the request again.
+    pub(super) fn repeated(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
         self
     }
 
@@ -147,11 +156,10 @@ impl Response {
         if self.status < 300 || self.status == 304 {
             return Ok(self);
         }
-        const QUOTED: usize = 200;
         let mut reason = format!("the response has status {}", self.status);
         if let (300..400, Some(location)) = (self.status, self.header("location")) {
             reason.push_str(", a redirect that was not followed, to ");
-            reason.extend(location.chars().take(QUOTED));
+            reason.push_str(&quoted_location(location));
         }
         let body = String::from_utf8_lossy(&self.body);
         let quoted: String = body.trim().chars().take(QUOTED).collect();
@@ -161,6 +169,7 @@ impl Response {
         }
         Err(HttpError::new(ErrorKind::Status(self.status), reason)
             .at(&self.url)
+            .repeated(self.repeat)
             .with_retry_after(self.retry_after()))
     }
 }

@@ -6,6 +6,10 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 /// What a URL cannot have anywhere.
 const SPACE: &AsciiSet = &CONTROLS.add(b' ');
 
+/// What a reference may have that a URL cannot. Browsers take a `\` for a `/`. Whoever
+/// checks a reference may not, so it is not a separator here.
+const REFERENCE: &AsciiSet = &SPACE.add(b'\\');
+
 /// What the URL standard encodes in a path. The `%` of what is encoded already is
 /// left alone.
 const PATH: &AsciiSet = &SPACE
@@ -75,7 +79,7 @@ impl Url {
     /// The URL that a reference, such as a `Location` header, means here.
     pub(super) fn join(&self, reference: &str) -> Result<Url, String> {
         // A browser does not mind a space in a `Location` either.
-        let reference: String = utf8_percent_encode(reference.trim(), SPACE).collect();
+        let reference: String = utf8_percent_encode(reference.trim(), REFERENCE).collect();
         let reference = without_fragment(&reference);
         if has_scheme(reference) {
             return Url::parse(reference);
@@ -363,5 +367,19 @@ mod tests {
         assert!(!same("https://a", "http://a"));
         assert!(!same("https://a", "https://a:8443"));
         assert!(!same("https://a", "https://a.b"));
+    }
+
+    #[test]
+    fn a_backslash_separates_nothing() {
+        let url = Url::parse("https://h/a/b").unwrap();
+        for (reference, joined) in [
+            ("\\c", "https://h/a/%5Cc"),
+            ("/\\other/c", "https://h/%5Cother/c"),
+            ("..\\c", "https://h/a/..%5Cc"),
+        ] {
+            assert_eq!(url.join(reference).unwrap().as_str(), joined);
+        }
+        // Not a host of its own, nor one that is not a host.
+        assert!(url.join("https://other\\@h/").is_err());
     }
 }

@@ -89,7 +89,7 @@ impl Answers {
     ///
     /// The answers are current only while the future is polled. So two futures on
     /// one thread, each with its own answers, do not mix.
-    pub(super) async fn during<F: Future>(self, future: F) -> F::Output {
+    pub(crate) async fn during<F: Future>(self, future: F) -> F::Output {
         let mut future = Box::pin(future);
         poll_fn(|context| {
             let _scope = Scope::enter(self.clone());

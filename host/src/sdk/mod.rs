@@ -7,6 +7,7 @@
 mod file;
 mod patch;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ pub enum SdkError {
     Exposed {
         /// Where it would be unpacked to.
         folder: PathBuf,
-        /// That folder, or one above it.
+        /// That folder, or one above or below it.
         path: PathBuf,
         /// What is wrong with it.
         reason: &'static str,
@@ -70,6 +71,12 @@ pub(crate) fn unpacked() -> Result<Option<PathBuf>, SdkError> {
     let folder = folder.join(packed::FOLDER);
     unpack(&folder, packed::FILES)?;
     Ok(Some(folder.join("guest-sdk")))
+}
+
+/// Whether this is the folder that [`unpacked`] gives.
+fn is_unpacked(sdk: &Path) -> bool {
+    let own = |folder: PathBuf| folder.join(packed::FOLDER).join("guest-sdk") == sdk;
+    !packed::FILES.is_empty() && folder().is_ok_and(own)
 }
 
 /// Where this user's SDKs are.
@@ -138,10 +145,66 @@ fn private_folder(folder: &Path) -> Result<(), SdkError> {
     Ok(())
 }
 
+/// Makes a folder and those below it that the files are in, or sees to it that existing
+/// ones are this user's own: nobody else can put a file there. The folder above is one
+/// that [`private_folder`] has checked.
+fn own_folders(root: &Path, files: &[(&str, &str)]) -> Result<(), SdkError> {
+    let inner = files
+        .iter()
+        .flat_map(|(path, _)| Path::new(path).ancestors().skip(1));
+    // In this order, each comes before those below it.
+    let folders: BTreeSet<PathBuf> = inner.map(|inner| root.join(inner)).collect();
+    #[cfg(unix)]
+    let above = {
+        let path = root.parent().unwrap_or(root);
+        fs::metadata(path).map_err(|source| SdkError::Io {
+            path: path.to_owned(),
+            source,
+        })?
+    };
+    for folder in folders {
+        let failed = |source| SdkError::Io {
+            path: folder.clone(),
+            source,
+        };
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+        // Of a link itself, and not of what it leads to.
+        let found = fs::symlink_metadata(&folder).map_err(failed)?;
+        let reason = (!found.is_dir()).then_some("is a link, or not a folder");
+        #[cfg(unix)]
+        let reason = {
+            use std::os::unix::fs::MetadataExt as _;
+            const OTHERS_WRITE: u32 = 0o022;
+            let foreign = found.uid() != above.uid();
+            let open = found.mode() & OTHERS_WRITE != 0;
+            reason
+                .or(foreign.then_some("belongs to another user"))
+                .or(open.then_some("can be written by other users"))
+        };
+        if let Some(reason) = reason {
+            return Err(SdkError::Exposed {
+                folder: root.to_owned(),
+                path: folder,
+                reason,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Writes those files that are not there, or differ. Any number of processes can do
 /// this at once: each is done when all files are as they should be, and none sees half
 /// of a file.
 fn unpack(folder: &Path, files: &[(&str, &str)]) -> Result<(), SdkError> {
+    own_folders(folder, files)?;
     for (path, text) in files {
         let path = folder.join(path);
         // The time of a file that is right stays: cargo compiles by it.
@@ -207,29 +270,31 @@ mod tests {
     fn what_is_damaged_or_missing_is_written_again_and_the_rest_is_left() {
         let folder = Folder::new("damaged");
         let files = [("a/b.rs", "b"), ("a/c.rs", "c"), ("d.rs", "d")];
-        unpack(&folder.0, &files).unwrap();
-        let time = |path: &str| fs::metadata(folder.0.join(path)).unwrap().modified();
+        let sdk = folder.0.join("sdk");
+        unpack(&sdk, &files).unwrap();
+        let time = |path: &str| fs::metadata(sdk.join(path)).unwrap().modified();
         let before = time("d.rs").unwrap();
-        fs::write(folder.0.join("a/b.rs"), "b, and more").unwrap();
-        fs::remove_file(folder.0.join("a/c.rs")).unwrap();
+        fs::write(sdk.join("a/b.rs"), "b, and more").unwrap();
+        fs::remove_file(sdk.join("a/c.rs")).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
-        unpack(&folder.0, &files).unwrap();
+        unpack(&sdk, &files).unwrap();
         for (path, text) in files {
-            assert_eq!(fs::read_to_string(folder.0.join(path)).unwrap(), text);
+            assert_eq!(fs::read_to_string(sdk.join(path)).unwrap(), text);
         }
         assert_eq!(time("d.rs").unwrap(), before);
-        assert_eq!(folder.files(), ["a/b.rs", "a/c.rs", "d.rs"]);
+        assert_eq!(folder.files(), ["sdk/a/b.rs", "sdk/a/c.rs", "sdk/d.rs"]);
     }
 
     #[test]
     fn processes_that_unpack_at_once_do_not_disturb_each_other() {
         let folder = Folder::new("at-once");
+        let sdk = folder.0.join("sdk");
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    unpack(&folder.0, packed::FILES).unwrap();
+                    unpack(&sdk, packed::FILES).unwrap();
                     for (path, text) in packed::FILES {
-                        let found = fs::read_to_string(folder.0.join(path)).unwrap();
+                        let found = fs::read_to_string(sdk.join(path)).unwrap();
                         assert!(found == *text, "{path}");
                     }
                 });
@@ -263,5 +328,34 @@ mod tests {
         assert!(error.contains("WASM_FLOW_DATA"), "{error}");
         set(&outer.0, 0o1777);
         private_folder(&folder).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_or_an_open_folder_among_the_unpacked_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let outer = Folder::new("planted");
+        let (sdk, files) = (outer.0.join("sdk"), [("a/src/lib.rs", "")]);
+        unpack(&sdk, &files).unwrap();
+        let inner = sdk.join("a/src");
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o770)).unwrap();
+        let error = unpack(&sdk, &files).unwrap_err().to_string();
+        assert!(error.contains("can be written by other users"), "{error}");
+        assert!(error.contains("a/src"), "{error}");
+
+        fs::rename(&inner, outer.0.join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(outer.0.join("elsewhere"), &inner).unwrap();
+        let error = unpack(&sdk, &files).unwrap_err().to_string();
+        assert!(error.contains("is a link, or not a folder"), "{error}");
+    }
+
+    #[test]
+    fn cargo_runs_no_build_script_that_is_planted() {
+        let manifests = packed::FILES
+            .iter()
+            .filter(|(path, _)| path.ends_with("/Cargo.toml"));
+        for (path, text) in manifests {
+            assert!(text.contains("[package]\nbuild = false\n"), "{path}");
+        }
     }
 }

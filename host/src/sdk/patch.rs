@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{SdkError, file, unpacked};
+use super::{SdkError, file, is_unpacked, unpacked};
 
 /// Why it cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -75,15 +75,24 @@ impl Patch {
     }
 
     /// Writes the file if the project includes it, and it is not there or names a folder
-    /// that is not there, as in a fresh clone. Gives its path then.
+    /// that is not there, as in a fresh clone. Gives its path then. If the file names the
+    /// folder that this program unpacks, that is made whole first.
     pub(crate) fn restore(&self) -> Result<Option<&Path>, PatchError> {
         let config = fs::read_to_string(&self.config).unwrap_or_default();
         if !includes(&config) {
             return Ok(None);
         }
         let stays = match fs::read_to_string(&self.path) {
-            // Without a line of this program's, somebody else has written it.
-            Ok(text) => folder_of(&text).is_none_or(|sdk| sdk.join("Cargo.toml").is_file()),
+            Ok(text) => match folder_of(&text) {
+                // A build runs what is there, so it is checked each time, and repaired.
+                Some(sdk) if is_unpacked(&sdk) => {
+                    unpacked()?;
+                    true
+                }
+                Some(sdk) => sdk.join("Cargo.toml").is_file(),
+                // Without a line of this program's, somebody else has written it.
+                None => true,
+            },
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         };
         if stays {

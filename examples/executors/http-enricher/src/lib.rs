@@ -66,7 +66,7 @@ impl HttpEnricher {
     /// Asks about several documents at a time. What the service answers becomes
     /// tags. A text that the service does not know (404) gets the tag `unknown`, and
     /// any other failure fails the request.
-    #[requests(batch)]
+    #[requests]
     async fn enrich(&self, docs: &mut DocumentArray, context: &Context) -> Result<()> {
         map_limited(docs.iter_mut(), self.at_a_time, async |doc| {
             match self.ask(doc.text(), context.request_id()).await {

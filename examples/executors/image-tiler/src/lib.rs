@@ -54,7 +54,8 @@ impl ImageTiler {
     #[requests(batch)]
     fn tile(&self, docs: &mut DocumentArray) -> Result<()> {
         for doc in docs.iter_mut() {
-            // Taken, so that memory never holds more than one image.
+            // Taken, so that the PNG is let go of once it is read. The tiles of all
+            // images stay in memory until the handler returns.
             let png = doc.take_blob();
             let image = Image::decode(&png, self.config.max_bytes).map_err(|error| {
                 let id = doc.id();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, sleep};
-use wasm_flow_sdk::{log, task};
+use wasm_flow_sdk::{Matrix, log, task};
 
 #[config]
 struct Config {
@@ -98,6 +98,7 @@ impl VectorIndex {
         parameters: Parameters<SearchParameters>,
     ) -> Result<()> {
         let queries = docs.embeddings_to::<f32>()?;
+        check_finite(docs, &queries)?;
         let entries = self.0.entries.borrow();
         let known = entries.values().next().map(|entry| entry.direction.len());
         if let Some(known) = known.filter(|known| *known != queries.columns() && !docs.is_empty()) {
@@ -200,6 +201,7 @@ impl State {
 /// Documents that no longer belong to a request, each with its direction.
 fn entries(docs: DocumentArray) -> Result<BTreeMap<String, Entry>> {
     let embeddings = docs.embeddings_to::<f32>()?;
+    check_finite(&docs, &embeddings)?;
     Ok(docs
         .into_owned()
         .into_iter()
@@ -209,6 +211,22 @@ fn entries(docs: DocumentArray) -> Result<BTreeMap<String, Entry>> {
             (doc.id().to_owned(), Entry { doc, direction })
         })
         .collect())
+}
+
+/// With a NaN or an infinity, a cosine means nothing, and neither does the order of the
+/// matches.
+fn check_finite(docs: &DocumentArray, embeddings: &Matrix) -> Result<()> {
+    for (doc, embedding) in docs.iter().zip(embeddings.iter()) {
+        // The length also overflows if numbers are too large to be squared.
+        if !dot(embedding, embedding).is_finite() {
+            let id = doc.id();
+            let message = format_args!(
+                "document {id:?}: its embedding has a number that is not finite, or is too large"
+            );
+            return Err(Error::named("EmbeddingError", message).at_document(id));
+        }
+    }
+    Ok(())
 }
 
 fn passes(doc: &Document, filter: &BTreeMap<String, Json>) -> bool {
@@ -354,6 +372,25 @@ mod tests {
             .err()
             .context("it started")?;
         assert!(error.message().contains("set `workspace`"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn embeddings_that_are_not_finite_are_refused() -> Result<()> {
+        let folder = Folder::new("finite")?;
+        let index = folder.start(json!({}))?;
+        for endpoint in ["/index", "/search"] {
+            for number in [f32::NAN, f32::INFINITY, f32::MAX] {
+                let docs = [doc("good", vec![1.0, 0.0]), doc("bad", vec![0.0, number])];
+                let error = index.post(endpoint, docs).unwrap_err();
+                assert_eq!(error.name(), "EmbeddingError");
+                assert!(error.message().starts_with("document \"bad\""), "{error}");
+            }
+        }
+        assert_eq!(
+            index.post("/status", DocumentArray::new())?.results,
+            Some(json!({ "documents": 0, "saved": true }))
+        );
         Ok(())
     }
 }
