@@ -38,6 +38,8 @@ struct Inner {
     graph: Graph<Arc<dyn Stage>>,
     /// The node whose documents are the answer. None: nothing changes the request's.
     end: Option<NodeId>,
+    /// Whether each node takes the documents of the one before it, and all of them.
+    is_chain: bool,
     /// Whether some node is sent only some of the documents.
     filters: bool,
     /// Whether documents come together somewhere.
@@ -106,11 +108,14 @@ impl Flow {
         let filters = nodes().any(|node| node.options.when.is_some());
         let joins = nodes().any(|node| node.needs.len() > 1);
         let starts = nodes().map(starts).sum();
+        let splits = starts > 1 || nodes().any(|node| node.successors.len() > 1);
+        let floats = nodes().any(|node| node.options.floating);
         Flow {
             inner: Arc::new(Inner {
                 name,
                 graph,
                 end,
+                is_chain: !(filters || joins || splits || floats),
                 filters,
                 joins,
                 starts,

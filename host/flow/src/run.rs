@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use wasm_flow_contract::graph::{Node, NodeMap, Upstream};
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{
-    Call, Failure, FailureKind, GATEWAY, Hop, NodeId, Part, Reply, Request, Response, Stage,
+    Call, Failure, FailureKind, GATEWAY, Hop, NodeId, Part, Reply, Request, Response, Results,
+    Stage,
 };
 use wasm_flow_document::{DocumentArray, Limits};
 
@@ -30,9 +31,97 @@ pub(crate) async fn run(flow: Arc<Inner>, request: Request) -> Response {
             Err(error) => return refused(request.docs, error.to_string()),
         },
     };
+    if flow.is_chain {
+        return chain(&flow, request, target).await;
+    }
     let mut run = Run::new(&flow, request, target);
     run.go().await;
     run.response()
+}
+
+/// Takes a request through a chain. Nearly all flows are one, and it needs nothing to
+/// be kept: one node's documents are the next one's.
+async fn chain(flow: &Inner, mut request: Request, target: Option<Target>) -> Response {
+    let mut docs = std::mem::take(&mut request.docs);
+    let mut response = Response {
+        docs: DocumentArray::new(),
+        results: Map::new(),
+        hops: Vec::with_capacity(flow.graph.len()),
+        failure: None,
+    };
+    let mut from = &*FROM_GATEWAY;
+    for &id in flow.graph.order() {
+        let node = &flow.graph[id];
+        let (mut hop, is_called) = arrival(node, &request, target.as_ref());
+        if is_called {
+            let part = Part {
+                executor: Arc::clone(from),
+                docs: docs.clone(),
+            };
+            let call = call_of(&request, node, docs.clone(), vec![part]);
+            let outcome = node.value.call(call).await;
+            hop.end = Some(SystemTime::now());
+            match outcome {
+                Ok(reply) => {
+                    docs = reply.docs;
+                    keep_results(&node.name, reply.results, &mut response.results);
+                }
+                Err(failure) => {
+                    let failure = Arc::new(failure);
+                    hop.failure = Some(Arc::clone(&failure));
+                    response.failure = Some(failure);
+                }
+            }
+        }
+        response.hops.push(hop);
+        if response.failure.is_some() {
+            break;
+        }
+        from = &node.name;
+    }
+    response.docs = docs;
+    response
+}
+
+/// A request's arrival at a node, and whether the node is called.
+fn arrival(node: &Node<Arc<dyn Stage>>, request: &Request, target: Option<&Target>) -> (Hop, bool) {
+    let start = SystemTime::now();
+    let meant = target.is_none_or(|target| target.matches(&node.name));
+    let is_dry_run = &*request.endpoint == DRY_RUN;
+    let hop = Hop {
+        executor: Arc::clone(&node.name),
+        start,
+        // A dry run reaches every executor and runs none of its methods.
+        end: (is_dry_run && meant).then(SystemTime::now),
+        failure: None,
+    };
+    let is_called = !is_dry_run && meant && node.value.binds(&request.endpoint);
+    (hop, is_called)
+}
+
+/// The request as a node gets it.
+fn call_of(
+    request: &Request,
+    node: &Node<Arc<dyn Stage>>,
+    docs: DocumentArray,
+    parts: Vec<Part>,
+) -> Call {
+    Call {
+        request_id: Arc::clone(&request.id),
+        endpoint: Arc::clone(&request.endpoint),
+        parameters: request.parameters.for_executor(&node.name),
+        docs,
+        parts,
+        trace: request.trace,
+    }
+}
+
+fn keep_results(name: &str, results: Vec<Results>, all: &mut Map<String, Value>) {
+    let results = results.into_iter().map(|results| {
+        let key = format!("{name}/{}", results.origin);
+        (key, Value::Object(results.values))
+    });
+    all.extend(results);
 }
 
 /// The answer to a `target_executor` that cannot be read.
@@ -110,7 +199,7 @@ impl Run<'_> {
     async fn go(&mut self) {
         let order = self.flow.graph.order().iter().copied();
         let mut ready: Vec<NodeId> = order.filter(|id| self.visits[*id].missing == 0).collect();
-        // A chain has one call at a time, which needs no set around it.
+        // One call at a time needs no set around it.
         let mut others: Option<FuturesUnordered<_>> = None;
         loop {
             // Those that are passed by make others ready at once.
@@ -151,20 +240,9 @@ impl Run<'_> {
     fn visit(&mut self, id: NodeId, ready: &mut Vec<NodeId>) -> Option<Begun> {
         let flow = self.flow;
         let node = &flow.graph[id];
-        let start = SystemTime::now();
-        let meant = self
-            .target
-            .as_ref()
-            .is_none_or(|target| target.matches(&node.name));
-        let is_dry_run = &*self.request.endpoint == DRY_RUN;
-        self.visits[id].hop = Some(Hop {
-            executor: Arc::clone(&node.name),
-            start,
-            // A dry run reaches every executor and runs none of its methods.
-            end: (is_dry_run && meant).then(SystemTime::now),
-            failure: None,
-        });
-        if !is_dry_run && meant && node.value.binds(&self.request.endpoint) {
+        let (hop, is_called) = arrival(node, &self.request, self.target.as_ref());
+        self.visits[id].hop = Some(hop);
+        if is_called {
             return self.call(id, node);
         }
         let docs = match node.needs.as_slice() {
@@ -205,15 +283,7 @@ impl Run<'_> {
                 when.select(&docs)
             }
         };
-        let request = &self.request;
-        let call = Call {
-            request_id: Arc::clone(&request.id),
-            endpoint: Arc::clone(&request.endpoint),
-            parameters: request.parameters.for_executor(&node.name),
-            docs: docs.clone(),
-            parts,
-            trace: request.trace,
-        };
+        let call = call_of(&self.request, node, docs.clone(), parts);
         if node.options.floating {
             self.flow
                 .floating
@@ -299,11 +369,7 @@ impl Run<'_> {
         match outcome {
             Ok(reply) => {
                 let name = &self.flow.graph[id].name;
-                let results = reply.results.into_iter().map(|results| {
-                    let key = format!("{name}/{}", results.origin);
-                    (key, Value::Object(results.values))
-                });
-                self.results.extend(results);
+                keep_results(name, reply.results, &mut self.results);
                 self.done(id, reply.docs, ready);
             }
             Err(failure) => self.failed(id, failure, sent),

@@ -235,7 +235,8 @@ impl Loaded {
 
 /// A stage as its table wants it. A batch is tried again as a whole.
 fn wrapped(mut stage: Arc<dyn Stage>, config: &ExecutorConfig) -> Arc<dyn Stage> {
-    if config.retries > 0 {
+    let mut endpoints = stage.info().endpoints.into_iter();
+    if config.retries > 0 && endpoints.any(|(endpoint, _)| stage.is_repeatable(&endpoint)) {
         stage = Arc::new(Retried::new(stage, config.retries));
     }
     if !config.batching.is_empty() {
