@@ -234,7 +234,8 @@ fn redirects_lead_only_to_what_is_granted() {
         assert_eq!(refused["name"], "HttpRefused", "{url}: {refused}");
         let error = refused["error"].as_str().unwrap();
         assert!(
-            error.contains(&format!("{url}: redirected to {target}: ")) && error.contains("allow"),
+            error.contains(&format!("{origin}/v1/to: redirected to {target}: "))
+                && error.contains("allow"),
             "{error}"
         );
     }
