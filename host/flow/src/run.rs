@@ -317,8 +317,9 @@ impl Run<'_> {
         match from {
             Upstream::Gateway => {
                 self.takers = self.takers.saturating_sub(1);
-                // The order of the answer is that of the request.
-                match self.takers == 0 && !self.flow.filters {
+                // They may be the answer, or the order of it.
+                let are_kept = self.flow.filters || self.flow.end.is_none();
+                match self.takers == 0 && !are_kept {
                     true => std::mem::take(&mut self.request.docs),
                     false => self.request.docs.clone(),
                 }

@@ -584,6 +584,23 @@ async fn nobody_waits_for_what_floats_but_a_stop() {
 }
 
 #[tokio::test]
+async fn a_flow_of_nothing_but_what_floats_gives_back_what_it_gets() {
+    let floats = NodeOptions {
+        floating: true,
+        ..NodeOptions::default()
+    };
+    let mut builder = Builder::default();
+    for name in ["a", "b"] {
+        let id = builder.node(name, Arc::new(adds(name, "/default")) as Arc<dyn Stage>);
+        builder.options(id, floats.clone());
+    }
+    let flow = Flow::new("test", builder.build().unwrap()).unwrap();
+    let response = flow.call(request("/x")).await;
+    assert_eq!(texts(&response.docs), ["x"]);
+    assert_eq!(way(&response), "a* b*");
+}
+
+#[tokio::test]
 async fn documents_that_come_together_are_bounded() {
     // Each shares a thousand chunks with the others.
     let many = || {
@@ -623,26 +640,20 @@ async fn a_call_can_outlive_the_flow() {
 
 #[tokio::test]
 async fn dropping_a_call_drops_the_executors_work() {
-    struct Dropped(Arc<AtomicU32>);
-    impl Drop for Dropped {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    let drops = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&drops);
+    let gone = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&gone);
     let flow = flow([(
         "a",
         &[],
         Functions::default().on("/x", move |_| {
-            let dropped = Dropped(Arc::clone(&counted));
+            let gone = Gone(Arc::clone(&counted));
             async move {
-                let _dropped = dropped;
+                let _gone = gone;
                 std::future::pending().await
             }
         }),
     )]);
     let call = tokio::time::timeout(Duration::from_millis(20), flow.call(request("/x")));
     assert!(call.await.is_err());
-    assert_eq!(drops.load(Ordering::Relaxed), 1);
+    assert_eq!(gone.load(Ordering::Relaxed), 1);
 }
