@@ -1,6 +1,5 @@
 //! How long to wait before something that failed is tried again.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,7 +79,7 @@ impl BackOff {
     pub(super) async fn wait(&self) {
         let until = {
             let state = self.lock();
-            let pause = self.schedule.pause(state.failures, random());
+            let pause = self.schedule.pause(state.failures, fastrand::u32(..));
             state
                 .last
                 .zip(pause)
@@ -94,12 +93,6 @@ impl BackOff {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Random enough to keep two pauses apart: the standard library seeds its hashers
-/// at random.
-fn random() -> u32 {
-    RandomState::new().hash_one(()) as u32
 }
 
 #[cfg(test)]

@@ -107,16 +107,8 @@ fn wait(failure: &Failure, attempt: u32) -> Duration {
         .unwrap_or(u32::MAX);
     let longest = RETRY_FIRST.saturating_mul(doubled).min(RETRY_LONGEST);
     // Not before it was asked for, and not all at the same time.
-    let some = longest.mul_f64(0.5 + random() / 2.0);
+    let some = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
     asked.map_or(some, |asked| asked + some / 2)
-}
-
-/// From 0 to 1.
-fn random() -> f64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-
-    let random = RandomState::new().build_hasher().finish();
-    (random >> 32) as f64 / f64::from(u32::MAX)
 }
 
 /// What is left for retries, in tenths.
