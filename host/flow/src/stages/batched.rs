@@ -1,7 +1,6 @@
 //! Calls of several requests as one.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque, hash_map};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, join_all};
@@ -40,18 +39,29 @@ pub struct Batched {
 struct Queues {
     batching: Batching,
     stage: Arc<dyn Stage>,
-    waiting: Mutex<HashMap<Key, Queue>>,
+    waiting: Mutex<Waiting>,
     batches: TaskTracker,
-    /// The stage is being stopped: nothing waits any more.
-    stopping: AtomicBool,
 }
 
-/// What has to be equal for requests to go together: the endpoint and the parameters.
-type Key = Arc<(Arc<str>, String)>;
+#[derive(Default)]
+struct Waiting {
+    queues: HashMap<Key, Queue>,
+    /// How many requests have come: the next one's id.
+    requests: u64,
+    /// The stage is being stopped: nothing waits any more.
+    is_stopping: bool,
+}
+
+/// What has to be equal for requests to go together.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    endpoint: Arc<str>,
+    parameters: Arc<Map<String, Value>>,
+}
 
 /// The requests that may go together.
+#[derive(Default)]
 struct Queue {
-    parameters: Arc<Map<String, Value>>,
     items: VecDeque<Item>,
     /// Documents of all of them.
     docs: usize,
@@ -100,7 +110,6 @@ impl Batched {
                 stage: Arc::clone(&inner),
                 waiting: Mutex::default(),
                 batches: TaskTracker::new(),
-                stopping: AtomicBool::new(false),
             };
             (endpoint, Arc::new(queues))
         });
@@ -136,7 +145,7 @@ impl Stage for Batched {
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         match self.queues(&call.endpoint) {
             // Without documents there is nothing to put together.
-            Some(queues) if !call.docs.is_empty() && !queues.stopping.load(Ordering::Relaxed) => {
+            Some(queues) if !call.docs.is_empty() => {
                 let queues = Arc::clone(queues);
                 Box::pin(async move { queues.call(call).await.map(Reply::new) })
             }
@@ -155,18 +164,20 @@ impl Stage for Batched {
 }
 
 impl Queues {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Queue>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn call(self: Arc<Self>, call: Call) -> Result<DocumentArray, Failure> {
         let (sender, receiver) = oneshot::channel();
-        let parameters = serde_json::to_string(&*call.parameters).unwrap_or_default();
-        let key = Arc::new((Arc::clone(&call.endpoint), parameters));
+        let key = Key {
+            endpoint: call.endpoint,
+            parameters: call.parameters,
+        };
         // Takes the documents out if this future is dropped.
-        let mut waiting = self.join(key, call, sender);
+        let mut place = self.join(key, call.docs, sender);
         let answer = receiver.await;
-        waiting.is_over = true;
+        place.is_over = true;
         answer.unwrap_or_else(|_| {
             Err(Failure::of_flow(
                 FailureKind::Lost,
@@ -181,30 +192,26 @@ impl Queues {
     fn join(
         self: &Arc<Self>,
         key: Key,
-        call: Call,
+        docs: DocumentArray,
         reply: oneshot::Sender<Result<DocumentArray, Failure>>,
-    ) -> Waiting {
-        let id = next_number();
-        let docs = call.docs;
+    ) -> Place {
         let mut waiting = self.lock();
-        let queue = waiting.entry(Arc::clone(&key)).or_insert_with(|| Queue {
-            parameters: call.parameters,
-            items: VecDeque::new(),
-            docs: 0,
-            timer: None,
-        });
+        let id = waiting.requests;
+        waiting.requests = id.wrapping_add(1);
+        let is_stopping = waiting.is_stopping;
+        let queue = waiting.queues.entry(key.clone()).or_default();
         queue.docs = queue.docs.saturating_add(docs.len());
         queue.items.push_back(Item { id, docs, reply });
-        if queue.docs >= self.batching.preferred_batch_size.get() {
-            let queue = waiting.remove(&key);
+        if is_stopping || queue.docs >= self.batching.preferred_batch_size.get() {
+            let queue = waiting.queues.remove(&key);
             drop(waiting);
             if let Some(queue) = queue {
                 self.flush(&key, queue);
             }
         } else if queue.timer.is_none() {
-            queue.timer = Some(self.flush_later(&key));
+            queue.timer = Some(self.flush_later(key.clone()));
         }
-        Waiting {
+        Place {
             queues: Arc::clone(self),
             key,
             id,
@@ -214,18 +221,30 @@ impl Queues {
 
     /// Sends what waits in a queue when its first request has waited for `timeout`. The
     /// queue aborts this when it goes before.
-    fn flush_later(self: &Arc<Self>, key: &Key) -> AbortHandle {
-        let (queues, key) = (Arc::clone(self), Arc::clone(key));
+    fn flush_later(self: &Arc<Self>, key: Key) -> AbortHandle {
+        let queues = Arc::clone(self);
         let task = tokio::spawn(async move {
             tokio::time::sleep(queues.batching.timeout).await;
-            let queue = queues.lock().remove(&key);
-            if let Some(mut queue) = queue {
+            if let Some(mut queue) = queues.take_due(&key) {
                 // This is the task that it would abort.
                 queue.timer = None;
                 queues.flush(&key, queue);
             }
         });
         task.abort_handle()
+    }
+
+    /// The queue whose timer this is. A timer that waits for the lock cannot be aborted,
+    /// and may then find the next queue of the same key, which has a timer of its own.
+    fn take_due(&self, key: &Key) -> Option<Queue> {
+        let is_own = |queue: &Queue| {
+            let timer = queue.timer.as_ref().map(AbortHandle::id);
+            timer.is_some() && timer == tokio::task::try_id()
+        };
+        match self.lock().queues.entry(key.clone()) {
+            hash_map::Entry::Occupied(queue) if is_own(queue.get()) => Some(queue.remove()),
+            _ => None,
+        }
     }
 
     /// Sends all that waits in a queue, in batches.
@@ -235,22 +254,22 @@ impl Queues {
             false => self.batching.preferred_batch_size.get(),
         };
         for batch in batches(std::mem::take(&mut queue.items), most) {
-            self.send(&key.0, batch, Arc::clone(&queue.parameters));
+            self.send(key, batch);
         }
     }
 
-    fn send(&self, endpoint: &Arc<str>, batch: Vec<Piece>, parameters: Arc<Map<String, Value>>) {
+    fn send(&self, key: &Key, batch: Vec<Piece>) {
         let docs = DocumentArray::concat(batch.iter().map(|piece| &piece.docs));
         let sent = docs.clone();
         let calling = self.stage.call(Call {
             request_id: Arc::from(""),
-            endpoint: Arc::clone(endpoint),
-            parameters,
+            endpoint: Arc::clone(&key.endpoint),
+            parameters: Arc::clone(&key.parameters),
             docs,
             parts: Vec::new(),
             trace: None,
         });
-        let endpoint = Arc::clone(endpoint);
+        let endpoint = Arc::clone(&key.endpoint);
         self.batches.spawn(async move {
             let outcome = calling
                 .await
@@ -261,8 +280,11 @@ impl Queues {
 
     /// Sends all that waits, and waits for it.
     async fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        let waiting = std::mem::take(&mut *self.lock());
+        let waiting = {
+            let mut waiting = self.lock();
+            waiting.is_stopping = true;
+            std::mem::take(&mut waiting.queues)
+        };
         for (key, queue) in waiting {
             self.flush(&key, queue);
         }
@@ -271,8 +293,9 @@ impl Queues {
     }
 }
 
-/// Removes a request from its queue, if it is there, when the request is given up.
-struct Waiting {
+/// A request's place. Takes it out of its queue, if it is there, when the request is
+/// given up.
+struct Place {
     queues: Arc<Queues>,
     key: Key,
     id: u64,
@@ -280,13 +303,13 @@ struct Waiting {
     is_over: bool,
 }
 
-impl Drop for Waiting {
+impl Drop for Place {
     fn drop(&mut self) {
         if self.is_over {
             return;
         }
         let mut waiting = self.queues.lock();
-        let Some(queue) = waiting.get_mut(&self.key) else {
+        let Some(queue) = waiting.queues.get_mut(&self.key) else {
             return;
         };
         let Some(place) = queue.items.iter().position(|item| item.id == self.id) else {
@@ -296,16 +319,9 @@ impl Drop for Waiting {
             queue.docs = queue.docs.saturating_sub(item.docs.len());
         }
         if queue.items.is_empty() {
-            waiting.remove(&self.key);
+            waiting.queues.remove(&self.key);
         }
     }
-}
-
-fn next_number() -> u64 {
-    use std::sync::atomic::AtomicU64;
-
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The documents of these requests in batches of at most `most`, each of which one
@@ -444,7 +460,7 @@ impl Gathering {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroUsize;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use serde_json::json;
@@ -601,7 +617,7 @@ mod tests {
         assert!(futures::poll!(&mut waits).is_pending());
         drop(waits);
         let queues = &stage.endpoints["/x"];
-        assert!(queues.lock().is_empty());
+        assert!(queues.lock().queues.is_empty());
     }
 
     fn texts_boxed(stage: &Batched, text: &str) -> BoxFuture<'static, Result<Vec<String>, String>> {
@@ -679,16 +695,37 @@ mod tests {
         let calls = Calls::default();
         let stage = calls.stage(batching(9, HOUR, false));
         let mut waits = texts_boxed(&stage, "a");
+        let before = texts_boxed(&stage, "b");
         assert!(futures::poll!(&mut waits).is_pending());
         stage.stop().await;
         assert_eq!(waits.await, Ok(vec!["a!".to_owned()]));
-        // Later calls go by themselves.
-        let calling = call(json!({}), &["b"]);
-        let inner = Call {
-            request_id: Arc::from(""),
-            ..calling
-        };
-        assert_eq!(texts(stage.call(inner)).await, Ok(vec!["b!".to_owned()]));
+        // Later calls do not wait, and neither do those that had not come in yet.
+        assert_eq!(before.await, Ok(vec!["b!".to_owned()]));
+        let after = texts_boxed(&stage, "c");
+        assert_eq!(after.await, Ok(vec!["c!".to_owned()]));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_late_timer_leaves_the_next_queue_alone() {
+        let calls = Calls::default();
+        let stage = calls.stage(batching(9, Duration::from_millis(10), false));
+        let first = tokio::spawn(texts_boxed(&stage, "a"));
+        let queues = Arc::clone(&stage.endpoints["/x"]);
+        while queues.lock().queues.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let next = tokio::spawn(std::future::pending::<()>());
+        tokio::task::block_in_place(|| {
+            let mut waiting = queues.lock();
+            // The timer is done sleeping, and waits for the lock.
+            std::thread::sleep(Duration::from_millis(300));
+            for queue in waiting.queues.values_mut() {
+                queue.timer = Some(next.abort_handle());
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!next.is_finished() && !first.is_finished());
+        assert_eq!(queues.lock().queues.len(), 1);
     }
 
     #[tokio::test]
