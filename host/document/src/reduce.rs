@@ -1,7 +1,10 @@
 //! Documents of several arrays put together, as docarray's `reduce` does.
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
+
+use bytestring::ByteString;
 
 use crate::array::{Content, Document, DocumentArray};
 
@@ -45,32 +48,40 @@ impl DocumentArray {
     /// The same documents, each with an id, chunks and matches included. Those that
     /// have one are shared.
     pub fn with_ids(&self) -> DocumentArray {
-        let lacks =
-            |doc: &Document| doc.id.is_empty() || lacks_id(&doc.chunks) || lacks_id(&doc.matches);
-        if !lacks_id(self) {
-            return self.clone();
-        }
-        let docs = self.shared().iter().map(|doc| {
-            if !lacks(doc) {
-                return Arc::clone(doc);
-            }
-            let mut doc = Document::clone(doc);
-            if doc.id.is_empty() {
-                doc.id = crate::random_id();
-            }
-            doc.chunks = doc.chunks.with_ids();
-            doc.matches = doc.matches.with_ids();
-            Arc::new(doc)
-        });
-        docs.collect()
+        // Some at a time: each time is a call to the operating system.
+        let mut fresh = iter::repeat_with(|| crate::random_ids(16)).flatten();
+        identified(self, &mut fresh).unwrap_or_else(|| self.clone())
     }
 }
 
-/// Whether a document has no id, at any depth. Depth is bounded when documents are
-/// read.
-fn lacks_id(docs: &DocumentArray) -> bool {
-    docs.iter()
-        .any(|doc| doc.id.is_empty() || lacks_id(&doc.chunks) || lacks_id(&doc.matches))
+/// The same documents, each with an id, or none if each has one. Depth is bounded when
+/// documents are read.
+fn identified(
+    docs: &DocumentArray,
+    fresh: &mut dyn Iterator<Item = ByteString>,
+) -> Option<DocumentArray> {
+    let mut all: Option<Vec<Arc<Document>>> = None;
+    for (place, doc) in docs.shared().iter().enumerate() {
+        let id = if doc.id.is_empty() {
+            fresh.next()
+        } else {
+            None
+        };
+        let chunks = identified(&doc.chunks, fresh);
+        let matches = identified(&doc.matches, fresh);
+        if id.is_none() && chunks.is_none() && matches.is_none() {
+            continue;
+        }
+        let mut doc = Document::clone(doc);
+        doc.id = id.unwrap_or(doc.id);
+        doc.chunks = chunks.unwrap_or(doc.chunks);
+        doc.matches = matches.unwrap_or(doc.matches);
+        let all = all.get_or_insert_with(|| docs.shared().to_vec());
+        if let Some(known) = all.get_mut(place) {
+            *known = Arc::new(doc);
+        }
+    }
+    all.map(DocumentArray::from)
 }
 
 /// Whether both are one list.
@@ -82,7 +93,7 @@ fn same(one: &DocumentArray, other: &DocumentArray) -> bool {
 struct Reduced {
     docs: Vec<Arc<Document>>,
     /// The first document of each id.
-    places: HashMap<bytestring::ByteString, usize>,
+    places: HashMap<ByteString, usize>,
 }
 
 impl Reduced {
@@ -159,9 +170,9 @@ macro_rules! fields {
         $do!(granularity, |value: &u32| *value == 0);
         $do!(adjacency, |value: &u32| *value == 0);
         $do!(weight, |value: &f32| *value == 0.0);
-        $do!(uri, |value: &bytestring::ByteString| value.is_empty());
-        $do!(modality, |value: &bytestring::ByteString| value.is_empty());
-        $do!(mime_type, |value: &bytestring::ByteString| value.is_empty());
+        $do!(uri, |value: &ByteString| value.is_empty());
+        $do!(modality, |value: &ByteString| value.is_empty());
+        $do!(mime_type, |value: &ByteString| value.is_empty());
         $do!(offset, |value: &f32| *value == 0.0);
         $do!(location, |value: &Vec<f32>| value.is_empty());
         $do!(embedding, |value: &Option<Arc<crate::NdArray>>| value
