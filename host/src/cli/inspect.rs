@@ -9,7 +9,7 @@ use wasm_flow_wasm::{Component, Concurrency, ExecutorDetails, State};
 
 use super::operand::{self, Action};
 use super::{Format, Result, print, resolver, schema, terminal};
-use crate::resolve::advice::allow_lines;
+use crate::resolve::advice::granting_lines;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -100,7 +100,7 @@ fn text(component: &Component) -> String {
     }
     if !wants.is_empty() {
         text += "\nwants, in flow.toml\n";
-        for line in allow_lines(wants).lines() {
+        for line in granting_lines(wants).lines() {
             text += &format!("  {line}\n");
         }
     }

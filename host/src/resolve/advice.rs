@@ -14,7 +14,7 @@ pub(super) fn of(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
     let missing = missing(&description.details.wants, &executor.config);
     let mut problems = Vec::new();
     if !missing.is_empty() {
-        let lines = allow_lines(&missing);
+        let lines = granting_lines(&missing);
         problems.push(
             LateProblem::new(
                 Place::Allow(id),
@@ -80,15 +80,19 @@ fn missing(wants: &Wants, config: &ExecutorConfig) -> Wants {
             allow.env.iter().any(|granted| granted == wanted)
         }),
         dirs: left(&wants.dirs, &|wanted| {
-            let wanted = wanted.trim_end_matches('/');
-            let is = |guest: &str| guest.trim_end_matches('/') == wanted;
+            let is = |guest: &str| is_folder(guest, wanted);
             (workspace.is_some() && is(WORKSPACE)) || allow.dirs.iter().any(|dir| is(&dir.guest))
         }),
     }
 }
 
+/// Whether both are one folder of a guest.
+fn is_folder(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
 /// The lines of `flow.toml` that grant what is wanted.
-pub(crate) fn allow_lines(wants: &Wants) -> String {
+pub(crate) fn granting_lines(wants: &Wants) -> String {
     let Wants { http, env, dirs } = wants;
     // JSON's strings are TOML's.
     let list = |values: &[String]| {
@@ -98,7 +102,15 @@ pub(crate) fn allow_lines(wants: &Wants) -> String {
             .collect();
         values.join(", ")
     };
-    let mut lines = vec!["[executors.allow]".to_owned()];
+    let (workspaces, dirs): (Vec<&String>, Vec<&String>) =
+        dirs.iter().partition(|dir| is_folder(dir, WORKSPACE));
+    let mut lines = Vec::new();
+    if !workspaces.is_empty() {
+        lines.push("workspace = \"...\"".to_owned());
+    }
+    if !(http.is_empty() && env.is_empty() && dirs.is_empty()) {
+        lines.push("[executors.allow]".to_owned());
+    }
     if !http.is_empty() {
         lines.push(format!("http = [{}]", list(http)));
     }
