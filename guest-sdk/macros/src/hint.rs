@@ -36,8 +36,8 @@ pub(crate) fn expand(derived: Trait, item: TokenStream) -> TokenStream {
     quote!(#error #implementation)
 }
 
-/// An implementation that is never compiled to code. With it, uses of the type are
-/// not further errors.
+/// An implementation that never runs: the error beside it ends the compilation. With
+/// it, uses of the type are not further errors.
 fn stand_in(derived: Trait, input: DeriveInput) -> TokenStream {
     let name = &input.ident;
     let (_, arguments, conditions) = input.generics.split_for_impl();
@@ -52,7 +52,7 @@ fn stand_in(derived: Trait, input: DeriveInput) -> TokenStream {
                     fn deserialize<__D: #serde::Deserializer<'de>>(
                         _: __D,
                     ) -> ::core::result::Result<Self, __D::Error> {
-                        ::core::unimplemented!()
+                        ::core::unreachable!("the derive is an error")
                     }
                 }
             }
@@ -65,7 +65,7 @@ fn stand_in(derived: Trait, input: DeriveInput) -> TokenStream {
                         &self,
                         _: __S,
                     ) -> ::core::result::Result<__S::Ok, __S::Error> {
-                        ::core::unimplemented!()
+                        ::core::unreachable!("the derive is an error")
                     }
                 }
             }

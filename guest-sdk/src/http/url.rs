@@ -1,4 +1,7 @@
 //! URLs, as far as a request needs them.
+//!
+//! The `url` crate would bring its tables for international host names into every
+//! component that sends requests. The allow list is in ASCII, and so are the URLs here.
 
 use form_urlencoded::byte_serialize;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};

@@ -45,7 +45,7 @@ pub(super) fn parse(query: &Value) -> Result<Condition, QueryError> {
         conditions: 0,
     };
     match query {
-        Value::Object(object) => reader.conditions(object),
+        Value::Object(object) => reader.conditions(object).map(Condition::All),
         other => Err(reader.error(format!(
             "a query is an object of fields, found {}",
             kind(other)
@@ -97,17 +97,16 @@ impl Reader {
         Ok(read)
     }
 
-    /// All of an object's keys hold.
-    fn conditions(&mut self, object: &Map<String, Value>) -> Result<Condition, QueryError> {
-        let conditions = object
+    /// What each of an object's keys asks for.
+    fn conditions(&mut self, object: &Map<String, Value>) -> Result<Vec<Condition>, QueryError> {
+        object
             .iter()
             .map(|(key, value)| {
                 self.within(Step::Key(key.clone()), |reader| {
                     reader.condition(key, value)
                 })
             })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Condition::All(conditions))
+            .collect()
     }
 
     fn condition(&mut self, key: &str, value: &Value) -> Result<Condition, QueryError> {
@@ -137,7 +136,7 @@ impl Reader {
                 .enumerate()
                 .map(|(place, value)| {
                     self.within(Step::Place(place), |reader| match value {
-                        Value::Object(object) => reader.conditions(object),
+                        Value::Object(object) => reader.conditions(object).map(Condition::All),
                         other => Err(reader.error(format!(
                             "expected an object of fields, found {}",
                             kind(other)
@@ -145,14 +144,7 @@ impl Reader {
                     })
                 })
                 .collect(),
-            Value::Object(object) => object
-                .iter()
-                .map(|(key, value)| {
-                    self.within(Step::Key(key.clone()), |reader| {
-                        reader.condition(key, value)
-                    })
-                })
-                .collect(),
+            Value::Object(object) => self.conditions(object),
             other => Err(self.error(format!(
                 "expected a list of conditions, found {}",
                 kind(other)
