@@ -62,6 +62,10 @@ fn identified(
 ) -> Option<DocumentArray> {
     let mut all: Option<Vec<Arc<Document>>> = None;
     for (place, doc) in docs.shared().iter().enumerate() {
+        // Nearly all documents.
+        if !doc.id.is_empty() && doc.chunks.is_empty() && doc.matches.is_empty() {
+            continue;
+        }
         let id = if doc.id.is_empty() {
             fresh.next()
         } else {
