@@ -124,14 +124,8 @@ pub fn binary() -> &'static Path {
                 .max();
             if built.is_none() || newest > Some(built) {
                 announce("building the binary wasm-flow (up to 10 minutes, once)");
-                succeed(cargo().args([
-                    "build",
-                    "--release",
-                    "--package",
-                    "wasm-flow",
-                    "--bin",
-                    "wasm-flow",
-                ]));
+                // Not by `--package`, for which cargo might choose other features.
+                succeed(cargo().args(["build", "--release", "--bin", "wasm-flow"]));
             }
         });
         path
