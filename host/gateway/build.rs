@@ -64,6 +64,7 @@ fn services() -> Vec<Service> {
             "JinaSingleDataRequestRPC",
             raw("process_single_data", "process_single_data"),
         ),
+        service("JinaDataRequestRPC", raw("process_data", "process_data")),
         service(
             "JinaDiscoverEndpointsRPC",
             plain("endpoint_discovery", "endpoint_discovery", "EndpointsProto"),

@@ -83,6 +83,8 @@ bounds! {
         Some(value) => value,
         None => NonZeroU64::MIN,
     };
+    /// Hosts of one remote executor, and addresses that their names may have together.
+    MAX_ADDRESSES: usize = 100;
     /// Conditions of one query. Each is asked of each document.
     MAX_CONDITIONS: usize = 1000;
     /// How deep a query's conditions may nest.

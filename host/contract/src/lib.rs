@@ -14,6 +14,7 @@
 //! | [`trace`] | what both pass along for whoever observes a request |
 //! | [`graph`], [`query`] | the shape of a flow, and which documents go where |
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
+//! | [`remote`] | executors that run elsewhere |
 //! | [`mod@gateway`] | how a flow is served |
 //! | [`units`] | sizes and durations, read and printed |
 //! | [`mod@nearest`] | names that were probably meant |
@@ -30,6 +31,7 @@ pub mod nearest;
 pub mod origin;
 pub mod parameters;
 pub mod query;
+pub mod remote;
 pub mod reply;
 pub mod request;
 pub mod service;

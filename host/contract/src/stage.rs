@@ -49,4 +49,6 @@ pub struct StageInfo {
     pub endpoints: Vec<(String, String)>,
     /// How many instances share its calls.
     pub replicas: u32,
+    /// Whether it runs elsewhere, so that a call can fail before anybody has it.
+    pub remote: bool,
 }

@@ -147,6 +147,17 @@ impl Flow {
         endpoints
     }
 
+    /// Those of [`endpoints`](Self::endpoints) that some executor does not say of that
+    /// its calls can be repeated, sorted. See [`Stage::is_repeatable`].
+    pub fn write_endpoints(&self) -> Vec<String> {
+        let writes = |endpoint: &String| {
+            let mut stages = self.inner.graph.iter().map(|(_, node)| &node.value);
+            endpoint != DRY_RUN
+                && stages.any(|stage| stage.binds(endpoint) && !stage.is_repeatable(endpoint))
+        };
+        self.endpoints().into_iter().filter(writes).collect()
+    }
+
     /// Takes a request through the flow. A failure is part of the answer.
     ///
     /// Dropping the future gives the request up, wherever it is.
@@ -181,6 +192,10 @@ impl Service for Flow {
 
     fn endpoints(&self) -> Vec<String> {
         Flow::endpoints(self)
+    }
+
+    fn write_endpoints(&self) -> Vec<String> {
+        Flow::write_endpoints(self)
     }
 
     fn call(&self, request: Request) -> BoxFuture<'static, Response> {

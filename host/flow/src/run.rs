@@ -50,15 +50,19 @@ async fn chain(flow: &Inner, mut request: Request, target: Option<Target>) -> Re
         failure: None,
     };
     let mut from = &*FROM_GATEWAY;
+    let mut sent = std::mem::take(&mut request.parts);
     for &id in flow.graph.order() {
         let node = &flow.graph[id];
         let (mut hop, is_called) = arrival(node, &request, target.as_ref());
+        let mut parts = std::mem::take(&mut sent);
         if is_called {
-            let part = Part {
-                executor: Arc::clone(from),
-                docs: docs.clone(),
-            };
-            let call = call_of(&request, node, docs.clone(), vec![part]);
+            if parts.is_empty() {
+                parts.push(Part {
+                    executor: Arc::clone(from),
+                    docs: docs.clone(),
+                });
+            }
+            let call = call_of(&request, node, docs.clone(), parts);
             let outcome = node.value.call(call).await;
             hop.end = Some(SystemTime::now());
             match outcome {
@@ -265,12 +269,19 @@ impl Run<'_> {
     /// Begins a node's call.
     fn call(&mut self, id: NodeId, node: &Node<Arc<dyn Stage>>) -> Option<Begun> {
         let mut parts = self.parts(node);
-        let docs = match joined(node, &parts) {
-            Ok(docs) => docs,
-            Err(failure) => {
+        let docs = match (node.needs.as_slice(), joined(node, &parts)) {
+            (_, Err(failure)) => {
                 self.not_joined(id, node, failure, parts);
                 return None;
             }
+            ([edge], Ok(docs)) if edge.from == Upstream::Gateway => {
+                // This flow stands at a node of another one, which says who sent what.
+                if !self.request.parts.is_empty() {
+                    parts.clone_from(&self.request.parts);
+                }
+                docs
+            }
+            (_, Ok(docs)) => docs,
         };
         let docs = match &node.options.when {
             None => docs,

@@ -54,6 +54,7 @@ impl Functions {
 impl Stage for Functions {
     fn info(&self) -> StageInfo {
         StageInfo {
+            remote: false,
             class: "Functions".to_owned(),
             endpoints: self
                 .0

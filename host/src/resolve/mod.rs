@@ -141,6 +141,7 @@ impl Resolver {
         let bindings = Bindings::new(component.description(), &entry.config.uses_requests)?;
         Ok(LoadedExecutor {
             info: StageInfo {
+                remote: false,
                 class: component.description().name.clone(),
                 endpoints: bindings.to_list(),
                 replicas: entry.config.replicas.get(),

@@ -296,6 +296,7 @@ impl Executor {
 impl Stage for Executor {
     fn info(&self) -> StageInfo {
         StageInfo {
+            remote: false,
             class: self.description().name.clone(),
             endpoints: self.bindings().to_list(),
             replicas: self.config().replicas.get(),

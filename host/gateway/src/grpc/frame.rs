@@ -16,6 +16,7 @@ use wasm_flow_document::protobuf::{
 };
 use wasm_flow_document::{Encoding, Struct};
 
+use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto};
 use crate::bounds;
 
@@ -24,6 +25,8 @@ const HEADER: u32 = 1;
 const PARAMETERS: u32 = 2;
 const ROUTES: u32 = 3;
 const DATA: u32 = 4;
+/// Field number of `DataRequestListProto`.
+const REQUESTS: u32 = 1;
 /// Field numbers of `DataContentProto`.
 const DOCS: u32 = 1;
 const DOCS_BYTES: u32 = 2;
@@ -35,7 +38,7 @@ pub(crate) struct Incoming {
     pub(crate) header: HeaderProto,
     /// An encoded `google.protobuf.Struct`.
     pub(crate) parameters: Option<Bytes>,
-    /// The first [`ROUTES`](bounds::ROUTES). Those of a request do not matter.
+    /// The first [`ROUTES`](bounds::ROUTES).
     pub(crate) routes: Vec<Bytes>,
     pub(crate) data: Data,
 }
@@ -85,6 +88,32 @@ enum FrameFault {
         most = Size(bounds::HEADER as u64)
     )]
     LongHeader,
+    #[error("there are more than {most} of them", most = bounds::PARTS)]
+    ManyParts,
+}
+
+/// What a gRPC message holds.
+#[derive(Debug, Clone)]
+pub(crate) enum Frame {
+    /// A `jina.DataRequestProto`.
+    Request(Bytes),
+    /// A `jina.DataRequestListProto`: the documents of one request, apart by who sent
+    /// them.
+    Parts(Bytes),
+}
+
+impl Frame {
+    /// Takes a frame apart: the request, and what else there is of its documents.
+    pub(crate) fn decode(self) -> Result<(Incoming, Vec<Incoming>), FrameError> {
+        match self {
+            Frame::Request(frame) => Ok((Incoming::decode(frame)?, Vec::new())),
+            Frame::Parts(frame) => {
+                let mut requests = Incoming::decode_list(&frame)?.into_iter();
+                let first = requests.next().unwrap_or_default();
+                Ok((first, requests.collect()))
+            }
+        }
+    }
 }
 
 impl Incoming {
@@ -109,6 +138,27 @@ impl Incoming {
                 fault,
             }),
         }
+    }
+
+    /// Takes the requests of a `jina.DataRequestListProto` apart.
+    fn decode_list(frame: &Bytes) -> Result<Vec<Incoming>, FrameError> {
+        let refused = |fault| FrameError {
+            header: None,
+            fault,
+        };
+        let mut requests = Vec::new();
+        let mut fields = Fields::of("", Slice::of(frame));
+        while let Some((number, field)) = fields.next().map_err(refused)? {
+            if number != REQUESTS {
+                continue;
+            }
+            if requests.len() == bounds::PARTS {
+                return Err(refused(FrameFault::ManyParts));
+            }
+            let request = slice_of("requests", field).map_err(refused)?;
+            requests.push(Incoming::decode(request.share())?);
+        }
+        Ok(requests)
     }
 
     fn read<'a>(&mut self, frame: &'a Bytes, parts: &mut Parts<'a>) -> Result<(), FrameFault> {
@@ -234,6 +284,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Whether it says that the request failed.
+    pub(super) fn is_error(&self) -> bool {
+        let status = self.header.status.as_ref();
+        status.is_some_and(|status| status.code == i32::from(StatusCode::Error))
+    }
+
     /// Bytes that the message takes, found without writing it. `u64::MAX` stands for
     /// more than can be counted.
     pub(crate) fn encoded_len(&self) -> u64 {
@@ -318,6 +374,40 @@ impl Encoder for RawCodec {
         answer.encode(out, EncodeBuf::reserve).map_err(|error| {
             Status::resource_exhausted(format!("the message cannot be sent: {error}"))
         })
+    }
+}
+
+/// [`RawCodec`] for a `DataRequestListProto`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ListCodec;
+
+impl Codec for ListCodec {
+    type Encode = Vec<Answer>;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = RawCodec;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> RawCodec {
+        RawCodec
+    }
+}
+
+impl Encoder for ListCodec {
+    type Item = Vec<Answer>;
+    type Error = Status;
+
+    fn encode(&mut self, requests: Vec<Answer>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        for request in requests {
+            put_head(REQUESTS, request.encoded_len(), out);
+            request.encode(out, EncodeBuf::reserve).map_err(|error| {
+                Status::resource_exhausted(format!("the message cannot be sent: {error}"))
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -470,6 +560,28 @@ mod tests {
             panic!("no documents")
         };
         assert_eq!(DocumentArray::decode(read).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_list_is_taken_apart() {
+        let (mut list, one) = (BytesMut::new(), encoded(&full()));
+        for _ in 0..2 {
+            put_message(REQUESTS, &one, &mut list);
+        }
+        let (first, others) = Frame::Parts(list.freeze()).decode().unwrap();
+        assert_eq!((first.header, others.len()), (full().header, 1));
+        let (first, others) = Frame::Parts(Bytes::new()).decode().unwrap();
+        assert!(matches!(first.data, Data::None) && others.is_empty());
+        let many = vec![[0x0a, 0]; bounds::PARTS + 1].concat();
+        let error = Frame::Parts(many.into()).decode().unwrap_err();
+        assert!(error.to_string().contains("more than 1000"), "{error}");
+        for garbage in [&b"garbage"[..], &[0x08, 1], &[0x0a, 9, 1]] {
+            assert!(
+                Frame::Parts(Bytes::copy_from_slice(garbage))
+                    .decode()
+                    .is_err()
+            );
+        }
     }
 
     #[test]

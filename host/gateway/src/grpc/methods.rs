@@ -15,9 +15,10 @@ pub(super) const LISTED: [&str; 9] = [
 ];
 
 /// The methods that are served.
-pub(super) const SERVED: [&str; 9] = [
+pub(super) const SERVED: [&str; 10] = [
     "/jina.JinaRPC/Call",
     "/jina.JinaSingleDataRequestRPC/process_single_data",
+    "/jina.JinaDataRequestRPC/process_data",
     "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery",
     "/jina.JinaGatewayDryRunRPC/dry_run",
     "/jina.JinaInfoRPC/_status",
@@ -29,9 +30,10 @@ pub(super) const SERVED: [&str; 9] = [
 
 /// The methods that take requests for the flow. The [`Drain`](crate::drain::Drain)
 /// decides what becomes of their calls at a stop.
-pub(super) const REQUESTS: [&str; 2] = [
+pub(super) const REQUESTS: [&str; 3] = [
     "/jina.JinaRPC/Call",
     "/jina.JinaSingleDataRequestRPC/process_single_data",
+    "/jina.JinaDataRequestRPC/process_data",
 ];
 
 #[cfg(test)]
@@ -44,11 +46,8 @@ mod tests {
 
     #[test]
     fn the_lists_agree() {
-        // Jina lists these without serving them, and knows one version of reflection.
-        let not_served = [
-            "jina.JinaDataRequestRPC",
-            "jina.JinaSingleDocumentRequestRPC",
-        ];
+        // Jina lists this without serving it, and knows one version of reflection.
+        let not_served = ["jina.JinaSingleDocumentRequestRPC"];
         let not_listed = "grpc.reflection.v1.ServerReflection";
         for listed in LISTED {
             let served = SERVED.iter().any(|method| service(method) == listed);

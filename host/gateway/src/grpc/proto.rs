@@ -19,6 +19,7 @@ include!(concat!(
     env!("OUT_DIR"),
     "/jina.JinaSingleDataRequestRPC.rs"
 ));
+include!(concat!(env!("OUT_DIR"), "/jina.JinaDataRequestRPC.rs"));
 include!(concat!(
     env!("OUT_DIR"),
     "/jina.JinaDiscoverEndpointsRPC.rs"

@@ -9,6 +9,7 @@ use tonic_health::pb::health_server::HealthServer;
 use super::health::HealthService;
 use super::methods::LISTED;
 use super::proto;
+use super::proto::jina_data_request_r_p_c_server::JinaDataRequestRPCServer;
 use super::proto::jina_discover_endpoints_r_p_c_server::JinaDiscoverEndpointsRPCServer;
 use super::proto::jina_gateway_dry_run_r_p_c_server::JinaGatewayDryRunRPCServer;
 use super::proto::jina_info_r_p_c_server::JinaInfoRPCServer;
@@ -46,6 +47,7 @@ pub(super) fn routes(
     }
     Ok(Routes::new(configured!(JinaRPCServer))
         .add_service(configured!(JinaSingleDataRequestRPCServer))
+        .add_service(configured!(JinaDataRequestRPCServer))
         .add_service(configured!(JinaDiscoverEndpointsRPCServer))
         .add_service(configured!(JinaGatewayDryRunRPCServer))
         .add_service(configured!(JinaInfoRPCServer))

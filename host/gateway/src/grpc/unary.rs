@@ -1,4 +1,4 @@
-//! `process_single_data`: one frame in, one answer out.
+//! `process_single_data` and `process_data`: one frame in, one answer out.
 
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -6,7 +6,7 @@ use tonic::{Status, Streaming};
 use wasm_flow_contract::{Service, TraceContext};
 
 use super::answer::answer;
-use super::frame::Answer;
+use super::frame::{Answer, Frame};
 use super::status::{read_error, short};
 use crate::bounds::STOP_GRACE;
 use crate::drain::Active;
@@ -15,6 +15,7 @@ use crate::drain::Active;
 pub(super) async fn single(
     flow: &dyn Service,
     mut input: Streaming<Bytes>,
+    frame: fn(Bytes) -> Frame,
     max_message: usize,
     trace: Option<TraceContext>,
     mut active: Active,
@@ -33,7 +34,7 @@ pub(super) async fn single(
             ));
         }
     };
-    let frame = message
+    let bytes = message
         .map_err(|status| read_error(status, 1, max_message))?
         .ok_or_else(|| {
             Status::invalid_argument(
@@ -41,7 +42,7 @@ pub(super) async fn single(
             )
         })?;
     let _unanswered = active.request();
-    answer(flow, max_message, trace, frame)
+    answer(flow, max_message, trace, frame(bytes))
         .await
         .map_err(|error| {
             Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
