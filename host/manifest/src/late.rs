@@ -33,6 +33,14 @@ pub enum Place {
     Dir(NodeId, usize),
 }
 
+impl Place {
+    /// Whether what is wrong there is wrong with a path: what a variable stands for in
+    /// one is no secret, and hard to put right unseen.
+    pub(crate) fn is_a_path(&self) -> bool {
+        matches!(self, Place::Uses(_) | Place::Workspace(_) | Place::Dir(..))
+    }
+}
+
 /// A problem that showed up after the file was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateProblem {

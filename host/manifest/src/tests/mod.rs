@@ -4,6 +4,7 @@ mod cases;
 mod late;
 mod schema;
 mod validator;
+mod variables;
 
 use std::fs;
 use std::num::{NonZeroU32, NonZeroUsize};
