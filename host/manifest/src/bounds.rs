@@ -10,10 +10,6 @@ wasm_flow_contract::bounds! {
     /// The most executors that a flow may have.
     MAX_EXECUTORS: usize = 1000;
 
-    /// The longest name of an executor, in bytes: it is part of every parameter's
-    /// and every result's key that is meant for one executor.
-    MAX_NAME: usize = 128;
-
     /// The most calls that one replica may have in flight.
     MAX_CONCURRENCY: u32 = 1_000_000;
 
@@ -35,7 +31,4 @@ wasm_flow_contract::bounds! {
 
     /// The most problems that one report keeps and shows. The others are counted.
     MAX_PROBLEMS: usize = 100;
-
-    /// The most names that one message lists.
-    MAX_LISTED: usize = 20;
 }

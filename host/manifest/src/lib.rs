@@ -16,7 +16,7 @@
 //! | `keys`, `kinds`, `formats` | how a key is declared, the kinds of values, and the formats of strings |
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
 //! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
-//! | `flow`, `gateway`, `executors`, `names`, `uses`, `grants`, `needs` | what the tables mean |
+//! | `flow`, `gateway`, `executors`, `uses`, `grants`, `needs` | what the tables mean |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
 //! | [`bounds`] | what a file is held to |
 
@@ -32,13 +32,11 @@ mod json;
 mod keys;
 mod kinds;
 mod late;
-mod names;
 mod needs;
 mod problems;
 mod reader;
 mod report;
 mod schema;
-mod suggestion;
 mod tables;
 mod units;
 mod uses;
@@ -147,13 +145,14 @@ impl Manifest {
     /// If a place is in an executor of another flow.
     pub fn report(&self, late: impl IntoIterator<Item = LateProblem>) -> Report {
         let mut problems = Problems::default();
-        for LateProblem {
-            place,
-            title,
-            label,
-            help,
-        } in late
-        {
+        for late in late {
+            let help = late.help_for("this file's folder");
+            let LateProblem {
+                place,
+                title,
+                label,
+                ..
+            } = late;
             let mut problem = Problem::new(self.span(place), title);
             if let Some(label) = label {
                 problem = problem.label(label);
