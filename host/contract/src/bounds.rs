@@ -85,6 +85,11 @@ bounds! {
     };
     /// Hosts of one remote executor, and addresses that their names may have together.
     MAX_ADDRESSES: usize = 100;
+    /// The longest name of an executor, in bytes: it is part of every parameter's
+    /// and every result's key that is meant for one executor.
+    MAX_NAME: usize = 128;
+    /// The most names that one message lists.
+    MAX_LISTED: usize = 20;
     /// Conditions of one query. Each is asked of each document.
     MAX_CONDITIONS: usize = 1000;
     /// How deep a query's conditions may nest.

@@ -12,7 +12,7 @@
 //! | [`call`], [`reply`], [`failure`], [`stage`] | a flow and an executor |
 //! | [`request`], [`parameters`], [`service`] | a gateway and a flow |
 //! | [`trace`] | what both pass along for whoever observes a request |
-//! | [`graph`], [`query`] | the shape of a flow, and which documents go where |
+//! | [`graph`], [`outline`], [`query`] | the shape of a flow, how it is written, and which documents go where |
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
 //! | [`remote`] | executors that run elsewhere |
 //! | [`mod@gateway`] | how a flow is served |
@@ -29,6 +29,7 @@ pub mod graph;
 pub mod limits;
 pub mod nearest;
 pub mod origin;
+pub mod outline;
 pub mod parameters;
 pub mod query;
 pub mod remote;

@@ -11,14 +11,13 @@ use wasm_flow_contract::bounds::{DEFAULT_BATCH_TIMEOUT, INSTANCES};
 use wasm_flow_contract::config::{Batching, ExecutorConfig};
 use wasm_flow_contract::graph::{Graph, Join, NodeOptions};
 use wasm_flow_contract::limits::Limits;
+use wasm_flow_contract::outline::check_name;
 
 use crate::entry::{Entry, key_or, value_or};
 use crate::formats::MEMORY;
 use crate::grants;
-use crate::names::check_name;
-use crate::needs::{self, NodeSpec};
+use crate::needs::{self, NodeTable};
 use crate::problems::Problems;
-use crate::report::Problem;
 use crate::tables::{BatchingTable, ExecutorTable, LimitsTable};
 use crate::uses::Uses;
 
@@ -57,7 +56,7 @@ impl ExecutorEntry {
     pub fn parse_name(text: &str) -> Result<String, String> {
         match check_name(text) {
             Ok(()) => Ok(text.to_owned()),
-            Err(error) => Err(format!("{}: {}", error.title(), error.help())),
+            Err(error) => Err(format!("{error}: {}", error.help())),
         }
     }
 
@@ -88,15 +87,13 @@ pub(crate) fn graph(
     tables: Vec<Spanned<ExecutorTable>>,
     folder: &Path,
 ) -> Option<Graph<ExecutorEntry>> {
-    check_instances(problems, &tables);
-    let (specs, entries): (Vec<NodeSpec>, Vec<Option<ExecutorEntry>>) =
+    let (tables, entries): (Vec<NodeTable>, Vec<Option<ExecutorEntry>>) =
         tables.into_iter().map(|table| split(table, folder)).unzip();
-    check_names(problems, specs.iter().filter_map(|spec| spec.name.as_ref()));
     match entries.into_iter().collect::<Option<Vec<ExecutorEntry>>>() {
-        Some(entries) => needs::graph(problems, specs.into_iter().zip(entries)),
+        Some(entries) => needs::graph(problems, &tables, entries),
         // What else is wrong can still be found out.
         None => {
-            needs::graph(problems, specs.into_iter().map(|spec| (spec, ())));
+            needs::graph(problems, &tables, std::iter::repeat_n((), tables.len()));
             None
         }
     }
@@ -104,7 +101,7 @@ pub(crate) fn graph(
 
 /// A table's part in the graph, and the executor itself. `None` for that if a part
 /// of it was refused.
-fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<ExecutorEntry>) {
+fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeTable, Option<ExecutorEntry>) {
     let span = table.span();
     let ExecutorTable {
         name,
@@ -126,7 +123,7 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         allow,
     } = table.into_inner();
     let name = name.map(|Entry { value, span, .. }| Spanned::new(span, value));
-    let spec = NodeSpec {
+    let node = NodeTable {
         name: name.clone(),
         needs,
         options: NodeOptions {
@@ -137,10 +134,14 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
             },
             floating: value_or(floating, false),
         },
+        instances: replicas
+            .as_ref()
+            .map_or(1, |replicas| replicas.value.get().into()),
+        instances_place: key_or(replicas.as_ref(), &span),
         table: span.clone(),
     };
     let (Some(name), Some(uses)) = (name, uses) else {
-        return (spec, None);
+        return (node, None);
     };
     let mut spans = Spans {
         name: name.span(),
@@ -153,7 +154,7 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         dirs: Vec::new(),
     };
     let Some(batching) = read_batching(uses_dynamic_batching) else {
-        return (spec, None);
+        return (node, None);
     };
     let (allow, dirs) = grants::allow(allow, folder);
     spans.dirs = dirs;
@@ -177,7 +178,7 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         config,
         spans,
     };
-    (spec, Some(entry))
+    (node, Some(entry))
 }
 
 type BatchingTables = Entry<BTreeMap<String, Spanned<BatchingTable>>>;
@@ -222,50 +223,5 @@ fn read_limits(table: Option<Entry<LimitsTable>>, defaults: Limits) -> Limits {
         memory: value_or(memory, defaults.memory),
         concurrency: value_or(concurrency, defaults.concurrency),
         reply: value_or(reply, defaults.reply),
-    }
-}
-
-/// Reports more instances than one process can have.
-fn check_instances(problems: &mut Problems, tables: &[Spanned<ExecutorTable>]) {
-    let mut sum = 0;
-    let mut first_over = None;
-    for table in tables {
-        let replicas = table.get_ref().replicas.as_ref();
-        sum += replicas.map_or(1, |replicas| u64::from(replicas.value.get()));
-        if sum > u64::from(INSTANCES) && first_over.is_none() {
-            first_over = Some(key_or(replicas, &table.span()));
-        }
-    }
-    if let Some(span) = first_over {
-        problems.report(
-            Problem::new(span, format!("the executors have {sum} replicas in all"))
-                .label(format!("here they come to more than {INSTANCES}"))
-                .help(format!("one process runs at most {INSTANCES}")),
-        );
-    }
-}
-
-/// Reports names that executors cannot have, and names that two of them have.
-fn check_names<'a>(problems: &mut Problems, names: impl Iterator<Item = &'a Spanned<String>>) {
-    let mut first: HashMap<&str, &Spanned<String>> = HashMap::new();
-    for name in names {
-        if let Err(error) = check_name(name.get_ref()) {
-            problems.report(Problem::new(name.span(), error.title()).help(error.help()));
-            continue;
-        }
-        match first.get(name.get_ref().as_str()) {
-            Some(earlier) => problems.report(
-                Problem::new(
-                    name.span(),
-                    format!("two executors are called `{}`", name.get_ref()),
-                )
-                .label("used again")
-                .context(earlier.span(), "used here first")
-                .help("every executor of a flow has a name of its own"),
-            ),
-            None => {
-                first.insert(name.get_ref(), name);
-            }
-        }
     }
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, json};
-use wasm_flow_contract::bounds::MAX_MEMORY;
+use wasm_flow_contract::bounds::{MAX_MEMORY, MAX_NAME};
 use wasm_flow_contract::gateway::{GatewayConfig, HostError};
 use wasm_flow_contract::graph::GATEWAY;
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::units::{parse_duration, parse_size};
 
-use crate::bounds::{MAX_MESSAGE, MAX_NAME, MIN_MEMORY};
+use crate::bounds::{MAX_MESSAGE, MIN_MEMORY};
 use crate::json::members;
 use crate::kinds::{Format, Quantity};
 use crate::report::Refusal;

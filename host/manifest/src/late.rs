@@ -7,8 +7,8 @@ use wasm_flow_contract::graph::NodeId;
 
 use crate::uses::ALLOWED;
 
-/// The place in the file that a problem found later belongs to. If the file leaves
-/// the key out, the header of the executor's or the gateway's table stands for it.
+/// The key that a problem found later belongs to. If a file leaves the key out, the
+/// header of the executor's or the gateway's table stands for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// `[gateway] host`.
@@ -33,6 +33,14 @@ pub enum Place {
     Dir(NodeId, usize),
 }
 
+impl Place {
+    /// Whether what is wrong there is wrong with a path: what a variable stands for in
+    /// one is no secret, and hard to put right unseen.
+    pub(crate) fn is_a_path(&self) -> bool {
+        matches!(self, Place::Uses(_) | Place::Workspace(_) | Place::Dir(..))
+    }
+}
+
 /// A problem that showed up after the file was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateProblem {
@@ -44,6 +52,9 @@ pub struct LateProblem {
     pub label: Option<String>,
     /// What to do.
     pub help: Option<String>,
+    /// Whether it is about a path as it was written. Who wrote it is told what such
+    /// paths are relative to.
+    pub is_about_path: bool,
 }
 
 impl LateProblem {
@@ -54,6 +65,7 @@ impl LateProblem {
             title: title.into(),
             label: None,
             help: None,
+            is_about_path: false,
         }
     }
 
@@ -70,6 +82,26 @@ impl LateProblem {
         self.help = Some(help.into());
         self
     }
+
+    /// The same, about a path as it was written.
+    #[must_use]
+    pub fn about_path(mut self) -> LateProblem {
+        self.is_about_path = true;
+        self
+    }
+
+    /// What to do, for whoever writes paths that are relative to `folder`, as in "this
+    /// file's folder".
+    pub fn help_for(&self, folder: &str) -> Option<String> {
+        match (&self.help, self.is_about_path) {
+            (help, false) => help.clone(),
+            (None, true) => Some(format!("paths are relative to {folder}")),
+            (Some(help), true) if help.ends_with('?') => {
+                Some(format!("{help} Paths are relative to {folder}"))
+            }
+            (Some(help), true) => Some(format!("{help}; paths are relative to {folder}")),
+        }
+    }
 }
 
 // What a look at the disk finds. This crate does not look.
@@ -77,14 +109,13 @@ impl LateProblem {
     /// What `uses` names is not there. `neighbour` is a name in the same folder that
     /// was probably meant: `nearest` of the contract finds it.
     pub fn uses_is_missing(id: NodeId, path: &Path, neighbour: Option<&str>) -> LateProblem {
-        LateProblem::new(Place::Uses(id), "no such file or folder")
+        let problem = LateProblem::new(Place::Uses(id), "no such file or folder")
             .label(looked_for(path))
-            .help(match neighbour {
-                Some(name) => {
-                    format!("did you mean `{name}`? Paths are relative to this file's folder")
-                }
-                None => "paths are relative to this file's folder".to_owned(),
-            })
+            .about_path();
+        match neighbour {
+            Some(name) => problem.help(format!("did you mean `{name}`?")),
+            None => problem,
+        }
     }
 
     /// `uses` names a folder that is not a crate's.
@@ -106,7 +137,8 @@ impl LateProblem {
     pub fn dir_is_missing(id: NodeId, dir: usize, path: &Path) -> LateProblem {
         LateProblem::new(Place::Dir(id, dir), "no such folder")
             .label(looked_for(path))
-            .help("make it first; paths are relative to this file's folder")
+            .help("make it first")
+            .about_path()
     }
 
     /// A grant names something that is not a folder.
@@ -134,5 +166,5 @@ fn looked_for(path: &Path) -> String {
 fn unreadable(place: Place, path: &Path, error: &std::io::Error) -> LateProblem {
     LateProblem::new(place, format!("cannot look at it: {error}"))
         .label(looked_for(path))
-        .help("paths are relative to this file's folder")
+        .about_path()
 }

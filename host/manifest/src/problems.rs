@@ -2,17 +2,33 @@
 
 use crate::bounds::MAX_PROBLEMS;
 use crate::report::{Problem, Report};
+use crate::variables::Substitutions;
 
 /// Collects the problems of one file.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     kept: Vec<Problem>,
+    variables: Substitutions,
     /// Problems over the bound of what a report keeps.
     left_out: usize,
 }
 
 impl Problems {
-    pub(crate) fn report(&mut self, problem: Problem) {
+    /// The same for a file with these variables in it: a problem with the value of one
+    /// says so.
+    pub(crate) fn with_variables(self, variables: Substitutions) -> Problems {
+        Problems { variables, ..self }
+    }
+
+    /// The variables of the file.
+    pub(crate) fn variables(&self) -> &Substitutions {
+        &self.variables
+    }
+
+    pub(crate) fn report(&mut self, mut problem: Problem) {
+        if let Some(note) = self.variables.note(problem.span()) {
+            problem = problem.note(note);
+        }
         if self.kept.len() < MAX_PROBLEMS {
             self.kept.push(problem);
         } else {

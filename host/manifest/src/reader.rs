@@ -7,13 +7,13 @@
 use std::ops::Range;
 
 use toml::de::DeTable;
+use wasm_flow_contract::nearest::suggestion;
 
 use crate::context::Context;
 use crate::entry::Entry;
 use crate::keys::{Key, Keys, Kind, Presence, Visitor};
 use crate::problems::Problems;
 use crate::report::Problem;
-use crate::suggestion::suggestion;
 
 /// Reads a table: every key that it declares. Every key that it has and does not
 /// declare is a problem.

@@ -12,6 +12,7 @@ pub struct Problem {
     label: String,
     span: Range<usize>,
     context: Vec<(Range<usize>, String)>,
+    note: Option<String>,
     help: Option<String>,
 }
 
@@ -23,6 +24,7 @@ impl Problem {
             label: String::new(),
             span,
             context: Vec::new(),
+            note: None,
             help: None,
         }
     }
@@ -39,6 +41,22 @@ impl Problem {
         self
     }
 
+    /// What to know of the place.
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Problem {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// The same with its title, label and help said in another way.
+    pub(crate) fn map(self, say: impl Fn(&str) -> String) -> Problem {
+        Problem {
+            title: say(&self.title),
+            label: say(&self.label),
+            help: self.help.map(|help| say(&help)),
+            ..self
+        }
+    }
+
     /// What is allowed, or what to do.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(help.into());
@@ -48,6 +66,16 @@ impl Problem {
     /// What is wrong, in one line.
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// What to know of the place: where its value comes from.
+    pub fn note_text(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// Where it is, in bytes of the file.
+    pub(crate) fn span(&self) -> &Range<usize> {
+        &self.span
     }
 
     /// What is allowed, or what to do.
@@ -208,12 +236,15 @@ impl Report {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let group = level.primary_title(problem.title.as_str()).element(
+        let mut group = level.primary_title(problem.title.as_str()).element(
             Snippet::source(self.source.as_str())
                 .path(self.file.as_str())
                 .annotation(primary)
                 .annotations(contexts),
         );
+        if let Some(note) = &problem.note {
+            group = group.element(Level::NOTE.message(normalize_untrusted_str(note)));
+        }
         match &problem.help {
             Some(help) => group.element(Level::HELP.message(normalize_untrusted_str(help))),
             None => group,

@@ -70,6 +70,7 @@ fn problems(report: &Report) -> serde_json::Value {
                 "line": line,
                 "column": column,
                 "message": problem.title(),
+                "note": problem.note_text(),
                 "help": problem.help_text(),
             })
         })

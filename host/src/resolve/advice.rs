@@ -6,11 +6,14 @@ use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_manifest::{LateProblem, Place};
 use wasm_flow_wasm::{Description, State, WORKSPACE, Wants, printable};
 
-use super::LoadedExecutor;
+use super::{LoadedExecutor, Runs};
 
 /// What is doubtful about an executor's table.
 pub(super) fn of(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
-    let description = executor.component.description();
+    let Runs::Component(component) = &executor.runs else {
+        return Vec::new();
+    };
+    let description = component.description();
     let missing = missing(&description.details.wants, &executor.config);
     let mut problems = Vec::new();
     if !missing.is_empty() {

@@ -1,13 +1,14 @@
-//! From `flow.toml` to a running flow.
+//! From a plan, `flow.toml` or a program's, to a running flow.
 //!
-//! [`Manifest`] is what the file says. A [`Resolver`] finds what it names:
-//! builds folders, loads components, looks whether folders that are granted
-//! exist. [`Loaded::start`] starts the executors. Each step reports everything
-//! that is wrong, with its place in the file, and not only the first.
+//! A [`Plan`] says what the flow consists of; [`Manifest`] is that of a file. A
+//! [`Resolver`] finds what it names: builds folders, loads components, looks whether
+//! folders that are granted exist. [`Loaded::start`] starts the executors. Each step
+//! reports everything that is wrong, in the words of the plan, and not only the first.
 
 pub(crate) mod advice;
 pub mod build;
 mod executor_file;
+mod plan;
 mod source;
 
 use std::collections::HashMap;
@@ -21,18 +22,19 @@ use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::stages::{Batched, Retried};
 use wasm_flow_flow::{Flow, ShapeError};
-use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Place, Report};
+use wasm_flow_manifest::{LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
     StartFailure, StartReason,
 };
 
 pub use crate::wrong_file::WrongFile;
+pub use plan::{Plan, Planned, Uses};
 pub use source::{Source, SourceError};
 
 use build::Event;
 
-/// Finds what a flow's file names. Cheap to clone.
+/// Finds what a flow's plan names. Cheap to clone.
 #[derive(Clone)]
 pub struct Resolver {
     runtime: Runtime,
@@ -45,15 +47,33 @@ pub struct LoadedExecutor {
     /// How it is run.
     pub config: ExecutorConfig,
     /// What runs.
-    pub component: Component,
+    pub runs: Runs,
     /// What it is, as it is run.
     pub info: StageInfo,
 }
 
+/// What stands at an executor's place in the flow.
+#[derive(Clone)]
+pub enum Runs {
+    /// Instances of a component, once they are started.
+    Component(Component),
+    /// A stage that runs already.
+    Stage(Arc<dyn Stage>),
+}
+
+impl std::fmt::Debug for Runs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Runs::Component(component) => f.debug_tuple("Component").field(component).finish(),
+            Runs::Stage(stage) => f.debug_tuple("Stage").field(&stage.info()).finish(),
+        }
+    }
+}
+
 /// A flow whose executors can be started.
-pub struct Loaded {
+pub struct Loaded<P = Manifest> {
     runtime: Runtime,
-    manifest: Manifest,
+    plan: P,
     executors: Graph<LoadedExecutor>,
 }
 
@@ -92,76 +112,89 @@ impl Resolver {
     /// Loads all that a flow names.
     ///
     /// # Errors
-    /// With all that is wrong, each with its place in the file.
-    pub async fn load(&self, manifest: Manifest) -> Result<Loaded, Box<Report>> {
+    /// With all that is wrong, each with its place in the plan.
+    pub async fn load<P: Plan>(&self, plan: P) -> Result<Loaded<P>, P::Error> {
         // A source that several executors use is built and compiled once.
         let mut known: HashMap<Source, Component> = HashMap::new();
         let mut problems = Vec::new();
         let mut loaded = HashMap::new();
-        for (id, node) in manifest.executors.iter() {
+        let planned = plan.executors();
+        for (id, node) in planned.iter() {
             problems.extend(source::missing_folders(id, &node.value.config.allow));
             match self.executor(&node.value, &mut known).await {
                 Ok(executor) => {
                     problems.extend(wrong_batching(id, &executor));
                     loaded.insert(id, executor);
                 }
-                Err(LoadFailure::Source(error)) => {
-                    problems.push(error.problem(id, &node.value.uses))
-                }
+                Err(LoadFailure::Source(error, uses)) => problems.push(error.problem(id, &uses)),
                 Err(LoadFailure::Binding(error)) => {
                     problems.push(LateProblem::new(Place::UsesRequests(id), error.to_string()));
                 }
             }
         }
-        let executors = manifest.executors.as_ref();
-        match executors.try_map(|id, _, _| loaded.remove(&id)) {
+        match planned.try_map(|id, _, _| loaded.remove(&id)) {
             Some(executors) if problems.is_empty() => Ok(Loaded {
                 runtime: self.runtime.clone(),
                 executors,
-                manifest,
+                plan,
             }),
-            _ => Err(Box::new(manifest.report(problems))),
+            _ => Err(plan.error(problems)),
         }
     }
 
     async fn executor(
         &self,
-        entry: &ExecutorEntry,
+        planned: &Planned,
         known: &mut HashMap<Source, Component>,
     ) -> Result<LoadedExecutor, LoadFailure> {
-        let source = Source::find(&entry.uses)?;
-        let component = match known.get(&source) {
-            Some(component) => component.clone(),
-            None => {
-                let component = self.component(&source).await?;
-                known.insert(source, component.clone());
-                component
+        let component = match &planned.uses {
+            Uses::Named(uses) => {
+                let found = self.named(uses, known).await;
+                found.map_err(|error| LoadFailure::Source(error, uses.clone()))?
+            }
+            Uses::Component(component) => component.clone(),
+            Uses::Stage(stage) => {
+                return Ok(LoadedExecutor {
+                    config: planned.config.clone(),
+                    info: stage.info(),
+                    runs: Runs::Stage(Arc::clone(stage)),
+                });
             }
         };
-        let bindings = Bindings::new(component.description(), &entry.config.uses_requests)?;
+        let bindings = Bindings::new(component.description(), &planned.config.uses_requests)?;
         Ok(LoadedExecutor {
             info: StageInfo {
                 remote: false,
                 class: component.description().name.clone(),
                 endpoints: bindings.to_list(),
-                replicas: entry.config.replicas.get(),
+                replicas: planned.config.replicas.get(),
             },
-            config: entry.config.clone(),
-            component,
+            config: planned.config.clone(),
+            runs: Runs::Component(component),
         })
     }
-}
 
-/// Why an executor of a file cannot be loaded.
-enum LoadFailure {
-    Source(SourceError),
-    Binding(BindingError),
-}
-
-impl From<SourceError> for LoadFailure {
-    fn from(error: SourceError) -> Self {
-        LoadFailure::Source(error)
+    /// The component that is named, which may be known already.
+    async fn named(
+        &self,
+        uses: &wasm_flow_manifest::Uses,
+        known: &mut HashMap<Source, Component>,
+    ) -> Result<Component, SourceError> {
+        let source = Source::find(uses)?;
+        if let Some(component) = known.get(&source) {
+            return Ok(component.clone());
+        }
+        let component = self.component(&source).await?;
+        known.insert(source, component.clone());
+        Ok(component)
     }
+}
+
+/// Why an executor cannot be loaded.
+enum LoadFailure {
+    /// With what it is made from.
+    Source(SourceError, wasm_flow_manifest::Uses),
+    Binding(BindingError),
 }
 
 impl From<BindingError> for LoadFailure {
@@ -170,10 +203,22 @@ impl From<BindingError> for LoadFailure {
     }
 }
 
-impl Loaded {
+impl Loaded<Manifest> {
     /// The file.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.plan
+    }
+
+    /// What may not do what it should, from what the executors say of themselves.
+    pub fn warnings(&self) -> Option<Report> {
+        self.plan.warnings(self.doubts())
+    }
+}
+
+impl<P: Plan> Loaded<P> {
+    /// What the flow was made from.
+    pub fn plan(&self) -> &P {
+        &self.plan
     }
 
     /// The executors, in the flow's shape.
@@ -182,10 +227,11 @@ impl Loaded {
     }
 
     /// What may not do what it should, from what the executors say of themselves.
-    pub fn warnings(&self) -> Option<Report> {
+    pub fn doubts(&self) -> Vec<LateProblem> {
         let executors = self.executors.iter();
-        self.manifest
-            .warnings(executors.flat_map(|(id, node)| advice::of(id, &node.value)))
+        executors
+            .flat_map(|(id, node)| advice::of(id, &node.value))
+            .collect()
     }
 
     /// Starts all executors at the same time.
@@ -193,22 +239,18 @@ impl Loaded {
     /// # Errors
     /// When executors do not start: with all that did not, and why. Those that
     /// did are stopped.
-    pub async fn start(&self, output: OutputSink) -> Result<Flow, Box<Report>> {
+    pub async fn start(&self, output: OutputSink) -> Result<Flow, P::Error> {
         let starting = self.executors.iter().map(|(id, node)| {
-            let LoadedExecutor {
-                config, component, ..
-            } = &node.value;
-            let output = Arc::clone(&output);
-            let starting = Executor::start(&self.runtime, component, config.clone(), output);
+            let starting = self.start_one(&node.value, Arc::clone(&output));
             starting.map(move |started| (id, started))
         });
         let mut problems = Vec::new();
         let mut started: HashMap<NodeId, Arc<dyn Stage>> = HashMap::new();
-        for (id, executor) in join_all(starting).await {
-            match executor {
-                Ok(executor) => {
+        for (id, stage) in join_all(starting).await {
+            match stage {
+                Ok(stage) => {
                     let config = &self.executors[id].value.config;
-                    started.insert(id, wrapped(Arc::new(executor), config));
+                    started.insert(id, wrapped(stage, config));
                 }
                 Err(error) => problems.push(LateProblem::new(place(id, &error), error.to_string())),
             }
@@ -216,9 +258,9 @@ impl Loaded {
         let stages = self.executors.as_ref();
         // Without a problem every node has its stage.
         if let Some(stages) = stages.try_map(|id, _, _| started.get(&id).cloned()) {
-            match Flow::new(self.manifest.name.clone(), stages) {
+            match Flow::new(self.plan.name(), stages) {
                 Ok(flow) => return Ok(flow),
-                // Said by the file's reader, too, which knows more to say.
+                // Said by whoever made the plan, too, which knows more to say.
                 Err(error) => {
                     let nodes = match &error {
                         ShapeError::SeveralEnds(ends) => ends.clone(),
@@ -230,11 +272,26 @@ impl Loaded {
             }
         }
         join_all(started.values().map(|stage| stage.stop())).await;
-        Err(Box::new(self.manifest.report(problems)))
+        Err(self.plan.error(problems))
+    }
+
+    async fn start_one(
+        &self,
+        executor: &LoadedExecutor,
+        output: OutputSink,
+    ) -> Result<Arc<dyn Stage>, StartError> {
+        match &executor.runs {
+            Runs::Component(component) => {
+                let config = executor.config.clone();
+                let executor = Executor::start(&self.runtime, component, config, output).await?;
+                Ok(Arc::new(executor))
+            }
+            Runs::Stage(stage) => Ok(Arc::clone(stage)),
+        }
     }
 }
 
-/// A stage as its table wants it. A batch is tried again as a whole.
+/// A stage as its configuration wants it. A batch is tried again as a whole.
 fn wrapped(mut stage: Arc<dyn Stage>, config: &ExecutorConfig) -> Arc<dyn Stage> {
     let mut endpoints = stage.info().endpoints.into_iter();
     if config.retries > 0 && endpoints.any(|(endpoint, _)| stage.is_repeatable(&endpoint)) {

@@ -4,6 +4,7 @@ mod cases;
 mod late;
 mod schema;
 mod validator;
+mod variables;
 
 use std::fs;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -11,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use wasm_flow_contract::bounds::DEFAULT_TIMEOUT;
+use wasm_flow_contract::bounds::{DEFAULT_TIMEOUT, MAX_LISTED};
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::graph::{GATEWAY, NodeId};
 
 use super::*;
-use crate::bounds::{MAX_EXECUTORS, MAX_LISTED, MAX_PROBLEMS};
+use crate::bounds::{MAX_EXECUTORS, MAX_PROBLEMS};
 
 fn parse(text: &str) -> Manifest {
     match Manifest::parse(text, "flows/search/flow.toml") {

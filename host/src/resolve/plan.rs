@@ -1,0 +1,73 @@
+//! A flow before anything that it names is looked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::{Graph, Stage};
+use wasm_flow_manifest::{LateProblem, Manifest, Report};
+use wasm_flow_wasm::Component;
+
+/// Who says what a flow consists of: a `flow.toml`, or a program.
+pub trait Plan {
+    /// How it is told what is wrong.
+    type Error;
+
+    /// What the flow is called.
+    fn name(&self) -> &str;
+
+    /// The executors, in the flow's shape.
+    fn executors(&self) -> Graph<Planned>;
+
+    /// Puts problems in words, with the places that they belong to.
+    fn error(&self, problems: Vec<LateProblem>) -> Self::Error;
+}
+
+/// An executor before it is looked for.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What it is made from.
+    pub uses: Uses,
+    /// How it is run.
+    pub config: ExecutorConfig,
+}
+
+/// What an executor is made from.
+#[derive(Clone)]
+pub enum Uses {
+    /// What a `flow.toml` can name. It is looked for and loaded.
+    Named(wasm_flow_manifest::Uses),
+    /// A component that is loaded.
+    Component(Component),
+    /// A stage that runs.
+    Stage(Arc<dyn Stage>),
+}
+
+impl fmt::Debug for Uses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Uses::Named(uses) => f.debug_tuple("Named").field(uses).finish(),
+            Uses::Component(component) => f.debug_tuple("Component").field(component).finish(),
+            Uses::Stage(stage) => f.debug_tuple("Stage").field(&stage.info()).finish(),
+        }
+    }
+}
+
+impl Plan for Manifest {
+    type Error = Box<Report>;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn executors(&self) -> Graph<Planned> {
+        self.executors.as_ref().map(|_, _, entry| Planned {
+            uses: Uses::Named(entry.uses.clone()),
+            config: entry.config.clone(),
+        })
+    }
+
+    fn error(&self, problems: Vec<LateProblem>) -> Box<Report> {
+        Box::new(self.report(problems))
+    }
+}
