@@ -25,6 +25,8 @@ pub enum Place {
     UsesRequests(NodeId),
     /// An endpoint of an executor's `uses_dynamic_batching`.
     Batching(NodeId, String),
+    /// An executor's `tls`.
+    Tls(NodeId),
     /// An executor's `workspace`.
     Workspace(NodeId),
     /// An executor's `allow`.

@@ -16,7 +16,7 @@
 //! | `keys`, `kinds`, `formats` | how a key is declared, the kinds of values, and the formats of strings |
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
 //! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
-//! | `flow`, `gateway`, `executors`, `uses`, `grants`, `needs` | what the tables mean |
+//! | `flow`, `gateway`, `executors`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
 //! | `variables` | `${NAME}`: environment variables in the file's texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
 //! | [`bounds`] | what a file is held to |
@@ -36,6 +36,7 @@ mod late;
 mod needs;
 mod problems;
 mod reader;
+mod remote;
 mod report;
 mod schema;
 mod tables;
@@ -59,6 +60,7 @@ use wasm_flow_contract::units::Size;
 
 pub use executors::ExecutorEntry;
 pub use late::{LateProblem, Place};
+pub use remote::{Pem, Remote, TlsFiles};
 pub use report::{Problem, Report};
 pub use schema::schema;
 pub use uses::Uses;
@@ -209,6 +211,7 @@ impl Manifest {
                 let spans = executor(id);
                 spans.batching.get(&endpoint).unwrap_or(&spans.name)
             }
+            Place::Tls(id) => &executor(id).tls,
             Place::Workspace(id) => &executor(id).workspace,
             Place::Allow(id) => &executor(id).allow,
             Place::Dir(id, dir) => {

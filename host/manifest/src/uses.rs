@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::remote::Remote;
+
 /// What `uses` may be, for a person.
-pub(crate) const ALLOWED: &str = "allowed: the folder of a crate, or a .wasm file";
+pub(crate) const ALLOWED: &str =
+    "allowed: the folder of a crate, a .wasm file, or grpc://host:port";
 
 /// What an executor is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub enum Uses {
         /// The path as seen from the working directory.
         path: PathBuf,
     },
+    /// It runs elsewhere.
+    Remote(Box<Remote>),
 }
 
 impl Uses {
@@ -26,6 +31,7 @@ impl Uses {
                 written,
                 path: folder.join(path),
             },
+            remote @ Uses::Remote(_) => remote,
         }
     }
 }

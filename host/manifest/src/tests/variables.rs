@@ -82,7 +82,9 @@ fn texts_have_the_values_of_variables() {
     let [word, last] = ids(&manifest)[..] else {
         panic!("two executors")
     };
-    let Uses::Path { written, .. } = &manifest.executors[word].value.uses;
+    let Uses::Path { written, .. } = &manifest.executors[word].value.uses else {
+        panic!("not a path")
+    };
     assert_eq!(written, "models/word.wasm");
     assert!(manifest.executors[word].options.floating);
     let config = &manifest.executors[word].value.config;
