@@ -5,6 +5,9 @@ use std::time::Duration;
 use wasm_flow_contract::bounds::Bound;
 
 wasm_flow_contract::bounds! {
+    /// Bytes of a file with certificates or a key.
+    PEM: u64 = 1 << 20;
+
     /// Bytes of the documents of an `--input` that are read ahead or in flight. A
     /// request that is larger travels alone.
     READ_AHEAD: u32 = 32 << 20;
