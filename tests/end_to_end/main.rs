@@ -30,6 +30,7 @@ mod output;
 mod privacy;
 mod protocol;
 mod queue;
+mod remote;
 mod routing;
 mod seeds;
 mod toolchains;

@@ -203,6 +203,17 @@ impl Peer {
                 self.is_lost(&reason);
                 Attempt::NotSent(reason)
             }
+            Err(Broken::Ended(status))
+                if status.code() == Code::Unimplemented && matches!(message, Message::Parts(_)) =>
+            {
+                Attempt::Failed(
+                    FailureKind::Unavailable,
+                    "NotSupported",
+                    "it does not take the documents of several predecessors apart; leave \
+                     `no_reduce` out, or serve the executor with `wasm-flow serve`"
+                        .to_owned(),
+                )
+            }
             Err(Broken::Ended(status)) => self.ended(&status, time),
         }
     }
