@@ -415,7 +415,10 @@ fn not_sent(status: &Status) -> Option<String> {
         if let Some(error) = error.downcast_ref::<hyper::Error>()
             && error.is_canceled()
         {
-            return Some(format!("it closed the connection ({})", root_cause(error)));
+            return Some(format!(
+                "it closed the connection ({}); if it always does, it does not speak gRPC",
+                root_cause(error)
+            ));
         }
         cause = error.source();
     }
