@@ -33,5 +33,6 @@ mod queue;
 mod remote;
 mod routing;
 mod seeds;
+mod stream_doc;
 mod toolchains;
 mod workspace;

@@ -9,7 +9,7 @@
 //!
 //! | module | what it has |
 //! | --- | --- |
-//! | [`call`], [`reply`], [`failure`], [`stage`] | a flow and an executor |
+//! | [`call`], [`reply`], [`failure`], [`stage`], [`outlet`] | a flow and an executor |
 //! | [`request`], [`parameters`], [`service`] | a gateway and a flow |
 //! | [`trace`] | what both pass along for whoever observes a request |
 //! | [`graph`], [`outline`], [`query`] | the shape of a flow, how it is written, and which documents go where |
@@ -29,6 +29,7 @@ pub mod graph;
 pub mod limits;
 pub mod nearest;
 pub mod origin;
+pub mod outlet;
 pub mod outline;
 pub mod parameters;
 pub mod query;
@@ -43,6 +44,7 @@ pub mod units;
 pub use call::{Call, Part};
 pub use failure::{Failure, FailureKind};
 pub use graph::{GATEWAY, Graph, NodeId};
+pub use outlet::{Outflow, Outlet, Streamed};
 pub use parameters::Parameters;
 pub use reply::{Reply, Results};
 pub use request::{Hop, Request, Response};

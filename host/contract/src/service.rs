@@ -2,6 +2,7 @@
 
 use futures::future::BoxFuture;
 
+use crate::outlet::Streamed;
 use crate::request::{Request, Response};
 
 /// A flow, as a gateway sees it.
@@ -20,4 +21,9 @@ pub trait Service: std::fmt::Debug + Send + Sync + 'static {
     /// Takes a request through the flow. A failure is part of the answer.
     /// Dropping the future gives the request up, wherever it is.
     fn call(&self, request: Request) -> BoxFuture<'static, Response>;
+
+    /// Takes a request through the flow, and gives its documents one by one: as an
+    /// executor sends them, or all of the answer's. Dropping the stream gives the request
+    /// up, wherever it is.
+    fn stream(&self, request: Request) -> Streamed;
 }

@@ -11,6 +11,7 @@ pub mod bounds;
 mod floating;
 mod run;
 pub mod stages;
+mod stream;
 mod target;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, join_all};
 use wasm_flow_contract::graph::{Node, Upstream};
 use wasm_flow_contract::request::DRY_RUN;
-use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage};
+use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage, Streamed};
 
 use floating::Floating;
 use stages::Observed;
@@ -165,6 +166,18 @@ impl Flow {
         run::run(Arc::clone(&self.inner), request)
     }
 
+    /// Takes a request through the flow, and gives its documents one by one.
+    ///
+    /// If an executor sends documents while it runs, each of them passes the executors
+    /// behind it by itself, as soon as it comes. An executor that sends the next one before
+    /// the last has been taken has to wait. All other documents come when the whole answer
+    /// is there. Only a chain can have an executor that sends documents while it runs.
+    ///
+    /// Dropping the stream gives the request up, wherever it is.
+    pub fn stream(&self, request: Request) -> Streamed {
+        stream::stream(Arc::clone(&self.inner), request)
+    }
+
     /// How many calls of floating executors are under way.
     pub fn floating(&self) -> usize {
         self.inner.floating.under_way()
@@ -200,6 +213,10 @@ impl Service for Flow {
 
     fn call(&self, request: Request) -> BoxFuture<'static, Response> {
         Box::pin(Flow::call(self, request))
+    }
+
+    fn stream(&self, request: Request) -> Streamed {
+        Flow::stream(self, request)
     }
 }
 

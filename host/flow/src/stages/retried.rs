@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tracing::debug;
-use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
+use wasm_flow_contract::{Call, Failure, FailureKind, Outlet, Reply, Stage, StageInfo};
 
 use crate::bounds::{RETRY_BUDGET, RETRY_EARNED_BY, RETRY_FIRST, RETRY_LONGEST};
 
@@ -54,6 +54,10 @@ impl Stage for Retried {
         self.inner.is_repeatable(endpoint)
     }
 
+    fn streams(&self, endpoint: &str) -> bool {
+        self.inner.streams(endpoint)
+    }
+
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         let repeatable = self.inner.is_repeatable(&call.endpoint);
         if !repeatable && !self.remote {
@@ -81,6 +85,17 @@ impl Stage for Retried {
                 tokio::time::sleep(wait).await;
             }
         })
+    }
+
+    fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+        match self.inner.streams(&call.endpoint) {
+            // What was sent cannot be called back.
+            true => self.inner.stream(call, outlet),
+            false => {
+                let calling = self.call(call);
+                Box::pin(async move { Ok(outlet.send_each(calling.await?).await) })
+            }
+        }
     }
 
     fn stop(&self) -> BoxFuture<'static, ()> {

@@ -109,9 +109,6 @@ fn not_served(path: &str) -> String {
         .next()
         .unwrap_or_default();
     let instead = match service {
-        "jina.JinaSingleDocumentRequestRPC" => {
-            "executors cannot stream single documents yet; send requests with jina.JinaRPC/Call"
-        }
         "jina.JinaExecutorSnapshot"
         | "jina.JinaExecutorSnapshotProgress"
         | "jina.JinaExecutorRestore"

@@ -16,7 +16,7 @@ use wasm_flow_contract::{
 };
 use wasm_flow_document::{DocumentArray, Encoding, Limits, Struct, StructError, random_id};
 
-use super::frame::{Answer, Data, Frame, FrameError, Incoming};
+use super::frame::{Answer, Data, DataError, Frame, FrameError, Incoming};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use super::status::short;
@@ -27,39 +27,76 @@ use crate::bounds;
 const NO_ENDPOINT: &str =
     "the request names no endpoint (header.exec_endpoint); only default handlers can have run";
 
+/// A frame whose header can be read.
+pub(super) struct Arrived {
+    start: SystemTime,
+    /// With a request id: its own, or one that was made up.
+    pub(super) header: HeaderProto,
+    request: Result<(Request, Option<Struct>), Unreadable>,
+}
+
+impl Arrived {
+    /// Takes a frame apart.
+    ///
+    /// # Errors
+    /// When its header cannot be read: it has no request id to be answered to.
+    pub(super) fn new(trace: Option<TraceContext>, frame: Frame) -> Result<Arrived, FrameError> {
+        let start = SystemTime::now();
+        let (mut header, mut request) = match frame.decode() {
+            Ok((mut incoming, others)) => {
+                let mut header = std::mem::take(&mut incoming.header);
+                let decoded =
+                    cut_names(&mut header).and_then(|()| request(&header, incoming, others));
+                (header, decoded)
+            }
+            Err(mut error) => match error.header.take() {
+                // Bytes that merely begin like a header name no request.
+                Some(mut header) if !header.request_id.is_empty() => {
+                    let short = cut_names(&mut header);
+                    (*header, short.and(Err(Unreadable::new(&error))))
+                }
+                _ => return Err(error),
+            },
+        };
+        if header.request_id.is_empty() {
+            header.request_id = random_id().to_string();
+        }
+        if let Ok((request, _)) = &mut request {
+            request.id = Arc::from(header.request_id.as_str());
+            request.trace = trace;
+        }
+        Ok(Arrived {
+            start,
+            header,
+            request,
+        })
+    }
+
+    /// The request, or why there is none.
+    pub(super) fn request(self) -> Result<Request, Box<Failure>> {
+        match self.request {
+            Ok((request, _)) => Ok(request),
+            Err(unreadable) => Err(unreadable.failure),
+        }
+    }
+}
+
 /// Takes a frame through the flow. The answer takes no more than `max_message` bytes.
 ///
-/// A frame whose header can be read is always answered. The caller refuses the others:
-/// they have no request id to answer to.
+/// A frame whose header can be read is always answered. The caller refuses the others.
 pub(super) async fn answer(
     flow: &dyn Service,
     max_message: usize,
     trace: Option<TraceContext>,
     frame: Frame,
 ) -> Result<Answer, FrameError> {
-    let start = SystemTime::now();
-    let (mut header, decoded) = match frame.decode() {
-        Ok((mut incoming, others)) => {
-            let mut header = std::mem::take(&mut incoming.header);
-            let decoded = cut_names(&mut header).and_then(|()| request(&header, incoming, others));
-            (header, decoded)
-        }
-        Err(mut error) => match error.header.take() {
-            // Bytes that merely begin like a header name no request.
-            Some(mut header) if !header.request_id.is_empty() => {
-                let short = cut_names(&mut header);
-                (*header, short.and(Err(Unreadable::new(&error))))
-            }
-            _ => return Err(error),
-        },
-    };
-    if header.request_id.is_empty() {
-        header.request_id = random_id().to_string();
-    }
-    Ok(match decoded {
-        Ok((mut request, parameters)) => {
-            request.id = Arc::from(header.request_id.as_str());
-            request.trace = trace;
+    let Arrived {
+        start,
+        header,
+        request,
+    } = Arrived::new(trace, frame)?;
+    Ok(match request {
+        Ok((request, parameters)) => {
             let span = span(&request);
             let served = served(flow, max_message, start, header, request, parameters);
             match span.is_disabled() {
@@ -219,14 +256,13 @@ fn documents(
 }
 
 fn decoded(data: Data) -> Result<DocumentArray, Unreadable> {
-    match data {
-        Data::None => Ok(DocumentArray::new()),
-        Data::Docs(bytes) => DocumentArray::decode(bytes).map_err(Unreadable::new),
-        Data::Pickle => Err(Unreadable::new(
+    data.decode().map_err(|error| match error {
+        DataError::Malformed(error) => Unreadable::new(error),
+        DataError::Pickle => Unreadable::new(
             "data.docs_bytes holds a Python pickle, which is never opened, because opening it can \
              run code; send the documents as data.docs",
-        )),
-    }
+        ),
+    })
 }
 
 /// The executor that a request comes from, if another flow sent it: the last of its

@@ -16,7 +16,7 @@ use wasm_flow_contract::units::Size;
 use wasm_flow_document::{DocumentArray, Struct, random_id};
 
 use super::channel::{Connector, Keepalive, TlsError, bearer, root_cause};
-use super::frame::{Answer, Data, Incoming, RawCodec};
+use super::frame::{Answer, Incoming, RawCodec};
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use crate::bounds::{CLIENT_KEEPALIVE, KEEPALIVE_ANSWER};
@@ -386,15 +386,10 @@ impl Client {
                 .to_map(),
             None => Map::new(),
         };
-        let docs = match incoming.data {
-            Data::None => DocumentArray::new(),
-            Data::Docs(bytes) => {
-                DocumentArray::decode(bytes).map_err(|error| wrong(error.to_string()))?
-            }
-            Data::Pickle => {
-                return Err(wrong("its documents are a Python pickle".to_owned()));
-            }
-        };
+        let docs = incoming
+            .data
+            .decode()
+            .map_err(|error| wrong(error.to_string()))?;
         let routes = incoming
             .routes
             .into_iter()

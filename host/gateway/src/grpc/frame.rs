@@ -14,7 +14,7 @@ use wasm_flow_contract::units::Size;
 use wasm_flow_document::protobuf::{
     Fault, Field, Merged, Merging, Reader, Slice, message_len, put_head, put_message,
 };
-use wasm_flow_document::{Encoding, Struct};
+use wasm_flow_document::{DecodeError, DocumentArray, Encoding, Limits, Struct};
 
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto};
@@ -51,8 +51,33 @@ pub(crate) enum Data {
     None,
     /// An encoded `docarray.DocumentArrayProto`.
     Docs(Bytes),
+    /// An encoded `jina.SingleDocumentRequestProto`, with one document in it.
+    Document(Bytes),
     /// A Python object, which is never opened.
     Pickle,
+}
+
+/// Documents that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataError {
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
+    #[error("its documents are a Python pickle")]
+    Pickle,
+}
+
+impl Data {
+    /// Reads the documents, within the default limits.
+    pub(crate) fn decode(self) -> Result<DocumentArray, DataError> {
+        match self {
+            Data::None => Ok(DocumentArray::new()),
+            Data::Docs(bytes) => Ok(DocumentArray::decode(bytes)?),
+            Data::Document(frame) => {
+                Ok(DocumentArray::decode_field(DATA, frame, Limits::default())?)
+            }
+            Data::Pickle => Err(DataError::Pickle),
+        }
+    }
 }
 
 /// A frame that is not a `DataRequestProto`.
@@ -100,6 +125,8 @@ pub(crate) enum Frame {
     /// A `jina.DataRequestListProto`: the documents of one request, apart by who sent
     /// them.
     Parts(Bytes),
+    /// A `jina.SingleDocumentRequestProto`.
+    Document(Bytes),
 }
 
 impl Frame {
@@ -112,6 +139,7 @@ impl Frame {
                 let first = requests.next().unwrap_or_default();
                 Ok((first, requests.collect()))
             }
+            Frame::Document(frame) => Ok((Incoming::decode_document(frame)?, Vec::new())),
         }
     }
 }
@@ -130,7 +158,31 @@ impl Incoming {
                         .end()
                         .map_or(Data::None, |docs| Data::Docs(docs.share())),
                     Docs::Pickle => Data::Pickle,
+                    Docs::Document => Data::None,
                 };
+                Ok(message)
+            }
+            Err(fault) => Err(FrameError {
+                header: parts.header.then(|| Box::new(message.header)),
+                fault,
+            }),
+        }
+    }
+
+    /// Takes a `jina.SingleDocumentRequestProto` apart, which differs only in its
+    /// documents.
+    fn decode_document(frame: Bytes) -> Result<Incoming, FrameError> {
+        let mut message = Incoming::default();
+        let mut parts = Parts {
+            is_document: true,
+            ..Parts::default()
+        };
+        match message.read(&frame, &mut parts) {
+            Ok(()) => {
+                message.parameters = parts.parameters.end().map(Merged::share);
+                if matches!(parts.docs, Docs::Document) {
+                    message.data = Data::Document(frame);
+                }
                 Ok(message)
             }
             Err(fault) => Err(FrameError {
@@ -185,6 +237,10 @@ impl Incoming {
                         self.routes.push(route.share());
                     }
                 }
+                DATA if parts.is_document => {
+                    slice_of("document", field)?;
+                    parts.docs = Docs::Document;
+                }
                 DATA => parts.docs.read(slice_of("data", field)?)?,
                 _ => {}
             }
@@ -201,6 +257,8 @@ struct Parts<'a> {
     header_len: usize,
     parameters: Merging<'a>,
     docs: Docs<'a>,
+    /// Whether there is a document in the place of the data.
+    is_document: bool,
 }
 
 /// The members of `DataContentProto`'s oneof: the last one counts, and is merged
@@ -211,6 +269,8 @@ enum Docs<'a> {
     None,
     Message(Merging<'a>),
     Pickle,
+    /// One document, in place of all this.
+    Document,
 }
 
 impl<'a> Docs<'a> {
@@ -377,6 +437,48 @@ impl Encoder for RawCodec {
     }
 }
 
+/// [`RawCodec`] for a `SingleDocumentRequestProto`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DocumentCodec;
+
+impl Codec for DocumentCodec {
+    type Encode = Answer;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = RawCodec;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> RawCodec {
+        RawCodec
+    }
+}
+
+impl Encoder for DocumentCodec {
+    type Item = Answer;
+    type Error = Status;
+
+    fn encode(&mut self, answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        // Its first fields are those of a `DataRequestProto`, and fields may be written apart.
+        let docs = answer.docs.clone();
+        let beside = Answer {
+            docs: None,
+            ..answer
+        };
+        let written = beside.encode(out, EncodeBuf::reserve);
+        written.map_err(|error| {
+            Status::resource_exhausted(format!("the message cannot be sent: {error}"))
+        })?;
+        if let Some(docs) = docs {
+            out.reserve(docs.len());
+            docs.write_field(DATA, out);
+        }
+        Ok(())
+    }
+}
+
 /// [`RawCodec`] for a `DataRequestListProto`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ListCodec;
@@ -425,7 +527,6 @@ impl Decoder for RawCodec {
 mod tests {
     use bytes::BytesMut;
     use serde_json::{Map, Value, json};
-    use wasm_flow_document::DocumentArray;
 
     use super::*;
 

@@ -22,6 +22,7 @@ mod request_body;
 mod service;
 mod services;
 mod status;
+mod stream_doc;
 #[cfg(test)]
 mod tests;
 mod trailers;

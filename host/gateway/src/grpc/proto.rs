@@ -2,6 +2,7 @@
 #![allow(
     missing_docs,
     unreachable_pub,
+    non_camel_case_types,
     clippy::all,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,6 +21,10 @@ include!(concat!(
     "/jina.JinaSingleDataRequestRPC.rs"
 ));
 include!(concat!(env!("OUT_DIR"), "/jina.JinaDataRequestRPC.rs"));
+include!(concat!(
+    env!("OUT_DIR"),
+    "/jina.JinaSingleDocumentRequestRPC.rs"
+));
 include!(concat!(
     env!("OUT_DIR"),
     "/jina.JinaDiscoverEndpointsRPC.rs"

@@ -18,7 +18,9 @@ use super::proto::jina_gateway_dry_run_r_p_c_server::JinaGatewayDryRunRPC;
 use super::proto::jina_info_r_p_c_server::JinaInfoRPC;
 use super::proto::jina_r_p_c_server::JinaRPC;
 use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPC;
+use super::proto::jina_single_document_request_r_p_c_server::JinaSingleDocumentRequestRPC;
 use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
+use super::stream_doc::DocumentStream;
 use super::trailers::IsError;
 use super::unary;
 use crate::drain::Drain;
@@ -107,6 +109,23 @@ impl JinaDataRequestRPC for JinaService {
         request: Request<Streaming<Bytes>>,
     ) -> Result<Response<Answer>, Status> {
         self.unary(request, Frame::Parts).await
+    }
+}
+
+#[async_trait]
+impl JinaSingleDocumentRequestRPC for JinaService {
+    type stream_docStream = DocumentStream;
+
+    async fn stream_doc(
+        &self,
+        request: Request<Streaming<Bytes>>,
+    ) -> Result<Response<DocumentStream>, Status> {
+        let active = self.drain.enter();
+        let trace = trace(request.metadata());
+        let input = request.into_inner();
+        DocumentStream::open(&*self.flow, input, self.max_message, trace, active)
+            .await
+            .map(Response::new)
     }
 }
 

@@ -6,6 +6,7 @@ mod openings;
 mod refusals;
 mod remote;
 mod stopping;
+mod stream_doc;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -654,11 +655,7 @@ async fn the_services_beside_requests() {
     assert_eq!(info.jina["wasm-flow"], env!("CARGO_PKG_VERSION"));
     assert!(info.envs.is_empty());
 
-    for path in [
-        "/jina.JinaSingleDocumentRequestRPC/stream_doc",
-        "/jina.JinaExecutorSnapshot/snapshot",
-        "/no.Such/thing",
-    ] {
+    for path in ["/jina.JinaExecutorSnapshot/snapshot", "/no.Such/thing"] {
         let status = served.unary(path, Bytes::new()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
         assert!(status.message().contains(path), "{status}");

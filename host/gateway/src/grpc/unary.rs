@@ -20,6 +20,24 @@ pub(super) async fn single(
     trace: Option<TraceContext>,
     mut active: Active,
 ) -> Result<Answer, Status> {
+    let bytes = message(&mut input, max_message, &mut active).await?;
+    let _unanswered = active.request();
+    answer(flow, max_message, trace, frame(bytes))
+        .await
+        .map_err(|error| {
+            Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
+        })
+}
+
+/// The one message of a call.
+///
+/// # Errors
+/// When it cannot be read, or does not come in time once the gateway is being stopped.
+pub(super) async fn message(
+    input: &mut Streaming<Bytes>,
+    max_message: usize,
+    active: &mut Active,
+) -> Result<Bytes, Status> {
     let too_late = async {
         active.stopping().await;
         sleep(STOP_GRACE).await;
@@ -34,17 +52,11 @@ pub(super) async fn single(
             ));
         }
     };
-    let bytes = message
+    message
         .map_err(|status| read_error(status, 1, max_message))?
         .ok_or_else(|| {
             Status::invalid_argument(
                 "this call ended without a message; send one jina.DataRequestProto",
             )
-        })?;
-    let _unanswered = active.request();
-    answer(flow, max_message, trace, frame(bytes))
-        .await
-        .map_err(|error| {
-            Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
         })
 }

@@ -10,7 +10,7 @@ use wasm_flow_contract::reply::Origin;
 use wasm_flow_contract::{Call, Failure, FailureKind, GATEWAY, Part, Reply, Results};
 use wasm_flow_document::{DocumentArray, Struct};
 
-use super::super::frame::{Answer, Data, Incoming};
+use super::super::frame::{Answer, Incoming};
 use super::super::proto::status_proto::StatusCode;
 use super::super::proto::{HeaderProto, RouteProto, StatusProto};
 
@@ -101,11 +101,7 @@ pub(super) fn reply(frame: Bytes) -> Result<Result<Reply, Failure>, String> {
     {
         return Ok(Err(failure(status)));
     }
-    let docs = match incoming.data {
-        Data::None => DocumentArray::new(),
-        Data::Docs(bytes) => DocumentArray::decode(bytes).map_err(|error| error.to_string())?,
-        Data::Pickle => return Err("its documents are a Python pickle".to_owned()),
-    };
+    let docs = incoming.data.decode().map_err(|error| error.to_string())?;
     let parameters = match incoming.parameters {
         Some(bytes) => Struct::decode(bytes)
             .map_err(|error| format!("parameters: {error}"))?
