@@ -15,7 +15,7 @@
 //! | [`graph`], [`query`] | the shape of a flow, and which documents go where |
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
 //! | [`mod@gateway`] | how a flow is served |
-//! | [`units`] | sizes and durations, read and printed |
+//! | [`units`], [`text`] | sizes and durations, read and printed; text from elsewhere, made fit for people |
 //! | [`mod@nearest`] | names that were probably meant |
 
 pub mod bounds;
@@ -34,6 +34,7 @@ pub mod reply;
 pub mod request;
 pub mod service;
 pub mod stage;
+pub mod text;
 pub mod trace;
 pub mod units;
 
