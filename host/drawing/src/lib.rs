@@ -18,7 +18,9 @@
 //! | `text`, `lanes` | as text |
 //! | `json` | for programs |
 //! | `shown` | numbers and words that the forms share |
+//! | [`bounds`] | what one drawing may take |
 
+pub mod bounds;
 mod card;
 mod histogram;
 mod json;

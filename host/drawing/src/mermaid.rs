@@ -6,7 +6,7 @@ use wasm_flow_contract::text::printable;
 use crate::Drawing;
 use crate::card::Card;
 use crate::measure::{Cut, fitted_columns};
-use crate::shown::{Percent, Time, badges, condition};
+use crate::shown::{Percent, Time, badges, condition, count};
 use crate::times::ExecutorTimes;
 
 /// The most columns of a line in a box: Mermaid breaks longer ones wherever it likes.
@@ -91,15 +91,13 @@ fn label(node: &Node<Card>, times: Option<&ExecutorTimes>) -> String {
     }) = times
         && *calls > 0
     {
-        lines.push(line(
-            &format!(
-                "{} · mean {} · p95 {}",
-                Percent(*share),
-                Time(*mean),
-                Time(*p95)
-            ),
-            Cut::End,
-        ));
+        let calls = count(*calls, "call");
+        for text in [
+            format!("{} · {calls}", Percent(*share)),
+            format!("mean {} · p95 {}", Time(*mean), Time(*p95)),
+        ] {
+            lines.push(line(&text, Cut::End));
+        }
     }
     lines.join("<br/>")
 }

@@ -69,10 +69,17 @@ enum Output {
 
 /// The drawing cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the drawing to {}: {source}", path.display())]
+#[error("cannot write the drawing to {}: {source}{}", path.display(), way_out(source))]
 pub(super) struct WriteError {
     path: PathBuf,
     source: io::Error,
+}
+
+fn way_out(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "; make its folder first",
+        _ => "",
+    }
 }
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {

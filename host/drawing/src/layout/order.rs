@@ -4,15 +4,12 @@
 
 use super::layers::Network;
 use super::{ByVertex, Vertex};
+use crate::bounds::SWEEP_EFFORT;
 
 /// The most sweeps.
 const SWEEPS: usize = 24;
 /// Sweeps without a better order after which there are no more.
 const PATIENCE: usize = 8;
-/// Vertices and lines that all sweeps may look at, about, and pairs of lines that the
-/// exchanges of one may. Graphs that people draw have all they need; the largest ones
-/// that a file can hold have less.
-const EFFORT: usize = 4_000_000;
 /// Rounds of exchanges in one sweep.
 const EXCHANGES: usize = 8;
 
@@ -23,7 +20,7 @@ pub(super) fn reduce_crossings(network: &mut Network) {
     let lines: usize = lines
         .map(|vertex| network.vertices[vertex].down.len())
         .sum();
-    let sweeps = EFFORT / (network.vertices.len() + lines).max(1);
+    let sweeps = SWEEP_EFFORT / (network.vertices.len() + lines).max(1);
     let mut best = network.layers.clone();
     let mut fewest = crossings(network);
     let mut without = 0;
@@ -189,7 +186,7 @@ fn exchange(network: &mut Network) {
                 }
             }
         }
-        if !changed || effort > EFFORT {
+        if !changed || effort > SWEEP_EFFORT {
             break;
         }
     }

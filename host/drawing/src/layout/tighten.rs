@@ -3,11 +3,10 @@
 
 use super::layers::Network;
 use super::{ByVertex, Vertex, least_distance};
+use crate::bounds::TIGHTEN_EFFORT;
 
 /// The most rounds.
 const ROUNDS: usize = 32;
-/// Vertices and lines that all rounds may look at, about.
-const EFFORT: usize = 8_000_000;
 /// The shortest way that is worth it: what is symmetric should not be spoilt for less.
 const WORTH: f64 = 48.0;
 /// What counts as the same place.
@@ -20,7 +19,7 @@ pub(super) fn tighten(network: &Network, middles: &mut ByVertex<f64>) {
     let lines: usize = lines
         .map(|vertex| network.vertices[vertex].down.len())
         .sum();
-    let rounds = EFFORT / (network.vertices.len() + lines).max(1);
+    let rounds = TIGHTEN_EFFORT / (network.vertices.len() + lines).max(1);
     let beside = Beside::of(network);
     for round in 0..rounds.min(ROUNDS) {
         let mut blocks = blocks(network, middles);

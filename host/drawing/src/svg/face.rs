@@ -43,7 +43,7 @@ pub(super) struct Face {
     name: String,
     source: String,
     badges: Vec<Vec<Shown>>,
-    times: Option<(String, f64)>,
+    times: Option<ShownTimes>,
     width: f64,
 }
 
@@ -52,6 +52,12 @@ struct Shown {
     text: String,
     title: String,
     width: f64,
+}
+
+/// How long it took, in two lines, and its share.
+struct ShownTimes {
+    lines: [String; 2],
+    share: f64,
 }
 
 impl Face {
@@ -72,11 +78,12 @@ impl Face {
                 }
             })
             .collect();
-        let shown_times = times.map(|times| (times_of(node, times), times.share));
+        let shown_times = times.map(|times| ShownTimes::new(node, times));
 
         let badges = rows(badges);
         let widths = badges.iter().map(|row| row_width(row));
-        let times_width = shown_times.iter().map(|(text, _)| SMALL.width(text));
+        let times_lines = shown_times.iter().flat_map(|times| &times.lines);
+        let times_width = times_lines.map(|line| SMALL.width(line));
         let width = widths
             .chain(times_width)
             .chain(when.iter().map(|when| MONO.width(when) + ICON))
@@ -118,7 +125,7 @@ impl Face {
     fn height(&self) -> f64 {
         let when = if self.when.is_some() { WHEN_LINE } else { 0.0 };
         let times = match self.times {
-            Some(_) => TEXT_LINE + BAR_LINE,
+            Some(_) => 2.0 * TEXT_LINE + BAR_LINE,
             None => 0.0,
         };
         2.0 * PADDING - 4.0
@@ -205,9 +212,11 @@ impl Face {
             }
             y += BADGE_LINE;
         }
-        if let Some((text, share)) = &self.times {
-            y += TEXT_LINE;
-            canvas.text("plain", Point { x, y: y - 1.0 }, text);
+        if let Some(ShownTimes { lines, share }) = &self.times {
+            for line in lines {
+                y += TEXT_LINE;
+                canvas.text("plain", Point { x, y: y - 1.0 }, line);
+            }
             let whole = Rect {
                 x,
                 y: y + 5.0,
@@ -243,16 +252,20 @@ fn row_width(row: &[Shown]) -> f64 {
     widths + row.len().saturating_sub(1) as f64 * BETWEEN_BADGES
 }
 
-fn times_of(node: &Node<Card>, times: &ExecutorTimes) -> String {
-    match times.calls {
-        0 if node.options.floating => "not measured".to_owned(),
-        0 => "not called".to_owned(),
-        _ => format!(
-            "{} · mean {} · p95 {}",
-            Percent(times.share),
-            Time(times.mean),
-            Time(times.p95)
-        ),
+impl ShownTimes {
+    fn new(node: &Node<Card>, times: &ExecutorTimes) -> ShownTimes {
+        let lines = match times.calls {
+            0 if node.options.floating => ["not measured", "nobody waits for it"].map(String::from),
+            0 => ["not called", "passed by"].map(String::from),
+            calls => [
+                format!("{} · {}", Percent(times.share), count(calls, "call")),
+                format!("mean {} · p95 {}", Time(times.mean), Time(times.p95)),
+            ],
+        };
+        ShownTimes {
+            lines,
+            share: times.share,
+        }
     }
 }
 
