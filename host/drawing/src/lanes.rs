@@ -10,14 +10,16 @@
 //! ●    join
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
+
 /// A node of the list, by its place.
 #[derive(Debug)]
 pub(crate) struct Row {
     /// The nodes above that it takes documents from.
-    pub(crate) needs: Vec<usize>,
+    pub(crate) needs: BTreeSet<usize>,
     /// What stands for it.
     pub(crate) mark: char,
-    /// Its lines are broken, and it takes no lane over.
+    /// Its lines are broken.
     pub(crate) floating: bool,
 }
 
@@ -47,8 +49,6 @@ struct Cell {
     down: bool,
     left: bool,
     right: bool,
-    /// Lines are broken to the sides.
-    broken: bool,
 }
 
 impl Cell {
@@ -57,16 +57,13 @@ impl Cell {
             (true, true, true, true) => '┼',
             (true, true, true, false) => '┤',
             (true, true, false, true) => '├',
-            (true, true, false, false) => '│',
             (true, false, true, true) => '┴',
             (true, false, true, false) => '╯',
             (true, false, false, true) => '╰',
             (false, true, true, true) => '┬',
             (false, true, true, false) => '╮',
             (false, true, false, true) => '╭',
-            (false, false, true, true) if self.broken => '╌',
-            (false, false, true, true) => '─',
-            (true, false, false, false) | (false, true, false, false) => '│',
+            // Each that is drawn like this has a side, and a lane.
             _ => ' ',
         }
     }
@@ -98,25 +95,16 @@ pub(crate) fn draw(rows: &[Row]) -> Vec<Drawn> {
 
 fn step(lanes: &mut Vec<Option<Lane>>, row: &Row, own: Lane) -> Drawn {
     // The lanes that it takes from, and whether each ends here.
-    let mut needed: Vec<(usize, bool)> = Vec::new();
+    let mut needed: BTreeMap<usize, bool> = BTreeMap::new();
     for (column, slot) in lanes.iter_mut().enumerate() {
         if let Some(lane) = slot
             && row.needs.contains(&lane.from)
         {
             lane.takers = lane.takers.saturating_sub(1);
-            needed.push((column, lane.takers == 0));
+            needed.insert(column, lane.takers == 0);
         }
     }
-    let first = needed.first().map_or(0, |(column, _)| *column);
-    let taken_over = needed.iter().find(|(_, ends)| *ends);
-    let column = taken_over.map_or_else(
-        || {
-            let mut behind = lanes.iter().enumerate().skip(first);
-            let free = behind.find(|(_, lane)| lane.is_none());
-            free.map_or(lanes.len(), |(column, _)| column)
-        },
-        |(column, _)| *column,
-    );
+    let column = column(lanes, &needed);
     let before = joined(lanes, &needed, column, row.floating);
     for (column, ends) in needed {
         if ends && let Some(lane) = lanes.get_mut(column) {
@@ -126,25 +114,22 @@ fn step(lanes: &mut Vec<Option<Lane>>, row: &Row, own: Lane) -> Drawn {
     if column >= lanes.len() {
         lanes.resize(column + 1, None);
     }
-    let straight = |mark: Option<char>| {
-        let cells = lanes.iter().enumerate().map(|(place, lane)| {
-            let cell = Cell {
-                up: lane.is_some(),
-                down: lane.is_some(),
-                ..Cell::default()
-            };
-            match mark {
-                Some(mark) if place == column => mark,
-                _ => cell.drawn(),
-            }
-        });
-        spaced(cells, |_| ' ')
-    };
-    let line = straight(Some(row.mark));
+    let line = spaced(
+        lanes.iter().enumerate().map(|(place, lane)| match lane {
+            _ if place == column => row.mark,
+            Some(_) => '│',
+            None => ' ',
+        }),
+        |_| ' ',
+    );
     if let Some(lane) = lanes.get_mut(column) {
         *lane = (own.takers > 0).then_some(own);
     }
-    let below = straight_below(lanes);
+    let below = lanes.iter().map(|lane| match lane {
+        Some(_) => '│',
+        None => ' ',
+    });
+    let below = spaced(below, |_| ' ');
     while matches!(lanes.last(), Some(None)) {
         lanes.pop();
     }
@@ -155,56 +140,54 @@ fn step(lanes: &mut Vec<Option<Lane>>, row: &Row, own: Lane) -> Drawn {
     }
 }
 
-fn straight_below(lanes: &[Option<Lane>]) -> String {
-    let cells = lanes.iter().map(|lane| match lane {
-        Some(_) => '│',
-        None => ' ',
-    });
-    spaced(cells, |_| ' ')
+/// Where a node stands: in the first lane that ends there, or else in a free place.
+fn column(lanes: &[Option<Lane>], needed: &BTreeMap<usize, bool>) -> usize {
+    if let Some((column, _)) = needed.iter().find(|(_, ends)| **ends) {
+        return *column;
+    }
+    let first = needed.keys().next().copied().unwrap_or(0);
+    let mut behind = lanes.iter().enumerate().skip(first);
+    let free = behind.find(|(_, lane)| lane.is_none());
+    free.map_or(lanes.len(), |(column, _)| column)
 }
 
 /// The line from the needed lanes to a column. None if the one lane leads there.
 fn joined(
     lanes: &[Option<Lane>],
-    needed: &[(usize, bool)],
+    needed: &BTreeMap<usize, bool>,
     column: usize,
     broken: bool,
 ) -> Option<String> {
-    let ends = |place: usize| needed.iter().find(|(needed, _)| *needed == place);
-    let sides = needed.iter().map(|(column, _)| *column);
-    let first = sides.clone().chain([column]).min()?;
-    let last = sides.chain([column]).max()?;
+    let first = *needed.keys().next()?.min(&column);
+    let last = *needed.keys().next_back()?.max(&column);
     if first == last {
         return None;
     }
-    let count = lanes.len().max(last + 1);
+    let aside = if broken { '╌' } else { '─' };
     let is_lane = |place: usize| matches!(lanes.get(place), Some(Some(_)));
-    let cells = (0..count).map(|place| {
-        let need = ends(place);
+    let cells = (0..lanes.len().max(last + 1)).map(|place| {
+        let need = needed.get(&place);
         let inside = (first..=last).contains(&place);
-        if !inside || (need.is_none() && place != column) {
-            // A lane that has nothing to do with it passes before the line.
-            return match (is_lane(place), inside) {
-                (true, _) => '│',
-                (false, true) if broken => '╌',
-                (false, true) => '─',
-                (false, false) => ' ',
+        if need.is_some() || place == column {
+            let cell = Cell {
+                up: is_lane(place),
+                down: place == column || need == Some(&false),
+                left: place > first,
+                right: place < last,
             };
+            return cell.drawn();
         }
-        Cell {
-            up: is_lane(place),
-            down: place == column || need.is_some_and(|(_, ends)| !ends),
-            left: place > first,
-            right: place < last,
-            broken,
+        match (is_lane(place), inside) {
+            // It has nothing to do with the line, and passes before it.
+            (true, _) => '│',
+            (false, true) => aside,
+            (false, false) => ' ',
         }
-        .drawn()
     });
     Some(spaced(cells, |place| {
-        match ((first..last).contains(&place), broken) {
-            (true, true) => '╌',
-            (true, false) => '─',
-            (false, _) => ' ',
+        match (first..last).contains(&place) {
+            true => aside,
+            false => ' ',
         }
     }))
 }
@@ -231,7 +214,7 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(index, needs)| Row {
-                needs: needs.to_vec(),
+                needs: needs.iter().copied().collect(),
                 mark: char::from_digit(index as u32, 36).unwrap(),
                 floating: floating.contains(&index),
             })

@@ -1,5 +1,7 @@
 //! The drawing as text for a terminal.
 
+use std::collections::BTreeSet;
+
 use wasm_flow_contract::graph::{GATEWAY, Node, Upstream};
 use wasm_flow_contract::text::printable;
 
@@ -40,12 +42,12 @@ pub(crate) fn draw(drawing: &Drawing, width: Option<usize>) -> String {
         Upstream::Gateway => 0,
         Upstream::Node(id) => places[id],
     };
-    let gateway = |needs: Vec<usize>| Row {
+    let gateway = |needs: BTreeSet<usize>| Row {
         needs,
         mark: '○',
         floating: false,
     };
-    let mut rows = vec![gateway(Vec::new())];
+    let mut rows = vec![gateway(BTreeSet::new())];
     let mut entries = vec![Entry::gateway()];
     for &id in graph.order() {
         let node = &graph[id];

@@ -99,7 +99,7 @@ pub(super) fn places(network: &Network) -> ByVertex<usize> {
 }
 
 /// Puts each vertex where its neighbours on one side are, from that side on.
-fn arrange(network: &mut Network, side: Side, target: fn(&mut Vec<usize>) -> Option<f64>) {
+fn arrange(network: &mut Network, side: Side, target: fn(&mut [usize]) -> Option<f64>) {
     let mut layers = std::mem::take(&mut network.layers);
     let mut places = network.vertices.values(|_| 0);
     let mut rearrange = |layer: &mut Vec<Vertex>| {
@@ -136,14 +136,14 @@ fn arrange(network: &mut Network, side: Side, target: fn(&mut Vec<usize>) -> Opt
     network.layers = layers;
 }
 
-fn mean(places: &mut Vec<usize>) -> Option<f64> {
+fn mean(places: &mut [usize]) -> Option<f64> {
     let sum: usize = places.iter().sum();
     (!places.is_empty()).then(|| sum as f64 / places.len() as f64)
 }
 
 /// Of an even number the middle between the two in the middle, and nearer to the one on
 /// whose side the others lie closer together.
-fn median(places: &mut Vec<usize>) -> Option<f64> {
+fn median(places: &mut [usize]) -> Option<f64> {
     places.sort_unstable();
     let first = *places.first()? as f64;
     let last = *places.last()? as f64;

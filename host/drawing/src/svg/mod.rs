@@ -49,6 +49,7 @@ const MOST_HEADING: f64 = 640.0;
 pub(crate) fn draw(drawing: &Drawing) -> String {
     let graph = &drawing.graph;
     let times = |id| drawing.times.as_ref().map(|times| &times.executors[id]);
+    // In the order of the nodes, as the values are made.
     let mut ids = graph.iter().map(|(id, _)| id);
     let faces = graph.values(|node| Face::new(drawing, node, ids.next().and_then(times)));
 

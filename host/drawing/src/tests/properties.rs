@@ -121,10 +121,7 @@ fn every_executor_is_in_every_form() {
         let mermaid = drawing.mermaid();
         let arrows = mermaid.matches("-->").count() + mermaid.matches("-.->").count();
         assert_eq!(arrows, edges(&drawing), "{mermaid}");
-        assert_eq!(
-            mermaid.matches("<br/>").count() >= drawing.graph.len(),
-            true
-        );
+        assert!(mermaid.matches("<br/>").count() >= drawing.graph.len());
 
         let text = drawing.text(None);
         let marks = text.matches(['●', '◆', '◌']).count();
