@@ -53,7 +53,7 @@ wasm_flow_contract::bounds! {
 }
 
 /// Every table of the program, by the part that it belongs to.
-pub fn tables() -> [(&'static str, &'static [Bound]); 7] {
+pub fn tables() -> [(&'static str, &'static [Bound]); 8] {
     [
         (
             "executors, as flow.toml sets them",
@@ -64,6 +64,7 @@ pub fn tables() -> [(&'static str, &'static [Bound]); 7] {
         ("flow.toml", wasm_flow_manifest::bounds::BOUNDS),
         ("the flow", wasm_flow_flow::bounds::BOUNDS),
         ("the gateway", wasm_flow_gateway::bounds::BOUNDS),
+        ("drawings", wasm_flow_drawing::bounds::BOUNDS),
         ("the program", BOUNDS),
     ]
 }

@@ -19,6 +19,7 @@ mod flow_file;
 mod gateway;
 mod golden;
 mod grants;
+mod graph;
 mod graphs;
 mod hostile;
 mod input;

@@ -16,7 +16,7 @@
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
 //! | [`remote`] | executors that run elsewhere |
 //! | [`mod@gateway`] | how a flow is served |
-//! | [`units`] | sizes and durations, read and printed |
+//! | [`units`], [`text`] | sizes and durations, read and printed; text from elsewhere, made fit for people |
 //! | [`mod@nearest`] | names that were probably meant |
 
 pub mod bounds;
@@ -38,6 +38,7 @@ pub mod reply;
 pub mod request;
 pub mod service;
 pub mod stage;
+pub mod text;
 pub mod trace;
 pub mod units;
 

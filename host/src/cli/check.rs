@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
 }
 
 /// Prints problems of the file as JSON. Any other error is left as it is.
-fn as_json(error: Error) -> Error {
+pub(super) fn as_json(error: Error) -> Error {
     let report = match &error {
         Error::Problems(report) | Error::Manifest(ManifestError::Invalid(report)) => report,
         _ => return error,

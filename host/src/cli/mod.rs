@@ -11,6 +11,7 @@ mod batch;
 mod build;
 mod check;
 mod console;
+mod graph;
 mod guest_log;
 mod input;
 mod inspect;
@@ -70,6 +71,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Check whether a flow would start: read the file, load the executors.
     Check(check::Args),
+    /// Draw a flow as text, Mermaid or SVG, and where the time of its requests went.
+    Graph(graph::Args),
     /// Run a flow: serve it, or with --on send documents through it and stop.
     Run(run::Args),
     /// Serve one executor alone.
@@ -118,6 +121,8 @@ enum Error {
     Bind(#[from] BindError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error(transparent)]
+    Graph(#[from] graph::WriteError),
     #[error(transparent)]
     Input(#[from] input::InputError),
     #[error(transparent)]
@@ -217,6 +222,7 @@ fn dispatch(cli: Cli) -> Result<()> {
             Command::New(_) | Command::Build(_) => Ok(()),
             Command::Inspect(args) => inspect::run(&args, format).await,
             Command::Check(args) => check::run(&args, format).await,
+            Command::Graph(args) => graph::run(&args, format).await,
             Command::Run(args) => run::run(args, format).await,
             Command::Serve(args) => serve::run(args, format).await,
             Command::Post(args) => post::run(args, format).await,

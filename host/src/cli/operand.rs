@@ -17,6 +17,8 @@ pub(super) enum Action {
     Describe,
     /// Runs it: `run` a flow, `serve` an executor.
     Run,
+    /// Draws it: `graph` of a flow.
+    Draw,
 }
 
 /// Refuses what is not a flow.
@@ -39,7 +41,9 @@ pub(super) fn executor(path: &Path, action: Action) -> Result<Source, SourceErro
     Source::at(path).map_err(|error| match error {
         SourceError::WrongFile(wrong) => {
             let advice = wrong.flow().map(|flow| match action {
-                Action::Describe => format!("`wasm-flow check {}` looks at it", flow.display()),
+                Action::Describe | Action::Draw => {
+                    format!("`wasm-flow check {}` looks at it", flow.display())
+                }
                 Action::Run => format!("`wasm-flow run {}` serves it", flow.display()),
             });
             SourceError::WrongFile(match advice {
@@ -84,6 +88,7 @@ fn folder_for_flow(path: &Path, action: Action) -> WrongFile {
     let command = match action {
         Action::Describe => "check",
         Action::Run => "run",
+        Action::Draw => "graph",
     };
     let wrong = WrongFile::new(path, "a folder, not a flow.toml");
     let flow = path.join("flow.toml");
@@ -106,7 +111,9 @@ fn folder_for_flow(path: &Path, action: Action) -> WrongFile {
 /// The command that takes this executor.
 fn executor_advice(path: &Path, action: Action) -> String {
     match action {
-        Action::Describe => format!("`wasm-flow inspect {}` says what it is", path.display()),
+        Action::Describe | Action::Draw => {
+            format!("`wasm-flow inspect {}` says what it is", path.display())
+        }
         Action::Run => format!("`wasm-flow serve {}` serves it alone", path.display()),
     }
 }
