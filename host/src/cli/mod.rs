@@ -12,6 +12,7 @@ mod build;
 mod check;
 mod console;
 mod guest_log;
+mod import;
 mod input;
 mod inspect;
 mod log;
@@ -76,6 +77,8 @@ enum Command {
     Serve(serve::Args),
     /// Send documents to a running gateway.
     Post(post::Args),
+    /// Make a flow.toml from the YAML of a Jina Flow.
+    Import(import::Args),
 }
 
 impl Command {
@@ -122,6 +125,8 @@ enum Error {
     Input(#[from] input::InputError),
     #[error(transparent)]
     New(#[from] new::NewError),
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
     #[error(transparent)]
     File(#[from] WrongFile),
     #[error(transparent)]
@@ -202,10 +207,11 @@ fn explain(usage: &clap::Error) -> ExitCode {
 fn dispatch(cli: Cli) -> Result<()> {
     let format = cli.format;
     cli.log.start(cli.command.serves())?;
-    // These two need no scheduler.
+    // These need no scheduler.
     let command = match cli.command {
         Command::New(args) => return new::run(&args, format),
         Command::Build(args) => return build::run(&args, format),
+        Command::Import(args) => return import::run(&args, format),
         command => command,
     };
     let scheduler = tokio::runtime::Builder::new_multi_thread()
@@ -214,7 +220,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         .map_err(Error::Threads)?;
     let result = scheduler.block_on(async {
         match command {
-            Command::New(_) | Command::Build(_) => Ok(()),
+            Command::New(_) | Command::Build(_) | Command::Import(_) => Ok(()),
             Command::Inspect(args) => inspect::run(&args, format).await,
             Command::Check(args) => check::run(&args, format).await,
             Command::Run(args) => run::run(args, format).await,
