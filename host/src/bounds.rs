@@ -53,8 +53,8 @@ wasm_flow_contract::bounds! {
 }
 
 /// Every table of the program, by the part that it belongs to.
-pub fn tables() -> [(&'static str, &'static [Bound]); 8] {
-    [
+pub fn tables() -> Vec<(&'static str, &'static [Bound])> {
+    vec![
         (
             "executors, as flow.toml sets them",
             wasm_flow_contract::bounds::BOUNDS,
@@ -66,6 +66,9 @@ pub fn tables() -> [(&'static str, &'static [Bound]); 8] {
         ("the gateway", wasm_flow_gateway::bounds::BOUNDS),
         ("drawings", wasm_flow_drawing::bounds::BOUNDS),
         ("the program", BOUNDS),
+        // The importer comes with the command line.
+        #[cfg(feature = "cli")]
+        ("a Flow's YAML", wasm_flow_import::bounds::BOUNDS),
     ]
 }
 

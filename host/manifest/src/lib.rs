@@ -17,7 +17,7 @@
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
 //! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
 //! | `flow`, `gateway`, `executors`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
-//! | `variables` | `${NAME}`: environment variables in the file's texts |
+//! | `variables`, `substitutions` | `${NAME}`: environment variables in the file's texts, and how messages show those texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
 //! | [`bounds`] | what a file is held to |
 
@@ -39,6 +39,7 @@ mod reader;
 mod remote;
 mod report;
 mod schema;
+mod substitutions;
 mod tables;
 mod units;
 mod uses;
@@ -60,6 +61,7 @@ use wasm_flow_contract::units::Size;
 
 pub use executors::ExecutorEntry;
 pub use late::{LateProblem, Place};
+pub use problems::Problems;
 pub use remote::{Pem, Remote, TlsFiles};
 pub use report::{Problem, Report};
 pub use schema::schema;
@@ -67,9 +69,9 @@ pub use uses::Uses;
 
 use bounds::MAX_FILE;
 use gateway::GatewaySpans;
-use problems::Problems;
+use substitutions::Substitutions;
 use tables::FlowToml;
-use variables::{Environment, Substitutions};
+use variables::Environment;
 
 /// A flow as its `flow.toml` describes it.
 #[derive(Debug, Clone)]

@@ -2,11 +2,11 @@
 
 use crate::bounds::MAX_PROBLEMS;
 use crate::report::{Problem, Report};
-use crate::variables::Substitutions;
+use crate::substitutions::Substitutions;
 
-/// Collects the problems of one file.
+/// Collects the problems of one file, a bounded number of them.
 #[derive(Debug, Default)]
-pub(crate) struct Problems {
+pub struct Problems {
     kept: Vec<Problem>,
     variables: Substitutions,
     /// Problems over the bound of what a report keeps.
@@ -25,7 +25,8 @@ impl Problems {
         &self.variables
     }
 
-    pub(crate) fn report(&mut self, mut problem: Problem) {
+    /// Adds a problem. Beyond the bound it is only counted.
+    pub fn report(&mut self, mut problem: Problem) {
         if let Some(note) = self.variables.note(problem.span()) {
             problem = problem.note(note);
         }
@@ -37,12 +38,13 @@ impl Problems {
     }
 
     /// How many problems there are until now.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.kept.len() + self.left_out
     }
 
-    /// All problems together.
-    pub(crate) fn into_report(self, file: String, source: String) -> Report {
+    /// All problems together. `file` is what it is called in messages, and `source` its
+    /// text.
+    pub fn into_report(self, file: String, source: String) -> Report {
         Report::new(file, source, self.kept, self.left_out)
     }
 }

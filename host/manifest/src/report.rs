@@ -18,7 +18,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at a range of bytes of the file.
-    pub(crate) fn new(span: Range<usize>, title: impl Into<String>) -> Problem {
+    pub fn new(span: Range<usize>, title: impl Into<String>) -> Problem {
         Problem {
             title: title.into(),
             label: String::new(),
@@ -29,20 +29,23 @@ impl Problem {
         }
     }
 
-    /// A few words under the place itself.
-    pub(crate) fn label(mut self, label: impl Into<String>) -> Problem {
+    /// The same, with a few words under the place itself.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Problem {
         self.label = label.into();
         self
     }
 
-    /// Another place in the file that is part of the problem.
-    pub(crate) fn context(mut self, span: Range<usize>, label: impl Into<String>) -> Problem {
+    /// The same, with another place in the file that is part of the problem.
+    #[must_use]
+    pub fn context(mut self, span: Range<usize>, label: impl Into<String>) -> Problem {
         self.context.push((span, label.into()));
         self
     }
 
-    /// What to know of the place.
-    pub(crate) fn note(mut self, note: impl Into<String>) -> Problem {
+    /// The same, with what to know of the place.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Problem {
         self.note = Some(note.into());
         self
     }
@@ -57,8 +60,9 @@ impl Problem {
         }
     }
 
-    /// What is allowed, or what to do.
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Problem {
+    /// The same, with what is allowed, or what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(help.into());
         self
     }
@@ -74,7 +78,7 @@ impl Problem {
     }
 
     /// Where it is, in bytes of the file.
-    pub(crate) fn span(&self) -> &Range<usize> {
+    pub fn span(&self) -> &Range<usize> {
         &self.span
     }
 

@@ -3,12 +3,7 @@
 //! They are put in by value, into the texts of a file that has been parsed already.
 //! So a value with quotes or line ends in it stays a part of its text, and every
 //! place in the file stays where it is. Keys have no variables.
-//!
-//! Messages show a text as it is written, and what is said of it in words has
-//! `${NAME}` in place of the value, which may be a secret. Names of executors and
-//! paths are shown: they are in the log anyway, and hard to put right unseen.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::ops::Range;
@@ -18,10 +13,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use wasm_flow_contract::units::Size;
 
-use crate::bounds::{MAX_SUBSTITUTED, MIN_HIDDEN};
+use crate::bounds::MAX_SUBSTITUTED;
 use crate::json::members;
 use crate::problems::Problems;
 use crate::report::Problem;
+use crate::substitutions::{Substituted, Substitutions, Variable};
 
 /// What a variable's name looks like in a text, for a person.
 const FORM: &str = "write `${NAME}`, or `${NAME:-default}`; for a plain `${`, write `$${`";
@@ -31,30 +27,6 @@ const ALONE_PATTERN: &str = r"^\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}$";
 
 /// Where the values of variables come from.
 pub(crate) type Environment<'e> = dyn Fn(&str) -> Option<OsString> + 'e;
-
-/// The texts of a file that had variables in them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Substitutions {
-    /// By where the text begins.
-    texts: BTreeMap<usize, Substituted>,
-}
-
-/// A text that had variables in it.
-#[derive(Debug, Clone)]
-struct Substituted {
-    end: usize,
-    variables: Vec<Variable>,
-    /// Whether the text is one variable and nothing else.
-    alone: bool,
-}
-
-/// A variable that stands in a text.
-#[derive(Debug, Clone)]
-struct Variable {
-    name: String,
-    /// None if the file's own default stands in for it.
-    value: Option<String>,
-}
 
 /// Puts the values of variables into the texts of a table. What cannot be put in is
 /// reported. `source` is the file's text.
@@ -73,89 +45,6 @@ pub(crate) fn substitute(
     };
     substituter.table(table);
     substituter.substitutions
-}
-
-impl Substitutions {
-    fn at(&self, span: &Range<usize>) -> Option<&Substituted> {
-        let text = self.texts.get(&span.start)?;
-        (text.end == span.end).then_some(text)
-    }
-
-    /// Whether the text at this place is one variable and nothing else, so that it may
-    /// stand for a number, too.
-    pub(crate) fn is_variable(&self, span: &Range<usize>) -> bool {
-        self.at(span).is_some_and(|text| text.alone)
-    }
-
-    /// Where the value at this place comes from, in words.
-    pub(crate) fn note(&self, span: &Range<usize>) -> Option<String> {
-        let text = self.at(span)?;
-        let listed = |variables: Vec<&str>| -> String {
-            let quoted: Vec<String> = variables.iter().map(|name| format!("`{name}`")).collect();
-            quoted.join(" and ")
-        };
-        let names = |set: bool| -> Vec<&str> {
-            let mut names: Vec<&str> = text
-                .variables
-                .iter()
-                .filter(|variable| variable.value.is_some() == set)
-                .map(|variable| variable.name.as_str())
-                .collect();
-            names.dedup();
-            names
-        };
-        let (set, unset) = (names(true), names(false));
-        Some(match (set.as_slice(), unset.as_slice()) {
-            ([name], []) if text.alone => {
-                format!("the value is that of the environment variable `{name}`")
-            }
-            ([_], []) => format!(
-                "the value of the environment variable {} is in it",
-                listed(set)
-            ),
-            (_, []) => format!(
-                "the values of the environment variables {} are in it",
-                listed(set)
-            ),
-            ([], [_]) => format!(
-                "the environment variable {} is not set, so its default stands for it",
-                listed(unset)
-            ),
-            ([], _) => format!(
-                "the environment variables {} are not set, so their defaults stand for them",
-                listed(unset)
-            ),
-            (_, _) => format!(
-                "the value of {} is in it, and the default of {}, which is not set",
-                listed(set),
-                listed(unset)
-            ),
-        })
-    }
-
-    /// What is said of the texts within this place, with the variables' names in place
-    /// of their values.
-    pub(crate) fn hide(&self, within: &Range<usize>, said: &str) -> String {
-        let texts = self.texts.range(within.start..within.end.max(within.start));
-        hide(texts.flat_map(|(_, text)| &text.variables), said)
-    }
-
-    /// The same for all texts of the file.
-    pub(crate) fn hide_all(&self, said: &str) -> String {
-        hide(self.texts.values().flat_map(|text| &text.variables), said)
-    }
-}
-
-fn hide<'v>(variables: impl Iterator<Item = &'v Variable>, said: &str) -> String {
-    let mut values: Vec<(&str, &str)> = variables
-        .filter_map(|variable| Some((variable.value.as_deref()?, variable.name.as_str())))
-        .filter(|(value, _)| value.len() >= MIN_HIDDEN && said.contains(value))
-        .collect();
-    // One value may be a part of another.
-    values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-    values.iter().fold(said.to_owned(), |said, (value, name)| {
-        said.replace(value, &format!("${{{name}}}"))
-    })
 }
 
 /// The schema of a key, for what may also be a variable: a text with constraints, a
@@ -260,7 +149,7 @@ impl Substituter<'_, '_, '_> {
                 variables,
                 alone,
             };
-            self.substitutions.texts.insert(span.start, substituted);
+            self.substitutions.insert(span.start, substituted);
         }
         Some(whole)
     }

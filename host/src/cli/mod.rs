@@ -13,6 +13,7 @@ mod check;
 mod console;
 mod graph;
 mod guest_log;
+mod import;
 mod input;
 mod inspect;
 mod log;
@@ -79,6 +80,8 @@ enum Command {
     Serve(serve::Args),
     /// Send documents to a running gateway.
     Post(post::Args),
+    /// Make a flow.toml from the YAML of a Jina Flow.
+    Import(import::Args),
 }
 
 impl Command {
@@ -127,6 +130,8 @@ enum Error {
     Input(#[from] input::InputError),
     #[error(transparent)]
     New(#[from] new::NewError),
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
     #[error(transparent)]
     File(#[from] WrongFile),
     #[error(transparent)]
@@ -207,10 +212,11 @@ fn explain(usage: &clap::Error) -> ExitCode {
 fn dispatch(cli: Cli) -> Result<()> {
     let format = cli.format;
     cli.log.start(cli.command.serves())?;
-    // These two need no scheduler.
+    // These need no scheduler.
     let command = match cli.command {
         Command::New(args) => return new::run(&args, format),
         Command::Build(args) => return build::run(&args, format),
+        Command::Import(args) => return import::run(&args, format),
         command => command,
     };
     let scheduler = tokio::runtime::Builder::new_multi_thread()
@@ -219,7 +225,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         .map_err(Error::Threads)?;
     let result = scheduler.block_on(async {
         match command {
-            Command::New(_) | Command::Build(_) => Ok(()),
+            Command::New(_) | Command::Build(_) | Command::Import(_) => Ok(()),
             Command::Inspect(args) => inspect::run(&args, format).await,
             Command::Check(args) => check::run(&args, format).await,
             Command::Graph(args) => graph::run(&args, format).await,
