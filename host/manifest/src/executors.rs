@@ -18,9 +18,9 @@ use crate::formats::MEMORY;
 use crate::grants;
 use crate::needs::{self, NodeTable};
 use crate::problems::Problems;
-use crate::remote::{Remote, RemoteKeys, refuse_local};
+use crate::remote::{RemoteKeys, refuse_local};
 use crate::tables::{BatchingTable, ExecutorTable, LimitsTable};
-use crate::uses::Uses;
+use crate::uses::{Remote, Uses};
 
 /// What a `[[executors]]` table says.
 #[derive(Debug, Clone)]

@@ -15,10 +15,9 @@ use wasm_flow_contract::units::{parse_duration, parse_size};
 use crate::bounds::{MAX_MESSAGE, MIN_MEMORY};
 use crate::json::members;
 use crate::kinds::{Format, Quantity};
-use crate::remote::{Remote, TlsFiles};
 use crate::report::Refusal;
 use crate::units::{DURATION_PATTERN, SIZE_PATTERN};
-use crate::uses::{ALLOWED, Uses};
+use crate::uses::{ALLOWED, Remote, TlsFiles, Uses};
 
 /// `name` of `[flow]`.
 pub(crate) const FLOW_NAME: Format<String> = Format {

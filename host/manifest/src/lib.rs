@@ -62,10 +62,9 @@ use wasm_flow_contract::units::Size;
 pub use executors::ExecutorEntry;
 pub use late::{LateProblem, Place};
 pub use problems::Problems;
-pub use remote::{Pem, Remote, TlsFiles};
 pub use report::{Problem, Report};
 pub use schema::schema;
-pub use uses::Uses;
+pub use uses::{Pem, Remote, TlsFiles, Uses};
 
 use bounds::MAX_FILE;
 use gateway::GatewaySpans;
