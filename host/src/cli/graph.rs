@@ -157,6 +157,7 @@ fn drawing(manifest: &Manifest) -> Drawing {
 fn card(entry: &ExecutorEntry) -> Card {
     let source = match &entry.uses {
         Uses::Path { written, .. } => Source::Here(written.clone()),
+        Uses::Remote(remote) => Source::Elsewhere(remote.address.to_string()),
     };
     Card::new(source, &entry.config)
 }

@@ -723,17 +723,18 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_late_timer_leaves_the_next_queue_alone() {
         let calls = Calls::default();
-        let stage = calls.stage(batching(9, Duration::from_millis(10), false));
+        let stage = calls.stage(batching(9, Duration::from_secs(2), false));
         let first = tokio::spawn(texts_boxed(&stage, "a"));
         let queues = Arc::clone(&stage.endpoints["/x"]);
         while queues.lock().queues.is_empty() {
+            assert!(!first.is_finished(), "the machine is too busy for this test");
             tokio::task::yield_now().await;
         }
         let next = tokio::spawn(std::future::pending::<()>());
         tokio::task::block_in_place(|| {
             let mut waiting = queues.lock();
             // The timer is done sleeping, and waits for the lock.
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(2500));
             for queue in waiting.queues.values_mut() {
                 queue.timer = Some(next.abort_handle());
             }
