@@ -19,8 +19,10 @@ pub mod testing;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::{BoxFuture, Either, join_all};
+use tokio::time::timeout;
 use wasm_flow_contract::graph::{Node, Upstream};
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage, Streamed};
@@ -32,6 +34,7 @@ use stages::Observed;
 #[derive(Clone)]
 pub struct Flow {
     inner: Arc<Inner>,
+    timeout: Option<Duration>,
 }
 
 struct Inner {
@@ -122,7 +125,16 @@ impl Flow {
                 starts,
                 floating,
             }),
+            timeout: None,
         }
+    }
+
+    /// The same flow, which gives up requests that take longer. None: only the calls of
+    /// its executors are bounded. Documents that come one by one ([`stream`](Self::stream))
+    /// take as long as they are asked for.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Option<Duration>) -> Flow {
+        Flow { timeout, ..self }
     }
 
     /// The flow's name.
@@ -163,7 +175,18 @@ impl Flow {
     ///
     /// Dropping the future gives the request up, wherever it is.
     pub fn call(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
-        run::run(Arc::clone(&self.inner), request)
+        let run = |request| run::run(Arc::clone(&self.inner), request);
+        match self.timeout {
+            None => Either::Left(run(request)),
+            Some(limit) => {
+                let flow = Arc::clone(&self.inner);
+                let asked = request.docs.clone();
+                let run = timeout(limit, run(request));
+                Either::Right(async move {
+                    run.await.unwrap_or_else(|_| run::late(&flow, asked, limit))
+                })
+            }
+        }
     }
 
     /// Takes a request through the flow, and gives its documents one by one.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -198,6 +198,22 @@ pub(crate) fn bad_target(reason: String) -> Failure {
 /// The answer to such a request.
 fn refused(docs: DocumentArray, reason: String) -> Response {
     let failure = bad_target(reason);
+    Response {
+        docs,
+        results: Map::new(),
+        hops: Vec::new(),
+        failure: Some(Arc::new(failure)),
+    }
+}
+
+/// The answer to a request that took longer than the flow gives it.
+pub(crate) fn late(flow: &Inner, docs: DocumentArray, limit: Duration) -> Response {
+    let reason = format!(
+        "the request was not answered within the {limit:?} that flow `{}` gives it; raise \
+         `timeout` under [flow] in flow.toml if it needs so long",
+        flow.name
+    );
+    let failure = Failure::of_flow(FailureKind::Timeout, "TimeoutError", reason);
     Response {
         docs,
         results: Map::new(),

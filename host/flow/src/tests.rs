@@ -42,6 +42,27 @@ fn adds(name: &'static str, endpoint: &str) -> Functions {
     })
 }
 
+#[tokio::test]
+async fn a_request_has_a_time() {
+    let slow = Functions::default().on("/x", |call| async move {
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        reply(call.docs)
+    });
+    let limit = Duration::from_millis(50);
+    let flow = flow([("a", &[], slow.clone()), ("b", &[0], slow)]).with_timeout(Some(limit));
+    let response = flow.call(request("/x")).await;
+    let failure = response.failure.unwrap();
+    assert_eq!(failure.kind, wasm_flow_contract::FailureKind::Timeout);
+    assert!(
+        failure
+            .description
+            .contains("within the 50ms that flow `test`"),
+        "{failure}"
+    );
+    assert_eq!(response.docs, request("/x").docs);
+    assert!(flow.call(request("/other")).await.failure.is_none());
+}
+
 fn request(endpoint: &str) -> Request {
     Request::new(endpoint, DocumentArray::from_texts(["x"]))
 }

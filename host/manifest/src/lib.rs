@@ -53,6 +53,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::de::DeTable;
 use wasm_flow_contract::gateway::GatewayConfig;
@@ -77,6 +78,8 @@ use variables::Environment;
 pub struct Manifest {
     /// The flow's name: that of the file's folder, if the file does not give one.
     pub name: String,
+    /// How long a request may take, all executors together.
+    pub timeout: Option<Duration>,
     /// Where and how it is served.
     pub gateway: GatewayConfig,
     /// Its executors, in the order of the file, and which of them takes its
@@ -277,8 +280,10 @@ fn read_text(
 
     let folder = path.parent().unwrap_or(Path::new(""));
     let (gateway, spans) = gateway::config(gateway);
+    let (name, timeout) = flow::read(flow.map(|flow| flow.value), path);
     Some(Manifest {
-        name: flow::name(flow.map(|flow| flow.value), path),
+        name,
+        timeout,
         gateway,
         executors: executors::graph(problems, executors?.value, folder)?,
         source: Source {

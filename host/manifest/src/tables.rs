@@ -31,7 +31,7 @@ use crate::uses::Uses;
 table! {
     /// The whole file.
     struct FlowToml = "flow.toml" {
-        /// What the flow is called.
+        /// What the flow is called, and how long its requests may take.
         flow: FlowTable = table()
             .example(Inline(r#"{ name = "search" }"#));
 
@@ -50,12 +50,17 @@ table! {
 }
 
 table! {
-    /// What the flow is called.
+    /// What the flow is called, and how long its requests may take.
     struct FlowTable = "[flow]" {
         /// The flow's name. Without it, the flow is called what the folder of the file
         /// is called.
         name: String = text(FLOW_NAME)
             .example("search");
+
+        /// How long a request may take, all executors together. Without it, only their
+        /// own `timeout` bounds it.
+        timeout: Duration = quantity(TIMEOUT)
+            .example("5m");
     }
 }
 

@@ -288,7 +288,7 @@ impl<P: Plan> Loaded<P> {
         // Without a problem every node has its stage.
         if let Some(stages) = stages.try_map(|id, _, _| started.get(&id).cloned()) {
             match Flow::new(self.plan.name(), stages) {
-                Ok(flow) => return Ok(flow),
+                Ok(flow) => return Ok(flow.with_timeout(self.plan.timeout())),
                 // Said by whoever made the plan, too, which knows more to say.
                 Err(error) => {
                     let nodes = match &error {
