@@ -727,7 +727,10 @@ mod tests {
         let first = tokio::spawn(texts_boxed(&stage, "a"));
         let queues = Arc::clone(&stage.endpoints["/x"]);
         while queues.lock().queues.is_empty() {
-            assert!(!first.is_finished(), "the machine is too busy for this test");
+            assert!(
+                !first.is_finished(),
+                "the machine is too busy for this test"
+            );
             tokio::task::yield_now().await;
         }
         let next = tokio::spawn(std::future::pending::<()>());
