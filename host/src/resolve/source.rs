@@ -161,10 +161,7 @@ mod tests {
         }
 
         fn find(&self, written: &str) -> Result<Source, SourceError> {
-            Source::find(&Uses::Path {
-                written: written.to_owned(),
-                path: self.0.join(written),
-            })
+            Source::at(&self.0.join(written))
         }
     }
 
