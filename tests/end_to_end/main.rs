@@ -21,6 +21,7 @@ mod golden;
 mod grants;
 mod graphs;
 mod hostile;
+mod import;
 mod input;
 mod interface;
 mod languages;
