@@ -39,14 +39,14 @@ fn to_standard_output() {
     );
     assert!(
         finished.stdout.ends_with(
-            "#   MARK=m jina executor --uses Probe --py-modules probe.py --uses-with '{\"a\": 1}' \\\n\
-             #     --gpus all --host 127.0.0.1 --port 51001\nuses = \"grpc://127.0.0.1:51001\"\n"
+            "#   MARK=m jina executor --uses Probe --py-modules probe.py --uses-with '{\"a\": 1}' --gpus all \\\n\
+             #     --host 127.0.0.1 --port 51001\nuses = \"grpc://127.0.0.1:51001\"\n"
         ),
         "{finished}"
     );
     assert_eq!(
         finished.stderr,
-        "note: flow.yml:2:16: `cors` is left out: it is about HTTP\n"
+        "note: flow.yml:2:17: `cors` is left out: it is about HTTP\n"
     );
 }
 
@@ -100,7 +100,7 @@ fn as_json() {
         printed["notes"],
         json!([
             { "level": "note", "key": "cors", "message": "is left out: it is about HTTP",
-              "places": [{ "line": 2, "column": 16 }], "more_places": 0 },
+              "places": [{ "line": 2, "column": 17 }], "more_places": 0 },
             { "level": "note", "key": "gpus",
               "message": "is left out: it has no counterpart: a WebAssembly executor has no GPU",
               "places": [{ "line": 4, "column": 73 }], "more_places": 0 },

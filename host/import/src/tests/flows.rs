@@ -311,11 +311,11 @@ timeout_send = "500ms"
 /// Two executors cannot see different values of one variable.
 #[test]
 fn variables_of_executors_that_differ() {
-    let flow = "jtype: Flow\nexecutors:\n- {name: a, uses: A, env: {X: 1, Y: 1}}\n- {name: b, uses: B, env: {X: 2, Y: 1}}\n";
+    let flow = "jtype: Flow\nwith: {env: {X: 0}}\nexecutors:\n- {name: a, uses: A, env: {X: 1, Y: 1}}\n- {name: b, uses: B, env: {X: 2, Y: 1}}\n";
     let notes = notes(&imported(flow, Target::Wasm));
     assert_eq!(
         notes,
-        "warning: flow.yml:4:22: `env` has another `X` than that of another executor, and both will see \
+        "warning: flow.yml:5:22: `env` has another `X` than that of another executor, and both will see \
          that of the host: give one of them in `uses_with`\n"
     );
 }
