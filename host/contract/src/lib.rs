@@ -14,6 +14,7 @@
 //! | [`trace`] | what both pass along for whoever observes a request |
 //! | [`graph`], [`query`] | the shape of a flow, and which documents go where |
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
+//! | [`sharding`] | how its instances are divided, and which of them a request goes to |
 //! | [`mod@gateway`] | how a flow is served |
 //! | [`units`] | sizes and durations, read and printed |
 //! | [`mod@nearest`] | names that were probably meant |
@@ -33,6 +34,7 @@ pub mod query;
 pub mod reply;
 pub mod request;
 pub mod service;
+pub mod sharding;
 pub mod stage;
 pub mod trace;
 pub mod units;
