@@ -37,5 +37,5 @@ wasm_flow_contract::bounds! {
     MAX_PROBLEMS: usize = 100;
 
     /// The most names that one message lists.
-    MAX_LISTED: usize = 20;
+    MAX_LISTED: usize = 30;
 }

@@ -11,15 +11,19 @@ use wasm_flow_contract::bounds::{DEFAULT_BATCH_TIMEOUT, INSTANCES};
 use wasm_flow_contract::config::{Batching, ExecutorConfig};
 use wasm_flow_contract::graph::{Graph, Join, NodeOptions};
 use wasm_flow_contract::limits::Limits;
+use wasm_flow_contract::sharding::Group;
 
 use crate::entry::{Entry, key_or, value_or};
 use crate::formats::MEMORY;
 use crate::grants;
+use crate::kinds::Either;
+use crate::late::Head;
 use crate::names::check_name;
 use crate::needs::{self, NodeSpec};
+use crate::polling;
 use crate::problems::Problems;
 use crate::report::Problem;
-use crate::tables::{BatchingTable, ExecutorTable, LimitsTable};
+use crate::tables::{BatchingTable, ExecutorTable, HeadTable, LimitsTable};
 use crate::uses::Uses;
 
 /// What a `[[executors]]` table says.
@@ -29,6 +33,10 @@ pub struct ExecutorEntry {
     pub uses: Uses,
     /// How it is run.
     pub config: ExecutorConfig,
+    /// What requests go through before its shards.
+    pub uses_before: Option<Box<ExecutorEntry>>,
+    /// What gets the documents of its shards.
+    pub uses_after: Option<Box<ExecutorEntry>>,
     pub(crate) spans: Spans,
 }
 
@@ -41,10 +49,45 @@ pub(crate) struct Spans {
     pub(crate) uses_requests: Range<usize>,
     /// By the endpoints of `uses_dynamic_batching`.
     pub(crate) batching: HashMap<String, Range<usize>>,
+    pub(crate) no_reduce: Range<usize>,
+    pub(crate) polling: Range<usize>,
+    /// By the endpoints of `polling`.
+    pub(crate) polled: HashMap<String, Range<usize>>,
     pub(crate) workspace: Range<usize>,
     pub(crate) allow: Range<usize>,
     /// Those of `allow.dirs`.
     pub(crate) dirs: Vec<Range<usize>>,
+}
+
+impl Spans {
+    /// One place for all of them.
+    pub(crate) fn all(span: &Range<usize>) -> Spans {
+        Spans {
+            name: span.clone(),
+            uses: span.clone(),
+            uses_with: span.clone(),
+            uses_requests: span.clone(),
+            batching: HashMap::new(),
+            no_reduce: span.clone(),
+            polling: span.clone(),
+            polled: HashMap::new(),
+            workspace: span.clone(),
+            allow: span.clone(),
+            dirs: Vec::new(),
+        }
+    }
+}
+
+impl ExecutorEntry {
+    /// The places of the executor, or of what is before or after its shards.
+    pub(crate) fn spans_of(&self, head: Option<Head>) -> &Spans {
+        let head = match head {
+            None => None,
+            Some(Head::Before) => self.uses_before.as_ref(),
+            Some(Head::After) => self.uses_after.as_ref(),
+        };
+        head.map_or(&self.spans, |head| &head.spans)
+    }
 }
 
 // The command line takes some of the same values, and holds them to the same
@@ -89,8 +132,10 @@ pub(crate) fn graph(
     folder: &Path,
 ) -> Option<Graph<ExecutorEntry>> {
     check_instances(problems, &tables);
-    let (specs, entries): (Vec<NodeSpec>, Vec<Option<ExecutorEntry>>) =
-        tables.into_iter().map(|table| split(table, folder)).unzip();
+    let (specs, entries): (Vec<NodeSpec>, Vec<Option<ExecutorEntry>>) = tables
+        .into_iter()
+        .map(|table| split(problems, table, folder))
+        .unzip();
     check_names(problems, specs.iter().filter_map(|spec| spec.name.as_ref()));
     match entries.into_iter().collect::<Option<Vec<ExecutorEntry>>>() {
         Some(entries) => needs::graph(problems, specs.into_iter().zip(entries)),
@@ -104,7 +149,11 @@ pub(crate) fn graph(
 
 /// A table's part in the graph, and the executor itself. `None` for that if a part
 /// of it was refused.
-fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<ExecutorEntry>) {
+fn split(
+    problems: &mut Problems,
+    table: Spanned<ExecutorTable>,
+    folder: &Path,
+) -> (NodeSpec, Option<ExecutorEntry>) {
     let span = table.span();
     let ExecutorTable {
         name,
@@ -119,6 +168,10 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         uses_dynamic_batching,
         retries,
         replicas,
+        shards,
+        polling,
+        uses_before,
+        uses_after,
         isolation,
         timeout,
         workspace,
@@ -126,6 +179,7 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         allow,
     } = table.into_inner();
     let name = name.map(|Entry { value, span, .. }| Spanned::new(span, value));
+    let no_reduce_span = key_or(no_reduce.as_ref(), &span);
     let spec = NodeSpec {
         name: name.clone(),
         needs,
@@ -148,6 +202,9 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         uses_with: key_or(uses_with.as_ref(), &span),
         uses_requests: key_or(uses_requests.as_ref(), &span),
         batching: batching_spans(uses_dynamic_batching.as_ref()),
+        no_reduce: no_reduce_span,
+        polling: key_or(polling.as_ref(), &span),
+        polled: HashMap::new(),
         workspace: key_or(workspace.as_ref(), &span),
         allow: key_or(allow.as_ref(), &span),
         dirs: Vec::new(),
@@ -157,12 +214,20 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
     };
     let (allow, dirs) = grants::allow(allow, folder);
     spans.dirs = dirs;
-    let defaults = ExecutorConfig::new(name.into_inner());
+    let (polling, polled) = polling::read(problems, polling);
+    spans.polled = polled;
+    let name = name.into_inner();
+    let uses_before = read_head(uses_before, &name, Group::UsesBefore, folder);
+    let uses_after = read_head(uses_after, &name, Group::UsesAfter, folder);
+    let defaults = ExecutorConfig::new(name);
     let config = ExecutorConfig {
         uses_with: value_or(uses_with, defaults.uses_with),
         uses_metas: value_or(uses_metas, defaults.uses_metas),
         uses_requests: value_or(uses_requests, defaults.uses_requests),
         replicas: value_or(replicas, defaults.replicas),
+        shards: value_or(shards, defaults.shards),
+        polling,
+        group: defaults.group,
         isolation: value_or(isolation, defaults.isolation),
         batching,
         retries: value_or(retries, defaults.retries),
@@ -175,9 +240,74 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
     let entry = ExecutorEntry {
         uses: uses.value.in_folder(folder),
         config,
+        uses_before,
+        uses_after,
         spans,
     };
     (spec, Some(entry))
+}
+
+/// What is before or after the shards of the executor `name`. `None` if a part of it was
+/// refused, which has then been reported.
+fn read_head(
+    entry: Option<Entry<Either<Uses, HeadTable>>>,
+    name: &str,
+    group: Group,
+    folder: &Path,
+) -> Option<Box<ExecutorEntry>> {
+    let Entry { key, value, span } = entry?;
+    let HeadTable {
+        uses,
+        uses_with,
+        uses_requests,
+        replicas,
+        timeout,
+        limits,
+        allow,
+    } = match value {
+        Either::Table(table) => table,
+        Either::Text(value) => HeadTable {
+            uses: Some(Entry {
+                key: key.clone(),
+                value,
+                span,
+            }),
+            uses_with: None,
+            uses_requests: None,
+            replicas: None,
+            timeout: None,
+            limits: None,
+            allow: None,
+        },
+    };
+    let uses = uses?;
+    let mut spans = Spans {
+        uses: uses.span,
+        uses_with: key_or(uses_with.as_ref(), &key),
+        uses_requests: key_or(uses_requests.as_ref(), &key),
+        allow: key_or(allow.as_ref(), &key),
+        ..Spans::all(&key)
+    };
+    let (allow, dirs) = grants::allow(allow, folder);
+    spans.dirs = dirs;
+    let defaults = ExecutorConfig::new(name);
+    let config = ExecutorConfig {
+        uses_with: value_or(uses_with, defaults.uses_with),
+        uses_requests: value_or(uses_requests, defaults.uses_requests),
+        replicas: value_or(replicas, defaults.replicas),
+        timeout: value_or(timeout, defaults.timeout),
+        limits: read_limits(limits, defaults.limits),
+        allow,
+        group,
+        ..defaults
+    };
+    Some(Box::new(ExecutorEntry {
+        uses: uses.value.in_folder(folder),
+        config,
+        uses_before: None,
+        uses_after: None,
+        spans,
+    }))
 }
 
 type BatchingTables = Entry<BTreeMap<String, Spanned<BatchingTable>>>;
@@ -229,20 +359,44 @@ fn read_limits(table: Option<Entry<LimitsTable>>, defaults: Limits) -> Limits {
 fn check_instances(problems: &mut Problems, tables: &[Spanned<ExecutorTable>]) {
     let mut sum = 0;
     let mut first_over = None;
-    for table in tables {
-        let replicas = table.get_ref().replicas.as_ref();
-        sum += replicas.map_or(1, |replicas| u64::from(replicas.value.get()));
+    for (count, span) in tables.iter().flat_map(instances) {
+        sum += count;
         if sum > u64::from(INSTANCES) && first_over.is_none() {
-            first_over = Some(key_or(replicas, &table.span()));
+            first_over = Some(span);
         }
     }
     if let Some(span) = first_over {
         problems.report(
-            Problem::new(span, format!("the executors have {sum} replicas in all"))
+            Problem::new(span, format!("the executors have {sum} instances in all"))
                 .label(format!("here they come to more than {INSTANCES}"))
-                .help(format!("one process runs at most {INSTANCES}")),
+                .help(format!(
+                    "one process runs at most {INSTANCES}: each executor has `replicas`, times \
+                     `shards`"
+                )),
         );
     }
+}
+
+/// How many instances each of a table's executors has, and where that is said.
+fn instances(table: &Spanned<ExecutorTable>) -> impl Iterator<Item = (u64, Range<usize>)> {
+    let span = table.span();
+    let table = table.get_ref();
+    let count =
+        |entry: Option<&Entry<NonZeroU32>>| entry.map_or(1, |entry| u64::from(entry.value.get()));
+    let (replicas, shards) = (table.replicas.as_ref(), table.shards.as_ref());
+    let own = (
+        count(replicas) * count(shards),
+        key_or(replicas.or(shards), &span),
+    );
+    let heads = [&table.uses_before, &table.uses_after];
+    let heads = heads.into_iter().flatten().map(move |head| {
+        let replicas = match &head.value {
+            Either::Text(_) => None,
+            Either::Table(table) => table.replicas.as_ref(),
+        };
+        (count(replicas), key_or(replicas, &head.key))
+    });
+    [own].into_iter().chain(heads)
 }
 
 /// Reports names that executors cannot have, and names that two of them have.

@@ -25,12 +25,27 @@ pub enum Place {
     UsesRequests(NodeId),
     /// An endpoint of an executor's `uses_dynamic_batching`.
     Batching(NodeId, String),
+    /// An executor's `no_reduce`.
+    NoReduce(NodeId),
+    /// An executor's `polling`, or an endpoint in its table.
+    Polling(NodeId, Option<String>),
     /// An executor's `workspace`.
     Workspace(NodeId),
     /// An executor's `allow`.
     Allow(NodeId),
     /// `host` of an executor's grant of a folder, by its index in `allow.dirs`.
     Dir(NodeId, usize),
+    /// The same place of what is before or after an executor's shards.
+    Head(Head, Box<Place>),
+}
+
+/// The executors around the shards of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// `uses_before`.
+    Before,
+    /// `uses_after`.
+    After,
 }
 
 /// A problem that showed up after the file was read.
@@ -68,6 +83,15 @@ impl LateProblem {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> LateProblem {
         self.help = Some(help.into());
+        self
+    }
+}
+
+impl LateProblem {
+    /// The same problem, of what is before or after the executor's shards.
+    #[must_use]
+    pub fn of_head(mut self, head: Head) -> LateProblem {
+        self.place = Place::Head(head, Box::new(self.place));
         self
     }
 }
