@@ -8,6 +8,7 @@
 pub(crate) mod advice;
 pub mod build;
 mod executor_file;
+mod sharding;
 mod source;
 
 use std::collections::HashMap;
@@ -18,10 +19,11 @@ use futures::future::join_all;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::nearest::nearest;
 use wasm_flow_contract::request::DEFAULT_ENDPOINT;
+use wasm_flow_contract::sharding::Group;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::stages::{Batched, Retried};
 use wasm_flow_flow::{Flow, ShapeError};
-use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Place, Report};
+use wasm_flow_manifest::{ExecutorEntry, Head, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
     StartFailure, StartReason,
@@ -48,6 +50,10 @@ pub struct LoadedExecutor {
     pub component: Component,
     /// What it is, as it is run.
     pub info: StageInfo,
+    /// What requests go through before its shards.
+    pub uses_before: Option<Box<LoadedExecutor>>,
+    /// What gets the documents of its shards.
+    pub uses_after: Option<Box<LoadedExecutor>>,
 }
 
 /// A flow whose executors can be started.
@@ -99,19 +105,19 @@ impl Resolver {
         let mut problems = Vec::new();
         let mut loaded = HashMap::new();
         for (id, node) in manifest.executors.iter() {
-            problems.extend(source::missing_folders(id, &node.value.config.allow));
-            match self.executor(&node.value, &mut known).await {
-                Ok(executor) => {
-                    problems.extend(wrong_batching(id, &executor));
-                    loaded.insert(id, executor);
-                }
-                Err(LoadFailure::Source(error)) => {
-                    problems.push(error.problem(id, &node.value.uses))
-                }
-                Err(LoadFailure::Binding(error)) => {
-                    problems.push(LateProblem::new(Place::UsesRequests(id), error.to_string()));
-                }
+            let (executor, wrong) = self.executor(id, &node.value, &mut known).await;
+            problems.extend(wrong);
+            let Some(mut executor) = executor else {
+                continue;
+            };
+            problems.extend(wrong_batching(id, &executor));
+            problems.extend(sharding::wrong_polling(id, &executor));
+            for (head, entry) in sharding::heads(&node.value) {
+                let (loaded, wrong) = self.executor(id, entry, &mut known).await;
+                problems.extend(wrong.into_iter().map(|problem| problem.of_head(head)));
+                executor.put_around(head, loaded);
             }
+            loaded.insert(id, executor);
         }
         let executors = manifest.executors.as_ref();
         match executors.try_map(|id, _, _| loaded.remove(&id)) {
@@ -124,7 +130,26 @@ impl Resolver {
         }
     }
 
+    /// Loads one executor, and says what is wrong with it.
     async fn executor(
+        &self,
+        id: NodeId,
+        entry: &ExecutorEntry,
+        known: &mut HashMap<Source, Component>,
+    ) -> (Option<LoadedExecutor>, Vec<LateProblem>) {
+        let mut problems = source::missing_folders(id, &entry.config.allow);
+        let problem = match self.loaded(entry, known).await {
+            Ok(executor) => return (Some(executor), problems),
+            Err(LoadFailure::Source(error)) => error.problem(id, &entry.uses),
+            Err(LoadFailure::Binding(error)) => {
+                LateProblem::new(Place::UsesRequests(id), error.to_string())
+            }
+        };
+        problems.push(problem);
+        (None, problems)
+    }
+
+    async fn loaded(
         &self,
         entry: &ExecutorEntry,
         known: &mut HashMap<Source, Component>,
@@ -144,10 +169,35 @@ impl Resolver {
                 class: component.description().name.clone(),
                 endpoints: bindings.to_list(),
                 replicas: entry.config.replicas.get(),
+                shards: entry.config.shards.get(),
+                polling: entry.config.polling.clone(),
+                ..StageInfo::default()
             },
             config: entry.config.clone(),
             component,
+            uses_before: None,
+            uses_after: None,
         })
+    }
+}
+
+impl LoadedExecutor {
+    /// Puts an executor before or after the shards of this one, if it could be loaded.
+    fn put_around(&mut self, head: Head, executor: Option<LoadedExecutor>) {
+        let executor = executor.map(Box::new);
+        let info = executor
+            .as_ref()
+            .map(|executor| Box::new(executor.info.clone()));
+        match head {
+            Head::Before => {
+                self.uses_before = executor;
+                self.info.uses_before = info;
+            }
+            Head::After => {
+                self.uses_after = executor;
+                self.info.uses_after = info;
+            }
+        }
     }
 }
 
@@ -184,7 +234,7 @@ impl Loaded {
     pub fn warnings(&self) -> Option<Report> {
         let executors = self.executors.iter();
         self.manifest
-            .warnings(executors.flat_map(|(id, node)| advice::of(id, &node.value)))
+            .warnings(executors.flat_map(|(id, node)| advice::of(id, node)))
     }
 
     /// Starts all executors at the same time.
@@ -194,22 +244,18 @@ impl Loaded {
     /// did are stopped.
     pub async fn start(&self, output: OutputSink) -> Result<Flow, Box<Report>> {
         let starting = self.executors.iter().map(|(id, node)| {
-            let LoadedExecutor {
-                config, component, ..
-            } = &node.value;
-            let output = Arc::clone(&output);
-            let starting = Executor::start(&self.runtime, component, config.clone(), output);
-            starting.map(move |started| (id, started))
+            let output = &output;
+            let stage = move |executor, group| self.stage(id, executor, group, Arc::clone(output));
+            sharding::start(&node.value, stage).map(move |started| (id, started))
         });
         let mut problems = Vec::new();
         let mut started: HashMap<NodeId, Arc<dyn Stage>> = HashMap::new();
         for (id, executor) in join_all(starting).await {
             match executor {
-                Ok(executor) => {
-                    let config = &self.executors[id].value.config;
-                    started.insert(id, wrapped(Arc::new(executor), config));
+                Ok(stage) => {
+                    started.insert(id, stage);
                 }
-                Err(error) => problems.push(LateProblem::new(place(id, &error), error.to_string())),
+                Err(wrong) => problems.extend(wrong),
             }
         }
         let stages = self.executors.as_ref();
@@ -231,6 +277,24 @@ impl Loaded {
         join_all(started.values().map(|stage| stage.stop())).await;
         Err(Box::new(self.manifest.report(problems)))
     }
+
+    /// Starts one group of an executor's instances.
+    async fn stage(
+        &self,
+        id: NodeId,
+        executor: &LoadedExecutor,
+        group: Group,
+        output: OutputSink,
+    ) -> Result<Arc<dyn Stage>, LateProblem> {
+        let config = ExecutorConfig {
+            group,
+            ..executor.config.clone()
+        };
+        match Executor::start(&self.runtime, &executor.component, config, output).await {
+            Ok(started) => Ok(wrapped(Arc::new(started), &executor.config)),
+            Err(error) => Err(LateProblem::new(place(id, &error), error.to_string())),
+        }
+    }
 }
 
 /// A stage as its table wants it. A batch is tried again as a whole.
@@ -248,8 +312,6 @@ fn wrapped(mut stage: Arc<dyn Stage>, config: &ExecutorConfig) -> Arc<dyn Stage>
 /// Endpoints of `uses_dynamic_batching` that no method is bound to, or whose requests
 /// are to be kept apart.
 fn wrong_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
-    let endpoints = &executor.info.endpoints;
-    let known = || endpoints.iter().map(|(endpoint, _)| endpoint.as_str());
     let batched = executor.config.batching.keys();
     if executor.config.isolation == Isolation::Request {
         let title = "requests cannot be put together and kept apart";
@@ -260,23 +322,36 @@ fn wrong_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
         return batched.map(apart).collect();
     }
     batched
-        // The default method takes any endpoint.
-        .filter(|endpoint| {
-            known().all(|known| known != endpoint.as_str() && known != DEFAULT_ENDPOINT)
-        })
-        .map(|endpoint| {
-            let names: Vec<&str> = known().collect();
-            let title = format!(
-                "`uses_dynamic_batching` names `{endpoint}`, which {} binds no method to",
-                executor.info.class
-            );
-            let help = match nearest(endpoint, known()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it binds {}", names.join(", ")),
-            };
-            LateProblem::new(Place::Batching(id, endpoint.clone()), title).help(help)
+        .filter_map(|endpoint| {
+            let place = Place::Batching(id, endpoint.clone());
+            not_bound("uses_dynamic_batching", place, endpoint, executor)
         })
         .collect()
+}
+
+/// What is wrong with an endpoint that is named under `key`, if nothing is bound to it.
+fn not_bound(
+    key: &str,
+    place: Place,
+    endpoint: &str,
+    executor: &LoadedExecutor,
+) -> Option<LateProblem> {
+    let endpoints = &executor.info.endpoints;
+    let known = || endpoints.iter().map(|(endpoint, _)| endpoint.as_str());
+    // The default method takes any endpoint.
+    if known().any(|known| known == endpoint || known == DEFAULT_ENDPOINT) {
+        return None;
+    }
+    let names: Vec<&str> = known().collect();
+    let title = format!(
+        "`{key}` names `{endpoint}`, which {} binds no method to",
+        executor.info.class
+    );
+    let help = match nearest(endpoint, known()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it binds {}", names.join(", ")),
+    };
+    Some(LateProblem::new(place, title).help(help))
 }
 
 /// The key that an executor's failure to start is about.
