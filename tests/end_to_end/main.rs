@@ -32,5 +32,6 @@ mod protocol;
 mod queue;
 mod routing;
 mod seeds;
+mod shards;
 mod toolchains;
 mod workspace;
