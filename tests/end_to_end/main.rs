@@ -35,6 +35,7 @@ mod queue;
 mod remote;
 mod routing;
 mod seeds;
+mod shards;
 mod stream_doc;
 mod toolchains;
 mod workspace;

@@ -54,7 +54,6 @@ impl Functions {
 impl Stage for Functions {
     fn info(&self) -> StageInfo {
         StageInfo {
-            remote: false,
             class: "Functions".to_owned(),
             endpoints: self
                 .0
@@ -62,6 +61,7 @@ impl Stage for Functions {
                 .map(|endpoint| (endpoint.clone(), "function".to_owned()))
                 .collect(),
             replicas: 1,
+            ..StageInfo::default()
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) fn executor(
     no_reduce: bool,
 ) -> Result<RemoteExecutor, LateProblem> {
     RemoteExecutor::new(RemoteConfig {
-        name: config.name.clone(),
+        name: config.group.name(&config.name),
         address: remote.address.clone(),
         tls: tls(id, &remote.tls)?,
         token: remote.token.clone(),

@@ -9,6 +9,7 @@ use wasm_flow_contract::Hop;
 use wasm_flow_contract::config::{Batching, ExecutorConfig, Isolation};
 use wasm_flow_contract::graph::{Builder, Edge, Join, NodeOptions, Upstream};
 use wasm_flow_contract::query::Query;
+use wasm_flow_contract::sharding::{Poll, Polling};
 
 use crate::times::Tally;
 use crate::{Card, Drawing, Source};
@@ -99,6 +100,17 @@ pub(super) fn everything() -> Drawing {
         Source::Elsewhere("grpc://ranker.example:8443".to_owned()),
         &ExecutorConfig::new("rank"),
     );
+    let mut store = executor("store", &["encode_text"]).configured(|config| {
+        config.shards = NonZeroU32::new(3).unwrap();
+        config.replicas = NonZeroU32::new(2).unwrap();
+        config.polling = Polling {
+            named: [("/delete".to_owned(), Poll::All)].into(),
+            rest: Some(Poll::Any),
+        };
+    });
+    let here = |name: &str| Source::Here(format!("executors/{name}"));
+    store.card = store.card.uses_before(&here("check"));
+    store.card = store.card.uses_after(&here("best_matches"));
     let mut log = executor("log", &["split"]);
     log.options.floating = true;
     let mut merge = executor("merge", &["rank", "encode_image", "split"]);
@@ -127,7 +139,7 @@ pub(super) fn everything() -> Drawing {
                 ] }))
                 .configured(|config| config.replicas = NonZeroU32::new(2).unwrap()),
             log,
-            executor("store", &["encode_text"]),
+            store,
             remote,
             merge,
         ],

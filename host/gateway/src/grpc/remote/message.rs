@@ -1,7 +1,6 @@
 //! Calls as messages, and messages as replies.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -137,7 +136,7 @@ fn results(mut parameters: Map<String, Value>) -> Vec<Results> {
                 _ => key,
             };
             Some(Results {
-                origin: Origin::Remote(Arc::from(origin)),
+                origin: Origin::remote(origin),
                 values: values.clone(),
             })
         })
@@ -163,6 +162,8 @@ fn failure(status: StatusProto) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::BytesMut;
     use serde_json::json;
 

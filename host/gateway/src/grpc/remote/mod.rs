@@ -104,6 +104,7 @@ impl Stage for RemoteExecutor {
                 .collect(),
             replicas: 1,
             remote: true,
+            ..StageInfo::default()
         }
     }
 
