@@ -36,6 +36,10 @@ uses = "not/there/yet"
 name = "left"
 uses = "left.wasm"
 replicas = 2
+shards = 3
+polling = { "/x" = "ALL" }
+uses_before = "before.wasm"
+uses_after = { uses = "grpc://merge:80" }
 when = { tags__n = { "$lt" = 5 } }
 
 [[executors]]
@@ -92,7 +96,16 @@ planned: 5 executors
     let left = &json["nodes"][1];
     assert_eq!(left["needs"], json!(["a"]));
     assert_eq!(left["when"], json!({ "tags__n": { "$lt": 5 } }));
-    assert_eq!(left["options"], json!({ "replicas": 2 }));
+    assert_eq!(
+        left["options"],
+        json!({
+            "replicas": 2,
+            "shards": 3,
+            "polling": { "/x": "ALL" },
+            "uses_before": "before.wasm",
+            "uses_after": "grpc://merge:80",
+        })
+    );
     assert_eq!(json["nodes"][4]["no_reduce"], true);
     let edges = json["edges"].as_array().unwrap();
     assert_eq!(edges.len(), 7);

@@ -23,6 +23,7 @@ use futures::future::join_all;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::graph::Join;
 use wasm_flow_contract::nearest::nearest;
+use wasm_flow_contract::remote::Predecessors;
 use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::sharding::Group;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
@@ -132,12 +133,19 @@ impl Resolver {
         let mut loaded = HashMap::new();
         let planned = plan.executors();
         for (id, node) in planned.iter() {
-            let no_reduce = node.options.join == Join::Concat;
-            let (executor, wrong) = self.executor(id, &node.value, no_reduce, &mut known).await;
+            let predecessors = match node.options.join {
+                Join::Reduce => Predecessors::Together,
+                Join::Concat => Predecessors::Apart,
+            };
+            let loading = self.executor(id, &node.value, predecessors, &mut known);
+            let (executor, wrong) = loading.await;
             problems.extend(wrong);
             let mut heads = Vec::new();
             for (head, planned) in sharding::heads(&node.value) {
-                let (executor, wrong) = self.executor(id, planned, false, &mut known).await;
+                // `uses_after` puts together what comes from the shards.
+                let predecessors = Predecessors::ApartIfTaken;
+                let loading = self.executor(id, planned, predecessors, &mut known);
+                let (executor, wrong) = loading.await;
                 problems.extend(wrong.into_iter().map(|problem| problem.of_head(head)));
                 heads.push((head, executor));
             }
@@ -166,11 +174,11 @@ impl Resolver {
         &self,
         id: NodeId,
         planned: &Planned,
-        no_reduce: bool,
+        predecessors: Predecessors,
         known: &mut HashMap<Source, Component>,
     ) -> (Option<LoadedExecutor>, Vec<LateProblem>) {
         let mut problems = source::missing_folders(id, &planned.config.allow);
-        match self.loaded(id, planned, no_reduce, known).await {
+        match self.loaded(id, planned, predecessors, known).await {
             Ok(executor) => (Some(executor), problems),
             Err(failure) => {
                 problems.push(failure.problem(id));
@@ -183,14 +191,14 @@ impl Resolver {
         &self,
         id: NodeId,
         planned: &Planned,
-        no_reduce: bool,
+        predecessors: Predecessors,
         known: &mut HashMap<Source, Component>,
     ) -> Result<LoadedExecutor, LoadFailure> {
         let config = &planned.config;
         let component = match &planned.uses {
             Uses::Named(wasm_flow_manifest::Uses::Remote(remote)) => {
-                let executor =
-                    remote::executor(id, remote, config, no_reduce).map_err(LoadFailure::Remote)?;
+                let executor = remote::executor(id, remote, config, predecessors)
+                    .map_err(LoadFailure::Remote)?;
                 let absent = executor.connect().await.err();
                 let mut loaded = LoadedExecutor::of_stage(config.clone(), Arc::new(executor));
                 loaded

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use wasm_flow_contract::NodeId;
 use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::remote::{RemoteConfig, Secret, TlsConfig};
+use wasm_flow_contract::remote::{Predecessors, RemoteConfig, Secret, TlsConfig};
 use wasm_flow_contract::units::Size;
 use wasm_flow_gateway::remote::{RemoteExecutor, Unreachable};
 use wasm_flow_manifest::{LateProblem, Pem, Place, Remote, TlsFiles};
@@ -21,7 +21,7 @@ pub(super) fn executor(
     id: NodeId,
     remote: &Remote,
     config: &ExecutorConfig,
-    no_reduce: bool,
+    predecessors: Predecessors,
 ) -> Result<RemoteExecutor, LateProblem> {
     RemoteExecutor::new(RemoteConfig {
         name: config.group.name(&config.name),
@@ -31,7 +31,7 @@ pub(super) fn executor(
         timeout: config.timeout,
         timeout_send: remote.timeout_send,
         reply: config.limits.reply.get(),
-        no_reduce,
+        predecessors,
     })
     .map_err(|error| {
         LateProblem::new(Place::Tls(id), error.to_string())

@@ -23,13 +23,13 @@ pub(super) enum Message {
 }
 
 impl Message {
-    /// What is sent of a call. With `no_reduce`, the documents of several predecessors
-    /// are sent apart: the executor gets all of them, one predecessor's after the other's.
-    /// Otherwise they are one: Jina's protocol has no room for both.
+    /// What is sent of a call. With `is_apart`, the documents of several predecessors are
+    /// sent apart: the executor gets all of them, one predecessor's after the other's.
+    /// Otherwise they are one list: Jina's protocol has no room for both.
     ///
     /// # Errors
     /// When it cannot be sent: why.
-    pub(super) fn of(call: &Call, no_reduce: bool) -> Result<Message, String> {
+    pub(super) fn of(call: &Call, is_apart: bool) -> Result<Message, String> {
         let parameters = Struct::from_map(&call.parameters)
             .map_err(|error| format!("the parameters cannot be sent: {error}"))?;
         let sender = |part: Option<&Part>| part.map_or(GATEWAY, |part| &*part.executor).to_owned();
@@ -44,7 +44,7 @@ impl Message {
             docs: Some(docs.encoding()),
         };
         let message = match call.parts.as_slice() {
-            parts if no_reduce && parts.len() > 1 => {
+            parts if is_apart && parts.len() > 1 => {
                 let parts = parts.iter();
                 Message::Parts(
                     parts

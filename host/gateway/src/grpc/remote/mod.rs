@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use tokio::time::timeout;
-use wasm_flow_contract::remote::{RemoteAddress, RemoteConfig};
+use wasm_flow_contract::remote::{Predecessors, RemoteAddress, RemoteConfig};
 use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
 
 use self::message::Message;
@@ -44,7 +44,7 @@ struct Inner {
     address: RemoteAddress,
     timeout: Duration,
     timeout_send: Option<Duration>,
-    no_reduce: bool,
+    predecessors: Predecessors,
     peers: Arc<Peers>,
 }
 
@@ -61,7 +61,7 @@ impl RemoteExecutor {
                 address: config.address,
                 timeout: config.timeout,
                 timeout_send: config.timeout_send,
-                no_reduce: config.no_reduce,
+                predecessors: config.predecessors,
             }),
         })
     }
@@ -142,14 +142,19 @@ impl Stage for RemoteExecutor {
 
 impl Inner {
     async fn deliver(&self, call: &Call) -> Result<Reply, Failure> {
-        let message = Message::of(call, self.no_reduce)
-            .map_err(|reason| self.failed(FailureKind::Request, "BadRequest", reason))?;
         let peers = match self.peers.current().await {
             Ok(peers) => peers,
             Err(unreachable) => return Err(self.unreachable(&unreachable)),
         };
         let mut tried = Vec::new();
         for peer in self.peers.in_order(&peers) {
+            let is_apart = match self.predecessors {
+                Predecessors::Together => false,
+                Predecessors::Apart => true,
+                Predecessors::ApartIfTaken => peer.takes_parts().await,
+            };
+            let message = Message::of(call, is_apart)
+                .map_err(|reason| self.failed(FailureKind::Request, "BadRequest", reason))?;
             let attempt = peer.call(&message, call, self.timeout_send);
             match attempt.await {
                 Attempt::Answered(frame) => return self.reply(&peer, frame),

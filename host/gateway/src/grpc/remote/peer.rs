@@ -138,6 +138,13 @@ impl Peer {
         Ok(greeting)
     }
 
+    /// Whether it takes the documents of several predecessors apart. One that cannot be
+    /// asked does not get them anyway.
+    pub(super) async fn takes_parts(&self) -> bool {
+        let greeting = self.greeting().await;
+        greeting.is_ok_and(|greeting| greeting.takes_parts())
+    }
+
     /// What it said of itself last.
     pub(super) fn greeted(&self) -> Option<Arc<Greeting>> {
         self.greeting

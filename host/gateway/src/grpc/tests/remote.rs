@@ -5,7 +5,7 @@ use std::time::Instant;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::TcpListener;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
-use wasm_flow_contract::remote::{RemoteAddress, RemoteConfig, Secret, TlsConfig};
+use wasm_flow_contract::remote::{Predecessors, RemoteAddress, RemoteConfig, Secret, TlsConfig};
 use wasm_flow_contract::{Call, Failure, FailureKind, Part, Reply, Stage};
 
 use super::*;
@@ -23,7 +23,7 @@ fn config(address: &str) -> RemoteConfig {
         timeout: Duration::from_secs(60),
         timeout_send: None,
         reply: 1 << 20,
-        no_reduce: false,
+        predecessors: Predecessors::Together,
     }
 }
 
@@ -111,14 +111,16 @@ async fn a_call_goes_there_and_back_with_all_that_belongs_to_it() {
     );
     let both = || call("/x", &[("a", "1"), ("b", "2")]);
     assert_eq!(texts(remote.call(both()).await), ["a: 1,2", rest]);
-    let apart = RemoteExecutor::new(RemoteConfig {
-        no_reduce: true,
-        ..config(&format!("grpc://{}", served.address))
-    });
-    assert_eq!(
-        texts(apart.unwrap().call(both()).await),
-        ["a: 1", "b: 2", rest]
-    );
+    for predecessors in [Predecessors::Apart, Predecessors::ApartIfTaken] {
+        let apart = RemoteExecutor::new(RemoteConfig {
+            predecessors,
+            ..config(&format!("grpc://{}", served.address))
+        });
+        assert_eq!(
+            texts(apart.unwrap().call(both()).await),
+            ["a: 1", "b: 2", rest]
+        );
+    }
     let reply = remote.call(hello("/results")).await.unwrap();
     assert_eq!(reply.docs.texts().collect::<Vec<_>>(), ["hello"]);
     let [results] = reply.results.as_slice() else {
