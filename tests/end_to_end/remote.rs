@@ -191,7 +191,7 @@ fn what_is_around_shards_may_run_elsewhere() {
     let traced = |shard: u32| format!("t>there/rep-0>index/shard-{shard}/rep-0>there/rep-0");
     assert_eq!(seen["texts"], json!([traced(0), traced(1)]));
 
-    // Jina's takes them as one list.
+    // A Deployment of Jina takes them as one list.
     let seen = shards(py).python("answer(client().post('/parts', texts('a')).texts)");
     assert_eq!(seen, json!(["[2] ['gateway'] 2 None"]));
 

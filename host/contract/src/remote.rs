@@ -28,7 +28,7 @@ pub struct RemoteConfig {
 }
 
 /// How documents of several predecessors are sent. Jina's protocol has no room for both
-/// forms in one request, and Jina's served Executors take them together alone.
+/// forms in one request, and the gateway of a Jina Deployment takes one list alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Predecessors {
     /// As one list.

@@ -14,8 +14,6 @@ use crate::bounds::REMOTE_ENDPOINTS;
 pub(super) struct Greeting {
     /// The endpoints that it binds. None: it does not say.
     endpoints: Option<BTreeSet<String>>,
-    /// Whether it takes the documents of several predecessors apart: wasm-flow does.
-    takes_parts: bool,
     /// Those whose calls may leave something behind. None: it does not say.
     writes: Option<BTreeSet<String>>,
 }
@@ -43,14 +41,10 @@ impl Greeting {
             ));
         }
         let Some(found) = endpoints else {
-            return Ok(Greeting {
-                takes_parts: is_wasm_flow,
-                ..Greeting::default()
-            });
+            return Ok(Greeting::default());
         };
         let set = |list: Vec<String>| list.into_iter().take(REMOTE_ENDPOINTS).collect();
         Ok(Greeting {
-            takes_parts: is_wasm_flow,
             writes: is_wasm_flow.then(|| set(found.write_endpoints)),
             endpoints: Some(set(found.endpoints)),
         })
@@ -60,10 +54,6 @@ impl Greeting {
     pub(super) fn endpoints(&self) -> impl Iterator<Item = &str> {
         let endpoints = self.endpoints.iter().flatten().map(String::as_str);
         endpoints.filter(|endpoint| *endpoint != DRY_RUN)
-    }
-
-    pub(super) fn takes_parts(&self) -> bool {
-        self.takes_parts
     }
 
     /// Whether it may have something for this endpoint.
@@ -150,7 +140,7 @@ mod tests {
         let greeting = Greeting::read(jina, endpoints(&["/x", DRY_RUN], &[])).unwrap();
         assert_eq!(greeting.endpoints().collect::<Vec<_>>(), ["/x"]);
         assert!(greeting.binds("/x") && !greeting.binds("/y"));
-        assert!(!greeting.is_repeatable("/x") && !greeting.takes_parts());
+        assert!(!greeting.is_repeatable("/x"));
     }
 
     #[test]
@@ -159,7 +149,6 @@ mod tests {
         let bound = endpoints(&["/r", "/w", "/default"], &["/w"]);
         let greeting = Greeting::read(ours(), bound).unwrap();
         assert!(greeting.is_repeatable("/r") && !greeting.is_repeatable("/w"));
-        assert!(greeting.takes_parts());
         assert!(greeting.binds("/other") && greeting.is_repeatable("/other"));
         let bound = endpoints(&["/r", "/default"], &["/default"]);
         let greeting = Greeting::read(ours(), bound).unwrap();

@@ -148,23 +148,50 @@ impl Inner {
         };
         let mut tried = Vec::new();
         for peer in self.peers.in_order(&peers) {
-            let is_apart = match self.predecessors {
-                Predecessors::Together => false,
-                Predecessors::Apart => true,
-                Predecessors::ApartIfTaken => peer.takes_parts().await,
-            };
-            let message = Message::of(call, is_apart)
-                .map_err(|reason| self.failed(FailureKind::Request, "BadRequest", reason))?;
-            let attempt = peer.call(&message, call, self.timeout_send);
-            match attempt.await {
+            match self.attempt(&peer, call).await? {
                 Attempt::Answered(frame) => return self.reply(&peer, frame),
                 Attempt::NotSent(reason) => tried.push(peer.tried(reason)),
+                Attempt::NotApart => {
+                    return Err(self.failed(
+                        FailureKind::Unavailable,
+                        "NotSupported",
+                        format!(
+                            "{}: it does not take the documents of several predecessors apart; \
+                             leave `no_reduce` out, or serve the executor with `wasm-flow serve` or \
+                             `jina executor`",
+                            peer.address()
+                        ),
+                    ));
+                }
                 Attempt::Failed(kind, name, reason) => {
                     return Err(self.failed(kind, name, format!("{}: {reason}", peer.address())));
                 }
             }
         }
         Err(self.unreachable(&Unreachable::new(tried)))
+    }
+
+    /// Sends a call to one server, in the form that it takes.
+    async fn attempt(&self, peer: &Arc<Peer>, call: &Call) -> Result<Attempt, Failure> {
+        let message = |is_apart: bool| {
+            let message = Message::of(call, is_apart);
+            message.map_err(|reason| self.failed(FailureKind::Request, "BadRequest", reason))
+        };
+        let is_apart = match self.predecessors {
+            Predecessors::Together => false,
+            Predecessors::Apart => true,
+            Predecessors::ApartIfTaken => peer.may_take_parts(),
+        };
+        let attempt = peer
+            .call(&message(is_apart)?, call, self.timeout_send)
+            .await;
+        match (attempt, self.predecessors) {
+            // It has done nothing with them.
+            (Attempt::NotApart, Predecessors::ApartIfTaken) => {
+                Ok(peer.call(&message(false)?, call, self.timeout_send).await)
+            }
+            (attempt, _) => Ok(attempt),
+        }
     }
 
     fn reply(&self, peer: &Peer, frame: Bytes) -> Result<Reply, Failure> {

@@ -10,6 +10,7 @@ use wasm_flow_contract::{Call, Failure, FailureKind, Part, Reply, Stage};
 
 use super::*;
 use crate::drain::Drain;
+use crate::grpc::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPCServer;
 use crate::grpc::remote::RemoteExecutor;
 use crate::grpc::service::JinaService;
 use crate::grpc::services;
@@ -388,6 +389,43 @@ fn tokio_stream(
         let accepted = listener.accept().await.map(|(stream, _)| stream);
         Some((accepted, listener))
     })
+}
+
+/// As the gateway of a Jina Deployment: it takes the documents of several predecessors as
+/// one list alone.
+async fn of_one_list() -> SocketAddr {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let functions: Arc<dyn wasm_flow_contract::Service> = Arc::new(flow([("e", &[], echo())]));
+    let service = JinaService::new(functions, 10, 1 << 20, Drain::new());
+    let server = Server::builder().add_service(JinaSingleDataRequestRPCServer::new(service));
+    tokio::spawn(server.serve_with_incoming(tokio_stream(tcp)));
+    address
+}
+
+#[tokio::test]
+async fn who_does_not_take_documents_apart_gets_one_list_if_that_will_do() {
+    let address = of_one_list().await;
+    let call = || call("/x", &[("a", "1"), ("b", "2")]);
+    let remote = |predecessors| {
+        let config = config(&format!("grpc://{address}"));
+        RemoteExecutor::new(RemoteConfig {
+            predecessors,
+            ..config
+        })
+        .unwrap()
+    };
+    let if_taken = remote(Predecessors::ApartIfTaken);
+    for _ in 0..2 {
+        assert_eq!(texts(if_taken.call(call()).await)[0], "a: 1,2");
+    }
+    let failed = remote(Predecessors::Apart).call(call()).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Unavailable);
+    assert!(
+        failed.description.contains(&address.to_string())
+            && failed.description.contains("leave `no_reduce` out"),
+        "{failed}"
+    );
 }
 
 struct Certificates {
