@@ -205,3 +205,60 @@ fn batching(batching: &BTreeMap<String, Batching>) -> Option<Badge> {
 fn wait(duration: Duration) -> String {
     format!("{duration:?}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn polling_is_a_badge_if_there_are_shards_and_something_is_said() {
+        let badge = |shards: u32, polling: Polling| {
+            let config = ExecutorConfig {
+                shards: NonZeroU32::new(shards).unwrap(),
+                polling,
+                ..ExecutorConfig::new("index")
+            };
+            let card = Card::new(Source::Here("index".to_owned()), &config);
+            let mut badges = card.badges.into_iter();
+            badges.find(|badge| badge.key == "polling")
+        };
+        let at = |named: &[(&str, Poll)], rest| Polling {
+            named: named
+                .iter()
+                .map(|(endpoint, poll)| ((*endpoint).to_owned(), *poll))
+                .collect(),
+            rest,
+        };
+        for (polling, value, text, title) in [
+            (
+                Poll::All.into(),
+                json!("ALL"),
+                "polling ALL",
+                "requests go to all shards",
+            ),
+            (
+                at(&[("/x", Poll::Any)], None),
+                json!({ "/x": "ANY" }),
+                "polling ANY at /x",
+                "requests to /x go to one shard, the next in turn",
+            ),
+            (
+                at(&[("/x", Poll::All)], Some(Poll::Any)),
+                json!({ "/x": "ALL", "*": "ANY" }),
+                "polling by endpoint",
+                "requests to /x go to all shards; requests to other endpoints go to one shard, \
+                 the next in turn",
+            ),
+        ] {
+            assert_eq!(badge(1, Polling::clone(&polling)), None);
+            let badge = badge(2, polling).unwrap();
+            assert_eq!(
+                (badge.value, badge.text.as_str(), badge.title.as_str()),
+                (value, text, title)
+            );
+        }
+        assert_eq!(badge(2, Polling::default()), None);
+    }
+}

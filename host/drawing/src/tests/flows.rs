@@ -185,7 +185,16 @@ pub(super) fn all_floating() -> Drawing {
 pub(super) fn hostile() -> Drawing {
     let evil = "</title></svg><script>alert(1)</script><!-- ]]> & \" ' ` #quot; \u{1b}[2J\u{202e}\n%%{init}%% end style:x#y; click n0 href";
     let mut first = executor("style", &[]).when(json!({ "text": { "$eq": evil } }));
-    first.card = Card::new(Source::Here(evil.to_owned()), &ExecutorConfig::new("style"));
+    let config = ExecutorConfig {
+        shards: NonZeroU32::new(2).unwrap(),
+        polling: Polling {
+            named: [(evil.to_owned(), Poll::All)].into(),
+            rest: None,
+        },
+        ..ExecutorConfig::new("style")
+    };
+    let here = Source::Here(evil.to_owned());
+    first.card = Card::new(here.clone(), &config).uses_before(&here);
     let long = "größe_".repeat(20);
     let mut second = executor(&long, &["style"]);
     second.card.source = Source::Elsewhere("grpc://".to_owned() + &"編碼器.".repeat(60));
