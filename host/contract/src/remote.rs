@@ -35,7 +35,8 @@ pub enum Predecessors {
     Together,
     /// Apart. A server that does not take them so fails the call.
     Apart,
-    /// Apart if the server takes them so, and else as one list.
+    /// Apart if the server takes them so, and else as one list. Documents that have been
+    /// put together by their ids stay together.
     ApartIfTaken,
 }
 

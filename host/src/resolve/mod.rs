@@ -142,8 +142,11 @@ impl Resolver {
             problems.extend(wrong);
             let mut heads = Vec::new();
             for (head, planned) in sharding::heads(&node.value) {
-                // `uses_after` puts together what comes from the shards.
-                let predecessors = Predecessors::ApartIfTaken;
+                let predecessors = match head {
+                    Head::Before => predecessors,
+                    // It puts together what comes from the shards.
+                    Head::After => Predecessors::ApartIfTaken,
+                };
                 let loading = self.executor(id, planned, predecessors, &mut known);
                 let (executor, wrong) = loading.await;
                 problems.extend(wrong.into_iter().map(|problem| problem.of_head(head)));

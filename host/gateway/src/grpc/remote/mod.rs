@@ -140,6 +140,12 @@ impl Stage for RemoteExecutor {
     }
 }
 
+/// Whether a call has all documents of its predecessors, and none that several became.
+fn is_one_after_the_other(call: &Call) -> bool {
+    let lengths = call.parts.iter().map(|part| part.docs.len());
+    lengths.sum::<usize>() == call.docs.len()
+}
+
 impl Inner {
     async fn deliver(&self, call: &Call) -> Result<Reply, Failure> {
         let peers = match self.peers.current().await {
@@ -180,7 +186,7 @@ impl Inner {
         let is_apart = match self.predecessors {
             Predecessors::Together => false,
             Predecessors::Apart => true,
-            Predecessors::ApartIfTaken => peer.may_take_parts(),
+            Predecessors::ApartIfTaken => peer.may_take_parts() && is_one_after_the_other(call),
         };
         let attempt = peer
             .call(&message(is_apart)?, call, self.timeout_send)

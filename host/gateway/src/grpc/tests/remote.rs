@@ -122,6 +122,19 @@ async fn a_call_goes_there_and_back_with_all_that_belongs_to_it() {
             ["a: 1", "b: 2", rest]
         );
     }
+    // What became one is not taken apart again, unless it has to be.
+    let reduced = || Call {
+        docs: DocumentArray::from_texts(["12"]),
+        ..both()
+    };
+    let if_taken = RemoteExecutor::new(RemoteConfig {
+        predecessors: Predecessors::ApartIfTaken,
+        ..config(&format!("grpc://{}", served.address))
+    });
+    assert_eq!(
+        texts(if_taken.unwrap().call(reduced()).await),
+        ["a: 12", rest]
+    );
     let reply = remote.call(hello("/results")).await.unwrap();
     assert_eq!(reply.docs.texts().collect::<Vec<_>>(), ["hello"]);
     let [results] = reply.results.as_slice() else {
