@@ -122,7 +122,7 @@ async fn a_call_goes_there_and_back_with_all_that_belongs_to_it() {
             ["a: 1", "b: 2", rest]
         );
     }
-    // What became one is not taken apart again, unless it has to be.
+    // What became one is not taken apart again.
     let reduced = || Call {
         docs: DocumentArray::from_texts(["12"]),
         ..both()
