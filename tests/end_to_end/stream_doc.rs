@@ -67,13 +67,14 @@ fn each_document_passes_the_rest_of_the_chain() {
 /// What comes before the failure has come while the method ran.
 #[test]
 fn one_shard_streams_and_all_of_them_answer_at_the_end() {
+    let snippet = format!(
+        "{STREAMED}
+        answer([streamed('/stream', text) for text in ['2', '2!', '1']])
+        "
+    );
     let streamed = |more: &str| {
         let flow = Server::run(&format!("{ONE}shards = 2\n{more}\n"));
-        flow.python(&format!(
-            "{STREAMED}
-            answer([streamed('/stream', text) for text in ['2', '2!', '1']])
-            "
-        ))
+        flow.python(&snippet)
     };
     let sent = json!(["2! 0", "2! 1", "failed: enough"]);
     assert_eq!(
