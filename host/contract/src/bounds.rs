@@ -59,6 +59,9 @@ pub const fn positive(value: u32) -> NonZeroU32 {
 }
 
 bounds! {
+    /// Values, those of every depth together, of an object or a list in tags that `when`
+    /// compares with another one. Larger ones are equal to nothing.
+    COMPARED_VALUES: u64 = 10_000;
     /// Default of `timeout`: wall-clock time of one call, from when the method is
     /// entered, and of `start`.
     DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);

@@ -37,7 +37,7 @@ pub use live::{
     NdArrayField, NestedField, Packed, Rows, ScoreField, StringField,
 };
 pub use ndarray::{Dense, NdArray, NdArrayData, ShapeError, Sparse, item_size};
-pub use structs::{Struct, StructError};
+pub use structs::{Found, Nested, Struct, StructError};
 pub use wire::{DecodeError, Encoding};
 
 pub use bytes::Bytes;

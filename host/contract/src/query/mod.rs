@@ -18,6 +18,7 @@
 
 mod field;
 mod parse;
+mod seen;
 mod shown;
 
 use std::cmp::Ordering;
@@ -26,7 +27,8 @@ use regex::Regex;
 use serde_json::Value;
 use wasm_flow_document::{Document, DocumentArray};
 
-use field::{Field, Seen};
+use field::Field;
+use seen::Seen;
 
 pub use parse::QueryError;
 
@@ -113,37 +115,34 @@ impl Condition {
             Condition::All(conditions) => conditions.iter().all(|one| one.holds(doc)),
             Condition::Any(conditions) => conditions.iter().any(|one| one.holds(doc)),
             Condition::Not(condition) => !condition.holds(doc),
-            Condition::Field(field, test) => test.holds(field, &field.of(doc), doc),
+            Condition::Field(field, test) => field.see(doc, |seen| test.holds(field, &seen, doc)),
         }
     }
 }
 
 impl Test {
-    fn holds(&self, field: &Field, seen: &Seen, doc: &Document) -> bool {
+    fn holds(&self, field: &Field, seen: &Seen<'_>, doc: &Document) -> bool {
         match self {
-            Test::Equal(operand) => operand.with(doc, |other| seen.equals(other)),
-            Test::NotEqual(operand) => !operand.with(doc, |other| seen.equals(other)),
-            Test::Ordered(orders, operand) => operand.with(doc, |other| {
-                seen.order(other)
+            Test::Equal(operand) => operand.see(doc, |other| seen.equals(&other)),
+            Test::NotEqual(operand) => !operand.see(doc, |other| seen.equals(&other)),
+            Test::Ordered(orders, operand) => operand.see(doc, |other| {
+                seen.order(&other)
                     .is_some_and(|order| orders.contains(&order))
             }),
-            Test::In(values) => values.iter().any(|value| seen.equals(value)),
-            Test::NotIn(values) => !values.iter().any(|value| seen.equals(value)),
+            Test::In(values) => values.iter().any(|value| seen.equals(&value.into())),
+            Test::NotIn(values) => !values.iter().any(|value| seen.equals(&value.into())),
             Test::Regex(regex) => seen.text().is_some_and(|text| regex.is_match(text)),
-            Test::Size(size) => seen.size() == Some(*size),
+            Test::Size(size) => seen.size().is_some_and(|own| own as u64 == *size),
             Test::Exists(exists) => field.is_set(seen) == *exists,
         }
     }
 }
 
 impl Operand {
-    fn with<T>(&self, doc: &Document, use_it: impl FnOnce(&Value) -> T) -> T {
+    fn see<T>(&self, doc: &Document, look: impl FnOnce(Seen<'_>) -> T) -> T {
         match self {
-            Operand::Value(value) => use_it(value),
-            Operand::Field(field) => match field.of(doc) {
-                Seen::Value(value) => use_it(&value),
-                Seen::Many(_) => use_it(&Value::Null),
-            },
+            Operand::Value(value) => look(value.into()),
+            Operand::Field(field) => field.see(doc, look),
         }
     }
 }
@@ -261,6 +260,60 @@ mod tests {
             (json!({ "text": { "$not": { "$eq": "x" } } }), true),
         ] {
             assert_eq!(matches(query.clone()), expected, "{query}");
+        }
+    }
+
+    /// Objects and lists are compared whole, whatever form a number has, up to a bound.
+    #[test]
+    fn objects_and_lists_are_compared() {
+        for (query, expected) in [
+            (json!({ "tags__list": { "$eq": [1, 2.0, 3] } }), true),
+            (json!({ "tags__list": { "$eq": [1, 2] } }), false),
+            (json!({ "tags__list": { "$in": [[3], [1, 2, 3]] } }), true),
+            (json!({ "tags__list": { "$neq": [3, 2, 1] } }), true),
+            (
+                json!({ "tags__deep": { "$eq": { "a": [{ "b": "x" }] } } }),
+                true,
+            ),
+            (
+                json!({ "tags__deep": { "$eq": { "a": [{ "b": "y" }] } } }),
+                false,
+            ),
+            (json!({ "tags__deep": { "$eq": "{tags__deep}" } }), true),
+            (json!({ "tags__list": { "$eq": "{tags__deep__a}" } }), false),
+            (json!({ "tags": { "$size": 7 } }), true),
+            (json!({ "tags": { "$exists": true } }), true),
+            (json!({ "tags__deep": { "$size": 1 } }), true),
+            (json!({ "tags__list": { "$exists": true } }), true),
+            (json!({ "location": { "$eq": [] } }), true),
+        ] {
+            assert_eq!(matches(query.clone()), expected, "{query}");
+        }
+        let none = Query::parse(&json!({ "tags": { "$eq": {} } })).unwrap();
+        assert!(none.matches(&Document::default()) && !none.matches(&doc()));
+        let large = |count: usize| Document {
+            tags: Some(Struct::from_json(&json!({ "a": vec![0; count] }).to_string()).unwrap()),
+            location: vec![1.0, 0.5],
+            ..Document::default()
+        };
+        let zeros = |count: usize| Query::parse(&json!({ "tags__a": { "$eq": vec![0; count] } }));
+        assert!(zeros(10_000).unwrap().matches(&large(10_000)));
+        assert!(!zeros(10_001).unwrap().matches(&large(10_001)));
+        for (query, expected) in [
+            (json!({ "tags__a": { "$size": 20_000 } }), true),
+            (json!({ "tags__a__19999": { "$eq": 0 } }), true),
+            (json!({ "tags__a__20000": { "$exists": true } }), false),
+            (json!({ "location": { "$eq": [1, 0.5] } }), true),
+            (json!({ "location__1": { "$lt": 1 } }), true),
+            (json!({ "location__2": { "$exists": true } }), false),
+        ] {
+            let query = Query::parse(&query).unwrap();
+            assert_eq!(
+                query.matches(&large(20_000)),
+                expected,
+                "{}",
+                query.source()
+            );
         }
     }
 

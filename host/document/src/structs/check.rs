@@ -7,11 +7,12 @@ use crate::tag;
 
 /// Checks an object with at most `values` values.
 pub(super) fn check(slice: Slice<'_>, values: u64) -> Result<(), StructError> {
-    let mut check = Check {
-        values: Values::new(values),
-        merged: STRUCT_MERGED,
-    };
-    check.object(slice, STRUCT_DEPTH)
+    Check::within(values).object(slice, STRUCT_DEPTH)
+}
+
+/// The same for a list in an object.
+pub(super) fn check_list(slice: Slice<'_>, values: u64) -> Result<(), StructError> {
+    Check::within(values).list(slice, STRUCT_DEPTH)
 }
 
 /// How many values an object may still have. The entries of objects and the values of
@@ -52,6 +53,13 @@ struct Check {
 }
 
 impl Check {
+    fn within(values: u64) -> Check {
+        Check {
+            values: Values::new(values),
+            merged: STRUCT_MERGED,
+        }
+    }
+
     fn object(&mut self, slice: Slice<'_>, depth: u32) -> Result<(), StructError> {
         let depth = deeper(depth)?;
         let mut reader = Reader::new(slice);

@@ -1,12 +1,15 @@
 //! `google.protobuf.Struct`, kept as the bytes that it came in.
 
 mod check;
+mod found;
 mod read;
 mod text;
 mod write;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde_json::{Map, Value};
+
+pub use self::found::{Found, Nested};
 
 use self::check::Values;
 use crate::bounds::{STRUCT_DEPTH, STRUCT_MERGED, STRUCT_VALUES};

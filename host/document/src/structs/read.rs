@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::ser::{Error as _, Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
-use super::{Struct, utf8};
+use super::{Struct, StructError, utf8};
 use crate::protobuf::{Fault, Field, Merging, Reader, Slice};
 use crate::tag;
 
@@ -23,7 +23,7 @@ fn unchecked<E: serde::ser::Error>(error: impl fmt::Display) -> E {
 }
 
 /// An encoded `google.protobuf.Struct`.
-struct Object<'a>(Slice<'a>);
+pub(super) struct Object<'a>(pub(super) Slice<'a>);
 
 /// An entry's key and value. A message field that occurs again is merged, so the
 /// occurrences of a value count as one.
@@ -74,7 +74,7 @@ impl Serialize for Object<'_> {
 /// merged with its own occurrences since another one stood there.
 pub(super) struct Item<'a>(pub(super) Slice<'a>);
 
-enum Member<'a> {
+pub(super) enum Member<'a> {
     Null,
     Number(f64),
     String(&'a str),
@@ -83,28 +83,27 @@ enum Member<'a> {
     List(Merging<'a>),
 }
 
-impl Serialize for Item<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl<'a> Item<'a> {
+    /// The member that counts.
+    pub(super) fn member(&self) -> Result<Member<'a>, StructError> {
         use tag::value as tag;
 
         let mut member = Member::Null;
         let mut reader = Reader::new(self.0);
-        while let Some((number, field)) = reader.field().map_err(unchecked)? {
+        while let Some((number, field)) = reader.field()? {
             match (number, field) {
                 (tag::NULL, _) => member = Member::Null,
                 (tag::NUMBER, Field::Fixed64(bits)) => {
                     member = Member::Number(f64::from_bits(bits));
                 }
-                (tag::STRING, Field::Len(text)) => {
-                    member = Member::String(utf8(text).map_err(unchecked)?);
-                }
+                (tag::STRING, Field::Len(text)) => member = Member::String(utf8(text)?),
                 (tag::BOOL, Field::Varint(bits)) => member = Member::Bool(bits != 0),
                 (tag::STRUCT, Field::Len(more)) => {
                     if !matches!(member, Member::Struct(_)) {
                         member = Member::Struct(Merging::default());
                     }
                     if let Member::Struct(merging) = &mut member {
-                        merging.add(more).map_err(unchecked)?;
+                        merging.add(more)?;
                     }
                 }
                 (tag::LIST, Field::Len(more)) => {
@@ -112,13 +111,19 @@ impl Serialize for Item<'_> {
                         member = Member::List(Merging::default());
                     }
                     if let Member::List(merging) = &mut member {
-                        merging.add(more).map_err(unchecked)?;
+                        merging.add(more)?;
                     }
                 }
                 _ => {}
             }
         }
-        match member {
+        Ok(member)
+    }
+}
+
+impl Serialize for Item<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.member().map_err(unchecked)? {
             Member::Null => serializer.serialize_unit(),
             Member::Number(value) => serialize_number(value, serializer),
             Member::String(text) => serializer.serialize_str(text),
@@ -136,7 +141,7 @@ impl Serialize for Item<'_> {
 }
 
 /// An encoded `google.protobuf.ListValue`.
-struct List<'a>(Slice<'a>);
+pub(super) struct List<'a>(pub(super) Slice<'a>);
 
 impl Serialize for List<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
