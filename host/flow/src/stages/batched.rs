@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque, hash_map};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join_all};
 use serde_json::{Map, Value};
@@ -81,7 +82,16 @@ impl Drop for Queue {
 struct Item {
     id: u64,
     docs: DocumentArray,
+    since: Instant,
     reply: oneshot::Sender<Result<DocumentArray, Failure>>,
+}
+
+/// When a queue is to be sent.
+enum Due {
+    Now(Queue),
+    In(Duration),
+    /// It has been sent.
+    Never,
 }
 
 /// A part of a batch: some of a request's documents.
@@ -216,7 +226,12 @@ impl Queues {
         let is_stopping = waiting.is_stopping;
         let queue = waiting.queues.entry(key.clone()).or_default();
         queue.docs = queue.docs.saturating_add(docs.len());
-        queue.items.push_back(Item { id, docs, reply });
+        queue.items.push_back(Item {
+            id,
+            docs,
+            since: Instant::now(),
+            reply,
+        });
         if is_stopping || queue.docs >= self.batching.preferred_batch_size.get() {
             let queue = waiting.queues.remove(&key);
             drop(waiting);
@@ -239,26 +254,42 @@ impl Queues {
     fn flush_later(self: &Arc<Self>, key: Key) -> AbortHandle {
         let queues = Arc::clone(self);
         let task = tokio::spawn(async move {
-            tokio::time::sleep(queues.batching.timeout).await;
-            if let Some(mut queue) = queues.take_due(&key) {
-                // This is the task that it would abort.
-                queue.timer = None;
-                queues.flush(&key, queue);
+            let mut left = queues.batching.timeout;
+            loop {
+                tokio::time::sleep(left).await;
+                left = match queues.take_due(&key) {
+                    Due::In(left) => left,
+                    Due::Never => return,
+                    Due::Now(mut queue) => {
+                        // This is the task that it would abort.
+                        queue.timer = None;
+                        return queues.flush(&key, queue);
+                    }
+                };
             }
         });
         task.abort_handle()
     }
 
-    /// The queue whose timer this is. A timer that waits for the lock cannot be aborted,
-    /// and may then find the next queue of the same key, which has a timer of its own.
-    fn take_due(&self, key: &Key) -> Option<Queue> {
+    /// The queue whose timer this is, if it is due. A timer that waits for the lock cannot
+    /// be aborted, and may then find the next queue of the same key, which has a timer of
+    /// its own.
+    fn take_due(&self, key: &Key) -> Due {
         let is_own = |queue: &Queue| {
             let timer = queue.timer.as_ref().map(AbortHandle::id);
             timer.is_some() && timer == tokio::task::try_id()
         };
         match self.lock().queues.entry(key.clone()) {
-            hash_map::Entry::Occupied(queue) if is_own(queue.get()) => Some(queue.remove()),
-            _ => None,
+            hash_map::Entry::Occupied(queue) if is_own(queue.get()) => {
+                // The first may have gone since, and the next have come later.
+                let first = queue.get().items.front();
+                let waited = first.map_or(Duration::MAX, |item| item.since.elapsed());
+                match self.batching.timeout.checked_sub(waited) {
+                    Some(left) if !left.is_zero() => Due::In(left),
+                    _ => Due::Now(queue.remove()),
+                }
+            }
+            _ => Due::Never,
         }
     }
 
@@ -476,7 +507,6 @@ impl Gathering {
 mod tests {
     use std::num::NonZeroUsize;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use serde_json::json;
     use wasm_flow_contract::Stage as _;
@@ -635,6 +665,23 @@ mod tests {
         assert!(queues.lock().queues.is_empty());
     }
 
+    /// The next one waits for its own time, not for that of the one that has gone.
+    #[tokio::test]
+    async fn the_time_of_who_goes_away_goes_with_it() {
+        let calls = Calls::default();
+        let wait = Duration::from_millis(400);
+        let stage = calls.stage(batching(3, wait, false));
+        let mut gone = texts_boxed(&stage, "gone");
+        assert!(futures::poll!(&mut gone).is_pending());
+        tokio::time::sleep(wait.mul_f32(0.75)).await;
+        let came = Instant::now();
+        let mut stays = texts_boxed(&stage, "stays");
+        assert!(futures::poll!(&mut stays).is_pending());
+        drop(gone);
+        stays.await.unwrap();
+        assert!(came.elapsed() >= wait, "after {:?}", came.elapsed());
+    }
+
     fn texts_boxed(stage: &Batched, text: &str) -> BoxFuture<'static, Result<Vec<String>, String>> {
         Box::pin(texts(stage.call(call(json!({}), &[text]))))
     }
@@ -760,6 +807,7 @@ mod tests {
         };
         let items = (0..2).map(|id| Item {
             id,
+            since: Instant::now(),
             docs: large(),
             reply: oneshot::channel().0,
         });
