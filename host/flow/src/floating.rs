@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 use wasm_flow_contract::{Failure, Reply};
@@ -21,6 +23,7 @@ pub(crate) struct Floating {
     places: HashMap<Arc<str>, Arc<Semaphore>>,
     failed: Arc<AtomicU64>,
     left_out: AtomicU64,
+    given_up: CancellationToken,
 }
 
 impl Floating {
@@ -33,6 +36,7 @@ impl Floating {
                 .collect(),
             failed: Arc::default(),
             left_out: AtomicU64::new(0),
+            given_up: CancellationToken::new(),
         }
     }
 
@@ -60,9 +64,9 @@ impl Floating {
             return;
         };
         let failed = Arc::clone(&self.failed);
-        let call = call();
+        let call = self.given_up.clone().run_until_cancelled_owned(call());
         self.tasks.spawn(async move {
-            if call.await.is_err() {
+            if !matches!(call.await, Some(Ok(_))) {
                 failed.fetch_add(1, Ordering::Relaxed);
             }
             drop(place);
@@ -85,14 +89,45 @@ impl Floating {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Waits for the calls that are under way, for as long as a stop may take.
+    /// Waits for the calls that are under way, for as long as a stop may take. The rest is
+    /// given up.
     pub(crate) async fn drained(&self) {
+        self.drained_within(FLOATING_DRAIN).await;
+        let failed = self.failed();
+        if failed > 0 {
+            warn!("{failed} calls of floating executors failed or were left out, in all");
+        }
+    }
+
+    async fn drained_within(&self, limit: Duration) {
         self.tasks.close();
-        if timeout(FLOATING_DRAIN, self.tasks.wait()).await.is_err() {
+        if timeout(limit, self.tasks.wait()).await.is_err() {
             warn!(
-                "gave up {} calls of floating executors: the flow is being stopped",
+                "gave up {} calls of floating executors: the flow is being stopped, and they \
+                 took longer than {limit:?}",
                 self.tasks.len()
             );
+            self.given_up.cancel();
+            self.tasks.wait().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_flow_document::DocumentArray;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_given_up_and_counted() {
+        let name: Arc<str> = Arc::from("a");
+        let floating = Floating::new(std::iter::once(Arc::clone(&name)));
+        floating.spawn(&name, || Box::pin(std::future::pending()));
+        floating.spawn(&name, || {
+            Box::pin(std::future::ready(Ok(Reply::new(DocumentArray::new()))))
+        });
+        floating.drained_within(Duration::from_millis(50)).await;
+        assert_eq!((floating.under_way(), floating.failed()), (0, 1));
     }
 }
