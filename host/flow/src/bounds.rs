@@ -22,4 +22,10 @@ wasm_flow_contract::bounds! {
     MAX_FLOATING: usize = 1000;
     /// How long a stop waits for calls of floating executors.
     FLOATING_DRAIN: Duration = Duration::from_secs(120);
+    /// How long a document of a stream waits for the client to take it. Then the stream
+    /// fails, and the call of who sends it is given up.
+    STREAM_STALL: Duration = Duration::from_secs(120);
+    /// The same for all documents of a stream together. A method that holds an instance
+    /// for itself holds it for as long.
+    STREAM_WAITS: Duration = Duration::from_secs(3600);
 }

@@ -27,6 +27,7 @@ use wasm_flow_contract::graph::{Node, Upstream};
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage, Streamed};
 
+use bounds::{STREAM_STALL, STREAM_WAITS};
 use floating::Floating;
 use stages::Observed;
 
@@ -195,9 +196,19 @@ impl Flow {
     /// the last has been taken has to wait. All other documents come when the whole answer
     /// is there. Only a chain can have an executor that sends documents while it runs.
     ///
-    /// Dropping the stream gives the request up, wherever it is.
+    /// The flow's `timeout` is for all of it, the time included that the client takes to
+    /// read. A client that reads nothing for two minutes, or lets documents wait for an
+    /// hour in all, gets a failure as the last item.
+    ///
+    /// Dropping the stream gives the request up, wherever it is. It begins when the stream
+    /// is polled first, which has to be in a tokio runtime.
     pub fn stream(&self, request: Request) -> Streamed {
-        stream::stream(Arc::clone(&self.inner), request)
+        let limits = stream::Limits {
+            whole: self.timeout,
+            stall: STREAM_STALL,
+            waits: STREAM_WAITS,
+        };
+        stream::stream(Arc::clone(&self.inner), request, limits)
     }
 
     /// How many calls of floating executors are under way.

@@ -208,18 +208,22 @@ fn refused(docs: DocumentArray, reason: String) -> Response {
 
 /// The answer to a request that took longer than the flow gives it.
 pub(crate) fn late(flow: &Inner, docs: DocumentArray, limit: Duration) -> Response {
+    Response {
+        docs,
+        results: Map::new(),
+        hops: Vec::new(),
+        failure: Some(Arc::new(too_late(flow, limit))),
+    }
+}
+
+/// The flow's own time for a request is over.
+pub(crate) fn too_late(flow: &Inner, limit: Duration) -> Failure {
     let reason = format!(
         "the request was not answered within the {limit:?} that flow `{}` gives it; raise \
          `timeout` under [flow] in flow.toml if it needs so long",
         flow.name
     );
-    let failure = Failure::of_flow(FailureKind::Timeout, "TimeoutError", reason);
-    Response {
-        docs,
-        results: Map::new(),
-        hops: Vec::new(),
-        failure: Some(Arc::new(failure)),
-    }
+    Failure::of_flow(FailureKind::Timeout, "TimeoutError", reason)
 }
 
 /// One request on its way.
@@ -371,10 +375,17 @@ impl Run<'_> {
             Some(when) => {
                 // What a branch set may be what the others are chosen by, so this is
                 // asked of the joined documents.
-                for part in &mut parts {
-                    part.docs = when.select(&part.docs);
+                let chosen = when.select(&docs);
+                match parts.as_mut_slice() {
+                    // They are the same documents.
+                    [part] => part.docs = chosen.clone(),
+                    parts => {
+                        for part in parts {
+                            part.docs = when.select(&part.docs);
+                        }
+                    }
                 }
-                when.select(&docs)
+                chosen
             }
         };
         let call = call_of(&self.request, node, docs.clone(), parts);

@@ -1,30 +1,71 @@
 //! A request whose documents come one by one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 use wasm_flow_contract::{Failure, FailureKind, NodeId, Outflow, Outlet, Request, Streamed};
 use wasm_flow_document::DocumentArray;
 
 use crate::Inner;
+use crate::bounds::{STREAM_STALL, STREAM_WAITS};
 use crate::run::{self, Way, called};
 use crate::target::Target;
 
+/// How long a stream may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// In all. None: as long as it likes.
+    pub(crate) whole: Option<Duration>,
+    /// Until the client takes a document.
+    pub(crate) stall: Duration,
+    /// The same for all documents together.
+    pub(crate) waits: Duration,
+}
+
 /// See [`Flow::stream`](crate::Flow::stream).
-pub(crate) fn stream(flow: Arc<Inner>, request: Request) -> Streamed {
-    let (taker, taken) = mpsc::channel(0);
-    let driven = async move {
-        let mut taker = Taker(taker);
-        if let Err(Stop::Failed(failure)) = documents(flow, request, &mut taker).await {
-            // Nobody is told if nobody is there.
-            let _ = taker.0.send(Err(failure)).await;
-        }
+pub(crate) fn stream(flow: Arc<Inner>, request: Request, limits: Limits) -> Streamed {
+    let start = async move {
+        let (taker, taken) = mpsc::channel(0);
+        // A task of its own: who reads nothing does not ask for documents, and time
+        // passes all the same.
+        let mut task = JoinSet::new();
+        task.spawn(drive(flow, request, limits, taker));
+        let ended = async move {
+            if let Some(Err(error)) = task.join_next().await
+                && let Ok(panic) = error.try_into_panic()
+            {
+                // Else a stream that broke would look like one that is complete.
+                std::panic::resume_unwind(panic);
+            }
+        };
+        let ended = futures::stream::once(ended).filter_map(|()| std::future::ready(None));
+        taken.chain(ended)
     };
-    // It runs while its documents are asked for.
-    let driven = futures::stream::once(driven).filter_map(|()| std::future::ready(None));
-    Box::pin(futures::stream::select(taken, driven))
+    Box::pin(futures::stream::once(start).flatten())
+}
+
+async fn drive(flow: Arc<Inner>, request: Request, limits: Limits, to: Sender) {
+    let mut taker = Taker {
+        to,
+        stall: limits.stall,
+        left: limits.waits,
+    };
+    let documents = documents(&flow, request, &mut taker);
+    let outcome = match limits.whole {
+        None => documents.await,
+        Some(limit) => timeout(limit, documents)
+            .await
+            .unwrap_or_else(|_| Err(Stop::failed(run::too_late(&flow, limit)))),
+    };
+    if let Err(Stop::Failed(failure)) = outcome {
+        // Nobody is told if nobody is there.
+        let _ = taker.to.send(Err(failure)).await;
+    }
 }
 
 /// Why a stream ends early.
@@ -40,20 +81,44 @@ impl Stop {
     }
 }
 
+/// What a stream is made of.
+type Sender = mpsc::Sender<Result<DocumentArray, Arc<Failure>>>;
+
 /// Who takes the documents.
-struct Taker(mpsc::Sender<Result<DocumentArray, Arc<Failure>>>);
+struct Taker {
+    to: Sender,
+    stall: Duration,
+    /// How long it may yet be waited for, in all.
+    left: Duration,
+}
 
 impl Taker {
     async fn take(&mut self, docs: &DocumentArray) -> Result<(), Stop> {
         for doc in docs.iter() {
             let doc = DocumentArray::from_iter([doc.clone()]);
-            self.0.send(Ok(doc)).await.map_err(|_| Stop::Gone)?;
+            let since = Instant::now();
+            match timeout(self.stall.min(self.left), self.to.send(Ok(doc))).await {
+                Ok(taken) => taken.map_err(|_| Stop::Gone)?,
+                Err(_) => return Err(Stop::failed(stalled(since.elapsed()))),
+            }
+            self.left = self.left.saturating_sub(since.elapsed());
         }
         Ok(())
     }
 }
 
-async fn documents(flow: Arc<Inner>, request: Request, taker: &mut Taker) -> Result<(), Stop> {
+/// The client reads too slowly.
+fn stalled(waited: Duration) -> Failure {
+    let reason = format!(
+        "the client has not taken a document for {:.1} s, so this stream ends here; what came \
+         before it was sent. A client may take {STREAM_STALL:?} for one document and \
+         {STREAM_WAITS:?} for all: read faster, or ask for less at once",
+        waited.as_secs_f64()
+    );
+    Failure::of_flow(FailureKind::Timeout, "StreamStalled", reason)
+}
+
+async fn documents(flow: &Arc<Inner>, request: Request, taker: &mut Taker) -> Result<(), Stop> {
     let target =
         run::target(&request).map_err(|error| Stop::failed(run::bad_target(error.to_string())))?;
     let order = flow.graph.order();
@@ -62,7 +127,7 @@ async fn documents(flow: Arc<Inner>, request: Request, taker: &mut Taker) -> Res
         node.value.streams(&request.endpoint) && called(node, &request, target.as_ref())
     };
     let Some(at) = order.iter().position(streams) else {
-        let response = run::run(Arc::clone(&flow), request).await;
+        let response = run::run(Arc::clone(flow), request).await;
         return match response.failure {
             Some(failure) => Err(Stop::Failed(failure)),
             None => taker.take(&response.docs).await,
@@ -84,7 +149,7 @@ async fn documents(flow: Arc<Inner>, request: Request, taker: &mut Taker) -> Res
             ),
         )));
     }
-    let mut way = Way::new(&flow, &request, target.as_ref());
+    let mut way = Way::new(flow, &request, target.as_ref());
     way.go(before, request.docs.clone(), request.parts.clone())
         .await;
     if let Some(failure) = way.response.failure {
@@ -104,7 +169,7 @@ async fn documents(flow: Arc<Inner>, request: Request, taker: &mut Taker) -> Res
         Ok::<_, Stop>(outcome)
     };
     let behind = Behind {
-        flow: &flow,
+        flow,
         request: &request,
         target: target.as_ref(),
         from: &node.name,
@@ -174,7 +239,6 @@ impl Behind<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use futures::future::BoxFuture;
     use wasm_flow_contract::{Call, Graph, Reply, Stage, StageInfo};
@@ -313,6 +377,103 @@ mod tests {
         request.target = "(".to_owned();
         let items: Vec<_> = plain.stream(request).collect().await;
         assert_eq!(items[0].as_ref().unwrap_err().name, "BadTarget");
+    }
+
+    fn limits(whole: Option<u64>, stall: u64, waits: u64) -> Limits {
+        Limits {
+            whole: whole.map(Duration::from_millis),
+            stall: Duration::from_millis(stall),
+            waits: Duration::from_millis(waits),
+        }
+    }
+
+    /// Takes one of 1,000 documents, and then one every so many milliseconds. What came
+    /// last is the failure.
+    async fn taken_slowly(limits: Limits, pause: u64) -> (usize, String) {
+        let (flow, sent) = counting(&["x"]);
+        let request = Request::new("/count", DocumentArray::from_texts(["1000"]));
+        let mut stream = super::stream(Arc::clone(&flow.inner), request, limits);
+        let mut taken = 0;
+        while let Some(item) = stream.next().await {
+            match item {
+                Ok(_) => taken += 1,
+                Err(failure) => {
+                    assert!(stream.next().await.is_none());
+                    return (taken, failure.name.clone());
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        assert_eq!(sent.load(Ordering::SeqCst), 1000);
+        (taken, String::new())
+    }
+
+    /// Neither waits until somebody asks for a document.
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_told_where_the_stream_ended() {
+        let (taken, name) = taken_slowly(limits(None, 50, 60_000), 500).await;
+        assert_eq!(name, "StreamStalled");
+        assert!(taken < 5, "{taken}");
+        // Never long at once, and too long in all.
+        let (taken, name) = taken_slowly(limits(None, 60_000, 200), 20).await;
+        assert_eq!(name, "StreamStalled");
+        assert!((2..900).contains(&taken), "{taken}");
+        let (taken, name) = taken_slowly(limits(Some(100), 60_000, 60_000), 20).await;
+        assert_eq!(name, "TimeoutError");
+        assert!(taken < 900, "{taken}");
+        assert_eq!(
+            taken_slowly(limits(Some(60_000), 60_000, 60_000), 0).await,
+            (1000, String::new())
+        );
+    }
+
+    /// The time that an executor behind takes is not the client's.
+    #[tokio::test]
+    async fn a_slow_executor_behind_is_waited_for() {
+        let counts: Arc<dyn Stage> = Arc::new(Counts::default());
+        let slow = Functions::default().on("/count", |call: Call| async move {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            reply(call.docs)
+        });
+        let stages = vec![
+            ("counts".to_owned(), counts),
+            ("slow".to_owned(), Arc::new(slow) as _),
+        ];
+        let flow = Flow::new("test", Graph::chain(stages)).unwrap();
+        let request = Request::new("/count", DocumentArray::from_texts(["4"]));
+        let stream = super::stream(Arc::clone(&flow.inner), request, limits(None, 20, 100));
+        assert_eq!(
+            stream.map(|item| item.is_ok()).collect::<Vec<_>>().await,
+            [true; 4]
+        );
+    }
+
+    /// Also before any document is there.
+    #[tokio::test]
+    async fn the_flows_timeout_is_for_streams_too() {
+        let hangs = |_: Call| std::future::pending();
+        let hanging = || Functions::default().on("/count", hangs);
+        let counts = || -> Arc<dyn Stage> { Arc::new(Counts::default()) };
+        let chains: [Vec<(String, Arc<dyn Stage>)>; 2] = [
+            vec![("hangs".into(), Arc::new(hanging()))],
+            vec![
+                ("hangs".into(), Arc::new(hanging())),
+                ("counts".into(), counts()),
+            ],
+        ];
+        for chain in chains {
+            let flow = Flow::new("test", Graph::chain(chain)).unwrap();
+            let flow = flow.with_timeout(Some(Duration::from_millis(50)));
+            assert_eq!(streamed(&flow, "3").await, ["TimeoutError"]);
+        }
+    }
+
+    #[tokio::test]
+    #[should_panic = "a fault of the host"]
+    async fn a_panic_does_not_look_like_the_end() {
+        let panics = |_: Call| async { panic!("a fault of the host") };
+        let flow = flow([("a", &[], Functions::default().on("/count", panics))]);
+        streamed(&flow, "1").await;
     }
 
     #[tokio::test]

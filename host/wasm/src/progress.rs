@@ -23,8 +23,10 @@ pub(super) struct Progress {
 /// client's and not its own.
 #[derive(Debug, Default)]
 struct Waits {
-    /// How many of its documents wait now.
-    now: u32,
+    /// Sends that are under way now.
+    now: usize,
+    /// What their documents take together.
+    bytes: u64,
     /// Since when any of them do.
     since: Option<Instant>,
     before: Duration,
@@ -69,12 +71,20 @@ impl Progress {
         self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Documents of the call wait to be taken, for as long as this value lives.
-    pub(super) fn wait(self: &Arc<Self>) -> Waiting {
+    /// Documents of so many bytes wait to be taken, for as long as this value lives.
+    pub(super) fn wait(self: &Arc<Self>, bytes: u64) -> Waiting {
         let mut waits = self.waits();
-        waits.now += 1;
+        waits.now = waits.now.saturating_add(1);
+        waits.bytes = waits.bytes.saturating_add(bytes);
         waits.since.get_or_insert_with(Instant::now);
-        Waiting(Arc::clone(self))
+        let progress = Arc::clone(self);
+        Waiting { progress, bytes }
+    }
+
+    /// How many sends are under way, and the bytes of their documents together.
+    pub(super) fn under_way(&self) -> (usize, u64) {
+        let waits = self.waits();
+        (waits.now, waits.bytes)
     }
 
     /// How long the call has waited for its documents to be taken.
@@ -94,12 +104,16 @@ impl Progress {
 }
 
 /// See [`Progress::wait`].
-pub(super) struct Waiting(Arc<Progress>);
+pub(super) struct Waiting {
+    progress: Arc<Progress>,
+    bytes: u64,
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut waits = self.0.waits();
+        let mut waits = self.progress.waits();
         waits.now = waits.now.saturating_sub(1);
+        waits.bytes = waits.bytes.saturating_sub(self.bytes);
         if waits.now == 0
             && let Some(since) = waits.since.take()
         {

@@ -10,11 +10,11 @@ use wasmtime::component::{Access, FutureReader, Resource};
 
 use super::bindings::documents::Error as Refusal;
 use super::bindings::{HasCtx, diagnostics, requests, timers};
-use super::progress::Sent;
+use super::progress::{Progress, Sent};
 use super::reply::{check_docs, parse_results};
 use super::request_state::RequestState;
 use super::store::{Ctx, Panic, running_task};
-use crate::bounds::STREAM_STALL;
+use crate::bounds::SENDS_UNDER_WAY;
 use crate::text::cut_printable;
 
 impl requests::Host for Ctx {}
@@ -54,9 +54,12 @@ impl requests::HostRequest for Ctx {
     }
 
     fn time_left(&mut self, this: Resource<RequestState>) -> wasmtime::Result<Option<u64>> {
-        let deadline = self.table.get(&this)?.deadline;
-        Ok(deadline.map(|deadline| {
+        let request = self.table.get(&this)?;
+        // The time that its documents wait is the client's and not its own.
+        let waited = request.progress.waited();
+        Ok(request.deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
+            let left = left.saturating_add(waited);
             u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
         }))
     }
@@ -108,29 +111,47 @@ impl<T> requests::HostRequestWithStore<T> for HasCtx {
         let outlet = request.outlet.clone();
         let most = request.reply_limit;
         let checked = match &outlet {
-            Some(_) => check_sent(&docs, 0, limits, most).map(|_| ()),
+            Some(_) => check_under_way(&docs, &progress, limits, most),
             None => {
                 let mut answer = progress.answer();
                 let sent = answer.sent.get_or_insert_default();
-                keep(sent, docs.clone(), limits, most)
+                keep(sent, docs.clone(), limits, most).map(|()| 0)
             }
         };
-        if let Err(reason) = checked {
-            return Ok(Err(Refusal::Limit(reason)));
-        }
+        let bytes = match checked {
+            Ok(bytes) => bytes,
+            Err(reason) => return Ok(Err(Refusal::Limit(reason))),
+        };
+        // From now on, or one that does not wait for its sends could begin any number.
+        let waiting = progress.wait(bytes);
         let taken = async move {
-            let Some(mut outlet) = outlet else {
-                return Ok::<u32, wasmtime::Error>(0);
-            };
-            let _waiting = progress.wait();
-            // A client that is there and does not read must not hold the call for ever.
-            match tokio::time::timeout(STREAM_STALL, outlet.send(docs)).await {
-                Ok(Ok(())) => Ok(0),
-                Ok(Err(_)) | Err(_) => Ok(1),
+            let _waiting = waiting;
+            // Who takes the documents gives up on a client that does not read.
+            match outlet {
+                None => Ok::<u32, wasmtime::Error>(0),
+                Some(mut outlet) => Ok(u32::from(outlet.send(docs).await.is_err())),
             }
         };
         FutureReader::new(host.as_context_mut(), taken).map(Ok)
     }
+}
+
+/// Holds documents that are to be sent at once, with those that are under way, to the
+/// bounds of a reply. Gives their bytes.
+fn check_under_way(
+    docs: &DocumentArray,
+    progress: &Progress,
+    limits: Limits,
+    most: u64,
+) -> Result<u64, String> {
+    let (sends, bytes) = progress.under_way();
+    if sends >= SENDS_UNDER_WAY {
+        return Err(format!(
+            "{sends} sends of this call are under way, and no more are allowed; wait until \
+             documents have been taken before you send the next"
+        ));
+    }
+    Ok(check_sent(docs, bytes, limits, most)?.saturating_sub(bytes))
 }
 
 /// Holds documents that are sent to the bounds of a reply. Gives their bytes, with those
