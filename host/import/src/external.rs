@@ -1,5 +1,7 @@
 //! Executors that somebody else serves.
 
+use std::net::Ipv6Addr;
+
 use wasm_flow_manifest::Problem;
 
 use crate::address::grpc;
@@ -115,9 +117,12 @@ fn parts(host: &Template) -> (Template, Option<Template>, bool) {
         let text = text.strip_prefix(scheme).unwrap_or(text);
         text.trim_end_matches('/').to_owned()
     });
-    let (host, port) = match host.rsplit_once(':') {
-        Some((before, port)) if is_port(&port) => (before, Some(port)),
-        _ => (host, None),
+    let ipv6 = host.plain().and_then(|text| text.parse::<Ipv6Addr>().ok());
+    let (host, port) = match (ipv6, host.rsplit_once(':')) {
+        // The last of its numbers is not a port. One that has a port is in brackets.
+        (Some(address), _) => (Template::from(format!("[{address}]")), None),
+        (None, Some((before, port))) if is_port(&port) => (before, Some(port)),
+        (None, _) => (host, None),
     };
     let host = match host.plain() {
         // All networks, to listen on: to call, this machine.

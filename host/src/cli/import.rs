@@ -1,6 +1,6 @@
 //! `wasm-flow import`: a flow.toml from the YAML of a Jina Flow.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -122,13 +122,20 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 fn write(path: &Path, text: &str, force: bool) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    match force {
-        true => options.create(true).truncate(true),
+    if !force {
         // It may have been made since it was looked for.
-        false => options.create_new(true),
-    };
-    options.write(true).open(path)?.write_all(text.as_bytes())
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        return file.write_all(text.as_bytes());
+    }
+    // The file that is there stays whole if the disk is full.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut beside = path.clone().into_os_string();
+    beside.push(".new");
+    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 fn print(args: &Args, file: &str, imported: &Imported) -> Result<()> {

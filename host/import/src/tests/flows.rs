@@ -28,6 +28,7 @@ fn external_executors() {
 - {name: c, external: true, host: [x.example, 'grpcs://y.example:443/'], port: 80}
 - {name: d, external: 'true', host: $HOST, port: $PORT, needs: [a, b, c, a], no_reduce: false}
 - {name: e, external: true, host: 'h.example:9000', floating: true, timeout_send: -1}
+- {name: f, external: true, host: ['fe80::1', '[::1]:9000'], port: 5000, needs: d}
 "#,
         Target::Remote,
     );
@@ -62,6 +63,12 @@ name = "e"
 # External: somebody else serves it.
 uses = "grpc://h.example:9000"
 floating = true
+
+[[executors]]
+name = "f"
+# External: somebody else serves it.
+uses = "grpc://[fe80::1]:5000,[::1]:9000"
+needs = "d"
 "#
     );
 }
