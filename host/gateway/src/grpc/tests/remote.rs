@@ -239,6 +239,8 @@ async fn calls_are_spread_over_the_addresses() {
         servers.push(server);
     }
     let remote = remote(&format!("grpc://{}", addresses.join(",")));
+    // Whoever is not known yet is left out.
+    remote.connect().await.unwrap();
     for _ in 0..30 {
         remote.call(hello("/x")).await.unwrap();
     }
@@ -393,6 +395,167 @@ async fn what_is_not_an_executor_is_said_to_be_none() {
         failed.description.contains("it is not an executor"),
         "{failed}"
     );
+    // It has carried out nothing, so another address may.
+    let served = served().await;
+    let both = self::remote(&format!("grpc://{address},{}", served.address));
+    both.connect().await.unwrap();
+    for _ in 0..4 {
+        both.call(hello("/x")).await.unwrap();
+    }
+}
+
+/// Takes connections, and never says anything. Gives how many there were.
+async fn silent() -> (SocketAddr, Arc<AtomicUsize>) {
+    let count: Arc<AtomicUsize> = Arc::default();
+    let counted = Arc::clone(&count);
+    let address = listener(move |stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            std::future::pending::<()>().await;
+            drop(stream);
+        }
+    })
+    .await;
+    (address, count)
+}
+
+/// Less than what a server has to answer in.
+const SOON: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_silent_address_takes_no_calls_from_others() {
+    let served = served().await;
+    let ((one, _), (two, _)) = (silent().await, silent().await);
+    let remote = remote(&format!("grpc://{one},{},{two}", served.address));
+    let start = Instant::now();
+    let calls = (0..30).map(|_| remote.call(hello("/x")));
+    for outcome in futures::future::join_all(calls).await {
+        outcome.unwrap();
+    }
+    for _ in 0..30 {
+        remote.call(hello("/x")).await.unwrap();
+    }
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_got_in_its_time_says_so() {
+    let (address, _) = silent().await;
+    let limit = Duration::from_millis(200);
+    let remote = RemoteExecutor::new(RemoteConfig {
+        timeout: limit,
+        ..config(&format!("grpc://{address}"))
+    })
+    .unwrap();
+    let failed = remote.call(hello("/x")).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
+    let expected =
+        format!("cannot reach {address}: no answer within the executor's `timeout` of 200ms");
+    assert!(failed.description.contains(&expected), "{failed}");
+}
+
+/// The waiters of one question get one answer, however many they are.
+#[tokio::test]
+async fn calls_wait_for_a_silent_address_together() {
+    let (address, _) = silent().await;
+    let remote = remote(&format!("grpc://{address}"));
+    let start = Instant::now();
+    let calls = (0..5).map(|_| remote.call(hello("/x")));
+    for outcome in futures::future::join_all(calls).await {
+        let failed = outcome.unwrap_err();
+        assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
+    }
+    assert!(start.elapsed() < crate::bounds::CONNECT + SOON);
+}
+
+/// A server of a version whose documents are of another form.
+async fn of_other_documents() -> SocketAddr {
+    use crate::grpc::proto::jina_info_r_p_c_server::{JinaInfoRPC, JinaInfoRPCServer};
+
+    struct Other;
+
+    #[tonic::async_trait]
+    impl JinaInfoRPC for Other {
+        async fn status(&self, _: Request<()>) -> Result<Response<JinaInfoProto>, Status> {
+            Ok(Response::new(JinaInfoProto {
+                jina: [("docarray".to_owned(), "0.40.0".to_owned())].into(),
+                ..JinaInfoProto::default()
+            }))
+        }
+    }
+
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let server = Server::builder().add_service(JinaInfoRPCServer::new(Other));
+    tokio::spawn(server.serve_with_incoming(tokio_stream(tcp)));
+    address
+}
+
+#[tokio::test]
+async fn who_refuses_is_passed_by_and_not_said_to_be_unreachable() {
+    let (other, served) = (of_other_documents().await, served().await);
+    let alone = remote(&format!("grpc://{other}"));
+    let failed = alone.call(hello("/x")).await.unwrap_err();
+    // Which is not tried again.
+    assert_eq!(failed.kind, FailureKind::Unavailable, "{failed}");
+    for part in [
+        &format!("{other} takes no calls: it speaks docarray 0.40.0"),
+        "serve it with docarray below 0.30",
+    ] {
+        assert!(failed.description.contains(part), "{failed}");
+    }
+    assert!(
+        !failed.description.contains("may be sent again"),
+        "{failed}"
+    );
+    let tried = alone.connect().await.unwrap_err();
+    assert!(tried.is_refusal(), "{tried}");
+    let both = remote(&format!("grpc://{other},{}", served.address));
+    for _ in 0..4 {
+        both.call(hello("/x")).await.unwrap();
+    }
+    // Somebody may come where nobody is.
+    let nobody = free().await;
+    let mixed = remote(&format!("grpc://{other},{nobody}"));
+    let failed = mixed.call(hello("/x")).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
+}
+
+/// Moves the time on, past what is said to be old.
+async fn later() {
+    tokio::time::pause();
+    tokio::time::advance(crate::bounds::GREETING + Duration::from_secs(1)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_new_endpoint_is_called_by_the_first_request_to_it() {
+    let served = served().await;
+    let address = served.address;
+    let remote = served.remote();
+    remote.connect().await.unwrap();
+    assert!(!remote.binds("/new"));
+    later().await;
+    assert!(remote.binds("/new"));
+    // It has none, and says so once more.
+    assert_eq!(texts(remote.call(hello("/new")).await), ["hello"]);
+    assert!(!remote.binds("/new"));
+    later().await;
+
+    let Served { stop, task, .. } = served;
+    drop(stop);
+    task.await.unwrap().unwrap();
+    let renewed = echo().on("/new", |call| async move {
+        reply(suffixed(&call.docs, " anew"))
+    });
+    let config = GatewayConfig {
+        port: address.port(),
+        ..GatewayConfig::default()
+    };
+    let gateway = Gateway::bind(&config, Arc::new(flow([("executor", &[], renewed)])));
+    tokio::spawn(gateway.await.unwrap().serve(std::future::pending()));
+    assert!(remote.binds("/new"));
+    assert_eq!(texts(remote.call(hello("/new")).await), ["hello anew"]);
 }
 
 fn tokio_stream(
@@ -513,7 +676,11 @@ async fn connections_are_secured_with_certificates_and_a_token() {
         ..whole.clone()
     });
     let no_token = no_token.await;
-    assert!(no_token.contains("it refuses: no token"), "{no_token}");
+    assert!(
+        no_token.contains("takes no calls: it refuses: no token")
+            && no_token.contains("see to `token`"),
+        "{no_token}"
+    );
     let mut untrusted = whole.clone();
     untrusted.tls.ca = None;
     let untrusted = failure_of(untrusted).await;
