@@ -276,7 +276,7 @@ impl Inner {
                 FailureKind::Reply,
                 "BadReply",
                 format!(
-                    "{} sent something that is not an answer: {reason}",
+                    "{} sent an answer that cannot be used: {reason}",
                     peer.address()
                 ),
             )),

@@ -340,6 +340,96 @@ async fn an_answer_is_bounded() {
     assert!(failed.description.contains("`limits.reply`"), "{failed}");
 }
 
+/// A server that answers calls with `answer`, compressed, and greets nobody.
+async fn compressing(
+    answer: impl Fn() -> Result<Response<Bytes>, Status> + Send + Sync + 'static,
+) -> SocketAddr {
+    use tonic::server::{Grpc, UnaryService};
+
+    #[derive(Clone)]
+    struct Answers(Arc<dyn Fn() -> Result<Response<Bytes>, Status> + Send + Sync>);
+
+    impl UnaryService<Bytes> for Answers {
+        type Response = Bytes;
+        type Future = std::future::Ready<Result<Response<Bytes>, Status>>;
+
+        fn call(&mut self, _: Request<Bytes>) -> Self::Future {
+            std::future::ready((self.0)())
+        }
+    }
+
+    impl tower_service::Service<http::Request<tonic::body::Body>> for Answers {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = futures::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+            let answers = self.clone();
+            Box::pin(async move {
+                if !request.uri().path().contains("process_single_data") {
+                    return Ok(Status::unimplemented("").into_http());
+                }
+                let mut grpc = Grpc::new(BytesCodec)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .send_compressed(CompressionEncoding::Gzip);
+                Ok(grpc.unary(answers, request).await)
+            })
+        }
+    }
+
+    impl tonic::server::NamedService for Answers {
+        const NAME: &'static str = "jina.JinaSingleDataRequestRPC";
+    }
+
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let server = Server::builder().add_service(Answers(Arc::new(answer)));
+    tokio::spawn(server.serve_with_incoming(tokio_stream(tcp)));
+    address
+}
+
+#[tokio::test]
+async fn what_comes_out_of_a_compressed_answer_is_bounded_too() {
+    let address = compressing(|| {
+        let large = documents(["x".repeat(16 << 20).as_str()]);
+        Ok(Response::new(frame("id", Some("/x"), &large)))
+    })
+    .await;
+    let failed = remote(&format!("grpc://{address}"));
+    let failed = failed.call(hello("/x")).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Reply, "{failed}");
+    for part in ["decompressing", "`limits.reply`"] {
+        assert!(failed.description.contains(part), "{failed}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_finds_a_request_too_large_says_nothing_of_answers() {
+    for (status, code) in [
+        (Status::out_of_range("too large"), "OUT_OF_RANGE"),
+        (
+            Status::resource_exhausted("too large"),
+            "RESOURCE_EXHAUSTED",
+        ),
+    ] {
+        let address = compressing(move || Err(status.clone())).await;
+        let remote = remote(&format!("grpc://{address}"));
+        let failed = remote.call(hello("/x")).await.unwrap_err();
+        assert_eq!(failed.kind, FailureKind::Unavailable, "{failed}");
+        for part in [code, "too large", "send fewer documents a request"] {
+            assert!(failed.description.contains(part), "{failed}");
+        }
+        assert!(!failed.description.contains("limits.reply"), "{failed}");
+    }
+}
+
 /// What a listener does with each connection.
 async fn listener<F: Future<Output = ()> + Send + 'static>(
     serve: impl Fn(tokio::net::TcpStream) -> F + Send + 'static,
