@@ -24,7 +24,10 @@ type Function = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> +
 
 /// A stage of functions by endpoint.
 #[derive(Clone, Default)]
-pub struct Functions(BTreeMap<String, Function>);
+pub struct Functions {
+    functions: BTreeMap<String, Function>,
+    is_repeatable: bool,
+}
 
 impl Functions {
     /// Binds a function to an endpoint; [`DEFAULT_ENDPOINT`] stands for all others.
@@ -37,17 +40,24 @@ impl Functions {
     where
         F: Future<Output = Result<Reply, Failure>> + Send + 'static,
     {
-        self.0.insert(
+        self.functions.insert(
             endpoint.to_owned(),
             Arc::new(move |call| Box::pin(function(call))),
         );
         self
     }
 
+    /// The same, of which it is said that their calls leave nothing behind.
+    #[must_use]
+    pub fn repeatable(mut self) -> Functions {
+        self.is_repeatable = true;
+        self
+    }
+
     fn function(&self, endpoint: &str) -> Option<&Function> {
-        self.0
+        self.functions
             .get(endpoint)
-            .or_else(|| self.0.get(DEFAULT_ENDPOINT))
+            .or_else(|| self.functions.get(DEFAULT_ENDPOINT))
     }
 }
 
@@ -56,7 +66,7 @@ impl Stage for Functions {
         StageInfo {
             class: "Functions".to_owned(),
             endpoints: self
-                .0
+                .functions
                 .keys()
                 .map(|endpoint| (endpoint.clone(), "function".to_owned()))
                 .collect(),
@@ -67,6 +77,10 @@ impl Stage for Functions {
 
     fn binds(&self, endpoint: &str) -> bool {
         self.function(endpoint).is_some()
+    }
+
+    fn is_repeatable(&self, _: &str) -> bool {
+        self.is_repeatable
     }
 
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {

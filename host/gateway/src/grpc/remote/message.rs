@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use wasm_flow_contract::failure::FailureDetails;
 use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_contract::reply::Origin;
 use wasm_flow_contract::units::Size;
-use wasm_flow_contract::{Call, Failure, FailureKind, GATEWAY, Part, Reply, Results};
+use wasm_flow_contract::{Call, Failure, FailureKind, GATEWAY, Part, Reply, Results, Retry};
 use wasm_flow_document::{DocumentArray, Struct};
 
 use super::super::frame::{Answer, Incoming};
 use super::super::proto::status_proto::StatusCode;
 use super::super::proto::{HeaderProto, RouteProto, StatusProto};
+use super::super::verdict::Verdict;
 use crate::bounds::{PARAMETER_VALUES, PARAMETERS, REMOTE_LINES, REMOTE_RESULTS, REMOTE_TEXT};
 
 /// A call on its way to a server.
@@ -170,20 +172,37 @@ fn results(mut parameters: Map<String, Value>) -> Result<Vec<Results>, String> {
         .collect())
 }
 
+/// Why a call failed there. Whether it may be tried again is left to whoever called.
 fn failure(status: StatusProto) -> Failure {
+    let Verdict { kind, retry } = Verdict::read(&status).unwrap_or(Verdict {
+        kind: FailureKind::Method,
+        retry: Retry::No,
+    });
     let exception = status.exception.unwrap_or_default();
     let name = match exception.name.is_empty() {
         true => "ExecutorFailed".to_owned(),
         false => cut(exception.name),
     };
+    let details = match (kind, retry) {
+        (FailureKind::Method, Retry::May { after }) => Some(Box::new(FailureDetails {
+            retry: true,
+            retry_after: after,
+            documents: Vec::new(),
+        })),
+        _ => None,
+    };
     Failure {
-        kind: FailureKind::Method,
+        kind: match kind {
+            // Somebody else has not got it. What is there has, and may have done a part.
+            FailureKind::Unreachable => FailureKind::Lost,
+            kind => kind,
+        },
         name,
         description: cut(status.description),
         args: lines(exception.args),
         stacks: lines(exception.stacks),
         executor: cut(exception.executor).into(),
-        details: None,
+        details,
     }
 }
 
@@ -329,6 +348,7 @@ mod tests {
                         stacks: (0..1000).map(|line| line.to_string()).collect(),
                         executor: text(),
                     }),
+                    failure: None,
                 }),
                 ..HeaderProto::default()
             },

@@ -5,8 +5,10 @@ use std::time::Instant;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::TcpListener;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use wasm_flow_contract::failure::FailureDetails;
 use wasm_flow_contract::remote::{Predecessors, RemoteAddress, RemoteConfig, Secret, TlsConfig};
 use wasm_flow_contract::{Call, Failure, FailureKind, Part, Reply, Stage};
+use wasm_flow_flow::stages::Retried;
 
 use super::*;
 use crate::drain::Drain;
@@ -162,6 +164,106 @@ async fn what_fails_there_fails_here_in_its_words() {
             served.address
         )
     );
+}
+
+/// Fails with each of these, one after the other, and then succeeds.
+fn failing(failures: impl IntoIterator<Item = Failure>) -> (Functions, Arc<AtomicUsize>) {
+    let failures: Mutex<Vec<Failure>> = Mutex::new(failures.into_iter().collect());
+    let calls: Arc<AtomicUsize> = Arc::default();
+    let counted = Arc::clone(&calls);
+    let functions = Functions::default().on("/x", move |call| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let failure = failures.lock().unwrap().pop();
+        async move { failure.map_or_else(|| reply(call.docs), Err) }
+    });
+    (functions, calls)
+}
+
+fn of_kind(kind: FailureKind) -> Failure {
+    Failure {
+        kind,
+        ..failure("Busy")
+    }
+}
+
+/// A failure of which the executor says that it may be tried again.
+fn busy(after: Option<Duration>) -> Failure {
+    Failure {
+        details: Some(Box::new(FailureDetails {
+            retry: true,
+            retry_after: after,
+            documents: Vec::new(),
+        })),
+        ..failure("Busy")
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_tried_again_there_is_tried_again_here() {
+    use FailureKind::{Lost, Method, Timeout, Trap, Unreachable};
+
+    let few = Some(Duration::from_millis(2));
+    for (failure, repeatable, expected) in [
+        (of_kind(Lost), true, 2),
+        (of_kind(Lost), false, 1),
+        (of_kind(Unreachable), true, 2),
+        // What is there has got it.
+        (of_kind(Unreachable), false, 1),
+        (busy(few), true, 2),
+        (busy(few), false, 1),
+        (of_kind(Method), true, 1),
+        (of_kind(Timeout), true, 1),
+        (of_kind(Trap), true, 1),
+    ] {
+        let (functions, calls) = failing([failure.clone()]);
+        let functions = match repeatable {
+            true => functions.repeatable(),
+            false => functions,
+        };
+        let served = Served::new(flow([("executor", &[], functions)])).await;
+        let remote = served.remote();
+        remote.connect().await.unwrap();
+        let retried = Retried::new(Arc::new(remote), 2);
+        let outcome = retried.call(hello("/x")).await;
+        assert_eq!(outcome.is_ok(), expected == 2, "{failure:?}");
+        assert_eq!(calls.load(Ordering::SeqCst), expected, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn whether_it_may_be_tried_again_reaches_the_client() {
+    use wasm_flow_contract::Retry;
+
+    let after = Some(Duration::from_millis(1500));
+    for (failure, kind, retry) in [
+        (busy(after), FailureKind::Method, Retry::May { after }),
+        (
+            of_kind(FailureKind::Lost),
+            FailureKind::Lost,
+            Retry::May { after: None },
+        ),
+        (
+            of_kind(FailureKind::Timeout),
+            FailureKind::Timeout,
+            Retry::No,
+        ),
+    ] {
+        let (functions, _) = failing(vec![failure; 3]);
+        let near = Served::new(flow([("executor", &[], functions)])).await;
+        let client = near.client().await;
+        let alone = client.post(post("/x", "a")).await.unwrap();
+        let requests = futures::stream::iter([post("/x", "a")]);
+        let answers = client.call(requests, PostOptions::default()).await.unwrap();
+        let mut answers: Vec<_> = answers.try_collect().await.unwrap();
+        let streamed = answers.pop().unwrap();
+        // Past another flow, too.
+        let remote = near.remote().call(hello("/x")).await.unwrap_err();
+        assert_eq!((remote.kind, remote.retry()), (kind, retry));
+        for answer in [alone, streamed] {
+            let failure = answer.failure.unwrap();
+            assert_eq!((failure.kind, failure.retry), (Some(kind), Some(retry)));
+        }
+    }
 }
 
 #[tokio::test]
