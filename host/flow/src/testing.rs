@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -92,6 +93,55 @@ impl Stage for Functions {
 
     fn stop(&self) -> BoxFuture<'static, ()> {
         Box::pin(std::future::ready(()))
+    }
+}
+
+/// Functions that run elsewhere: what they bind is not known until they are reached.
+#[derive(Default)]
+pub struct Elsewhere {
+    functions: Functions,
+    is_reached: AtomicBool,
+}
+
+impl Elsewhere {
+    /// Functions that were not reached yet.
+    pub fn new(functions: Functions) -> Elsewhere {
+        Elsewhere {
+            functions,
+            is_reached: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on, what they bind is known.
+    pub fn reach(&self) {
+        self.is_reached.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Stage for Elsewhere {
+    fn info(&self) -> StageInfo {
+        let known = self.functions.info();
+        let mut endpoints = known.endpoints;
+        if !self.is_reached.load(Ordering::Relaxed) {
+            endpoints.clear();
+        }
+        StageInfo {
+            endpoints,
+            remote: true,
+            ..known
+        }
+    }
+
+    fn binds(&self, endpoint: &str) -> bool {
+        !self.is_reached.load(Ordering::Relaxed) || self.functions.binds(endpoint)
+    }
+
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        self.functions.call(call)
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        self.functions.stop()
     }
 }
 
