@@ -615,6 +615,13 @@ fn post_reports_a_failing_executor() {
     ]));
     assert_eq!(failed.status, Some(1), "{failed}");
     failed.complains_of(&["bad", "invalid digit"]);
+    assert!(!failed.stderr.contains("sent again"), "{failed}");
+    let server = Server::run("[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n");
+    let address = format!("grpc://127.0.0.1:{}", server.port());
+    let busy = Finished::of(&mut wasm_flow([
+        "post", &address, "--on", "/busy", "--text", "a",
+    ]));
+    busy.complains_of(&["may succeed if it is sent again, in 2s or later"]);
 }
 
 #[test]

@@ -274,12 +274,36 @@ fn a_remote_executor_that_is_killed_and_comes_back() {
     assert_eq!(after, json!({ "fine": 100, "reasons": [] }));
 }
 
+/// A flow that starts waits for the slowest, and not for one after the other.
+#[test]
+fn remote_executors_that_are_silent_are_waited_for_at_the_same_time() {
+    // The system takes their connections, and nobody answers.
+    let silent: Vec<_> = (0..3)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let executors = silent.iter().enumerate().map(|(index, listener)| {
+        let port = listener.local_addr().unwrap().port();
+        remote(&format!("far{index}"), port, "")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    wasm_flow_tests::server::write_flow(folder.path(), &executors.collect::<String>());
+    let start = std::time::Instant::now();
+    let checked = Finished::of(wasm_flow(["check", "flow.toml"]).current_dir(folder.path()));
+    assert_eq!(checked.status, Some(0), "{checked}");
+    let silent = checked.stderr.matches("no answer within 10s").count();
+    assert!(silent >= 3, "{checked}");
+    // Each takes 10 s.
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
 #[test]
 fn what_is_wrong_with_a_remote_executor_is_said() {
     let port = free_port();
     let http = Web::start();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
+    std::fs::write(folder.path().join("empty.txt"), "\n").unwrap();
+    std::fs::write(folder.path().join("lines.txt"), "one\ntwo\n").unwrap();
     for (uses, more, expected) in [
         (format!("grpc://127.0.0.1:{port}"), "", "Connection refused"),
         (format!("grpc://{}", http.address()), "", "gRPC"),
@@ -298,6 +322,21 @@ fn what_is_wrong_with_a_remote_executor_is_said() {
             format!("grpcs://127.0.0.1:{port}"),
             "tls = { ca = \"none.pem\" }",
             "cannot read",
+        ),
+        (
+            format!("grpcs://127.0.0.1:{port}"),
+            "token_file = \"none.txt\"",
+            "paths are relative to this file's folder",
+        ),
+        (
+            format!("grpcs://127.0.0.1:{port}"),
+            "token_file = \"empty.txt\"",
+            "it is empty",
+        ),
+        (
+            format!("grpcs://127.0.0.1:{port}"),
+            "token_file = \"lines.txt\"",
+            "on one line",
         ),
         (
             format!("grpc://127.0.0.1:{port}"),

@@ -61,8 +61,40 @@ pub enum FailureKind {
     Stopped,
 }
 
+/// Whether the same request may succeed if it is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail again, or take as long again.
+    No,
+    /// It may succeed. Executors may have carried out the first one.
+    May {
+        /// Not before so long, if that is known.
+        after: Option<Duration>,
+    },
+}
+
 impl FailureKind {
-    /// A word for logs and metrics.
+    /// All of them.
+    pub const ALL: [FailureKind; 9] = [
+        FailureKind::Request,
+        FailureKind::Method,
+        FailureKind::Trap,
+        FailureKind::Timeout,
+        FailureKind::Lost,
+        FailureKind::Unavailable,
+        FailureKind::Unreachable,
+        FailureKind::Reply,
+        FailureKind::Stopped,
+    ];
+
+    /// The kind of this word, as [`as_str`](Self::as_str) gives it.
+    pub fn of_word(word: &str) -> Option<FailureKind> {
+        FailureKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
+
+    /// A word for logs, metrics and answers.
     pub fn as_str(self) -> &'static str {
         match self {
             FailureKind::Request => "request",
@@ -79,6 +111,17 @@ impl FailureKind {
 }
 
 impl Failure {
+    /// What whoever sent the request is told of sending it again.
+    pub fn retry(&self) -> Retry {
+        match (self.kind, &self.details) {
+            (FailureKind::Lost | FailureKind::Unreachable, _) => Retry::May { after: None },
+            (FailureKind::Method, Some(details)) if details.retry => Retry::May {
+                after: details.retry_after,
+            },
+            _ => Retry::No,
+        }
+    }
+
     /// A failure that no executor is to blame for.
     pub fn of_flow(kind: FailureKind, name: &str, description: String) -> Failure {
         Failure {
@@ -89,6 +132,48 @@ impl Failure {
             stacks: Vec::new(),
             executor: Box::default(),
             details: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_back() {
+        for kind in FailureKind::ALL {
+            assert_eq!(FailureKind::of_word(kind.as_str()), Some(kind));
+        }
+        assert_eq!(FailureKind::of_word("other"), None);
+    }
+
+    #[test]
+    fn what_may_succeed_later_is_said() {
+        let failure = |kind, details: Option<FailureDetails>| Failure {
+            details: details.map(Box::new),
+            ..Failure::of_flow(kind, "Name", "why".to_owned())
+        };
+        let after = Some(Duration::from_secs(2));
+        let retry = Some(FailureDetails {
+            retry: true,
+            retry_after: after,
+            documents: Vec::new(),
+        });
+        for (kind, details, expected) in [
+            (FailureKind::Lost, None, Retry::May { after: None }),
+            (FailureKind::Unreachable, None, Retry::May { after: None }),
+            (FailureKind::Method, retry.clone(), Retry::May { after }),
+            (FailureKind::Method, None, Retry::No),
+            (
+                FailureKind::Method,
+                Some(FailureDetails::default()),
+                Retry::No,
+            ),
+            (FailureKind::Trap, retry, Retry::No),
+            (FailureKind::Timeout, None, Retry::No),
+        ] {
+            assert_eq!(failure(kind, details).retry(), expected, "{kind:?}");
         }
     }
 }

@@ -45,7 +45,7 @@ pub mod trace;
 pub mod units;
 
 pub use call::{Call, Part};
-pub use failure::{Failure, FailureKind};
+pub use failure::{Failure, FailureKind, Retry};
 pub use graph::{GATEWAY, Graph, NodeId};
 pub use outlet::{Outflow, Outlet, Streamed};
 pub use parameters::Parameters;

@@ -191,6 +191,12 @@ impl Secret {
         Secret(text.into())
     }
 
+    /// A token, if it has nothing that a header cannot have.
+    pub fn token(text: &str) -> Option<Secret> {
+        let is_visible = |c: char| c.is_ascii() && !c.is_ascii_control();
+        (!text.is_empty() && text.chars().all(is_visible)).then(|| Secret::new(text))
+    }
+
     /// The text.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -249,5 +255,13 @@ mod tests {
     #[test]
     fn a_secret_is_not_printed() {
         assert_eq!(format!("{:?}", Secret::new("hush")), "Secret(..)");
+    }
+
+    #[test]
+    fn a_token_is_what_a_header_can_have() {
+        assert_eq!(Secret::token("a.b c"), Some(Secret::new("a.b c")));
+        for text in ["", "a\nb", "a\0", "é"] {
+            assert_eq!(Secret::token(text), None, "{text:?}");
+        }
     }
 }

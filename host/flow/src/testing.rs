@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -24,7 +25,10 @@ type Function = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> +
 
 /// A stage of functions by endpoint.
 #[derive(Clone, Default)]
-pub struct Functions(BTreeMap<String, Function>);
+pub struct Functions {
+    functions: BTreeMap<String, Function>,
+    is_repeatable: bool,
+}
 
 impl Functions {
     /// Binds a function to an endpoint; [`DEFAULT_ENDPOINT`] stands for all others.
@@ -37,17 +41,24 @@ impl Functions {
     where
         F: Future<Output = Result<Reply, Failure>> + Send + 'static,
     {
-        self.0.insert(
+        self.functions.insert(
             endpoint.to_owned(),
             Arc::new(move |call| Box::pin(function(call))),
         );
         self
     }
 
+    /// The same, of which it is said that their calls leave nothing behind.
+    #[must_use]
+    pub fn repeatable(mut self) -> Functions {
+        self.is_repeatable = true;
+        self
+    }
+
     fn function(&self, endpoint: &str) -> Option<&Function> {
-        self.0
+        self.functions
             .get(endpoint)
-            .or_else(|| self.0.get(DEFAULT_ENDPOINT))
+            .or_else(|| self.functions.get(DEFAULT_ENDPOINT))
     }
 }
 
@@ -56,7 +67,7 @@ impl Stage for Functions {
         StageInfo {
             class: "Functions".to_owned(),
             endpoints: self
-                .0
+                .functions
                 .keys()
                 .map(|endpoint| (endpoint.clone(), "function".to_owned()))
                 .collect(),
@@ -69,6 +80,10 @@ impl Stage for Functions {
         self.function(endpoint).is_some()
     }
 
+    fn is_repeatable(&self, _: &str) -> bool {
+        self.is_repeatable
+    }
+
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         match self.function(&call.endpoint) {
             Some(function) => function(call),
@@ -78,6 +93,55 @@ impl Stage for Functions {
 
     fn stop(&self) -> BoxFuture<'static, ()> {
         Box::pin(std::future::ready(()))
+    }
+}
+
+/// Functions that run elsewhere: what they bind is not known until they are reached.
+#[derive(Default)]
+pub struct Elsewhere {
+    functions: Functions,
+    is_reached: AtomicBool,
+}
+
+impl Elsewhere {
+    /// Functions that were not reached yet.
+    pub fn new(functions: Functions) -> Elsewhere {
+        Elsewhere {
+            functions,
+            is_reached: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on, what they bind is known.
+    pub fn reach(&self) {
+        self.is_reached.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Stage for Elsewhere {
+    fn info(&self) -> StageInfo {
+        let known = self.functions.info();
+        let mut endpoints = known.endpoints;
+        if !self.is_reached.load(Ordering::Relaxed) {
+            endpoints.clear();
+        }
+        StageInfo {
+            endpoints,
+            remote: true,
+            ..known
+        }
+    }
+
+    fn binds(&self, endpoint: &str) -> bool {
+        !self.is_reached.load(Ordering::Relaxed) || self.functions.binds(endpoint)
+    }
+
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        self.functions.call(call)
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        self.functions.stop()
     }
 }
 

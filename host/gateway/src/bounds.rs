@@ -70,6 +70,13 @@ wasm_flow_contract::bounds! {
     /// How often the names of remote executors are looked up again.
     LOOKUP: Duration = Duration::from_secs(10);
 
+    /// How long calls of a remote executor fail at once after none of its names was found.
+    LOOKUP_FAILED: Duration = Duration::from_secs(1);
+
+    /// How often the log says that a name of a remote executor is not found any more, or
+    /// has more addresses than are used.
+    LOOKUP_WARNING: Duration = Duration::from_secs(60);
+
     /// How often a remote executor that does not bind an endpoint is asked again whether
     /// it does by now.
     GREETING: Duration = Duration::from_secs(30);
@@ -86,6 +93,16 @@ wasm_flow_contract::bounds! {
 
     /// Endpoints of a remote executor that are kept.
     REMOTE_ENDPOINTS: usize = 10_000;
+
+    /// Bytes of what a remote executor returns beside documents: what one that runs here
+    /// may return.
+    REMOTE_RESULTS: usize = 1 << 20;
+
+    /// Bytes of each text that a remote executor says of a failure; the rest is cut off.
+    REMOTE_TEXT: usize = 16 << 10;
+
+    /// Lines of its traceback that are passed on, and arguments of the error.
+    REMOTE_LINES: usize = 64;
 
     /// The most requests in flight that a client may ask for with `__prefetch__`, if
     /// `prefetch` in flow.toml is not higher: what Jina gives every client.

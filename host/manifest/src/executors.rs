@@ -50,6 +50,7 @@ pub(crate) struct Spans {
     /// By the endpoints of `uses_dynamic_batching`.
     pub(crate) batching: HashMap<String, Range<usize>>,
     pub(crate) tls: Range<usize>,
+    pub(crate) token: Range<usize>,
     pub(crate) no_reduce: Range<usize>,
     pub(crate) polling: Range<usize>,
     /// By the endpoints of `polling`.
@@ -70,6 +71,7 @@ impl Spans {
             uses_requests: span.clone(),
             batching: HashMap::new(),
             tls: span.clone(),
+            token: span.clone(),
             no_reduce: span.clone(),
             polling: span.clone(),
             polled: HashMap::new(),
@@ -178,6 +180,7 @@ fn split(
         timeout_send,
         tls,
         token,
+        token_file,
         workspace,
         limits,
         allow,
@@ -208,6 +211,7 @@ fn split(
         uses_requests: key_or(uses_requests.as_ref(), &span),
         batching: batching_spans(uses_dynamic_batching.as_ref()),
         tls: key_or(tls.as_ref(), &span),
+        token: key_or(token_file.as_ref(), &span),
         no_reduce: no_reduce_span,
         polling: key_or(polling.as_ref(), &span),
         polled: HashMap::new(),
@@ -219,6 +223,7 @@ fn split(
         timeout_send,
         tls,
         token,
+        token_file,
     };
     let local = [
         ("uses_with", place(&uses_with)),
@@ -294,6 +299,7 @@ fn read_head(
         timeout_send,
         tls,
         token,
+        token_file,
         limits,
         allow,
     } = match value {
@@ -311,6 +317,7 @@ fn read_head(
             timeout_send: None,
             tls: None,
             token: None,
+            token_file: None,
             limits: None,
             allow: None,
         },
@@ -321,6 +328,7 @@ fn read_head(
         uses_with: key_or(uses_with.as_ref(), &key),
         uses_requests: key_or(uses_requests.as_ref(), &key),
         tls: key_or(tls.as_ref(), &key),
+        token: key_or(token_file.as_ref(), &key),
         allow: key_or(allow.as_ref(), &key),
         ..Spans::all(&key)
     };
@@ -328,6 +336,7 @@ fn read_head(
         timeout_send,
         tls,
         token,
+        token_file,
     };
     let local = [
         ("uses_with", place(&uses_with)),

@@ -105,11 +105,20 @@ pub(crate) const USES: Format<Uses> = Format {
 /// `token`.
 pub(crate) const TOKEN: Format<Secret> = Format {
     parse: |text| {
-        match text.is_empty() || text.chars().any(|c| c.is_ascii_control() || !c.is_ascii()) {
-        false => Ok(Secret::new(text)),
-        true => Err(Refusal::new("not a token")
-            .help("a token is of visible ASCII characters; `${NAME}` takes it from an environment variable")),
-    }
+        Secret::token(text).ok_or_else(|| {
+            Refusal::new("not a token").help(
+                "a token is of visible ASCII characters; `${NAME}` takes it from an environment variable, and `token_file` from a file",
+            )
+        })
+    },
+    schema: || members(json!({ "minLength": 1 })),
+};
+
+/// `token_file`.
+pub(crate) const TOKEN_FILE: Format<String> = Format {
+    parse: |text| match text {
+        "" => Err(Refusal::new("`token_file` is empty").help("name the file that the token is in")),
+        _ => Ok(text.to_owned()),
     },
     schema: || members(json!({ "minLength": 1 })),
 };

@@ -27,6 +27,8 @@ pub enum Place {
     Batching(NodeId, String),
     /// An executor's `tls`.
     Tls(NodeId),
+    /// An executor's `token_file`.
+    Token(NodeId),
     /// An executor's `no_reduce`.
     NoReduce(NodeId),
     /// An executor's `polling`, or an endpoint in its table.
@@ -42,7 +44,7 @@ pub enum Place {
 }
 
 /// The executors around the shards of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Head {
     /// `uses_before`.
     Before,
@@ -55,7 +57,7 @@ impl Place {
     /// one is no secret, and hard to put right unseen.
     pub(crate) fn is_a_path(&self) -> bool {
         match self {
-            Place::Uses(_) | Place::Workspace(_) | Place::Dir(..) => true,
+            Place::Uses(_) | Place::Token(_) | Place::Workspace(_) | Place::Dir(..) => true,
             Place::Head(_, place) => place.is_a_path(),
             _ => false,
         }

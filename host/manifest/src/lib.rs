@@ -66,7 +66,7 @@ pub use late::{Head, LateProblem, Place};
 pub use problems::Problems;
 pub use report::{Problem, Report};
 pub use schema::schema;
-pub use uses::{Pem, Remote, TlsFiles, Uses};
+pub use uses::{Pem, Remote, TlsFiles, Token, Uses};
 
 use bounds::MAX_FILE;
 use gateway::GatewaySpans;
@@ -223,6 +223,7 @@ impl Manifest {
                 spans.batching.get(&endpoint).unwrap_or(&spans.name)
             }
             Place::Tls(id) => &executor(id).tls,
+            Place::Token(id) => &executor(id).token,
             Place::NoReduce(id) => &executor(id).no_reduce,
             Place::Polling(id, endpoint) => {
                 let spans = executor(id);

@@ -10,13 +10,14 @@ use crate::entry::Entry;
 use crate::problems::Problems;
 use crate::report::Problem;
 use crate::tables::TlsTable;
-use crate::uses::{Pem, Remote, TlsFiles};
+use crate::uses::{Pem, Remote, TlsFiles, Token};
 
 /// The keys that are about connections to another host.
 pub(crate) struct RemoteKeys {
     pub(crate) timeout_send: Option<Entry<Duration>>,
     pub(crate) tls: Option<Entry<TlsTable>>,
     pub(crate) token: Option<Entry<Secret>>,
+    pub(crate) token_file: Option<Entry<String>>,
 }
 
 impl RemoteKeys {
@@ -29,6 +30,10 @@ impl RemoteKeys {
             ),
             ("tls", self.tls.as_ref().map(|entry| &entry.key)),
             ("token", self.token.as_ref().map(|entry| &entry.key)),
+            (
+                "token_file",
+                self.token_file.as_ref().map(|entry| &entry.key),
+            ),
         ];
         keys.into_iter()
             .filter_map(|(name, place)| Some((name, place?.clone())))
@@ -77,9 +82,30 @@ impl RemoteKeys {
                 .tls
                 .map(|tls| read_tls(problems, tls.value, folder))
                 .unwrap_or_default(),
-            token: self.token.map(|token| token.value),
+            token: read_token(problems, self.token, self.token_file, folder),
             timeout_send: self.timeout_send.map(|entry| entry.value),
         }
+    }
+}
+
+fn read_token(
+    problems: &mut Problems,
+    token: Option<Entry<Secret>>,
+    file: Option<Entry<String>>,
+    folder: &Path,
+) -> Option<Token> {
+    if let (Some(_), Some(file)) = (&token, &file) {
+        problems.report(
+            Problem::new(
+                file.key.clone(),
+                "there are `token` and `token_file`".to_owned(),
+            )
+            .help("one token goes along with a call: leave one of them out"),
+        );
+    }
+    match file {
+        Some(file) => Some(Token::File(folder.join(file.value))),
+        None => token.map(|token| Token::Text(token.value)),
     }
 }
 

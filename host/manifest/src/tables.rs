@@ -20,7 +20,7 @@ use wasm_flow_contract::sharding::Poll;
 use crate::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_RETRIES};
 use crate::formats::{
     ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, PEM,
-    REPLY, TIMEOUT, TOKEN, USES, WORKSPACE,
+    REPLY, TIMEOUT, TOKEN, TOKEN_FILE, USES, WORKSPACE,
 };
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
@@ -225,6 +225,11 @@ table! {
         token: Secret = text(TOKEN)
             .example("${TOKEN}");
 
+        /// A file that this token is in, in place of `token`. The path is relative to the
+        /// folder of this file. Spaces and line ends around the token are left out.
+        token_file: String = text(TOKEN_FILE)
+            .example("token.txt");
+
         /// The executor's workspace, a folder for what it keeps. The path is relative to
         /// the folder of this file.
         workspace: String = text(WORKSPACE)
@@ -280,6 +285,11 @@ table! {
         /// What it gets with every call, over TLS alone, as `authorization: Bearer <token>`.
         token: Secret = text(TOKEN)
             .example("${TOKEN}");
+
+        /// A file that this token is in, in place of `token`. The path is relative to the
+        /// folder of this file.
+        token_file: String = text(TOKEN_FILE)
+            .example("token.txt");
 
         /// What each instance may use.
         limits: LimitsTable = table()

@@ -45,9 +45,18 @@ pub struct Remote {
     /// What its connections are secured with.
     pub tls: TlsFiles,
     /// What goes along with every call, as `authorization: Bearer <token>`.
-    pub token: Option<Secret>,
+    pub token: Option<Token>,
     /// The wall-clock bound of a try at one address.
     pub timeout_send: Option<Duration>,
+}
+
+/// What a remote executor gets with every call. Nothing has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    /// As it stands in the file, which may have it from an environment variable.
+    Text(Secret),
+    /// A file that it is in.
+    File(PathBuf),
 }
 
 /// Certificates and keys. Nothing has been read.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::{Stream, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
+use wasm_flow_contract::Retry;
 use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_document::DocumentArray;
 use wasm_flow_gateway::client::{Client, ClientError, PostOptions, PostRequest, PostResponse};
@@ -179,6 +180,9 @@ fn print_answer(
 ) -> bool {
     if let Some(failure) = &answer.failure {
         print::failure(&failure.description, &failure.stacks, page);
+        if let Some(Retry::May { after }) = failure.retry {
+            print::may_succeed(after, page);
+        }
         return false;
     }
     if let Some(notice) = &answer.notice {

@@ -1,5 +1,7 @@
 //! Documents and executors for people and for programs.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
@@ -138,6 +140,14 @@ pub(super) fn failure(description: &str, stacks: &[String], page: &mut Page) {
     for line in stacks.iter().flat_map(|stack| stack.lines()) {
         page.note(&format!("  {line}"));
     }
+}
+
+/// Prints that a request that failed may succeed if it is sent again.
+pub(super) fn may_succeed(after: Option<Duration>, page: &mut Page) {
+    let when = after.map_or_else(String::new, |after| format!(", in {after:?} or later"));
+    page.note(&format!(
+        "note: the request may succeed if it is sent again{when}"
+    ));
 }
 
 /// Prints what executors returned beside documents.

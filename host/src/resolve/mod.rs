@@ -21,9 +21,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
-use wasm_flow_contract::graph::Join;
 use wasm_flow_contract::nearest::nearest;
-use wasm_flow_contract::remote::Predecessors;
 use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::sharding::Group;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
@@ -40,6 +38,7 @@ pub use plan::{Plan, Planned, Uses};
 pub use source::{Source, SourceError};
 
 use build::Event;
+use remote::{Connected, Remotes};
 
 /// Finds what a flow's plan names. Cheap to clone.
 #[derive(Clone)]
@@ -127,27 +126,20 @@ impl Resolver {
     /// # Errors
     /// With all that is wrong, each with its place in the plan.
     pub async fn load<P: Plan>(&self, plan: P) -> Result<Loaded<P>, P::Error> {
-        // A source that several executors use is built and compiled once.
-        let mut known: HashMap<Source, Component> = HashMap::new();
         let mut problems = Vec::new();
         let mut loaded = HashMap::new();
         let planned = plan.executors();
+        let mut found = Found {
+            components: HashMap::new(),
+            remotes: remote::connect_all(&planned).await,
+        };
         for (id, node) in planned.iter() {
-            let predecessors = match node.options.join {
-                Join::Reduce => Predecessors::Together,
-                Join::Concat => Predecessors::Apart,
-            };
-            let loading = self.executor(id, &node.value, predecessors, &mut known);
+            let loading = self.executor(id, None, &node.value, &mut found);
             let (executor, wrong) = loading.await;
             problems.extend(wrong);
             let mut heads = Vec::new();
             for (head, planned) in sharding::heads(&node.value) {
-                let predecessors = match head {
-                    Head::Before => predecessors,
-                    // It puts together what comes from the shards.
-                    Head::After => Predecessors::ApartIfTaken,
-                };
-                let loading = self.executor(id, planned, predecessors, &mut known);
+                let loading = self.executor(id, Some(head), planned, &mut found);
                 let (executor, wrong) = loading.await;
                 problems.extend(wrong.into_iter().map(|problem| problem.of_head(head)));
                 heads.push((head, executor));
@@ -176,12 +168,12 @@ impl Resolver {
     async fn executor(
         &self,
         id: NodeId,
+        head: Option<Head>,
         planned: &Planned,
-        predecessors: Predecessors,
-        known: &mut HashMap<Source, Component>,
+        found: &mut Found,
     ) -> (Option<LoadedExecutor>, Vec<LateProblem>) {
         let mut problems = source::missing_folders(id, &planned.config.allow);
-        match self.loaded(id, planned, predecessors, known).await {
+        match self.loaded(id, head, planned, found).await {
             Ok(executor) => (Some(executor), problems),
             Err(failure) => {
                 problems.push(failure.problem(id));
@@ -193,16 +185,18 @@ impl Resolver {
     async fn loaded(
         &self,
         id: NodeId,
+        head: Option<Head>,
         planned: &Planned,
-        predecessors: Predecessors,
-        known: &mut HashMap<Source, Component>,
+        found: &mut Found,
     ) -> Result<LoadedExecutor, LoadFailure> {
         let config = &planned.config;
         let component = match &planned.uses {
-            Uses::Named(wasm_flow_manifest::Uses::Remote(remote)) => {
-                let executor = remote::executor(id, remote, config, predecessors)
-                    .map_err(LoadFailure::Remote)?;
-                let absent = executor.connect().await.err();
+            Uses::Named(wasm_flow_manifest::Uses::Remote(_)) => {
+                // All of them were connected to before anything was loaded.
+                let connected = found.remotes.remove(&(id, head)).unwrap_or_else(|| {
+                    Err(LateProblem::new(Place::Uses(id), "it was not connected to"))
+                });
+                let Connected { executor, absent } = connected.map_err(LoadFailure::Remote)?;
                 let mut loaded = LoadedExecutor::of_stage(config.clone(), Arc::new(executor));
                 loaded
                     .doubts
@@ -210,8 +204,8 @@ impl Resolver {
                 return Ok(loaded);
             }
             Uses::Named(uses @ wasm_flow_manifest::Uses::Path { path, .. }) => {
-                let found = self.at(path, known).await;
-                found.map_err(|error| LoadFailure::Source(error, uses.clone()))?
+                let component = self.at(path, &mut found.components).await;
+                component.map_err(|error| LoadFailure::Source(error, uses.clone()))?
             }
             Uses::Component(component) => component.clone(),
             Uses::Stage(stage) => {
@@ -303,6 +297,13 @@ impl LoadedExecutor {
             .map(|executor| (Head::After, executor));
         before.into_iter().chain(after)
     }
+}
+
+/// What executors of a flow run from, as far as it has been found.
+struct Found {
+    /// A source that several executors use is built and compiled once.
+    components: HashMap<Source, Component>,
+    remotes: Remotes,
 }
 
 /// Why an executor cannot be loaded.

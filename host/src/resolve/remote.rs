@@ -1,23 +1,82 @@
 //! Executors that run elsewhere: what is read before they are called.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use wasm_flow_contract::NodeId;
+use futures::future::join_all;
 use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::graph::{Join, Node};
 use wasm_flow_contract::remote::{Predecessors, RemoteConfig, Secret, TlsConfig};
 use wasm_flow_contract::units::Size;
+use wasm_flow_contract::{Graph, NodeId};
 use wasm_flow_gateway::remote::{RemoteExecutor, Unreachable};
-use wasm_flow_manifest::{LateProblem, Pem, Place, Remote, TlsFiles};
+use wasm_flow_manifest::{Head, LateProblem, Pem, Place, Remote, TlsFiles, Token};
 
+use super::{Planned, Uses, sharding};
 use crate::bounds::PEM;
+
+/// The executors of a flow that run elsewhere, by where they stand.
+pub(super) type Remotes = HashMap<(NodeId, Option<Head>), Result<Connected, LateProblem>>;
+
+/// An executor that runs elsewhere.
+pub(super) struct Connected {
+    pub(super) executor: RemoteExecutor,
+    /// Why it is not there now, if it is not.
+    pub(super) absent: Option<Unreachable>,
+}
+
+/// Connects to all executors that run elsewhere at the same time: a flow that starts waits
+/// for the slowest of them, and not for one after the other.
+pub(super) async fn connect_all(planned: &Graph<Planned>) -> Remotes {
+    let mut connecting = Vec::new();
+    for (id, node) in planned.iter() {
+        for (head, planned, predecessors) in places(node) {
+            let Uses::Named(wasm_flow_manifest::Uses::Remote(remote)) = &planned.uses else {
+                continue;
+            };
+            let made = executor(id, remote, &planned.config, predecessors);
+            connecting.push(async move {
+                let connected = match made {
+                    Ok(executor) => Ok(Connected {
+                        absent: executor.connect().await.err(),
+                        executor,
+                    }),
+                    Err(problem) => Err(problem),
+                };
+                ((id, head), connected)
+            });
+        }
+    }
+    join_all(connecting).await.into_iter().collect()
+}
+
+/// What stands at a node: the executor, and what is before and after its shards. With how
+/// each gets the documents of several predecessors.
+fn places(node: &Node<Planned>) -> Vec<(Option<Head>, &Planned, Predecessors)> {
+    let own = match node.options.join {
+        Join::Reduce => Predecessors::Together,
+        Join::Concat => Predecessors::Apart,
+    };
+    let heads = sharding::heads(&node.value).map(|(head, planned)| {
+        let predecessors = match head {
+            Head::Before => own,
+            // It puts together what comes from the shards.
+            Head::After => Predecessors::ApartIfTaken,
+        };
+        (Some(head), planned, predecessors)
+    });
+    std::iter::once((None, &node.value, own))
+        .chain(heads)
+        .collect()
+}
 
 /// A remote executor. It is not connected yet.
 ///
 /// # Errors
-/// When its certificates or its key cannot be used.
-pub(super) fn executor(
+/// When its certificates, its key or its token cannot be used.
+fn executor(
     id: NodeId,
     remote: &Remote,
     config: &ExecutorConfig,
@@ -27,7 +86,10 @@ pub(super) fn executor(
         name: config.group.name(&config.name),
         address: remote.address.clone(),
         tls: tls(id, &remote.tls)?,
-        token: remote.token.clone(),
+        token: match &remote.token {
+            Some(token) => Some(self::token(id, token)?),
+            None => None,
+        },
         timeout: config.timeout,
         timeout_send: remote.timeout_send,
         reply: config.limits.reply.get(),
@@ -36,6 +98,31 @@ pub(super) fn executor(
     .map_err(|error| {
         LateProblem::new(Place::Tls(id), error.to_string())
             .help("certificates and keys are PEM, which begins with `-----BEGIN`")
+    })
+}
+
+fn token(id: NodeId, token: &Token) -> Result<Secret, LateProblem> {
+    let path = match token {
+        Token::Text(token) => return Ok(token.clone()),
+        Token::File(path) => path,
+    };
+    let text = read(path).map_err(|error| {
+        LateProblem::new(
+            Place::Token(id),
+            format!("cannot read {}: {error}", path.display()),
+        )
+        .about_path()
+    })?;
+    // What is in it is not shown.
+    Secret::token(text.trim()).ok_or_else(|| {
+        LateProblem::new(
+            Place::Token(id),
+            format!("{} does not hold a token", path.display()),
+        )
+        .help(match text.trim() {
+            "" => "it is empty: put the token into it",
+            _ => "a token is of visible ASCII characters, on one line",
+        })
     })
 }
 
@@ -67,7 +154,7 @@ fn read(path: &Path) -> io::Result<String> {
         let most = Size(PEM);
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("larger than {most}, so it is not a certificate or a key"),
+            format!("larger than {most}, so it is not a certificate, a key or a token"),
         ));
     }
     Ok(text)
@@ -75,6 +162,12 @@ fn read(path: &Path) -> io::Result<String> {
 
 /// That an executor is not there now, which keeps no flow from starting.
 pub(super) fn absent(id: NodeId, unreachable: &Unreachable) -> LateProblem {
-    LateProblem::new(Place::Uses(id), unreachable.to_string())
-        .help("the flow runs all the same: requests that need the executor fail, until it is there")
+    LateProblem::new(Place::Uses(id), unreachable.to_string()).help(
+        match unreachable.is_refusal() {
+            true => "the flow runs all the same: requests that need the executor fail",
+            false => {
+                "the flow runs all the same: requests that need the executor fail, until it is there"
+            }
+        },
+    )
 }

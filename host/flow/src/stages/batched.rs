@@ -32,8 +32,10 @@ use wasm_flow_document::{DocumentArray, Limits};
 pub struct Batched {
     inner: Arc<dyn Stage>,
     endpoints: BTreeMap<String, Arc<Queues>>,
-    /// Endpoints with a method of their own. All others go to the default one.
-    bound: HashSet<String>,
+    /// Endpoints with a method of their own. All others go to the default one. `None`: a
+    /// remote executor, which is asked each time, as what it binds is not known at once
+    /// and may become something else.
+    bound: Option<HashSet<String>>,
 }
 
 /// What waits for one entry of the table, by endpoint and parameters.
@@ -113,7 +115,12 @@ impl Batched {
     /// A stage whose calls of these endpoints are put together. `/default` is for every
     /// endpoint that nothing else is bound to.
     pub fn new(inner: Arc<dyn Stage>, endpoints: BTreeMap<String, Batching>) -> Batched {
-        let bound = inner.info().endpoints.into_iter();
+        let StageInfo {
+            endpoints: bound,
+            remote,
+            ..
+        } = inner.info();
+        let bound = bound.into_iter().map(|(endpoint, _)| endpoint);
         let endpoints = endpoints.into_iter().map(|(endpoint, batching)| {
             let queues = Queues {
                 batching,
@@ -124,18 +131,25 @@ impl Batched {
             (endpoint, Arc::new(queues))
         });
         Batched {
-            bound: bound.map(|(endpoint, _)| endpoint).collect(),
+            bound: (!remote).then(|| bound.collect()),
             endpoints: endpoints.collect(),
             inner,
         }
     }
 
     fn queues(&self, endpoint: &str) -> Option<&Arc<Queues>> {
-        let own = self.endpoints.get(endpoint);
-        match self.bound.contains(endpoint) {
-            true => own,
-            false => own.or_else(|| self.endpoints.get(DEFAULT_ENDPOINT)),
+        if let Some(own) = self.endpoints.get(endpoint) {
+            return Some(own);
         }
+        let others = self.endpoints.get(DEFAULT_ENDPOINT)?;
+        let is_bound = match &self.bound {
+            Some(bound) => bound.contains(endpoint),
+            None => {
+                let info = self.inner.info();
+                info.endpoints.iter().any(|(bound, _)| bound == endpoint)
+            }
+        };
+        (!is_bound).then_some(others)
     }
 }
 
@@ -512,7 +526,7 @@ mod tests {
     use wasm_flow_contract::Stage as _;
 
     use super::*;
-    use crate::testing::{Functions, failure, map, reply, suffixed};
+    use crate::testing::{Elsewhere, Functions, failure, map, reply, suffixed};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -750,6 +764,25 @@ mod tests {
             *seen.lock().unwrap(),
             [("/a".to_owned(), 2), ("/b".to_owned(), 2)]
         );
+    }
+
+    #[test]
+    fn endpoints_of_a_remote_executor_may_become_known_later() {
+        let functions = ["/own", "/default"]
+            .into_iter()
+            .fold(Functions::default(), |functions, endpoint| {
+                functions.on(endpoint, |call| async { reply(call.docs) })
+            });
+        let inner = Arc::new(Elsewhere::new(functions));
+        let stage = Batched::new(
+            Arc::clone(&inner) as Arc<dyn Stage>,
+            [("/default".to_owned(), batching(2, HOUR, false))].into(),
+        );
+        // Nobody knows better.
+        assert!(stage.queues("/own").is_some());
+        inner.reach();
+        assert!(stage.queues("/own").is_none());
+        assert!(stage.queues("/other").is_some());
     }
 
     #[tokio::test]

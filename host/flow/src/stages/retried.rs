@@ -13,7 +13,8 @@ use crate::bounds::{RETRY_BUDGET, RETRY_EARNED_BY, RETRY_FIRST, RETRY_LONGEST};
 /// A stage whose calls are tried again, if they fail in a way that cannot have had an
 /// effect outside of the documents: calls that a remote executor did not get, and calls
 /// of a method that says that it leaves nothing behind ([`Stage::is_repeatable`]), if the
-/// instance was lost, or if the method says of its error that it may be tried again.
+/// instance was lost, or if the method says of its error that it may be tried again. A
+/// remote executor says both in its answer, if it runs on wasm-flow.
 ///
 /// Any other failure is the client's. A call that no instance could be had for is not
 /// tried again: the executor's replicas have tried to start several.
@@ -74,6 +75,8 @@ impl Stage for Retried {
                     Ok(reply) => return Ok(reply),
                     Err(failure) => failure,
                 };
+                // A remote executor may turn out to be another one than it was.
+                let repeatable = repeatable && inner.is_repeatable(&call.endpoint);
                 let again =
                     attempt < retries && may_succeed(&failure, repeatable) && budget.spend();
                 if !again {
@@ -276,6 +279,39 @@ mod tests {
                 "{retry_after:?} {repeatable}"
             );
         }
+    }
+
+    /// A remote executor that was found to be another one when it was called.
+    struct Renewed(Fails);
+
+    impl Stage for Renewed {
+        fn info(&self) -> StageInfo {
+            self.0.info()
+        }
+
+        fn binds(&self, endpoint: &str) -> bool {
+            self.0.binds(endpoint)
+        }
+
+        fn is_repeatable(&self, _: &str) -> bool {
+            self.0.calls.load(Ordering::Relaxed) == 0
+        }
+
+        fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+            self.0.call(call)
+        }
+
+        fn stop(&self) -> BoxFuture<'static, ()> {
+            self.0.stop()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_found_to_leave_something_behind_is_not_tried_again() {
+        let stage = Arc::new(Renewed(Fails::new(FailureKind::Lost, 1, true)));
+        let inner: Arc<dyn Stage> = Arc::clone(&stage) as _;
+        assert!(Retried::new(inner, 2).call(call()).await.is_err());
+        assert_eq!(stage.0.calls.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]

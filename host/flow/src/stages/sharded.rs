@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
@@ -72,7 +72,6 @@ impl Sharded {
         };
         let count = u32::try_from(shards.len()).unwrap_or(u32::MAX);
         let groups = NonZeroU32::new(count).into_iter().flat_map(Group::shards);
-        let turns = Turns::new(shards.first().map(|shard| shard.info()));
         Sharded(Arc::new(Inner {
             uses_before: uses_before.map(|stage| member(Group::UsesBefore, stage)),
             shards: groups
@@ -81,7 +80,7 @@ impl Sharded {
                 .collect(),
             uses_after: uses_after.map(|stage| member(Group::UsesAfter, stage)),
             polling,
-            turns,
+            turns: Turns::default(),
             name,
         }))
     }
@@ -255,7 +254,7 @@ impl Inner {
         match self.polling.of(endpoint) {
             Poll::All => &self.shards,
             Poll::Any => {
-                let turn = self.turns.next(endpoint, self.shards.len());
+                let turn = self.turns.next(endpoint, &self.shards);
                 self.shards.get(turn..=turn).unwrap_or_default()
             }
         }
@@ -376,27 +375,34 @@ fn of_several(failure: Failure, is_begun: bool) -> Failure {
 
 /// Whose turn it is, for each endpoint. A client makes up endpoints as it likes, so those
 /// that are not bound by name share one.
+#[derive(Default)]
 struct Turns {
-    known: HashMap<String, AtomicUsize>,
+    /// Those that are bound, once that is known. Of a remote executor it may not be yet.
+    known: OnceLock<HashMap<String, AtomicUsize>>,
     others: AtomicUsize,
 }
 
 impl Turns {
-    fn new(info: Option<StageInfo>) -> Turns {
-        let endpoints = info.into_iter().flat_map(|info| info.endpoints);
-        Turns {
-            known: endpoints
-                .map(|(endpoint, _)| (endpoint, AtomicUsize::new(0)))
-                .collect(),
-            others: AtomicUsize::new(0),
-        }
+    /// The next of these, by its place.
+    fn next(&self, endpoint: &str, shards: &[Member]) -> usize {
+        let known = self.known(shards).and_then(|known| known.get(endpoint));
+        let turn = known.unwrap_or(&self.others);
+        let turn = turn.fetch_add(1, Ordering::Relaxed);
+        turn.checked_rem(shards.len()).unwrap_or_default()
     }
 
-    /// The next of so many, from 0.
-    fn next(&self, endpoint: &str, count: usize) -> usize {
-        let turn = self.known.get(endpoint).unwrap_or(&self.others);
-        let turn = turn.fetch_add(1, Ordering::Relaxed);
-        turn.checked_rem(count).unwrap_or_default()
+    fn known(&self, shards: &[Member]) -> Option<&HashMap<String, AtomicUsize>> {
+        if let Some(known) = self.known.get() {
+            return Some(known);
+        }
+        // All shards are the same.
+        let endpoints = shards.first()?.stage.info().endpoints;
+        if endpoints.is_empty() {
+            return None;
+        }
+        let endpoints = endpoints.into_iter();
+        let turns = endpoints.map(|(endpoint, _)| (endpoint, AtomicUsize::new(0)));
+        Some(self.known.get_or_init(|| turns.collect()))
     }
 }
 
@@ -416,7 +422,7 @@ mod tests {
 
     use super::*;
     use crate::stages::{Batched, Retried};
-    use crate::testing::{Functions, failure, reply, results, suffixed};
+    use crate::testing::{Elsewhere, Functions, failure, reply, results, suffixed};
 
     type Shards = Vec<Arc<dyn Stage>>;
 
@@ -548,6 +554,34 @@ mod tests {
             made_up.contains(&&"shard-1/rep-7".to_owned()),
             "{made_up:?}"
         );
+    }
+
+    /// A client that alternates between two endpoints would meet one shard at each.
+    #[tokio::test]
+    async fn endpoints_that_become_known_later_have_turns_of_their_own() {
+        let says = |id| {
+            ["/index", "/status"]
+                .into_iter()
+                .fold(Functions::default(), |functions, endpoint| {
+                    functions.on(endpoint, move |call| async move {
+                        results(call, json!({ "shard": id }), 0)
+                    })
+                })
+        };
+        let stages = [0, 1].map(|id| Arc::new(Elsewhere::new(says(id))));
+        let shards = stages
+            .iter()
+            .map(|stage| Arc::clone(stage) as Arc<dyn Stage>);
+        let stage = only(shards.collect(), Polling::default());
+        stages.iter().for_each(|stage| stage.reach());
+        let mut asked: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for endpoint in ["/index", "/status"].repeat(2) {
+            let reply = stage.call(call(endpoint, with_ids(&["a"]))).await.unwrap();
+            asked.entry(endpoint).or_default().extend(keys(&reply));
+        }
+        for asked in asked.values() {
+            assert_eq!(*asked, ["shard-0/rep-0", "shard-1/rep-0"]);
+        }
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ use super::frame::{Answer, Data, DataError, Frame, FrameError, Incoming};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use super::status::short;
+use super::verdict::Verdict;
 use crate::bounds;
 
 /// The answer to a request that names no endpoint says this. The request is served,
@@ -396,7 +397,7 @@ fn answered(request: HeaderProto, failure: Option<&Failure>) -> HeaderProto {
         None if request.exec_endpoint.as_deref().unwrap_or("").is_empty() => Some(StatusProto {
             code: StatusCode::Success.into(),
             description: NO_ENDPOINT.to_owned(),
-            exception: None,
+            ..StatusProto::default()
         }),
         None => None,
     };
@@ -408,7 +409,7 @@ fn answered(request: HeaderProto, failure: Option<&Failure>) -> HeaderProto {
     }
 }
 
-/// A failure in Jina's form.
+/// A failure in Jina's form, and what else is known of it.
 pub(super) fn status(failure: &Failure) -> StatusProto {
     StatusProto {
         code: StatusCode::Error.into(),
@@ -419,6 +420,7 @@ pub(super) fn status(failure: &Failure) -> StatusProto {
             stacks: failure.stacks.clone(),
             executor: failure.executor.to_string(),
         }),
+        failure: Some(Verdict::of(failure).into()),
     }
 }
 

@@ -13,12 +13,14 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use wasm_flow_contract::remote::{RemoteAddress, Secret, TlsConfig};
 use wasm_flow_contract::units::Size;
+use wasm_flow_contract::{FailureKind, Retry};
 use wasm_flow_document::{DocumentArray, Struct, random_id};
 
 use super::channel::{Connector, Keepalive, TlsError, bearer, root_cause};
 use super::frame::{Answer, Incoming, RawCodec};
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto, StatusProto};
+use super::verdict::Verdict;
 use crate::bounds::{CLIENT_KEEPALIVE, KEEPALIVE_ANSWER};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
@@ -72,6 +74,11 @@ pub struct PostFailure {
     pub executor: String,
     /// Its traceback.
     pub stacks: Vec<String>,
+    /// What failed. `None` if the gateway does not say, as Jina's.
+    pub kind: Option<FailureKind>,
+    /// Whether the same request may succeed if it is sent again. `None` if the gateway does
+    /// not say.
+    pub retry: Option<Retry>,
 }
 
 /// How a stream of requests is to be served.
@@ -444,12 +451,15 @@ fn failure(status: StatusProto) -> Option<PostFailure> {
     if status.code == i32::from(StatusCode::Success) {
         return None;
     }
+    let verdict = Verdict::read(&status);
     let exception = status.exception.unwrap_or_default();
     Some(PostFailure {
         description: status.description,
         name: exception.name,
         executor: exception.executor,
         stacks: exception.stacks,
+        kind: verdict.map(|verdict| verdict.kind),
+        retry: verdict.map(|verdict| verdict.retry),
     })
 }
 

@@ -27,6 +27,7 @@ mod stream_doc;
 mod tests;
 mod trailers;
 mod unary;
+mod verdict;
 
 use std::sync::Arc;
 

@@ -35,6 +35,7 @@ no_reduce = true
         (Place::UsesWith(first), (3, 1)),
         (Place::UsesRequests(first), (3, 1)),
         (Place::Workspace(first), (6, 1)),
+        (Place::Token(first), (3, 1)),
         (Place::Allow(first), (7, 12)),
         (Place::Dir(first, 0), (8, 18)),
         (Place::Dir(first, 1), (8, 71)),

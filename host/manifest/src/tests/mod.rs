@@ -60,7 +60,7 @@ fn everything_that_a_file_can_say() {
             uses = "a.wasm"
             needs = ["first"]
             uses_before = "grpc://a:5000"
-            uses_after = { uses = "grpcs://b:443", timeout_send = "2s", tls = { ca = "ca.pem" }, token = "t" }
+            uses_after = { uses = "grpcs://b:443", timeout_send = "2s", tls = { ca = "ca.pem" }, token_file = "token.txt" }
             [[executors]]
             name = "first"
             uses = "crate"
@@ -160,7 +160,8 @@ fn everything_that_a_file_can_say() {
     assert_eq!(after.address.to_string(), "grpcs://b:443");
     assert_eq!(after.timeout_send, Some(Duration::from_secs(2)));
     let ca = Pem::File("flows/search/ca.pem".into());
-    assert_eq!((after.token.is_some(), after.tls.ca), (true, Some(ca)));
+    let token = Token::File("flows/search/token.txt".into());
+    assert_eq!((after.token, after.tls.ca), (Some(token), Some(ca)));
 
     let first = &graph[first].value.config;
     assert_eq!(first.name, "first");

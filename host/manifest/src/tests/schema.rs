@@ -106,9 +106,11 @@ fn is_remote(property: &Property) -> bool {
         "timeout_send",
         "tls",
         "token",
+        "token_file",
         "timeout_sendx",
         "tlsx",
         "tokenx",
+        "token_filex",
     ];
     names.contains(&property.name.as_str()) || property.path.iter().any(is_tls)
 }
@@ -245,7 +247,13 @@ fn a_file_with_every_key_is_taken_by_both() {
             );
         }
     }
-    both_take(&remote);
+    // One token, either way.
+    for other in ["token", "token_file"] {
+        let mut one = remote.clone();
+        let executor = one["executors"][1].as_object_mut().unwrap();
+        executor.remove(other).unwrap();
+        both_take(&one);
+    }
     assert_eq!(remote["executors"][1]["tls"].as_object().unwrap().len(), 3);
     let leaves = |key: &str| flow["executors"][1][key].as_object().unwrap().len();
     assert_eq!((leaves("limits"), leaves("allow")), (3, 3));

@@ -1,13 +1,13 @@
 //! What a server says of itself before it gets calls.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
 use wasm_flow_contract::request::{DEFAULT_ENDPOINT, DRY_RUN};
 
 use super::super::proto::{EndpointsProto, JinaInfoProto};
-use crate::bounds::REMOTE_ENDPOINTS;
+use crate::bounds::{GREETING, REMOTE_ENDPOINTS};
 
 /// What a server is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,8 +63,12 @@ impl Greeting {
         })
     }
 
-    /// Whether it says that calls of this endpoint leave nothing behind.
+    /// Whether it says that calls of this endpoint leave nothing behind. Those of an
+    /// endpoint that it does not bind pass it by.
     pub(super) fn is_repeatable(&self, endpoint: &str) -> bool {
+        if !self.binds(endpoint) {
+            return true;
+        }
         let bound = self
             .endpoints
             .as_ref()
@@ -76,20 +80,46 @@ impl Greeting {
     }
 }
 
-/// What one of an executor's servers said last, and when.
+/// What a server said of itself last, and when.
 #[derive(Debug, Default)]
-pub(super) struct Latest(Mutex<Option<(Arc<Greeting>, Instant)>>);
+pub(super) struct Latest(Mutex<Option<Said>>);
 
-impl Latest {
-    pub(super) fn set(&self, greeting: Arc<Greeting>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((greeting, Instant::now()));
+/// What a server said of itself once.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    pub(super) greeting: Arc<Greeting>,
+    when: Instant,
+}
+
+impl Said {
+    pub(super) fn now(greeting: Arc<Greeting>) -> Said {
+        Said {
+            greeting,
+            when: Instant::now(),
+        }
     }
 
-    pub(super) fn get(&self) -> Option<(Arc<Greeting>, Instant)> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Whether it may have another endpoint to say by now.
+    pub(super) fn is_old(&self) -> bool {
+        self.when.elapsed() > GREETING
+    }
+}
+
+impl Latest {
+    pub(super) fn set(&self, said: Said) {
+        *self.lock() = Some(said);
+    }
+
+    pub(super) fn get(&self) -> Option<Said> {
+        self.lock().clone()
+    }
+
+    pub(super) fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Said>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -153,6 +183,13 @@ mod tests {
         let bound = endpoints(&["/r", "/default"], &["/default"]);
         let greeting = Greeting::read(ours(), bound).unwrap();
         assert!(greeting.is_repeatable("/r") && !greeting.is_repeatable("/other"));
+    }
+
+    #[test]
+    fn what_it_does_not_bind_leaves_nothing_behind() {
+        let jina = info(&[("jina", "3.34.0")]);
+        let greeting = Greeting::read(jina, endpoints(&["/x"], &[])).unwrap();
+        assert!(greeting.is_repeatable("/y") && !greeting.is_repeatable("/x"));
     }
 
     #[test]

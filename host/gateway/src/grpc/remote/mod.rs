@@ -1,27 +1,34 @@
 //! An executor that runs elsewhere: `wasm-flow serve`, or a Jina Executor or
 //! Deployment.
 
+mod absent;
+mod common;
 mod greeting;
 mod message;
+mod noting;
 mod peer;
 mod peers;
+mod progress;
 mod unreachable;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use futures::future::{BoxFuture, join_all};
+use futures::stream::FuturesUnordered;
 use tokio::time::timeout;
 use wasm_flow_contract::remote::{Predecessors, RemoteAddress, RemoteConfig};
 use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
 
+use self::absent::Absent;
 use self::message::Message;
 use self::peer::{Attempt, Peer};
-use self::peers::Peers;
+use self::peers::{Order, Peers};
+use self::progress::Progress;
 pub use self::unreachable::{Tried, Unreachable};
 pub use super::channel::TlsError;
-use crate::bounds::CONNECT;
 
 /// An executor behind a `grpc://` address, as a flow calls it.
 ///
@@ -32,7 +39,8 @@ use crate::bounds::CONNECT;
 /// nobody here knows what it has done.
 ///
 /// Before it gets calls, a server is asked which endpoints it binds, and what it
-/// speaks. One that does not say gets all calls.
+/// speaks. One that does not say gets all calls. A call waits for that only if no server
+/// is known: then all are asked at the same time, and it goes to the first that answers.
 #[derive(Debug, Clone)]
 pub struct RemoteExecutor {
     inner: Arc<Inner>,
@@ -80,9 +88,8 @@ impl RemoteExecutor {
     pub async fn connect(&self) -> Result<(), Unreachable> {
         let peers = self.inner.peers.current().await?;
         let greetings = peers.iter().map(|peer| async move {
-            let greeted = timeout(CONNECT, peer.greeting()).await;
-            let greeted = greeted.unwrap_or_else(|_| Err(format!("no answer within {CONNECT:?}")));
-            greeted.err().map(|reason| peer.tried(reason))
+            let absent = peer.greeting().await.err();
+            absent.map(|absent| peer.tried(absent))
         });
         let tried: Vec<Tried> = join_all(greetings).await.into_iter().flatten().collect();
         match tried.is_empty() {
@@ -120,18 +127,9 @@ impl Stage for RemoteExecutor {
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
-            let limit = inner.timeout;
-            match timeout(limit, inner.deliver(&call)).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(inner.failed(
-                    FailureKind::Timeout,
-                    "TimeoutError",
-                    format!(
-                        "it did not answer within its `timeout` of {limit:?}; raise that in the \
-                         executor's table of flow.toml if it needs so long"
-                    ),
-                )),
-            }
+            let mut progress = Progress::default();
+            let outcome = timeout(inner.timeout, inner.deliver(&call, &mut progress)).await;
+            outcome.unwrap_or_else(|_| Err(inner.late(progress)))
         })
     }
 
@@ -147,34 +145,96 @@ fn is_one_after_the_other(call: &Call) -> bool {
 }
 
 impl Inner {
-    async fn deliver(&self, call: &Call) -> Result<Reply, Failure> {
+    async fn deliver(&self, call: &Call, progress: &mut Progress) -> Result<Reply, Failure> {
         let peers = match self.peers.current().await {
             Ok(peers) => peers,
             Err(unreachable) => return Err(self.unreachable(&unreachable)),
         };
-        let mut tried = Vec::new();
-        for peer in self.peers.in_order(&peers) {
-            match self.attempt(&peer, call).await? {
-                Attempt::Answered(frame) => return self.reply(&peer, frame),
-                Attempt::NotSent(reason) => tried.push(peer.tried(reason)),
-                Attempt::NotApart => {
-                    return Err(self.failed(
-                        FailureKind::Unavailable,
-                        "NotSupported",
-                        format!(
-                            "{}: it does not take the documents of several predecessors apart; \
-                             leave `no_reduce` out, or serve the executor with `wasm-flow serve` or \
-                             `jina executor`",
-                            peer.address()
-                        ),
-                    ));
-                }
-                Attempt::Failed(kind, name, reason) => {
-                    return Err(self.failed(kind, name, format!("{}: {reason}", peer.address())));
-                }
+        progress.is_looked_up = true;
+        let Order { known, others } = self.peers.in_order(&peers);
+        for peer in known {
+            if let Some(reply) = self.delivered(&peer, call, progress).await? {
+                return Ok(reply);
             }
         }
-        Err(self.unreachable(&Unreachable::new(tried)))
+        others.iter().for_each(|peer| progress.ask(peer));
+        let asked = others.into_iter().map(|peer| async move {
+            let greeting = peer.greeting().await;
+            (peer, greeting)
+        });
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        while let Some((peer, greeting)) = asked.next().await {
+            progress.is_asked(&peer);
+            if let Err(absent) = greeting {
+                peer.is_lost(&absent);
+                progress.tried.push(peer.tried(absent));
+            } else if let Some(reply) = self.delivered(&peer, call, progress).await? {
+                return Ok(reply);
+            }
+        }
+        match progress.is_passed_by {
+            true => Ok(Reply::new(call.docs.clone())),
+            false => Err(self.unreachable(&progress.unreachable())),
+        }
+    }
+
+    /// What became of a call at a server. `None` if the server has not carried it out, and
+    /// another one may.
+    async fn delivered(
+        &self,
+        peer: &Arc<Peer>,
+        call: &Call,
+        progress: &mut Progress,
+    ) -> Result<Option<Reply>, Failure> {
+        progress.ask(peer);
+        let binds = self.binds(peer, &call.endpoint).await;
+        progress.is_asked(peer);
+        match binds {
+            Ok(true) => {}
+            Ok(false) => {
+                progress.is_passed_by = true;
+                return Ok(None);
+            }
+            Err(absent) => {
+                peer.is_lost(&absent);
+                progress.tried.push(peer.tried(absent));
+                return Ok(None);
+            }
+        }
+        progress.send(peer);
+        let attempt = self.attempt(peer, call).await?;
+        progress.is_answered();
+        match attempt {
+            Attempt::Answered(frame) => self.reply(peer, frame).map(Some),
+            Attempt::Absent(absent) => {
+                progress.tried.push(peer.tried(absent));
+                Ok(None)
+            }
+            Attempt::NotApart => Err(self.failed(
+                FailureKind::Unavailable,
+                "NotSupported",
+                format!(
+                    "{}: it does not take the documents of several predecessors apart; leave \
+                     `no_reduce` out, or serve the executor with `wasm-flow serve` or `jina \
+                     executor`",
+                    peer.address()
+                ),
+            )),
+            Attempt::Failed(kind, name, reason) => {
+                Err(self.failed(kind, name, format!("{}: {reason}", peer.address())))
+            }
+        }
+    }
+
+    /// Whether a server may have something for an endpoint. It is asked again if it said a
+    /// while ago that it does not.
+    async fn binds(&self, peer: &Arc<Peer>, endpoint: &str) -> Result<bool, Absent> {
+        match peer.said() {
+            Some(said) if said.greeting.binds(endpoint) => Ok(true),
+            Some(said) if !said.is_old() => Ok(false),
+            Some(_) => Ok(peer.ask_anew().await?.binds(endpoint)),
+            None => Ok(peer.greeting().await?.binds(endpoint)),
+        }
     }
 
     /// Sends a call to one server, in the form that it takes.
@@ -216,7 +276,7 @@ impl Inner {
                 FailureKind::Reply,
                 "BadReply",
                 format!(
-                    "{} sent something that is not an answer: {reason}",
+                    "{} sent an answer that cannot be used: {reason}",
                     peer.address()
                 ),
             )),
@@ -224,10 +284,35 @@ impl Inner {
     }
 
     fn unreachable(&self, unreachable: &Unreachable) -> Failure {
+        if unreachable.is_refusal() {
+            // It would be refused again.
+            return self.failed(
+                FailureKind::Unavailable,
+                "ExecutorRefuses",
+                unreachable.to_string(),
+            );
+        }
         self.failed(
             FailureKind::Unreachable,
             "ExecutorUnreachable",
             format!("{unreachable}; the request was not sent to it, and may be sent again"),
+        )
+    }
+
+    /// Why a call failed that has come so far and no further within its time.
+    fn late(&self, progress: Progress) -> Failure {
+        let limit = self.timeout;
+        let Some(address) = progress.sent_to() else {
+            let hosts = self.address.hosts();
+            return self.unreachable(&progress.unreachable_within(limit, hosts));
+        };
+        self.failed(
+            FailureKind::Timeout,
+            "TimeoutError",
+            format!(
+                "{address} did not answer within the executor's `timeout` of {limit:?}; raise that \
+                 in its table of flow.toml if it needs so long"
+            ),
         )
     }
 

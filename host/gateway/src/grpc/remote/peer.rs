@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,8 +22,11 @@ use super::super::channel::root_cause;
 use super::super::client::code_name;
 use super::super::frame::{ListCodec, RawCodec};
 use super::super::proto::{EndpointsProto, JinaInfoProto};
-use super::greeting::{Greeting, Latest};
+use super::absent::Absent;
+use super::common::{Common, Outcome};
+use super::greeting::{Greeting, Latest, Said};
 use super::message::Message;
+use super::noting::{Noted, Noting};
 use super::unreachable::Tried;
 use crate::bounds::{CONNECT, GREETING_SIZE, RETURN_FIRST, RETURN_LONGEST};
 
@@ -36,13 +39,13 @@ pub(super) struct Peer {
     token: Option<MetadataValue<tonic::metadata::Ascii>>,
     max_reply: usize,
     in_flight: AtomicUsize,
-    /// Whether it could not be reached, and nobody has found since that it can be.
+    /// Whether it could not be called, and nobody has found since that it can be.
     down: AtomicBool,
     /// Whether it did not take the documents of several predecessors apart.
     refuses_parts: AtomicBool,
     /// What it said of itself. None: it has to be asked.
-    greeting: Mutex<Option<Arc<Greeting>>>,
-    asking: tokio::sync::Mutex<()>,
+    greeting: Latest,
+    asking: Common<Result<Arc<Greeting>, Absent>>,
     /// The same of all of the executor's servers.
     latest: Arc<Latest>,
 }
@@ -50,8 +53,8 @@ pub(super) struct Peer {
 /// How a try to call a server ended.
 pub(super) enum Attempt {
     Answered(Bytes),
-    /// It did not get the call: why.
-    NotSent(String),
+    /// It did not carry out the call: why.
+    Absent(Absent),
     /// It does not take the documents of several predecessors apart.
     NotApart,
     /// It may have got it. What went wrong, its name and its reason.
@@ -62,7 +65,11 @@ pub(super) enum Attempt {
 enum Broken {
     /// The server did not get it.
     NotSent(String),
-    Ended(Status),
+    Ended {
+        status: Status,
+        /// Whether the server said so. Otherwise the status is of this side.
+        is_said: bool,
+    },
 }
 
 impl Peer {
@@ -83,22 +90,19 @@ impl Peer {
             in_flight: AtomicUsize::new(0),
             down: AtomicBool::new(false),
             refuses_parts: AtomicBool::new(false),
-            greeting: Mutex::new(None),
-            asking: tokio::sync::Mutex::new(()),
+            greeting: Latest::default(),
+            asking: Common::default(),
             latest,
         }
     }
 
-    pub(super) fn is(&self, server: &HostPort, address: SocketAddr) -> bool {
-        self.server == *server && self.address == address
+    /// The name that it was found under, and its address.
+    pub(super) fn place(&self) -> (&HostPort, SocketAddr) {
+        (&self.server, self.address)
     }
 
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn is_down(&self) -> bool {
-        self.down.load(Ordering::Relaxed)
     }
 
     /// Its address, with the name that it was found under.
@@ -109,38 +113,66 @@ impl Peer {
         }
     }
 
-    pub(super) fn tried(&self, reason: String) -> Tried {
-        Tried {
-            address: self.address(),
-            reason,
-        }
+    pub(super) fn tried(&self, absent: Absent) -> Tried {
+        Tried::new(self.address(), absent)
     }
 
     /// What it says of itself. It is asked once a connection.
     ///
     /// # Errors
-    /// When it cannot be reached, or is something else: why.
-    pub(super) async fn greeting(&self) -> Result<Arc<Greeting>, String> {
-        if let Some(greeting) = self.greeted() {
-            return Ok(greeting);
+    /// When it cannot be called: why.
+    pub(super) async fn greeting(self: &Arc<Self>) -> Result<Arc<Greeting>, Absent> {
+        match self.said() {
+            Some(said) => Ok(said.greeting),
+            None => self.ask_anew().await,
         }
-        let _asking = self.asking.lock().await;
-        if let Some(greeting) = self.greeted() {
-            return Ok(greeting);
-        }
+    }
+
+    /// The same, but it is asked although it has said it once. All who come meanwhile
+    /// get what it says then.
+    pub(super) fn ask_anew(self: &Arc<Self>) -> Outcome<Result<Arc<Greeting>, Absent>> {
+        self.asking.outcome(|| {
+            let peer = Arc::clone(self);
+            async move {
+                let asked = timeout(CONNECT, peer.ask_all()).await;
+                let greeting = asked.unwrap_or_else(|_| {
+                    Err(Absent::Unreachable(format!("no answer within {CONNECT:?}")))
+                })?;
+                let greeting = Arc::new(greeting);
+                debug!(
+                    address = peer.address(),
+                    ?greeting,
+                    "a remote executor answers"
+                );
+                peer.refuses_parts.store(false, Ordering::Relaxed);
+                let said = Said::now(Arc::clone(&greeting));
+                peer.greeting.set(said.clone());
+                peer.latest.set(said);
+                Ok(greeting)
+            }
+        })
+    }
+
+    async fn ask_all(&self) -> Result<Greeting, Absent> {
         let info: Option<JinaInfoProto> = self.ask("/jina.JinaInfoRPC/_status").await?;
         let endpoints: Option<EndpointsProto> = self
             .ask("/jina.JinaDiscoverEndpointsRPC/endpoint_discovery")
             .await?;
-        let greeting = Arc::new(Greeting::read(info, endpoints)?);
-        debug!(
-            address = self.address(),
-            ?greeting,
-            "a remote executor answers"
-        );
-        *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&greeting));
-        self.latest.set(Arc::clone(&greeting));
-        Ok(greeting)
+        Greeting::read(info, endpoints).map_err(Absent::Refuses)
+    }
+
+    /// Asks it beside the calls, if nobody does, so that it gets some.
+    pub(super) fn get_to_know(self: &Arc<Self>) {
+        let is_looked_after = self.down.load(Ordering::Relaxed) || self.asking.is_under_way();
+        if is_looked_after || self.said().is_some() {
+            return;
+        }
+        let (asking, peer) = (self.ask_anew(), Arc::clone(self));
+        tokio::spawn(async move {
+            if let Err(absent) = asking.await {
+                peer.is_lost(&absent);
+            }
+        });
     }
 
     /// Whether it may take the documents of several predecessors apart. Nobody says so
@@ -150,42 +182,41 @@ impl Peer {
     }
 
     /// What it said of itself last.
-    pub(super) fn greeted(&self) -> Option<Arc<Greeting>> {
-        self.greeting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(super) fn said(&self) -> Option<Said> {
+        self.greeting.get()
     }
 
     /// Asks it anew before the next call.
-    pub(super) fn forget(&self) {
+    fn forget(&self) {
         self.refuses_parts.store(false, Ordering::Relaxed);
-        *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.greeting.forget();
     }
 
     /// A question without documents. `None` if the server cannot answer it.
     async fn ask<M: prost::Message + Default + 'static>(
         &self,
         path: &'static str,
-    ) -> Result<Option<M>, String> {
+    ) -> Result<Option<M>, Absent> {
         let codec = tonic_prost::ProstCodec::<(), M>::default();
-        let request = self.request((), Some(CONNECT));
+        let request = self.request((), None);
         let path = PathAndQuery::from_static(path);
-        match self.unary(request, path, codec, GREETING_SIZE).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Broken::NotSent(reason)) => Err(reason),
+        let status = match self.unary(request, path, codec, GREETING_SIZE).await {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(Broken::NotSent(reason)) => return Err(Absent::Unreachable(reason)),
+            Err(Broken::Ended { status, .. }) => status,
+        };
+        match status.code() {
             // It came from this side: what is there did not answer.
-            Err(Broken::Ended(status)) if status.source().is_some() => {
-                Err(format!("it does not speak gRPC: {}", said(&status)))
+            _ if status.source().is_some() => Err(Absent::Unreachable(format!(
+                "it does not speak gRPC: {}",
+                said(&status)
+            ))),
+            // Jina's gateway fails at this for documents of the first protocol.
+            Code::Unimplemented | Code::Unknown | Code::Internal => Ok(None),
+            Code::Unauthenticated | Code::PermissionDenied => {
+                Err(Absent::Refuses(unauthorized(&status)))
             }
-            Err(Broken::Ended(status)) => match status.code() {
-                // Jina's gateway fails at this for documents of the first protocol.
-                Code::Unimplemented | Code::Unknown | Code::Internal => Ok(None),
-                Code::Unauthenticated | Code::PermissionDenied => {
-                    Err(format!("it refuses: {}", said(&status)))
-                }
-                _ => Err(said(&status)),
-            },
+            _ => Err(Absent::Unreachable(said(&status))),
         }
     }
 
@@ -196,10 +227,6 @@ impl Peer {
         call: &Call,
         time: Option<Duration>,
     ) -> Attempt {
-        if let Err(reason) = self.greeting().await {
-            self.is_lost(&reason);
-            return Attempt::NotSent(reason);
-        }
         let _counted = Counted::new(&self.in_flight);
         let sent = self.send(message, call, time);
         let outcome = match time {
@@ -212,16 +239,17 @@ impl Peer {
         match outcome {
             Ok(frame) => Attempt::Answered(frame),
             Err(Broken::NotSent(reason)) => {
-                self.is_lost(&reason);
-                Attempt::NotSent(reason)
+                let absent = Absent::Unreachable(reason);
+                self.is_lost(&absent);
+                Attempt::Absent(absent)
             }
-            Err(Broken::Ended(status))
+            Err(Broken::Ended { status, .. })
                 if status.code() == Code::Unimplemented && matches!(message, Message::Parts(_)) =>
             {
                 self.refuses_parts.store(true, Ordering::Relaxed);
                 Attempt::NotApart
             }
-            Err(Broken::Ended(status)) => self.ended(&status, time),
+            Err(Broken::Ended { status, is_said }) => self.ended(&status, is_said, time),
         }
     }
 
@@ -288,7 +316,8 @@ impl Peer {
         C::Encode: Send + Sync + 'static,
         C::Decode: Send + Sync + 'static,
     {
-        let mut grpc = Grpc::new(self.channel.clone())
+        let noted = Noted::default();
+        let mut grpc = Grpc::new(Noting::new(self.channel.clone(), noted.clone()))
             .max_decoding_message_size(most)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Deflate);
@@ -299,13 +328,16 @@ impl Peer {
             Ok(response) => Ok(response.into_inner()),
             Err(status) => match not_sent(&status) {
                 Some(reason) => Err(Broken::NotSent(reason)),
-                None => Err(Broken::Ended(status)),
+                None => Err(Broken::Ended {
+                    is_said: noted.is_said(),
+                    status,
+                }),
             },
         }
     }
 
-    /// What a status means that a call ended with.
-    fn ended(self: &Arc<Self>, status: &Status, time: Option<Duration>) -> Attempt {
+    /// What a status means that a call ended with. `is_said` if the server sent it.
+    fn ended(self: &Arc<Self>, status: &Status, is_said: bool, time: Option<Duration>) -> Attempt {
         let reason = said(status);
         match status.code() {
             Code::DeadlineExceeded => match time {
@@ -328,12 +360,9 @@ impl Peer {
                     ),
                 )
             }
-            Code::ResourceExhausted => Attempt::Failed(
-                FailureKind::Unavailable,
-                "ResourceExhausted",
-                format!("{reason} (gRPC status RESOURCE_EXHAUSTED)"),
-            ),
-            Code::OutOfRange => Attempt::Failed(
+            // tonic's words for its own bound: of the length that a message says that it
+            // has, and of what comes out of a compressed one.
+            Code::OutOfRange | Code::ResourceExhausted if !is_said => Attempt::Failed(
                 FailureKind::Reply,
                 "BadReply",
                 format!(
@@ -341,11 +370,26 @@ impl Peer {
                      flow.toml bounds it"
                 ),
             ),
-            Code::Unimplemented => Attempt::Failed(
+            // Servers' words for a message that is larger than they take.
+            code @ (Code::OutOfRange | Code::ResourceExhausted) => Attempt::Failed(
                 FailureKind::Unavailable,
-                "NotAnExecutor",
-                format!("it is not an executor: {reason} (gRPC status UNIMPLEMENTED)"),
+                "ResourceExhausted",
+                format!(
+                    "it ended the call: {reason} (gRPC status {}); if the request is too large for \
+                     it, send fewer documents a request (request_size), or raise what it takes",
+                    code_name(code)
+                ),
             ),
+            Code::Unimplemented => Attempt::Absent(Absent::Refuses(format!(
+                "it is not an executor: {reason} (gRPC status UNIMPLEMENTED); see to `uses` in the \
+                 executor's table of flow.toml"
+            ))),
+            // Its token is no longer the one that it was greeted with.
+            Code::Unauthenticated | Code::PermissionDenied if is_said => {
+                let absent = Absent::Refuses(unauthorized(status));
+                self.is_lost(&absent);
+                Attempt::Absent(absent)
+            }
             code => Attempt::Failed(
                 FailureKind::Method,
                 "CallEnded",
@@ -357,19 +401,34 @@ impl Peer {
         }
     }
 
-    /// It cannot be reached. Calls go to others until it can be again, which a task of
+    /// It cannot be called. Calls go to others until it can be again, which a task of
     /// its own finds out.
-    fn is_lost(self: &Arc<Self>, reason: &str) {
+    pub(super) fn is_lost(self: &Arc<Self>, absent: &Absent) {
         self.forget();
         if self.down.swap(true, Ordering::Relaxed) {
             return;
         }
-        warn!(
-            "cannot reach a remote executor at {}: {reason}",
-            self.address()
-        );
+        let address = self.address();
+        match absent {
+            Absent::Unreachable(reason) => {
+                warn!("cannot reach a remote executor at {address}: {reason}");
+            }
+            Absent::Refuses(reason) => {
+                warn!("a remote executor at {address} takes no calls: {reason}");
+            }
+        }
         tokio::spawn(returns(Arc::downgrade(self)));
     }
+}
+
+/// What a server says that does not know who calls it, and what to do.
+fn unauthorized(status: &Status) -> String {
+    format!(
+        "it refuses: {} (gRPC status {}); see to `token` and `tls` in the executor's table of \
+         flow.toml",
+        said(status),
+        code_name(status.code())
+    )
 }
 
 /// Waits until a server can be reached again, or is not needed any more.
@@ -383,7 +442,7 @@ async fn returns(peer: Weak<Peer>) {
         };
         if peer.greeting().await.is_ok() {
             peer.down.store(false, Ordering::Relaxed);
-            info!("the remote executor at {} is reached again", peer.address());
+            info!("the remote executor at {} is there again", peer.address());
             return;
         }
         pause = (pause * 2).min(RETURN_LONGEST);

@@ -4,21 +4,25 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Instant;
 
-use tokio::time::timeout;
+use futures::future::join_all;
+use tokio::time::{Instant, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
-use tracing::debug;
+use tracing::{debug, warn};
 use wasm_flow_contract::bounds::MAX_ADDRESSES;
 use wasm_flow_contract::remote::{HostPort, RemoteConfig};
 
 use super::super::channel::{Connector, Keepalive, TlsError, bearer};
+use super::absent::Absent;
+use super::common::Common;
 use super::greeting::{Greeting, Latest};
 use super::peer::Peer;
 use super::unreachable::{Tried, Unreachable};
 use crate::bounds::{
-    CLIENT_KEEPALIVE, CONNECT, GREETING, HEADER, KEEPALIVE_ANSWER, LOOKUP, PARAMETERS,
+    CLIENT_KEEPALIVE, CONNECT, HEADER, KEEPALIVE_ANSWER, LOOKUP, LOOKUP_FAILED, LOOKUP_WARNING,
+    PARAMETERS, REMOTE_RESULTS,
 };
+use crate::occasional::Occasional;
 
 /// The servers that an address stands for. Names are looked up again from time to
 /// time: beside the calls, if there is a server to call meanwhile.
@@ -31,10 +35,85 @@ pub(super) struct Peers {
     list: RwLock<Arc<[Arc<Peer>]>>,
     /// When the names were looked up last.
     looked_up: Mutex<Option<Instant>>,
-    looking_up: tokio::sync::Mutex<()>,
+    looking_up: Common<Result<Arc<[Arc<Peer>]>, Unreachable>>,
+    /// How the last lookup failed that found nothing, and when.
+    failed: Mutex<Option<(Unreachable, Instant)>>,
+    /// A name that is not known any more, and addresses that are left out.
+    names_warning: Occasional,
+    many_warning: Occasional,
     latest: Arc<Latest>,
     /// Where the next call begins among servers that have as many in flight.
     turn: AtomicUsize,
+}
+
+/// The servers in the order in which a call tries them.
+pub(super) struct Order {
+    /// Those that have said what they are, the fewest calls in flight first.
+    pub(super) known: Vec<Arc<Peer>>,
+    /// Those that have to be asked first.
+    pub(super) others: Vec<Arc<Peer>>,
+}
+
+/// What became of the names of an executor's hosts.
+#[derive(Debug, Default)]
+struct Lookup {
+    found: Vec<(HostPort, SocketAddr)>,
+    /// The names that were not found.
+    failed: Vec<Tried>,
+    /// How many of the addresses are those that such a name had before.
+    kept: usize,
+    /// How many addresses there are besides.
+    left_out: usize,
+}
+
+impl Lookup {
+    /// Puts together the addresses of all hosts. A name that is not found now keeps the
+    /// addresses that it had: the servers may well be there.
+    fn new(hosts: Vec<(HostPort, Result<Vec<SocketAddr>, String>)>, known: &[Arc<Peer>]) -> Lookup {
+        let mut lookup = Lookup::default();
+        let mut seen = HashSet::new();
+        for (host, addresses) in hosts {
+            let reason = match addresses {
+                Ok(addresses) if addresses.is_empty() => "the name has no address".to_owned(),
+                Err(reason) => reason,
+                Ok(addresses) => {
+                    let new = addresses
+                        .into_iter()
+                        .filter(|address| seen.insert(*address));
+                    lookup
+                        .found
+                        .extend(new.map(|address| (host.clone(), address)));
+                    continue;
+                }
+            };
+            let before = known.iter().map(|peer| peer.place());
+            let kept = before.filter(|(server, address)| **server == host && seen.insert(*address));
+            let count = lookup.found.len();
+            lookup
+                .found
+                .extend(kept.map(|(server, address)| (server.clone(), address)));
+            lookup.kept += lookup.found.len() - count;
+            lookup
+                .failed
+                .push(Tried::new(host.to_string(), Absent::Unreachable(reason)));
+        }
+        lookup.left_out = lookup.found.len().saturating_sub(MAX_ADDRESSES);
+        lookup.found.truncate(MAX_ADDRESSES);
+        lookup
+    }
+}
+
+/// The addresses of a host.
+///
+/// # Errors
+/// When there are none: why.
+async fn addresses(host: &HostPort) -> Result<Vec<SocketAddr>, String> {
+    let lookup = tokio::net::lookup_host((host.host.as_str(), host.port));
+    match timeout(CONNECT, lookup).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Err(error)) => Err(format!("the name is not known: {error}")),
+        Err(_) => Err(format!("the name was not looked up within {CONNECT:?}")),
+    }
 }
 
 impl Peers {
@@ -48,7 +127,7 @@ impl Peers {
             false => Connector::plain(keepalive),
         };
         // What stands beside the documents of an answer is bounded by itself.
-        let beside = (HEADER + PARAMETERS) as u64;
+        let beside = (HEADER + PARAMETERS + REMOTE_RESULTS) as u64;
         let max_reply = usize::try_from(config.reply.saturating_add(beside)).unwrap_or(usize::MAX);
         Ok(Peers {
             hosts: config.address.hosts().to_vec(),
@@ -57,7 +136,10 @@ impl Peers {
             max_reply,
             list: RwLock::new(Arc::new([])),
             looked_up: Mutex::new(None),
-            looking_up: tokio::sync::Mutex::new(()),
+            looking_up: Common::default(),
+            failed: Mutex::new(None),
+            names_warning: Occasional::new(LOOKUP_WARNING),
+            many_warning: Occasional::new(LOOKUP_WARNING),
             latest: Arc::default(),
             turn: AtomicUsize::new(0),
         })
@@ -65,36 +147,14 @@ impl Peers {
 
     /// What a server said of itself last.
     pub(super) fn greeting(&self) -> Option<Arc<Greeting>> {
-        self.latest.get().map(|(greeting, _)| greeting)
+        self.latest.get().map(|said| said.greeting)
     }
 
     /// Whether the servers may have something for an endpoint. If they said a while ago
-    /// that they do not, they are asked again for the next time.
-    pub(super) fn binds(self: &Arc<Self>, endpoint: &str) -> bool {
-        let Some((greeting, when)) = self.latest.get() else {
-            return true;
-        };
-        if greeting.binds(endpoint) {
-            return true;
-        }
-        if when.elapsed() > GREETING && tokio::runtime::Handle::try_current().is_ok() {
-            // Now, so that not every request does.
-            self.latest.set(greeting);
-            tokio::spawn(Arc::clone(self).ask_again());
-        }
-        false
-    }
-
-    async fn ask_again(self: Arc<Self>) {
-        let Ok(peers) = self.current().await else {
-            return;
-        };
-        for peer in peers.iter() {
-            peer.forget();
-            if peer.greeting().await.is_ok() {
-                return;
-            }
-        }
+    /// that they do not, they may have by now: the call asks them.
+    pub(super) fn binds(&self, endpoint: &str) -> bool {
+        let said = self.latest.get();
+        said.is_none_or(|said| said.greeting.binds(endpoint) || said.is_old())
     }
 
     /// The servers as they are known now. There is at least one.
@@ -102,32 +162,41 @@ impl Peers {
     /// # Errors
     /// When no name has an address.
     pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<[Arc<Peer>]>, Unreachable> {
+        let look_up = || {
+            let peers = Arc::clone(self);
+            self.looking_up.outcome(|| peers.look_up())
+        };
         let list = self.list();
         if list.is_empty() {
-            return self.look_up().await;
+            return match self.just_failed() {
+                Some(unreachable) => Err(unreachable),
+                None => look_up().await,
+            };
         }
         if self.is_due() {
-            let peers = Arc::clone(self);
-            tokio::spawn(async move {
-                if let Err(error) = peers.look_up().await {
-                    debug!("{error}");
-                }
-            });
+            // In a task of its own.
+            drop(look_up());
         }
         Ok(list)
     }
 
-    /// The servers in the order in which a call tries them: those that were reached last
-    /// before those that were not, and the fewest calls in flight first.
-    pub(super) fn in_order(&self, peers: &Arc<[Arc<Peer>]>) -> Vec<Arc<Peer>> {
+    /// The servers in the order in which a call tries them. Those that are not known are
+    /// asked meanwhile: no call waits for one that is silent if there is another.
+    pub(super) fn in_order(&self, peers: &Arc<[Arc<Peer>]>) -> Order {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut order: Vec<Arc<Peer>> = peers.to_vec();
-        if order.len() > 1 {
-            let middle = turn % order.len();
-            order.rotate_left(middle);
-            order.sort_by_key(|peer| (peer.is_down(), peer.in_flight()));
+        let (mut known, others): (Vec<_>, Vec<_>) = peers
+            .iter()
+            .cloned()
+            .partition(|peer| peer.said().is_some());
+        if known.len() > 1 {
+            let middle = turn % known.len();
+            known.rotate_left(middle);
+            known.sort_by_key(|peer| peer.in_flight());
         }
-        order
+        if !known.is_empty() {
+            others.iter().for_each(Peer::get_to_know);
+        }
+        Order { known, others }
     }
 
     fn list(&self) -> Arc<[Arc<Peer>]> {
@@ -151,46 +220,50 @@ impl Peers {
         due
     }
 
-    async fn look_up(&self) -> Result<Arc<[Arc<Peer>]>, Unreachable> {
-        let _one = self.looking_up.lock().await;
-        let mut found: Vec<(HostPort, SocketAddr)> = Vec::new();
-        let mut seen = HashSet::new();
-        let mut tried = Vec::new();
-        for host in &self.hosts {
-            let lookup = tokio::net::lookup_host((host.host.as_str(), host.port));
-            let reason = match timeout(CONNECT, lookup).await {
-                Ok(Ok(addresses)) => {
-                    let before = found.len();
-                    let new = addresses.filter(|address| seen.insert(*address));
-                    found.extend(new.map(|address| (host.clone(), address)));
-                    match found.len() == before && !seen.iter().any(|seen| seen.port() == host.port)
-                    {
-                        true => "the name has no address".to_owned(),
-                        false => continue,
-                    }
-                }
-                Ok(Err(error)) => format!("the name is not known: {error}"),
-                Err(_) => format!("the name was not looked up within {CONNECT:?}"),
-            };
-            tried.push(Tried {
-                address: host.to_string(),
-                reason,
-            });
-        }
-        found.truncate(MAX_ADDRESSES);
+    /// Why no server was found a moment ago. Not every call has to find that out.
+    fn just_failed(&self) -> Option<Unreachable> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (unreachable, when) = failed.as_ref()?;
+        (when.elapsed() < LOOKUP_FAILED).then(|| unreachable.clone())
+    }
+
+    async fn look_up(self: Arc<Self>) -> Result<Arc<[Arc<Peer>]>, Unreachable> {
+        let hosts = self.hosts.iter();
+        let looking_up = hosts.map(|host| async move { (host.clone(), addresses(host).await) });
+        let hosts = join_all(looking_up).await;
         let known = self.list();
+        let Lookup {
+            found,
+            failed,
+            kept,
+            left_out,
+        } = Lookup::new(hosts, &known);
+        let unreachable = Unreachable::new(failed);
         if found.is_empty() {
-            // The servers of before may well be there: it is the name that is not.
-            return match known.is_empty() {
-                true => Err(Unreachable::new(tried)),
-                false => Ok(known),
-            };
+            debug!("{unreachable}");
+            let failed = Some((unreachable.clone(), Instant::now()));
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+            return Err(unreachable);
+        }
+        if !unreachable.tried().is_empty() && self.names_warning.is_due() {
+            warn!(
+                "{unreachable}; calls go to the other addresses of the remote executor, and to \
+                 {kept} that were known before"
+            );
+        }
+        if left_out > 0 && self.many_warning.is_due() {
+            warn!(
+                "a remote executor's names have {} addresses, and at most {MAX_ADDRESSES} are \
+                 used: {left_out} of them get no calls",
+                found.len() + left_out
+            );
         }
         let peers: Arc<[Arc<Peer>]> = found
             .into_iter()
             .filter_map(|(server, address)| {
-                let same = known.iter().find(|peer| peer.is(&server, address));
-                same.cloned().or_else(|| self.peer(server, address))
+                let is_same = |peer: &&Arc<Peer>| peer.place() == (&server, address);
+                let same = known.iter().find(is_same).cloned();
+                same.or_else(|| self.peer(server, address))
             })
             .collect();
         *self.list.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&peers);
@@ -215,5 +288,93 @@ impl Peers {
             self.max_reply,
             Arc::clone(&self.latest),
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt as _;
+    use wasm_flow_contract::remote::{Predecessors, RemoteAddress, TlsConfig};
+
+    use super::*;
+
+    fn peers(address: &str) -> Arc<Peers> {
+        let config = RemoteConfig {
+            name: "far".to_owned(),
+            address: RemoteAddress::parse(address).unwrap(),
+            tls: TlsConfig::default(),
+            token: None,
+            timeout: Duration::from_secs(60),
+            timeout_send: None,
+            reply: 1 << 20,
+            predecessors: Predecessors::Together,
+        };
+        Arc::new(Peers::new(&config).unwrap())
+    }
+
+    fn host(name: &str) -> HostPort {
+        HostPort {
+            host: name.to_owned(),
+            port: 1,
+        }
+    }
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, last], 1))
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_found_now_keeps_its_servers() {
+        let peers = peers("grpc://a:1,b:1");
+        let both = vec![(host("a"), address(1)), (host("b"), address(2))];
+        let known: Vec<Arc<Peer>> = both
+            .iter()
+            .map(|(host, address)| peers.peer(host.clone(), *address).unwrap())
+            .collect();
+        for wrong in [Err("the name is not known".to_owned()), Ok(Vec::new())] {
+            let hosts = vec![
+                (host("a"), wrong.clone()),
+                (host("b"), Ok(vec![address(2)])),
+            ];
+            let lookup = Lookup::new(hosts, &known);
+            assert_eq!((&lookup.found, lookup.kept), (&both, 1));
+            assert_eq!(lookup.failed.len(), 1);
+            let never_known = Lookup::new(vec![(host("a"), wrong)], &[]);
+            assert!(never_known.found.is_empty());
+        }
+        let moved = vec![(host("a"), Ok(vec![address(3)]))];
+        let moved = Lookup::new(moved, &known);
+        assert_eq!(
+            (moved.found, moved.kept),
+            (vec![(host("a"), address(3))], 0)
+        );
+    }
+
+    #[test]
+    fn addresses_that_are_left_out_are_counted() {
+        let many = (0..=MAX_ADDRESSES).map(|last| address(u8::try_from(last).unwrap()));
+        let twice = many.clone().chain(many).collect();
+        let lookup = Lookup::new(vec![(host("a"), Ok(twice))], &[]);
+        assert_eq!((lookup.found.len(), lookup.left_out), (MAX_ADDRESSES, 1));
+    }
+
+    #[tokio::test]
+    async fn what_was_not_found_a_moment_ago_is_not_looked_up_by_every_call() {
+        let peers = peers("grpc://no-such-host.invalid:1");
+        let first = peers.current().await.unwrap_err();
+        let second = peers.current().now_or_never().unwrap().unwrap_err();
+        assert_eq!(first, second);
+        tokio::time::pause();
+        tokio::time::advance(LOOKUP_FAILED).await;
+        assert!(peers.current().now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn calls_that_come_together_look_up_once() {
+        let peers = peers("grpc://localhost:1");
+        let (one, two) = futures::join!(peers.current(), peers.current());
+        assert!(Arc::ptr_eq(&one.unwrap(), &two.unwrap()));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// Why an executor cannot be reached: all that was tried, and how each try ended.
+use super::absent::Absent;
+
+/// Why an executor cannot be called: all that was tried, and how each try ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreachable {
     tried: Vec<Tried>,
@@ -10,12 +12,29 @@ pub struct Unreachable {
 
 /// A try to reach an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tried {
     /// The address, with the name that it was found under. A name alone, if that has no
     /// address.
     pub address: String,
-    /// Why nobody is there.
+    /// Why nobody is there, or why whoever is there takes no calls.
     pub reason: String,
+    /// Whether somebody is there. It would take no call later either.
+    pub refuses: bool,
+}
+
+impl Tried {
+    pub(super) fn new(address: String, absent: Absent) -> Tried {
+        let (reason, refuses) = match absent {
+            Absent::Unreachable(reason) => (reason, false),
+            Absent::Refuses(reason) => (reason, true),
+        };
+        Tried {
+            address,
+            reason,
+            refuses,
+        }
+    }
 }
 
 impl Unreachable {
@@ -27,15 +46,26 @@ impl Unreachable {
     pub fn tried(&self) -> &[Tried] {
         &self.tried
     }
+
+    /// Whether somebody is at every address, and none of them takes calls.
+    pub fn is_refusal(&self) -> bool {
+        !self.tried.is_empty() && self.tried.iter().all(|tried| tried.refuses)
+    }
 }
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Tried { address, reason }) in self.tried.iter().enumerate() {
+        for (index, tried) in self.tried.iter().enumerate() {
             if index > 0 {
                 f.write_str("; ")?;
             }
-            write!(f, "cannot reach {address}: {reason}")?;
+            let Tried {
+                address, reason, ..
+            } = tried;
+            match tried.refuses {
+                true => write!(f, "{address} takes no calls: {reason}")?,
+                false => write!(f, "cannot reach {address}: {reason}")?,
+            }
         }
         Ok(())
     }

@@ -5,8 +5,10 @@ use std::time::Instant;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::TcpListener;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use wasm_flow_contract::failure::FailureDetails;
 use wasm_flow_contract::remote::{Predecessors, RemoteAddress, RemoteConfig, Secret, TlsConfig};
 use wasm_flow_contract::{Call, Failure, FailureKind, Part, Reply, Stage};
+use wasm_flow_flow::stages::Retried;
 
 use super::*;
 use crate::drain::Drain;
@@ -164,6 +166,106 @@ async fn what_fails_there_fails_here_in_its_words() {
     );
 }
 
+/// Fails with each of these, one after the other, and then succeeds.
+fn failing(failures: impl IntoIterator<Item = Failure>) -> (Functions, Arc<AtomicUsize>) {
+    let failures: Mutex<Vec<Failure>> = Mutex::new(failures.into_iter().collect());
+    let calls: Arc<AtomicUsize> = Arc::default();
+    let counted = Arc::clone(&calls);
+    let functions = Functions::default().on("/x", move |call| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let failure = failures.lock().unwrap().pop();
+        async move { failure.map_or_else(|| reply(call.docs), Err) }
+    });
+    (functions, calls)
+}
+
+fn of_kind(kind: FailureKind) -> Failure {
+    Failure {
+        kind,
+        ..failure("Busy")
+    }
+}
+
+/// A failure of which the executor says that it may be tried again.
+fn busy(after: Option<Duration>) -> Failure {
+    Failure {
+        details: Some(Box::new(FailureDetails {
+            retry: true,
+            retry_after: after,
+            documents: Vec::new(),
+        })),
+        ..failure("Busy")
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_tried_again_there_is_tried_again_here() {
+    use FailureKind::{Lost, Method, Timeout, Trap, Unreachable};
+
+    let few = Some(Duration::from_millis(2));
+    for (failure, repeatable, expected) in [
+        (of_kind(Lost), true, 2),
+        (of_kind(Lost), false, 1),
+        (of_kind(Unreachable), true, 2),
+        // What is there has got it.
+        (of_kind(Unreachable), false, 1),
+        (busy(few), true, 2),
+        (busy(few), false, 1),
+        (of_kind(Method), true, 1),
+        (of_kind(Timeout), true, 1),
+        (of_kind(Trap), true, 1),
+    ] {
+        let (functions, calls) = failing([failure.clone()]);
+        let functions = match repeatable {
+            true => functions.repeatable(),
+            false => functions,
+        };
+        let served = Served::new(flow([("executor", &[], functions)])).await;
+        let remote = served.remote();
+        remote.connect().await.unwrap();
+        let retried = Retried::new(Arc::new(remote), 2);
+        let outcome = retried.call(hello("/x")).await;
+        assert_eq!(outcome.is_ok(), expected == 2, "{failure:?}");
+        assert_eq!(calls.load(Ordering::SeqCst), expected, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn whether_it_may_be_tried_again_reaches_the_client() {
+    use wasm_flow_contract::Retry;
+
+    let after = Some(Duration::from_millis(1500));
+    for (failure, kind, retry) in [
+        (busy(after), FailureKind::Method, Retry::May { after }),
+        (
+            of_kind(FailureKind::Lost),
+            FailureKind::Lost,
+            Retry::May { after: None },
+        ),
+        (
+            of_kind(FailureKind::Timeout),
+            FailureKind::Timeout,
+            Retry::No,
+        ),
+    ] {
+        let (functions, _) = failing(vec![failure; 3]);
+        let near = Served::new(flow([("executor", &[], functions)])).await;
+        let client = near.client().await;
+        let alone = client.post(post("/x", "a")).await.unwrap();
+        let requests = futures::stream::iter([post("/x", "a")]);
+        let answers = client.call(requests, PostOptions::default()).await.unwrap();
+        let mut answers: Vec<_> = answers.try_collect().await.unwrap();
+        let streamed = answers.pop().unwrap();
+        // Past another flow, too.
+        let remote = near.remote().call(hello("/x")).await.unwrap_err();
+        assert_eq!((remote.kind, remote.retry()), (kind, retry));
+        for answer in [alone, streamed] {
+            let failure = answer.failure.unwrap();
+            assert_eq!((failure.kind, failure.retry), (Some(kind), Some(retry)));
+        }
+    }
+}
+
 #[tokio::test]
 async fn endpoints_are_known_once_it_was_reached() {
     let served = served().await;
@@ -239,6 +341,8 @@ async fn calls_are_spread_over_the_addresses() {
         servers.push(server);
     }
     let remote = remote(&format!("grpc://{}", addresses.join(",")));
+    // Whoever is not known yet is left out.
+    remote.connect().await.unwrap();
     for _ in 0..30 {
         remote.call(hello("/x")).await.unwrap();
     }
@@ -338,6 +442,96 @@ async fn an_answer_is_bounded() {
     assert!(failed.description.contains("`limits.reply`"), "{failed}");
 }
 
+/// A server that answers calls with `answer`, compressed, and greets nobody.
+async fn compressing(
+    answer: impl Fn() -> Result<Response<Bytes>, Status> + Send + Sync + 'static,
+) -> SocketAddr {
+    use tonic::server::{Grpc, UnaryService};
+
+    #[derive(Clone)]
+    struct Answers(Arc<dyn Fn() -> Result<Response<Bytes>, Status> + Send + Sync>);
+
+    impl UnaryService<Bytes> for Answers {
+        type Response = Bytes;
+        type Future = std::future::Ready<Result<Response<Bytes>, Status>>;
+
+        fn call(&mut self, _: Request<Bytes>) -> Self::Future {
+            std::future::ready((self.0)())
+        }
+    }
+
+    impl tower_service::Service<http::Request<tonic::body::Body>> for Answers {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = futures::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+            let answers = self.clone();
+            Box::pin(async move {
+                if !request.uri().path().contains("process_single_data") {
+                    return Ok(Status::unimplemented("").into_http());
+                }
+                let mut grpc = Grpc::new(BytesCodec)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .send_compressed(CompressionEncoding::Gzip);
+                Ok(grpc.unary(answers, request).await)
+            })
+        }
+    }
+
+    impl tonic::server::NamedService for Answers {
+        const NAME: &'static str = "jina.JinaSingleDataRequestRPC";
+    }
+
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let server = Server::builder().add_service(Answers(Arc::new(answer)));
+    tokio::spawn(server.serve_with_incoming(tokio_stream(tcp)));
+    address
+}
+
+#[tokio::test]
+async fn what_comes_out_of_a_compressed_answer_is_bounded_too() {
+    let address = compressing(|| {
+        let large = documents(["x".repeat(16 << 20).as_str()]);
+        Ok(Response::new(frame("id", Some("/x"), &large)))
+    })
+    .await;
+    let failed = remote(&format!("grpc://{address}"));
+    let failed = failed.call(hello("/x")).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Reply, "{failed}");
+    for part in ["decompressing", "`limits.reply`"] {
+        assert!(failed.description.contains(part), "{failed}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_finds_a_request_too_large_says_nothing_of_answers() {
+    for (status, code) in [
+        (Status::out_of_range("too large"), "OUT_OF_RANGE"),
+        (
+            Status::resource_exhausted("too large"),
+            "RESOURCE_EXHAUSTED",
+        ),
+    ] {
+        let address = compressing(move || Err(status.clone())).await;
+        let remote = remote(&format!("grpc://{address}"));
+        let failed = remote.call(hello("/x")).await.unwrap_err();
+        assert_eq!(failed.kind, FailureKind::Unavailable, "{failed}");
+        for part in [code, "too large", "send fewer documents a request"] {
+            assert!(failed.description.contains(part), "{failed}");
+        }
+        assert!(!failed.description.contains("limits.reply"), "{failed}");
+    }
+}
+
 /// What a listener does with each connection.
 async fn listener<F: Future<Output = ()> + Send + 'static>(
     serve: impl Fn(tokio::net::TcpStream) -> F + Send + 'static,
@@ -393,6 +587,167 @@ async fn what_is_not_an_executor_is_said_to_be_none() {
         failed.description.contains("it is not an executor"),
         "{failed}"
     );
+    // It has carried out nothing, so another address may.
+    let served = served().await;
+    let both = self::remote(&format!("grpc://{address},{}", served.address));
+    both.connect().await.unwrap();
+    for _ in 0..4 {
+        both.call(hello("/x")).await.unwrap();
+    }
+}
+
+/// Takes connections, and never says anything. Gives how many there were.
+async fn silent() -> (SocketAddr, Arc<AtomicUsize>) {
+    let count: Arc<AtomicUsize> = Arc::default();
+    let counted = Arc::clone(&count);
+    let address = listener(move |stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            std::future::pending::<()>().await;
+            drop(stream);
+        }
+    })
+    .await;
+    (address, count)
+}
+
+/// Less than what a server has to answer in.
+const SOON: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_silent_address_takes_no_calls_from_others() {
+    let served = served().await;
+    let ((one, _), (two, _)) = (silent().await, silent().await);
+    let remote = remote(&format!("grpc://{one},{},{two}", served.address));
+    let start = Instant::now();
+    let calls = (0..30).map(|_| remote.call(hello("/x")));
+    for outcome in futures::future::join_all(calls).await {
+        outcome.unwrap();
+    }
+    for _ in 0..30 {
+        remote.call(hello("/x")).await.unwrap();
+    }
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_got_in_its_time_says_so() {
+    let (address, _) = silent().await;
+    let limit = Duration::from_millis(200);
+    let remote = RemoteExecutor::new(RemoteConfig {
+        timeout: limit,
+        ..config(&format!("grpc://{address}"))
+    })
+    .unwrap();
+    let failed = remote.call(hello("/x")).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
+    let expected =
+        format!("cannot reach {address}: no answer within the executor's `timeout` of 200ms");
+    assert!(failed.description.contains(&expected), "{failed}");
+}
+
+/// The waiters of one question get one answer, however many they are.
+#[tokio::test]
+async fn calls_wait_for_a_silent_address_together() {
+    let (address, _) = silent().await;
+    let remote = remote(&format!("grpc://{address}"));
+    let start = Instant::now();
+    let calls = (0..5).map(|_| remote.call(hello("/x")));
+    for outcome in futures::future::join_all(calls).await {
+        let failed = outcome.unwrap_err();
+        assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
+    }
+    assert!(start.elapsed() < crate::bounds::CONNECT + SOON);
+}
+
+/// A server of a version whose documents are of another form.
+async fn of_other_documents() -> SocketAddr {
+    use crate::grpc::proto::jina_info_r_p_c_server::{JinaInfoRPC, JinaInfoRPCServer};
+
+    struct Other;
+
+    #[tonic::async_trait]
+    impl JinaInfoRPC for Other {
+        async fn status(&self, _: Request<()>) -> Result<Response<JinaInfoProto>, Status> {
+            Ok(Response::new(JinaInfoProto {
+                jina: [("docarray".to_owned(), "0.40.0".to_owned())].into(),
+                ..JinaInfoProto::default()
+            }))
+        }
+    }
+
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let server = Server::builder().add_service(JinaInfoRPCServer::new(Other));
+    tokio::spawn(server.serve_with_incoming(tokio_stream(tcp)));
+    address
+}
+
+#[tokio::test]
+async fn who_refuses_is_passed_by_and_not_said_to_be_unreachable() {
+    let (other, served) = (of_other_documents().await, served().await);
+    let alone = remote(&format!("grpc://{other}"));
+    let failed = alone.call(hello("/x")).await.unwrap_err();
+    // Which is not tried again.
+    assert_eq!(failed.kind, FailureKind::Unavailable, "{failed}");
+    for part in [
+        &format!("{other} takes no calls: it speaks docarray 0.40.0"),
+        "serve it with docarray below 0.30",
+    ] {
+        assert!(failed.description.contains(part), "{failed}");
+    }
+    assert!(
+        !failed.description.contains("may be sent again"),
+        "{failed}"
+    );
+    let tried = alone.connect().await.unwrap_err();
+    assert!(tried.is_refusal(), "{tried}");
+    let both = remote(&format!("grpc://{other},{}", served.address));
+    for _ in 0..4 {
+        both.call(hello("/x")).await.unwrap();
+    }
+    // Somebody may come where nobody is.
+    let nobody = free().await;
+    let mixed = remote(&format!("grpc://{other},{nobody}"));
+    let failed = mixed.call(hello("/x")).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
+}
+
+/// Moves the time on, past what is said to be old.
+async fn later() {
+    tokio::time::pause();
+    tokio::time::advance(crate::bounds::GREETING + Duration::from_secs(1)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_new_endpoint_is_called_by_the_first_request_to_it() {
+    let served = served().await;
+    let address = served.address;
+    let remote = served.remote();
+    remote.connect().await.unwrap();
+    assert!(!remote.binds("/new"));
+    later().await;
+    assert!(remote.binds("/new"));
+    // It has none, and says so once more.
+    assert_eq!(texts(remote.call(hello("/new")).await), ["hello"]);
+    assert!(!remote.binds("/new"));
+    later().await;
+
+    let Served { stop, task, .. } = served;
+    drop(stop);
+    task.await.unwrap().unwrap();
+    let renewed = echo().on("/new", |call| async move {
+        reply(suffixed(&call.docs, " anew"))
+    });
+    let config = GatewayConfig {
+        port: address.port(),
+        ..GatewayConfig::default()
+    };
+    let gateway = Gateway::bind(&config, Arc::new(flow([("executor", &[], renewed)])));
+    tokio::spawn(gateway.await.unwrap().serve(std::future::pending()));
+    assert!(remote.binds("/new"));
+    assert_eq!(texts(remote.call(hello("/new")).await), ["hello anew"]);
 }
 
 fn tokio_stream(
@@ -513,7 +868,11 @@ async fn connections_are_secured_with_certificates_and_a_token() {
         ..whole.clone()
     });
     let no_token = no_token.await;
-    assert!(no_token.contains("it refuses: no token"), "{no_token}");
+    assert!(
+        no_token.contains("takes no calls: it refuses: no token")
+            && no_token.contains("see to `token`"),
+        "{no_token}"
+    );
     let mut untrusted = whole.clone();
     untrusted.tls.ca = None;
     let untrusted = failure_of(untrusted).await;
