@@ -6,79 +6,17 @@
     reason = "a test's own mistakes"
 )]
 
-use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use wasm_flow_contract::graph::{Builder, Edge, NodeId, Upstream};
 use wasm_flow_contract::reply::Origin;
-use wasm_flow_contract::request::DEFAULT_ENDPOINT;
-use wasm_flow_contract::{Call, Failure, FailureKind, Graph, Reply, Results, Stage, StageInfo};
+use wasm_flow_contract::{Call, Failure, FailureKind, Graph, Reply, Results, Stage};
 use wasm_flow_document::DocumentArray;
 
+pub use crate::stages::Functions;
+
 use crate::{Flow, ShapeError};
-
-type Function = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> + Send + Sync>;
-
-/// A stage of functions by endpoint.
-#[derive(Clone, Default)]
-pub struct Functions(BTreeMap<String, Function>);
-
-impl Functions {
-    /// Binds a function to an endpoint; [`DEFAULT_ENDPOINT`] stands for all others.
-    #[must_use]
-    pub fn on<F>(
-        mut self,
-        endpoint: &str,
-        function: impl Fn(Call) -> F + Send + Sync + 'static,
-    ) -> Functions
-    where
-        F: Future<Output = Result<Reply, Failure>> + Send + 'static,
-    {
-        self.0.insert(
-            endpoint.to_owned(),
-            Arc::new(move |call| Box::pin(function(call))),
-        );
-        self
-    }
-
-    fn function(&self, endpoint: &str) -> Option<&Function> {
-        self.0
-            .get(endpoint)
-            .or_else(|| self.0.get(DEFAULT_ENDPOINT))
-    }
-}
-
-impl Stage for Functions {
-    fn info(&self) -> StageInfo {
-        StageInfo {
-            class: "Functions".to_owned(),
-            endpoints: self
-                .0
-                .keys()
-                .map(|endpoint| (endpoint.clone(), "function".to_owned()))
-                .collect(),
-            replicas: 1,
-        }
-    }
-
-    fn binds(&self, endpoint: &str) -> bool {
-        self.function(endpoint).is_some()
-    }
-
-    fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
-        match self.function(&call.endpoint) {
-            Some(function) => function(call),
-            None => Box::pin(std::future::ready(reply(call.docs))),
-        }
-    }
-
-    fn stop(&self) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::ready(()))
-    }
-}
 
 /// The stages in a graph: each takes its documents from those given by index, or
 /// from the gateway if there are none.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, json};
 use wasm_flow_contract::bounds::{MAX_MEMORY, MAX_NAME};
 use wasm_flow_contract::gateway::{GatewayConfig, HostError};
+use wasm_flow_contract::grants::{check_env, check_guest_path};
 use wasm_flow_contract::graph::GATEWAY;
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::units::{parse_duration, parse_size};
@@ -144,9 +145,9 @@ pub(crate) const ORIGIN: Format<HttpOrigin> = Format {
 
 /// An item of `allow.env`.
 pub(crate) const ENV: Format<String> = Format {
-    parse: |text| match text.is_empty() || text.contains(['=', '\0']) {
-        false => Ok(text.to_owned()),
-        true => Err(Refusal::new("not the name of an environment variable")
+    parse: |text| match check_env(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(Refusal::new(error.to_string())
             .help("the name alone: its value is taken from the host's environment")),
     },
     schema: || members(json!({ "pattern": "^[^=\\u0000]+$" })),
@@ -165,16 +166,9 @@ pub(crate) const HOST_FOLDER: Format<String> = Format {
 
 /// `guest` of an item of `allow.dirs`.
 pub(crate) const GUEST: Format<String> = Format {
-    parse: |text| {
-        if !text.starts_with('/') {
-            return Err(Refusal::new("the executor's path must begin with `/`"));
-        }
-        if text.split('/').any(|part| matches!(part, "." | "..")) {
-            return Err(Refusal::new(
-                "the executor's path must not have `.` or `..` in it",
-            ));
-        }
-        Ok(text.to_owned())
+    parse: |text| match check_guest_path(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(Refusal::new(error.to_string())),
     },
     schema: || members(json!({ "pattern": "^/", "not": { "pattern": r"(^|/)\.\.?(/|$)" } })),
 };
