@@ -67,6 +67,10 @@ wasm_flow_contract::bounds! {
     /// How many times it asks without an answer. Then the connection is given up.
     TCP_KEEPALIVE_RETRIES: u32 = 3;
 
+    /// How long the client waits for further documents before it sends those that it has:
+    /// a stream of documents may pause, or have no end.
+    CLIENT_PAUSE: Duration = Duration::from_millis(500);
+
     /// The most requests in flight that a client may ask for with `__prefetch__`, if
     /// `prefetch` in flow.toml is not higher: what Jina gives every client.
     PREFETCH: usize = 1000;

@@ -1,22 +1,34 @@
-//! A client for Jina's protocol, as `wasm-flow post` and the benchmark use it.
+//! A client for Jina's protocol.
+//!
+//! [`Client::post`] sends documents to an endpoint of a gateway: see [`Post`].
 
+mod answers;
+mod message;
+mod post;
+mod progress;
+mod requests;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use prost::Message;
-use serde_json::{Map, Value};
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
+use wasm_flow_contract::parameters::NotAnObject;
 use wasm_flow_contract::units::Size;
-use wasm_flow_document::{DocumentArray, Struct, random_id};
 
-use super::frame::{Answer, Data, Incoming, RawCodec};
-use super::proto::status_proto::StatusCode;
-use super::proto::{HeaderProto, RouteProto, StatusProto};
+pub use answers::Answers;
+pub use message::{PostFailure, PostRequest, PostResponse};
+pub use post::{Post, REQUEST_SIZE};
+pub use progress::Progress;
+
+use super::frame::RawCodec;
+use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
 use crate::bounds::{
     CLIENT_KEEPALIVE, CONNECT, CONNECTION_WINDOW, KEEPALIVE_ANSWER, STREAM_WINDOW, TCP_KEEPALIVE,
     TCP_KEEPALIVE_RETRIES,
@@ -29,51 +41,6 @@ pub struct Client {
     address: String,
 }
 
-/// What is sent.
-#[derive(Debug, Clone, Default)]
-pub struct PostRequest {
-    /// The endpoint: `/index`.
-    pub endpoint: String,
-    /// A regular expression that picks executors by name.
-    pub target: Option<String>,
-    /// Parameters for the executors. Empty is the same as none.
-    pub parameters: Map<String, Value>,
-    /// The documents.
-    pub docs: DocumentArray,
-}
-
-/// What comes back.
-#[derive(Debug, Clone)]
-pub struct PostResponse {
-    /// The id that the request was given.
-    pub request_id: String,
-    /// The documents.
-    pub docs: DocumentArray,
-    /// The request's parameters, with what executors returned under
-    /// `__results__`.
-    pub parameters: Map<String, Value>,
-    /// The executors that the request passed, `gateway` first.
-    pub routes: Vec<String>,
-    /// Why it failed, if it did.
-    pub failure: Option<PostFailure>,
-    /// What the gateway has to say about a request that it served.
-    pub notice: Option<String>,
-}
-
-/// A request that failed in the flow. The other requests of its stream go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{description}")]
-pub struct PostFailure {
-    /// What failed, where and why.
-    pub description: String,
-    /// The kind of error.
-    pub name: String,
-    /// The executor's type.
-    pub executor: String,
-    /// Its traceback.
-    pub stacks: Vec<String>,
-}
-
 /// How a stream of requests is to be served.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PostOptions {
@@ -84,6 +51,21 @@ pub struct PostOptions {
     /// Whether messages are compressed, both ways.
     pub compress: bool,
 }
+
+/// What a gateway says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatewayStatus {
+    /// Versions by the name of what has them: `wasm-flow`, or `jina`, `docarray` and so
+    /// on.
+    pub versions: BTreeMap<String, String>,
+    /// Variables of its environment, as Jina's gateway tells them to everybody. wasm-flow's
+    /// tells none.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Any error, as an input ends with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a call failed as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +109,26 @@ pub enum ClientError {
     /// The parameters cannot be sent.
     #[error("these parameters cannot be sent: {0}")]
     Parameters(wasm_flow_document::StructError),
+    /// The parameters are not a JSON object.
+    #[error("these parameters cannot be sent: {0}")]
+    NotAnObject(NotAnObject),
+    /// A request cannot have so many documents.
+    #[error("a request has at least one document, and `request_size` is 0")]
+    RequestSize,
+    /// The documents' stream ended with an error. What was read before it is answered.
+    #[error("the documents to send cannot be read: {0}")]
+    Input(BoxError),
+    /// A request failed in the flow.
+    #[error("a request failed: {0}")]
+    Failed(Box<PostFailure>),
+    /// The gateway ended the call as if all were well.
+    #[error("the gateway ended the call after it had answered {answered} of {sent} requests")]
+    Unanswered {
+        /// How many requests are answered.
+        answered: u64,
+        /// How many were sent.
+        sent: u64,
+    },
     /// A request is larger than a gRPC message can be.
     #[error(
         "a request takes {size}, and a gRPC message is smaller than 4 GiB; send fewer documents \
@@ -194,8 +196,15 @@ impl Client {
         &self.address
     }
 
+    /// Documents to be sent to an endpoint, as in `client.post("/index").docs(docs)`:
+    /// see [`Post`].
+    pub fn post(&self, endpoint: impl Into<String>) -> Post {
+        Post::new(self.clone(), endpoint.into())
+    }
+
     /// Sends requests in one stream (`JinaRPC/Call`) and gives the answers as
-    /// they come. An error ends the stream.
+    /// they come. An error ends the stream. [`post`](Client::post) makes the requests, and
+    /// sees to it that each is answered.
     ///
     /// # Errors
     /// When the call cannot be started.
@@ -213,7 +222,7 @@ impl Client {
         let messages = requests
             .take_until(dropped)
             .scan(Some(refused), |refused, request| {
-                let message = message(request).map_err(|error| {
+                let message = message::encode(request).map_err(|error| {
                     if let Some(refused) = refused.take() {
                         // Nobody listens once the answers were dropped.
                         let _ = refused.send(error);
@@ -249,18 +258,22 @@ impl Client {
         Ok(answers.chain(refusal).boxed())
     }
 
-    /// Sends one request (`process_single_data`).
+    /// Sends one request by itself (`process_single_data`).
     ///
     /// # Errors
     /// When the call fails as a whole. A failure in the flow is part of the
     /// answer.
-    pub async fn post(&self, request: PostRequest) -> Result<PostResponse, ClientError> {
+    pub async fn send(&self, request: PostRequest) -> Result<PostResponse, ClientError> {
         let mut grpc = self.grpc(false).await?;
         let path = http::uri::PathAndQuery::from_static(
             "/jina.JinaSingleDataRequestRPC/process_single_data",
         );
         let frame = grpc
-            .unary(tonic::Request::new(message(request)?), path, RawCodec)
+            .unary(
+                tonic::Request::new(message::encode(request)?),
+                path,
+                RawCodec,
+            )
             .await
             .map_err(|status| self.ended(&status))?
             .into_inner();
@@ -272,15 +285,49 @@ impl Client {
     /// # Errors
     /// When the call fails.
     pub async fn dry_run(&self) -> Result<Option<PostFailure>, ClientError> {
+        let status: StatusProto = self.ask("/jina.JinaGatewayDryRunRPC/dry_run").await?;
+        Ok(message::failure(status))
+    }
+
+    /// Whether a request gets through the flow: [`dry_run`](Client::dry_run) without the
+    /// reason.
+    pub async fn is_flow_ready(&self) -> bool {
+        matches!(self.dry_run().await, Ok(None))
+    }
+
+    /// The endpoints that some executor binds (`endpoint_discovery`), the dry run's
+    /// included.
+    ///
+    /// # Errors
+    /// When the call fails. That of Jina's gateway does with documents of docarray v1.
+    pub async fn endpoints(&self) -> Result<Vec<String>, ClientError> {
+        let path = "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery";
+        let found: EndpointsProto = self.ask(path).await?;
+        Ok(found.endpoints)
+    }
+
+    /// What the gateway says of itself (`_status`).
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn status(&self) -> Result<GatewayStatus, ClientError> {
+        let JinaInfoProto { jina, envs } = self.ask("/jina.JinaInfoRPC/_status").await?;
+        Ok(GatewayStatus {
+            versions: jina,
+            environment: envs,
+        })
+    }
+
+    /// Calls a method that takes nothing.
+    async fn ask<M: Message + Default + 'static>(
+        &self,
+        path: &'static str,
+    ) -> Result<M, ClientError> {
         let mut grpc = self.grpc(false).await?;
-        let path = http::uri::PathAndQuery::from_static("/jina.JinaGatewayDryRunRPC/dry_run");
-        let codec = tonic_prost::ProstCodec::<(), StatusProto>::default();
-        let status = grpc
-            .unary(tonic::Request::new(()), path, codec)
-            .await
-            .map_err(|status| self.ended(&status))?
-            .into_inner();
-        Ok(failure(status))
+        let codec = tonic_prost::ProstCodec::<(), M>::default();
+        let path = http::uri::PathAndQuery::from_static(path);
+        let answer = grpc.unary(tonic::Request::new(()), path, codec).await;
+        Ok(answer.map_err(|status| self.ended(&status))?.into_inner())
     }
 
     async fn grpc(&self, compress: bool) -> Result<Grpc<Channel>, ClientError> {
@@ -313,87 +360,11 @@ impl Client {
     }
 
     fn response(&self, frame: Bytes) -> Result<PostResponse, ClientError> {
-        let wrong = |reason: String| ClientError::Answer {
+        message::decode(frame).map_err(|reason| ClientError::Answer {
             address: self.address.clone(),
             reason,
-        };
-        let incoming = Incoming::decode(frame).map_err(|error| wrong(error.to_string()))?;
-        let parameters = match incoming.parameters {
-            Some(bytes) => Struct::decode(bytes)
-                .map_err(|error| wrong(format!("parameters: {error}")))?
-                .to_map(),
-            None => Map::new(),
-        };
-        let docs = match incoming.data {
-            Data::None => DocumentArray::new(),
-            Data::Docs(bytes) => {
-                DocumentArray::decode(bytes).map_err(|error| wrong(error.to_string()))?
-            }
-            Data::Pickle => {
-                return Err(wrong("its documents are a Python pickle".to_owned()));
-            }
-        };
-        let routes = incoming
-            .routes
-            .into_iter()
-            .map(|route| {
-                RouteProto::decode(route)
-                    .map(|route| route.executor)
-                    .map_err(|error| wrong(format!("routes: {error}")))
-            })
-            .collect::<Result<_, _>>()?;
-        let status = incoming.header.status.unwrap_or_default();
-        let notice = (status.code == i32::from(StatusCode::Success)
-            && !status.description.is_empty())
-        .then(|| status.description.clone());
-        Ok(PostResponse {
-            request_id: incoming.header.request_id,
-            docs,
-            parameters,
-            routes,
-            failure: failure(status),
-            notice,
         })
     }
-}
-
-fn message(request: PostRequest) -> Result<Answer, ClientError> {
-    let parameters = if request.parameters.is_empty() {
-        None
-    } else {
-        Some(Struct::from_map(&request.parameters).map_err(ClientError::Parameters)?)
-    };
-    let message = Answer {
-        header: HeaderProto {
-            request_id: random_id().to_string(),
-            exec_endpoint: Some(request.endpoint),
-            target_executor: request.target,
-            ..HeaderProto::default()
-        },
-        parameters,
-        routes: Vec::new(),
-        docs: Some(request.docs.encoding()),
-    };
-    // Said here, in words: once a call has begun its client is told only that
-    // something went wrong with it.
-    let bytes = message.encoded_len();
-    if u32::try_from(bytes).is_err() {
-        return Err(ClientError::TooLarge { bytes });
-    }
-    Ok(message)
-}
-
-fn failure(status: StatusProto) -> Option<PostFailure> {
-    if status.code == i32::from(StatusCode::Success) {
-        return None;
-    }
-    let exception = status.exception.unwrap_or_default();
-    Some(PostFailure {
-        description: status.description,
-        name: exception.name,
-        executor: exception.executor,
-        stacks: exception.stacks,
-    })
 }
 
 /// The innermost of an error's causes: the outer ones say "transport error".
