@@ -31,6 +31,8 @@ mod privacy;
 mod protocol;
 mod queue;
 mod routing;
+mod rust_api;
+mod rust_examples;
 mod seeds;
 mod toolchains;
 mod workspace;

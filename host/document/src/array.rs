@@ -99,6 +99,11 @@ impl Document {
         }
     }
 
+    /// Makes this text the content.
+    pub fn set_text(&mut self, text: impl Into<ByteString>) {
+        self.content = Content::Text(text.into());
+    }
+
     /// This document and all below it.
     pub(crate) fn total(&self) -> u64 {
         1u64.saturating_add(self.chunks.total())

@@ -8,44 +8,71 @@ use wasm_flow_wasm::{Description, State, WORKSPACE, Wants, printable};
 
 use super::{LoadedExecutor, Runs};
 
-/// What is doubtful about an executor's table.
-pub(super) fn of(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
+/// Something that may keep an executor from doing what it should.
+#[derive(Debug, Clone)]
+pub struct Doubt {
+    /// The executor.
+    pub executor: NodeId,
+    /// What is doubtful, in one line.
+    pub title: String,
+    /// What to do about it.
+    pub remedy: Remedy,
+}
+
+/// What to do about a [`Doubt`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Grant it this, if it is trusted with that.
+    Grant(Wants),
+    /// Run it in another way.
+    Run(&'static str),
+}
+
+impl Doubt {
+    /// The same about a file.
+    pub(super) fn late(self) -> LateProblem {
+        match self.remedy {
+            Remedy::Grant(wants) => {
+                let lines = granting_lines(&wants);
+                LateProblem::new(Place::Allow(self.executor), self.title).help(format!(
+                    "if you trust it with that, add to its table:\n{lines}"
+                ))
+            }
+            Remedy::Run(how) => {
+                LateProblem::new(Place::Executor(self.executor), self.title).help(how)
+            }
+        }
+    }
+}
+
+/// What is doubtful about an executor.
+pub(super) fn of(id: NodeId, executor: &LoadedExecutor) -> Vec<Doubt> {
     let Runs::Component(component) = &executor.runs else {
         return Vec::new();
     };
     let description = component.description();
     let missing = missing(&description.details.wants, &executor.config);
-    let mut problems = Vec::new();
+    let mut doubts = Vec::new();
     if !missing.is_empty() {
-        let lines = granting_lines(&missing);
-        problems.push(
-            LateProblem::new(
-                Place::Allow(id),
-                format!(
-                    "{} wants more than it is granted",
-                    printable(&description.name)
-                ),
-            )
-            .help(format!(
-                "if you trust it with that, add to its table:\n{lines}"
-            )),
-        );
+        let name = printable(&description.name);
+        doubts.push(Doubt {
+            executor: id,
+            title: format!("{name} wants more than it is granted"),
+            remedy: Remedy::Grant(missing),
+        });
     }
-    problems.extend(scattered(id, description, &executor.config));
-    problems
+    doubts.extend(scattered(id, description, &executor.config));
+    doubts
 }
 
 /// A warning that requests will not find what earlier ones left.
-fn scattered(
-    id: NodeId,
-    description: &Description,
-    config: &ExecutorConfig,
-) -> Option<LateProblem> {
+fn scattered(id: NodeId, description: &Description, config: &ExecutorConfig) -> Option<Doubt> {
     if description.details.state != Some(State::Replica) {
         return None;
     }
     let name = printable(&description.name);
-    let (title, help) = if config.isolation == Isolation::Request {
+    let (title, how) = if config.isolation == Isolation::Request {
         (
             format!("{name} keeps state, which `isolation = \"request\"` throws away"),
             "use `isolation = \"shared\"`, so that requests find what earlier ones left",
@@ -61,7 +88,11 @@ fn scattered(
     } else {
         return None;
     };
-    Some(LateProblem::new(Place::Executor(id), title).help(help))
+    Some(Doubt {
+        executor: id,
+        title,
+        remedy: Remedy::Run(how),
+    })
 }
 
 /// What an executor wants and is not granted.

@@ -29,6 +29,7 @@ use wasm_flow_wasm::{
 };
 
 pub use crate::wrong_file::WrongFile;
+pub use advice::{Doubt, Remedy};
 pub use plan::{Plan, Planned, Uses};
 pub use source::{Source, SourceError};
 
@@ -210,7 +211,8 @@ impl Loaded<Manifest> {
 
     /// What may not do what it should, from what the executors say of themselves.
     pub fn warnings(&self) -> Option<Report> {
-        self.plan.warnings(self.doubts())
+        self.plan
+            .warnings(self.doubts().into_iter().map(Doubt::late))
     }
 }
 
@@ -226,7 +228,7 @@ impl<P: Plan> Loaded<P> {
     }
 
     /// What may not do what it should, from what the executors say of themselves.
-    pub fn doubts(&self) -> Vec<LateProblem> {
+    pub fn doubts(&self) -> Vec<Doubt> {
         let executors = self.executors.iter();
         executors
             .flat_map(|(id, node)| advice::of(id, &node.value))

@@ -1,0 +1,530 @@
+//! An executor of a program's flow.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use wasm_flow_contract::bounds::{DEFAULT_BATCH_TIMEOUT, INSTANCES, MAX_MEMORY};
+use wasm_flow_contract::config::{Batching, ExecutorConfig, Isolation};
+use wasm_flow_contract::grants::{Access, DirGrant, check_env, check_guest_path};
+use wasm_flow_contract::graph::{Join, NodeOptions};
+use wasm_flow_contract::limits::Limits;
+use wasm_flow_contract::origin::HttpOrigin;
+use wasm_flow_contract::outline::{ALL, NodeSpec};
+use wasm_flow_contract::parameters::object;
+use wasm_flow_contract::query::Query;
+use wasm_flow_contract::units::{MAX_DURATION, Size};
+use wasm_flow_contract::{GATEWAY, Stage};
+use wasm_flow_manifest::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_RETRIES, MIN_MEMORY};
+use wasm_flow_wasm::{Discard, Executor, OutputSink, Runtime};
+
+use super::builder::Program;
+use super::error::{FlowError, FlowProblem, FlowProblems};
+use super::source::ExecutorSource;
+use crate::resolve::{LoadedExecutor, Planned, Resolver, Runs, Uses};
+
+/// An executor that runs in the sandbox.
+#[derive(Debug, Clone, Copy)]
+pub enum Sandboxed {}
+
+/// A stage of this program, which stands outside of the sandbox.
+#[derive(Debug, Clone, Copy)]
+pub enum Unsandboxed {}
+
+/// An executor of a flow, and how it is run: what a table of `flow.toml` says, with the
+/// names that the keys have there.
+///
+/// What is not said has the default of `flow.toml`: one replica, a timeout of a minute,
+/// nothing granted, and the documents of the executor that was added before it. A value
+/// that cannot be is said when the flow is started, with the executor and the name of the
+/// method, and all such values together.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use serde_json::json;
+/// use wasm_flow::ExecutorSpec;
+///
+/// ExecutorSpec::new("encode", "executors/encode.wasm")
+///     .uses_with(json!({ "model": "small" }))
+///     .needs(["split", "clean"])
+///     .when(json!({ "tags__lang": { "$eq": "en" } }))
+///     .replicas(2)
+///     .timeout(Duration::from_secs(10))
+///     .allow_http("https://api.example.com/v1");
+/// ```
+///
+/// [`Sandboxed`] is what runs in the sandbox, and has all methods. A
+/// [`stage`](ExecutorSpec::stage) of the program itself is [`Unsandboxed`]: it has those
+/// that are about its place in the flow.
+#[derive(Debug, Clone)]
+#[must_use = "it is part of a flow once `FlowBuilder::add` has it"]
+pub struct ExecutorSpec<K = Sandboxed> {
+    uses: Option<Uses>,
+    config: ExecutorConfig,
+    needs: Option<Vec<String>>,
+    options: NodeOptions,
+    /// Arguments that cannot be, and why.
+    refused: Vec<(&'static str, String)>,
+    /// Arguments that mean something in a flow alone.
+    of_flow: Vec<&'static str>,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// Its place in the flow, and what the flow does around it.
+impl<K> ExecutorSpec<K> {
+    fn with(name: String, uses: Option<Uses>) -> Self {
+        ExecutorSpec {
+            uses,
+            config: ExecutorConfig::new(name),
+            needs: None,
+            options: NodeOptions::default(),
+            refused: Vec::new(),
+            of_flow: Vec::new(),
+            kind: PhantomData,
+        }
+    }
+
+    fn refuse(mut self, argument: &'static str, reason: impl Into<String>) -> Self {
+        self.refused.push((argument, reason.into()));
+        self
+    }
+
+    /// The executors that it takes its documents from, by name: their documents come
+    /// together. [`GATEWAY`] stands for those of the request, and `all` for every
+    /// executor before this one whose documents nobody takes. If it is not said, they
+    /// come from the executor that was added before this one.
+    pub fn needs<N: Into<String>>(mut self, needs: impl IntoIterator<Item = N>) -> Self {
+        self.of_flow.push("needs");
+        let needs: Vec<String> = needs.into_iter().map(Into::into).collect();
+        let twice = needs
+            .iter()
+            .enumerate()
+            .find(|(at, need)| needs.iter().take(*at).any(|earlier| earlier == *need));
+        let reason = match (needs.is_empty(), twice) {
+            (true, _) => Some(format!(
+                "an empty list; name an executor or \"{GATEWAY}\", or leave it out for the \
+                 documents of the executor before this one"
+            )),
+            (false, Some((_, need))) => Some(format!("`{need}` is in it twice")),
+            (false, None) => None,
+        };
+        self.needs = Some(needs);
+        match reason {
+            Some(reason) => self.refuse("needs", reason),
+            None => self,
+        }
+    }
+
+    /// The same with every executor before this one whose documents nobody takes.
+    pub fn needs_all(self) -> Self {
+        self.needs([ALL])
+    }
+
+    /// The documents that it is sent: a condition in docarray's query language, as
+    /// `json!({ "tags__lang": { "$eq": "en" } })`. The others do not go on from it.
+    pub fn when(mut self, condition: impl Into<Value>) -> Self {
+        self.of_flow.push("when");
+        match Query::parse(&condition.into()) {
+            Ok(query) => {
+                self.options.when = Some(Arc::new(query));
+                self
+            }
+            Err(error) => self.refuse("when", error.to_string()),
+        }
+    }
+
+    /// Keeps the documents of several needs apart: it gets all of them, and puts them
+    /// together itself. Without it, documents of one id become one.
+    pub fn no_reduce(mut self) -> Self {
+        self.of_flow.push("no_reduce");
+        self.options.join = Join::Concat;
+        self
+    }
+
+    /// Has requests go on without it: it is called beside them, nobody waits for it, and
+    /// its documents go nowhere.
+    pub fn floating(mut self) -> Self {
+        self.of_flow.push("floating");
+        self.options.floating = true;
+        self
+    }
+
+    /// How often a call is tried again that cannot have had an effect: 2, if it is not
+    /// said, and 0 for never.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.of_flow.push("retries");
+        self.config.retries = retries;
+        match retries <= MAX_RETRIES {
+            true => self,
+            false => self.refuse("retries", whole(0, MAX_RETRIES, retries)),
+        }
+    }
+
+    /// Puts the documents of several requests to this endpoint together in one call.
+    pub fn uses_dynamic_batching(
+        mut self,
+        endpoint: impl Into<String>,
+        batching: BatchingSpec,
+    ) -> Self {
+        self.of_flow.push("uses_dynamic_batching");
+        match batching.check() {
+            Ok(batching) => {
+                self.config.batching.insert(endpoint.into(), batching);
+                self
+            }
+            Err(reason) => self.refuse("uses_dynamic_batching", reason),
+        }
+    }
+
+    /// Takes it apart for the flow: its part in the graph, what is planned, and what
+    /// cannot be.
+    pub(super) fn into_parts(self) -> Parts {
+        let name = self.config.name.clone();
+        let problem = |(argument, reason): (&'static str, String)| {
+            FlowProblem::new(Some(&name), Some(argument), reason)
+        };
+        let problems = self.refused.into_iter().map(problem).collect();
+        let instances = match &self.uses {
+            Some(Uses::Stage(_)) => 0,
+            _ => self.config.replicas.get().into(),
+        };
+        Parts {
+            problems,
+            node: NodeSpec {
+                needs: self.needs,
+                is_incomplete: false,
+                options: self.options,
+                instances,
+                name: Some(name),
+            },
+            planned: self.uses.map(|uses| Planned {
+                uses,
+                config: self.config,
+            }),
+        }
+    }
+}
+
+/// What a flow needs of an executor.
+pub(super) struct Parts {
+    pub(super) node: NodeSpec,
+    /// None if what it uses cannot be, which is among the problems.
+    pub(super) planned: Option<Planned>,
+    pub(super) problems: Vec<FlowProblem>,
+}
+
+impl ExecutorSpec<Unsandboxed> {
+    /// A stage that stands in the flow like an executor: [`Functions`](crate::Functions)
+    /// of this program, or anything else that is a [`Stage`]. It is stopped with the
+    /// flow.
+    pub fn stage(name: impl Into<String>, stage: impl Stage) -> ExecutorSpec<Unsandboxed> {
+        ExecutorSpec::with(name.into(), Some(Uses::Stage(Arc::new(stage))))
+    }
+}
+
+/// What runs in the sandbox, and how.
+impl ExecutorSpec<Sandboxed> {
+    /// An executor of this name, made from a crate's folder, a `.wasm` file, or a loaded
+    /// [`Component`](wasm_flow_wasm::Component).
+    pub fn new(name: impl Into<String>, uses: impl Into<ExecutorSource>) -> ExecutorSpec {
+        let (uses, reason) = match uses.into().0 {
+            Ok(uses) => (Some(uses), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let spec = ExecutorSpec::with(name.into(), uses);
+        match reason {
+            Some(reason) => spec.refuse("uses", reason),
+            None => spec,
+        }
+    }
+
+    /// What it is constructed with: a JSON object.
+    pub fn uses_with(mut self, arguments: impl Into<Value>) -> Self {
+        match object(arguments) {
+            Ok(arguments) => {
+                self.config.uses_with = arguments;
+                self
+            }
+            Err(error) => self.refuse("uses_with", error.to_string()),
+        }
+    }
+
+    /// Overrides of what it says of itself: a JSON object with `name`, `description` or
+    /// `workspace`.
+    pub fn uses_metas(mut self, metas: impl Into<Value>) -> Self {
+        match object(metas) {
+            Ok(metas) => {
+                self.config.uses_metas = metas;
+                self
+            }
+            Err(error) => self.refuse("uses_metas", error.to_string()),
+        }
+    }
+
+    /// Which of its methods takes which endpoint, over its own bindings: pairs of an
+    /// endpoint and a method.
+    pub fn uses_requests<E: Into<String>, M: Into<String>>(
+        mut self,
+        bindings: impl IntoIterator<Item = (E, M)>,
+    ) -> Self {
+        let bindings = bindings.into_iter();
+        let bindings = bindings.map(|(endpoint, method)| (endpoint.into(), method.into()));
+        let mut bound = BTreeMap::new();
+        for (endpoint, method) in bindings {
+            if let Some(earlier) = bound.insert(endpoint.clone(), method) {
+                let reason = format!(
+                    "`{endpoint}` is in it twice, for `{earlier}` too; a request goes to one \
+                     method"
+                );
+                self = self.refuse("uses_requests", reason);
+            }
+        }
+        self.config.uses_requests = bound;
+        self
+    }
+
+    /// How many instances share its calls: from 1 to 1000, and no more than that in all
+    /// executors of a flow together.
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        match NonZeroU32::new(replicas).filter(|replicas| replicas.get() <= INSTANCES) {
+            Some(replicas) => {
+                self.config.replicas = replicas;
+                self
+            }
+            None => self.refuse("replicas", whole(1, INSTANCES, replicas)),
+        }
+    }
+
+    /// How long an instance lives.
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.config.isolation = isolation;
+        self
+    }
+
+    /// How long one call may take, from when the method is entered, and how long a start
+    /// may: longer than nothing, and no longer than a year.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.timeout = timeout;
+        match duration(timeout) {
+            Ok(()) => self,
+            Err(reason) => self.refuse("timeout", reason),
+        }
+    }
+
+    /// The folder to keep its files in: each replica has one of its own below it, which
+    /// it sees as `/workspace`. It is made if it is not there.
+    pub fn workspace(mut self, folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        if folder.as_os_str().is_empty() {
+            return self.refuse("workspace", "an empty path; \".\" is the working directory");
+        }
+        self.config.workspace = Some(folder);
+        self
+    }
+
+    /// What each of its replicas may use.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        let Limits {
+            memory,
+            concurrency,
+            ..
+        } = limits;
+        if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory) {
+            let reason = format!(
+                "`memory` is from {} to {}, and this is {}",
+                Size(MIN_MEMORY),
+                Size(MAX_MEMORY),
+                Size(memory)
+            );
+            self = self.refuse("limits", reason);
+        }
+        if concurrency.get() > MAX_CONCURRENCY {
+            let reason = whole(1, MAX_CONCURRENCY, concurrency.get());
+            self = self.refuse("limits", format!("`concurrency`: {reason}"));
+        }
+        self
+    }
+
+    /// Lets it send HTTP requests there: scheme and host, and a port and a path if they
+    /// are to be those alone. What lies below the path is allowed, too. May be said
+    /// several times.
+    pub fn allow_http(mut self, origin: impl AsRef<str>) -> Self {
+        match HttpOrigin::parse(origin.as_ref()) {
+            Ok(origin) => {
+                self.config.allow.http.push(origin);
+                self
+            }
+            Err(error) => self.refuse("allow_http", error.to_string()),
+        }
+    }
+
+    /// Lets it see a variable of this process's environment. May be said several times.
+    pub fn allow_env(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        match check_env(&name) {
+            Ok(()) => {
+                self.config.allow.env.push(name);
+                self
+            }
+            Err(error) => self.refuse("allow_env", format!("{error}: {name:?}")),
+        }
+    }
+
+    /// Lets it see a folder, `host`, under the absolute path `guest`. May be said several
+    /// times.
+    pub fn allow_dir(
+        mut self,
+        host: impl Into<PathBuf>,
+        guest: impl Into<String>,
+        access: Access,
+    ) -> Self {
+        let (host, guest) = (host.into(), guest.into());
+        if let Err(error) = check_guest_path(&guest) {
+            return self.refuse("allow_dir", format!("{error}: {guest:?}"));
+        }
+        if host.as_os_str().is_empty() {
+            return self.refuse("allow_dir", "an empty path; \".\" is the working directory");
+        }
+        let grant = DirGrant {
+            host,
+            guest,
+            access,
+        };
+        self.config.allow.dirs.push(grant);
+        self
+    }
+
+    /// Starts it outside of a flow, to be called directly. What it prints and logs is
+    /// passed over.
+    ///
+    /// ```no_run
+    /// use serde_json::json;
+    /// use wasm_flow::ExecutorSpec;
+    /// use wasm_flow::document::DocumentArray;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let greeter = ExecutorSpec::new("greeter", "executors/greeter.wasm")
+    ///     .uses_with(json!({ "greeting": "hello" }))
+    ///     .start()
+    ///     .await?;
+    /// let docs = greeter.post("/greet", DocumentArray::from_texts(["world"])).await?;
+    /// # drop(docs);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// With all that is wrong. What is about a flow (`needs`, `retries` and so on) is,
+    /// because there is none.
+    pub async fn start(self) -> Result<Executor, FlowError> {
+        self.start_with(Arc::new(Discard)).await
+    }
+
+    /// The same, with what it prints and logs sent to `output`.
+    ///
+    /// # Errors
+    /// As for [`start`](ExecutorSpec::start).
+    pub async fn start_with(self, output: OutputSink) -> Result<Executor, FlowError> {
+        let name = self.config.name.clone();
+        let mut problems: Vec<FlowProblem> = Vec::new();
+        for argument in &self.of_flow {
+            let reason = "it means something in a flow alone, and this executor is in none";
+            problems.push(FlowProblem::new(Some(&name), Some(argument), reason));
+        }
+        let Parts {
+            node,
+            planned,
+            problems: refused,
+        } = self.into_parts();
+        problems.extend(refused);
+        let parts = Parts {
+            node,
+            planned,
+            problems,
+        };
+        let program = Program::new(name.clone(), vec![parts])?;
+        let resolver = Resolver::new(Runtime::shared()?, |event| tracing::info!("{event}"));
+        let loaded = resolver.load(program).await?;
+        let mut executors = loaded.executors().iter().map(|(_, node)| &node.value);
+        let failed = |reason: String| {
+            let problem = FlowProblem::new(Some(&name), None, reason);
+            FlowError::from(FlowProblems::new(&name, vec![problem]))
+        };
+        let Some(LoadedExecutor {
+            runs: Runs::Component(component),
+            config,
+            ..
+        }) = executors.next()
+        else {
+            return Err(failed("it is not a component".to_owned()));
+        };
+        let started = Executor::start(resolver.runtime(), component, config.clone(), output);
+        started.await.map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// How documents of several requests are put together, as
+/// `uses_dynamic_batching` in `flow.toml` says it.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "it is for `ExecutorSpec::uses_dynamic_batching`"]
+pub struct BatchingSpec {
+    preferred_batch_size: usize,
+    timeout: Duration,
+    flush_all: bool,
+}
+
+impl BatchingSpec {
+    /// A batch goes with so many documents: from 1 to a million.
+    pub fn of(preferred_batch_size: usize) -> BatchingSpec {
+        BatchingSpec {
+            preferred_batch_size,
+            timeout: DEFAULT_BATCH_TIMEOUT,
+            flush_all: false,
+        }
+    }
+
+    /// How long the first document of a batch waits for others: 10 s, if it is not said.
+    pub fn timeout(self, timeout: Duration) -> BatchingSpec {
+        BatchingSpec { timeout, ..self }
+    }
+
+    /// Has a batch take all documents that wait, also if they are more.
+    pub fn flush_all(self) -> BatchingSpec {
+        BatchingSpec {
+            flush_all: true,
+            ..self
+        }
+    }
+
+    fn check(self) -> Result<Batching, String> {
+        duration(self.timeout)?;
+        let size = NonZeroUsize::new(self.preferred_batch_size);
+        let most = usize::try_from(MAX_BATCH).unwrap_or(usize::MAX);
+        let size = size.filter(|size| size.get() <= most);
+        Ok(Batching {
+            preferred_batch_size: size
+                .ok_or_else(|| whole(1, MAX_BATCH, self.preferred_batch_size))?,
+            timeout: self.timeout,
+            flush_all: self.flush_all,
+        })
+    }
+}
+
+fn whole(least: u32, most: u32, found: impl std::fmt::Display) -> String {
+    format!("expected a whole number from {least} to {most}, and this is {found}")
+}
+
+/// Whether this may be a timeout.
+fn duration(duration: Duration) -> Result<(), String> {
+    match duration {
+        Duration::ZERO => Err("must be longer than zero".to_owned()),
+        long if long > MAX_DURATION => Err("longer than a year".to_owned()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,450 @@
+//! Flows of functions: executors are in the end-to-end tests.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc};
+use wasm_flow_contract::config::Isolation;
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_contract::grants::Access;
+use wasm_flow_contract::limits::Limits;
+use wasm_flow_contract::{Call, Failure, Reply, Stage, StageInfo};
+use wasm_flow_document::DocumentArray;
+use wasm_flow_flow::testing::results;
+use wasm_flow_gateway::client::Client;
+
+use super::*;
+use crate::Functions;
+
+fn upper(docs: DocumentArray) -> DocumentArray {
+    DocumentArray::from_texts(docs.texts().map(str::to_uppercase))
+}
+
+/// Adds a mark to each text.
+fn marking(mark: &'static str) -> Functions {
+    Functions::new("Marking").on_docs("/mark", move |docs| {
+        DocumentArray::from_texts(docs.texts().map(|text| format!("{text}{mark}")))
+    })
+}
+
+async fn flow(stage: impl Stage) -> Flow {
+    let builder = Flow::builder().name("test");
+    builder
+        .add(ExecutorSpec::stage("a", stage))
+        .start()
+        .await
+        .unwrap()
+}
+
+fn texts(docs: &DocumentArray) -> Vec<&str> {
+    docs.texts().collect()
+}
+
+/// What the error of a flow that does not start says.
+async fn refused(builder: FlowBuilder) -> String {
+    builder.start().await.unwrap_err().to_string()
+}
+
+/// A key of `flow.toml` without a counterpart here is one that programs cannot say.
+/// Whoever adds a key adds the method to `ExecutorSpec`, and both to this list.
+#[test]
+fn a_program_can_say_what_a_file_can() {
+    let methods: [(&str, &str); 17] = [
+        ("name", "ExecutorSpec::new, stage"),
+        ("uses", "ExecutorSpec::new, stage"),
+        ("uses_with", "uses_with"),
+        ("uses_metas", "uses_metas"),
+        ("uses_requests", "uses_requests"),
+        ("needs", "needs, needs_all"),
+        ("when", "when"),
+        ("no_reduce", "no_reduce"),
+        ("floating", "floating"),
+        ("uses_dynamic_batching", "uses_dynamic_batching"),
+        ("replicas", "replicas"),
+        ("isolation", "isolation"),
+        ("retries", "retries"),
+        ("timeout", "timeout"),
+        ("workspace", "workspace"),
+        ("limits", "limits"),
+        ("allow", "allow_http, allow_env, allow_dir"),
+    ];
+    let said: BTreeSet<&str> = methods.into_iter().map(|(key, _)| key).collect();
+    let schema = wasm_flow_manifest::schema();
+    let keys = &schema["properties"]["executors"]["items"]["properties"];
+    let keys: BTreeSet<&str> = keys
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(said, keys);
+}
+
+#[tokio::test]
+async fn executors_stand_in_the_flow_as_they_are_said_to() {
+    let flow = Flow::builder()
+        .add(ExecutorSpec::stage("first", marking("1")))
+        .add(ExecutorSpec::stage("left", marking("l")).when(json!({ "text": { "$eq": "x1" } })))
+        .add(
+            ExecutorSpec::stage("right", marking("r"))
+                .needs(["first"])
+                .when(json!({ "text": { "$neq": "x1" } })),
+        )
+        .add(ExecutorSpec::stage("beside", marking("!")).floating())
+        .add(
+            ExecutorSpec::stage("last", marking("2"))
+                .needs_all()
+                .no_reduce(),
+        )
+        .start()
+        .await
+        .unwrap();
+    let docs = DocumentArray::from_texts(["x", "y"]);
+    let docs = flow.post("/mark", docs).await.unwrap();
+    assert_eq!(texts(&docs), ["x1l2", "y1r2"]);
+    assert_eq!(flow.endpoints(), ["/mark", "_jina_dry_run_"]);
+    assert_eq!((flow.name(), flow.graph().len()), ("flow", 5));
+}
+
+#[tokio::test]
+async fn documents_go_in_requests_and_come_back_in_order() {
+    let flow = flow(Functions::default().on("/x", |call: Call| async move {
+        let first: u64 = call.docs.texts().next().unwrap_or("0").parse().unwrap();
+        tokio::time::sleep(Duration::from_millis(200 - first)).await;
+        let count = call.docs.len();
+        results(call, json!({ "count": count }), 0)
+    }))
+    .await;
+    let docs = DocumentArray::from_texts((0..150).map(|n| n.to_string()));
+    let answered = flow.post("/x", docs.clone()).request_size(40).await;
+    assert_eq!(texts(&answered.unwrap()), texts(&docs));
+    let counts = |size| {
+        let responses = flow.post("/x", docs.clone()).request_size(size).responses();
+        responses.map(|responses| -> Vec<Value> {
+            let responses = responses.unwrap().into_iter();
+            let count = |response: wasm_flow_contract::Response| {
+                response.results["a/rep-0"]["count"].clone()
+            };
+            responses.map(count).collect()
+        })
+    };
+    assert_eq!(counts(40).await, [40, 40, 40, 30]);
+    assert_eq!(counts(100).await, [100, 50]);
+    assert_eq!(counts(1000).await, [150]);
+    // 100, if nothing is said; one request if there are no documents.
+    assert_eq!(flow.post("/x", docs).responses().await.unwrap().len(), 2);
+    let none = flow.post("/x", DocumentArray::new()).responses().await;
+    assert_eq!(none.unwrap()[0].results["a/rep-0"], json!({ "count": 0 }));
+}
+
+#[tokio::test]
+async fn parameters_and_targets_go_along() {
+    let flow = flow(Functions::default().on("/x", |call: Call| async move {
+        let seen = Value::Object(serde_json::Map::clone(&call.parameters));
+        results(call, seen, 0)
+    }))
+    .await;
+    let post = |target: &str| {
+        let parameters = json!({ "k": 1, "a__only": 2, "b__other": 3 });
+        flow.post("/x", DocumentArray::new())
+            .parameters(parameters)
+            .target_executor(target)
+            .responses()
+    };
+    let seen = post("").await.unwrap();
+    assert_eq!(seen[0].results["a/rep-0"], json!({ "k": 1, "only": 2 }));
+    assert!(post("b").await.unwrap()[0].results.is_empty());
+
+    let wrong = flow
+        .post("/x", DocumentArray::new())
+        .parameters("k=1")
+        .await;
+    assert_eq!(
+        wrong.unwrap_err().to_string(),
+        "these parameters cannot be sent: expected a JSON object, as in { \"top_k\": 10 }, and \
+         this is a string"
+    );
+    let wrong = flow.post("/x", DocumentArray::new()).request_size(0).await;
+    assert_eq!(
+        wrong.unwrap_err().to_string(),
+        "a request has at least one document, and `request_size` is 0"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_fails_is_an_answer_and_ends_what_is_collected() {
+    let flow = flow(Functions::default().on("/x", |call: Call| async move {
+        let odd = call.docs.texts().any(|text| text == "1");
+        match odd {
+            true => Err(Failure::of_method("ValueError", "1 is odd")),
+            false => Ok(Reply::new(call.docs)),
+        }
+    }))
+    .await;
+    let post = || {
+        let docs = DocumentArray::from_texts(["0", "1", "2"]);
+        flow.post("/x", docs).request_size(1)
+    };
+    let error = post().await.unwrap_err();
+    assert_eq!(error.to_string(), "ValueError: 1 is odd");
+    assert!(matches!(error, PostError::Failed(failure) if failure.name == "ValueError"));
+    let failed: Vec<bool> = post()
+        .stream()
+        .unwrap()
+        .map(|response| response.failure.is_some())
+        .collect()
+        .await;
+    assert_eq!(failed, [false, true, false]);
+}
+
+#[tokio::test]
+async fn prefetch_bounds_what_is_in_flight() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&most);
+    let flow = flow(Functions::default().on("/x", move |call: Call| {
+        let (now, most) = (Arc::clone(&now), Arc::clone(&seen));
+        async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok(Reply::new(call.docs))
+        }
+    }))
+    .await;
+    for prefetch in [3, 1, 0] {
+        most.store(0, Ordering::SeqCst);
+        let docs = DocumentArray::from_texts((0..20).map(|n| n.to_string()));
+        let post = flow.post("/x", docs).request_size(1).prefetch(prefetch);
+        assert_eq!(post.await.unwrap().len(), 20);
+        assert_eq!(most.load(Ordering::SeqCst), prefetch.max(1));
+    }
+}
+
+/// A stage that tells when a call comes and when it is stopped, and keeps calls waiting.
+struct Telling {
+    tell: mpsc::UnboundedSender<&'static str>,
+    go_on: Arc<Notify>,
+}
+
+impl Telling {
+    fn new() -> (Telling, mpsc::UnboundedReceiver<&'static str>, Arc<Notify>) {
+        let (tell, told) = mpsc::unbounded_channel();
+        let go_on = Arc::new(Notify::new());
+        let telling = Telling {
+            tell,
+            go_on: Arc::clone(&go_on),
+        };
+        (telling, told, go_on)
+    }
+}
+
+/// Tells when it is dropped.
+struct Given(mpsc::UnboundedSender<&'static str>, &'static str);
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        let _ = self.0.send(self.1);
+    }
+}
+
+impl Stage for Telling {
+    fn info(&self) -> StageInfo {
+        StageInfo {
+            class: "Telling".to_owned(),
+            endpoints: vec![("/x".to_owned(), "x".to_owned())],
+            replicas: 1,
+        }
+    }
+
+    fn binds(&self, endpoint: &str) -> bool {
+        endpoint == "/x"
+    }
+
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        let go_on = Arc::clone(&self.go_on);
+        let tell = self.tell.clone();
+        Box::pin(async move {
+            let _ = tell.send("called");
+            let _given = Given(tell, "call over");
+            go_on.notified().await;
+            Ok(Reply::new(call.docs))
+        })
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        let _ = self.tell.send("stopped");
+        Box::pin(std::future::ready(()))
+    }
+}
+
+async fn next(told: &mut mpsc::UnboundedReceiver<&'static str>) -> Option<&'static str> {
+    let patience = Duration::from_secs(10);
+    tokio::time::timeout(patience, told.recv()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_flow_stops_once_with_its_last_clone() {
+    let (stage, mut told, _) = Telling::new();
+    let first = flow(stage).await;
+    let clone = first.clone();
+    drop(first);
+    tokio::task::yield_now().await;
+    assert!(told.try_recv().is_err());
+    drop(clone);
+    assert_eq!(next(&mut told).await, Some("stopped"));
+    assert_eq!(next(&mut told).await, None);
+
+    // It was stopped already.
+    let (stage, mut told, _) = Telling::new();
+    let flow = flow(stage).await;
+    flow.stop().await;
+    drop(flow);
+    assert_eq!(next(&mut told).await, Some("stopped"));
+    assert_eq!(next(&mut told).await, None);
+}
+
+#[tokio::test]
+async fn a_flow_stops_when_it_is_dropped_on_a_thread_without_a_runtime() {
+    let (stage, mut told, _) = Telling::new();
+    let flow = flow(stage).await;
+    std::thread::spawn(move || drop(flow)).join().unwrap();
+    assert_eq!(next(&mut told).await, Some("stopped"));
+}
+
+#[test]
+fn a_flow_that_outlives_its_runtime_is_dropped_in_peace() {
+    let (stage, mut told, _) = Telling::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let flow = runtime.block_on(flow(stage));
+    drop(runtime);
+    drop(flow);
+    assert_eq!(told.blocking_recv(), None);
+}
+
+#[tokio::test]
+async fn a_post_holds_the_flow_and_gives_up_what_is_dropped() {
+    let (stage, mut told, go_on) = Telling::new();
+    let running = flow(stage).await;
+    let post = tokio::spawn(
+        running
+            .post("/x", DocumentArray::from_texts(["a"]))
+            .into_future(),
+    );
+    assert_eq!(next(&mut told).await, Some("called"));
+    drop(running);
+    tokio::task::yield_now().await;
+    assert!(told.try_recv().is_err());
+    go_on.notify_one();
+    assert_eq!(post.await.unwrap().unwrap().len(), 1);
+    assert_eq!(next(&mut told).await, Some("call over"));
+    assert_eq!(next(&mut told).await, Some("stopped"));
+
+    let (stage, mut told, _) = Telling::new();
+    let flow = flow(stage).await;
+    let post = tokio::spawn(flow.post("/x", DocumentArray::new()).into_future());
+    assert_eq!(next(&mut told).await, Some("called"));
+    post.abort();
+    assert_eq!(next(&mut told).await, Some("call over"));
+}
+
+#[tokio::test]
+async fn a_flow_is_served_until_that_is_stopped() {
+    let (stage, mut told, go_on) = Telling::new();
+    let flow = flow(stage).await;
+    let free = GatewayConfig {
+        port: 0,
+        ..flow.gateway().clone()
+    };
+    let serving = flow.serve(free.clone()).await.unwrap();
+    let client = Client::connect(&serving.url()).await.unwrap();
+    assert_eq!(client.address(), serving.address().to_string());
+    assert_eq!(client.endpoints().await.unwrap(), flow.endpoints());
+    let docs = DocumentArray::from_texts(["a"]);
+    let post = tokio::spawn(client.post("/x").docs(docs).into_future());
+    assert_eq!(next(&mut told).await, Some("called"));
+
+    // What is in flight is answered, and the flow goes on for as long as that takes.
+    drop(flow);
+    let stopping = tokio::spawn(serving.stop());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!stopping.is_finished() && told.try_recv().is_err());
+    go_on.notify_one();
+    assert_eq!(post.await.unwrap().unwrap().len(), 1);
+    stopping.await.unwrap().unwrap();
+    assert_eq!(next(&mut told).await, Some("call over"));
+    assert_eq!(next(&mut told).await, Some("stopped"));
+    assert!(!client.is_flow_ready().await);
+}
+
+#[tokio::test]
+async fn what_is_no_longer_wanted_is_no_longer_served() {
+    let flow = flow(marking("!")).await;
+    let free = GatewayConfig {
+        port: 0,
+        ..GatewayConfig::default()
+    };
+    let serving = flow.serve(free).await.unwrap();
+    let (url, address) = (serving.url(), serving.address());
+    drop(serving);
+    let gone = async {
+        while Client::connect(&url).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone)
+        .await
+        .unwrap();
+    // The flow itself goes on, and the port is free again.
+    let docs = DocumentArray::from_texts(["a"]);
+    assert_eq!(texts(&flow.post("/mark", docs).await.unwrap()), ["a!"]);
+    let again = GatewayConfig {
+        port: address.port(),
+        ..GatewayConfig::default()
+    };
+    flow.serve(again).await.unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_said_with_the_executor_and_the_argument() {
+    let flow = Flow::builder()
+        .name("search")
+        .add(
+            ExecutorSpec::new("encode", "oci2://x")
+                .uses_with(json!(["small"]))
+                .uses_metas(json!(3))
+                .uses_requests([("/a", "x"), ("/a", "y")])
+                .needs(Vec::<String>::new())
+                .when(json!({ "colour": { "$eq": 1 } }))
+                .uses_dynamic_batching("/a", BatchingSpec::of(0))
+                .uses_dynamic_batching("/b", BatchingSpec::of(1).timeout(Duration::ZERO))
+                .retries(11)
+                .replicas(0)
+                .isolation(Isolation::Request)
+                .timeout(Duration::MAX)
+                .workspace("")
+                .limits(Limits {
+                    memory: 1000,
+                    ..Limits::default()
+                })
+                .allow_http("ftp://x")
+                .allow_env("A=B")
+                .allow_dir("data", "data", Access::Read)
+                .allow_dir("", "/data", Access::Write),
+        )
+        .add(ExecutorSpec::stage("all", marking("!")).needs(["encod", "encod"]));
+    let error = flow.start().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the flow `search` cannot be started: 20 problems\n\
+         - executor `encode`: `uses` cannot be oci2://; allowed: the folder of a crate, or a .wasm file\n\
+         - executor `encode`: `uses_with`: expected a JSON object, as in { \"top_k\": 10 }, and this is an array\n\
+         - executor `encode`: `uses_metas`: expected a JSON object, as in { \"top_k\": 10 }, and this is a number\n\
+         - executor `encode`: `uses_requests`: `/a` is in it twice, for `x` too; a request goes to one method\n\
+         - executor `encode`: `needs`: an empty list; name an executor or \"gateway\", or leave it out for the documents of the executor before this one\n"
+    );
+}

@@ -1,0 +1,457 @@
+//! Flows, executors and clients from Rust, with real executors and a real Jina gateway.
+
+use std::fs;
+use std::future::IntoFuture as _;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+use wasm_flow::contract::gateway::GatewayConfig;
+use wasm_flow::contract::grants::Access;
+use wasm_flow::document::{Document, DocumentArray};
+use wasm_flow::executor::{Level, Output, Printer, Record, Runtime, Stream};
+use wasm_flow::{BatchingSpec, Client, ExecutorSpec, Flow, FlowError, FlowProblems, PostError};
+use wasm_flow_tests::python::Python;
+use wasm_flow_tests::server::write_flow;
+use wasm_flow_tests::{example, guest, setup};
+
+use crate::examples::{texts, texts_of};
+
+/// Keeps what executors print.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<String>>>);
+
+impl Output for Kept {
+    fn line(&self, printer: &Printer, _: Stream, line: &str) {
+        let Printer { executor, replica } = printer;
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("{executor}/{replica}: {line}"));
+    }
+
+    fn enabled(&self, _: Level) -> bool {
+        false
+    }
+
+    fn log(&self, _: &Record<'_>) {}
+}
+
+/// What went wrong with a flow of this executor.
+async fn problems(executor: ExecutorSpec) -> FlowProblems {
+    let error = Flow::builder().name("f").add(executor).start().await;
+    match error.unwrap_err() {
+        FlowError::Program(problems) => problems,
+        other => panic!("{other}"),
+    }
+}
+
+async fn report(flow: &Flow) -> Value {
+    let post = flow
+        .post("/", DocumentArray::new())
+        .parameters(json!({ "k": 1 }));
+    let responses = post.responses().await.unwrap();
+    responses[0].results.values().next().unwrap().clone()
+}
+
+#[tokio::test]
+async fn an_executor_is_run_as_its_spec_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let flow = Flow::builder()
+        .name("search")
+        .add(
+            ExecutorSpec::new("probe", guest("probe"))
+                .uses_with(json!({ "model": "small" }))
+                .uses_metas(json!({ "description": "probes" }))
+                .uses_requests([("/wait", "block")])
+                .replicas(2)
+                .timeout(Duration::from_secs(30))
+                .workspace(folder.path().join("work"))
+                .allow_env("PATH")
+                .allow_dir(folder.path(), "/data", Access::Read),
+        )
+        .start()
+        .await
+        .unwrap();
+    let seen = report(&flow).await;
+    assert_eq!(seen["config"], json!({ "model": "small" }));
+    assert_eq!(seen["metas"]["description"], "probes");
+    assert_eq!(seen["requests"]["/wait"], "block");
+    assert_eq!(seen["runtime_args"]["replicas"], 2);
+    assert_eq!(seen["parameters"], json!({ "k": 1 }));
+    assert!(folder.path().join("work/probe/0").is_dir());
+    assert!(folder.path().join("work/probe/1").is_dir());
+
+    // Both replicas at once.
+    let begun = Instant::now();
+    let wait = flow
+        .post("/wait", texts(["a", "b"]))
+        .parameters(json!({ "seconds": 1 }))
+        .request_size(1);
+    wait.await.unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_millis(1900),
+        "{:?}",
+        begun.elapsed()
+    );
+    flow.stop().await;
+    let error = flow.post("/", DocumentArray::new()).await.unwrap_err();
+    assert!(error.to_string().contains("ExecutorStopped"), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_is_loaded_once_for_several_flows() {
+    let component = Runtime::shared()
+        .unwrap()
+        .load(guest("probe"))
+        .await
+        .unwrap();
+    let flow = |replicas| {
+        Flow::builder()
+            .add(ExecutorSpec::new("a", &component).replicas(replicas))
+            .add(ExecutorSpec::new("b", component.clone()).needs(["a"]))
+            .start()
+    };
+    let (one, other) = (flow(1).await.unwrap(), flow(2).await.unwrap());
+    for flow in [one, other] {
+        let docs = flow.post("/trace", texts(["x"])).await.unwrap();
+        let text = texts_of(&docs).concat();
+        assert!(
+            text.starts_with("x>a/rep-") && text.ends_with(">b/rep-0"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn documents_of_several_requests_go_in_one_call() {
+    let flow = Flow::builder()
+        .add(
+            ExecutorSpec::new("probe", guest("probe")).uses_dynamic_batching(
+                "/model",
+                BatchingSpec::of(8).timeout(Duration::from_millis(200)),
+            ),
+        )
+        .start()
+        .await
+        .unwrap();
+    let docs = DocumentArray::from_texts((0..16).map(|n| n.to_string()));
+    let docs = flow.post("/model", docs).request_size(1).await.unwrap();
+    let together = |doc: &Document| doc.to_json()["tags"]["together"].clone();
+    assert!(
+        docs.iter().all(|doc| together(doc) == json!(8.0)),
+        "{:?}",
+        docs.get(0)
+    );
+}
+
+#[tokio::test]
+async fn what_executors_print_goes_where_the_program_says() {
+    let kept = Kept::default();
+    let flow = Flow::builder()
+        .add(ExecutorSpec::new("print", example("print-documents")))
+        .output(kept.clone())
+        .start()
+        .await
+        .unwrap();
+    flow.post("/", texts(["a"])).await.unwrap();
+    flow.stop().await;
+    assert_eq!(
+        *kept.0.lock().unwrap(),
+        ["print/0:  PrintExecutor: received document with text: \"a\""]
+    );
+}
+
+#[tokio::test]
+async fn an_executor_that_fails_says_which_and_why() {
+    let flow = Flow::builder()
+        .add(ExecutorSpec::new("first", guest("probe")))
+        .add(ExecutorSpec::new("second", guest("hostile")))
+        .start()
+        .await
+        .unwrap();
+    let error = flow.post("/error", texts(["a"])).await.unwrap_err();
+    let PostError::Failed(failure) = error else {
+        panic!("{error}")
+    };
+    assert!(
+        failure
+            .description
+            .starts_with("executor `second` failed at endpoint `/error`")
+    );
+    // The others go on.
+    assert_eq!(flow.post("/ok", texts(["a"])).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_keeps_a_flow_from_starting_is_said_with_the_executor() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("probe.wasn");
+    fs::copy(guest("probe"), folder.path().join("probe.wasm")).unwrap();
+    let found = problems(ExecutorSpec::new("encode", &missing)).await;
+    assert_eq!(
+        found.to_string(),
+        format!(
+            "the flow `f` cannot be started: executor `encode`: `uses`: no such file or folder \
+             (looked for {}); did you mean `probe.wasm`? Paths are relative to the working \
+             directory",
+            missing.display()
+        )
+    );
+    let [problem] = found.problems() else {
+        panic!("{found}")
+    };
+    assert_eq!(
+        (problem.executor(), problem.argument()),
+        (Some("encode"), Some("uses"))
+    );
+
+    let mine = || ExecutorSpec::new("mine", example("my-executor"));
+    let found = problems(mine().uses_with(json!({ "foo": "hello" }))).await;
+    assert_eq!(found.to_string(), "");
+    assert_eq!(found.problems()[0].argument(), Some("uses_with"));
+    let found = problems(mine().uses_requests([("/x", "inf")])).await;
+    assert_eq!(found.to_string(), "");
+    let found = problems(mine().uses_dynamic_batching("/inf", BatchingSpec::of(2))).await;
+    assert_eq!(found.to_string(), "");
+    let found = problems(mine().allow_dir("no/such/folder", "/data", Access::Read)).await;
+    assert_eq!(found.to_string(), "");
+}
+
+#[tokio::test]
+async fn a_file_is_loaded_and_served_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_flow(
+        folder.path(),
+        "[gateway]\nport = 0\nprefetch = 7\n[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n",
+    );
+    let flow = Flow::load(&file).await.unwrap();
+    assert_eq!(flow.gateway().prefetch.get(), 7);
+    let serving = flow.serve(flow.gateway().clone()).await.unwrap();
+    let python = Python::run(
+        serving.address().port(),
+        "answer(client().post('/trace', texts('a')).texts)",
+    );
+    assert_eq!(python.answer, json!(["a>probe/rep-0"]));
+    serving.stop().await.unwrap();
+
+    let file = write_flow(
+        folder.path(),
+        "[[executors]]\nname = \"probe\"\nuses = \"nowhere\"\n",
+    );
+    let error = Flow::load(&file).await.unwrap_err();
+    assert!(matches!(error, FlowError::File(_)), "{error}");
+    assert!(error.to_string().contains("flow.toml:3:8"), "{error}");
+}
+
+/// `#[stop]` of an executor writes its file.
+#[tokio::test]
+async fn executors_are_stopped_with_the_last_clone() {
+    let folder = tempfile::tempdir().unwrap();
+    let flow = Flow::builder()
+        .add(ExecutorSpec::new("index", example("vector-index")).workspace(folder.path()))
+        .start()
+        .await
+        .unwrap();
+    let doc = json!({ "id": "a", "text": "a", "embedding": [1.0, 0.0] });
+    let doc = Document::from_json(&doc).unwrap();
+    flow.post("/index", doc).await.unwrap();
+    let kept = folder.path().join("index/0");
+    drop(flow);
+    let until = Instant::now() + Duration::from_secs(10);
+    let is_written = || fs::read_dir(&kept).is_ok_and(|mut files| files.next().is_some());
+    while !is_written() {
+        assert!(Instant::now() < until, "the executor was not stopped");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_executor_is_called_without_a_flow() {
+    let probe = ExecutorSpec::new("probe", guest("probe"))
+        .uses_with(json!({ "n": 1 }))
+        .start()
+        .await
+        .unwrap();
+    let post = |parameters: Value| probe.post("/", DocumentArray::new()).parameters(parameters);
+    let reply = post(json!({ "top_k": 3 })).reply().await.unwrap();
+    let seen = &reply.results[0].values;
+    assert_eq!(seen["config"], json!({ "n": 1 }));
+    assert_eq!(seen["parameters"], json!({ "top_k": 3 }));
+    let error = post(json!("top_k")).reply().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "executor `probe` is not called at endpoint `/`: its parameters cannot be used: expected \
+         a JSON object, as in { \"top_k\": 10 }, and this is a string"
+    );
+    probe.stop().await;
+
+    let slow = ExecutorSpec::new("slow", example("async-outside-flow"));
+    let slow = slow.start().await.unwrap();
+    let begun = Instant::now();
+    let calls = (0..20).map(|_| slow.post("/", texts(["a"])).into_future());
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.into_iter().all(|answer| answer.is_ok()));
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+
+    let error = ExecutorSpec::new("alone", guest("probe"))
+        .needs(["gateway"])
+        .retries(1);
+    assert_eq!(
+        error.start().await.unwrap_err().to_string(),
+        "the flow `alone` cannot be started: 2 problems\n\
+         - executor `alone`: `needs`: it means something in a flow alone, and this executor is in none\n\
+         - executor `alone`: `retries`: it means something in a flow alone, and this executor is in none"
+    );
+}
+
+/// A real Jina flow. It ends with this value.
+struct Jina {
+    child: Child,
+    port: u16,
+}
+
+impl Jina {
+    fn start() -> Jina {
+        const SCRIPT: &str = "
+import sys
+from jina import Executor, Flow, requests
+
+class Upper(Executor):
+    @requests(on='/upper')
+    def upper(self, docs, **kwargs):
+        for doc in docs:
+            doc.text = doc.text.upper()
+
+    @requests(on='/dict')
+    def dict(self, docs, parameters, **kwargs):
+        return {'docs': len(docs), 'parameters': parameters}
+
+    @requests(on='/fail')
+    def fail(self, **kwargs):
+        raise ValueError('why')
+
+if __name__ == '__main__':
+    with Flow(port=int(sys.argv[1])).add(name='upper', uses=Upper):
+        print('ready', flush=True)
+        sys.stdin.readline()
+";
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let script = setup::work_folder().join("jina_flow.py");
+        fs::write(&script, SCRIPT).unwrap();
+        let mut child = Command::new(setup::python())
+            .arg(&script)
+            .arg(port.to_string())
+            .env("no_proxy", "*")
+            .env("JINA_LOG_LEVEL", "ERROR")
+            .env("JINA_OPTOUT_TELEMETRY", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let ready = stdout
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line == "ready");
+        assert!(ready, "Jina's flow did not come up");
+        Jina { child, port }
+    }
+}
+
+impl Drop for Jina {
+    fn drop(&mut self) {
+        // It ends when its standard input does.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_speaks_to_jinas_gateway() {
+    let jina = Jina::start();
+    let client = Client::connect(&format!("grpc://127.0.0.1:{}", jina.port))
+        .await
+        .unwrap();
+    assert!(client.is_flow_ready().await);
+    let versions = client.status().await.unwrap().versions;
+    assert!(versions["jina"].starts_with("3."), "{versions:?}");
+
+    let docs = (0..25).map(|n| Document::from_text(format!("text {n}")));
+    let docs = client
+        .post("/upper")
+        .docs(docs)
+        .request_size(10)
+        .await
+        .unwrap();
+    let expected: Vec<String> = (0..25).map(|n| format!("TEXT {n}")).collect();
+    assert_eq!(texts_of(&docs), expected);
+
+    let mut answers = client
+        .post("/dict")
+        .docs(texts(["a", "b", "c"]))
+        .parameters(json!({ "top_k": 3, "upper__only": "x" }))
+        .request_size(2)
+        .prefetch(1)
+        .compress()
+        .in_order()
+        .stream()
+        .await
+        .unwrap();
+    let mut counts = Vec::new();
+    while let Some(answer) = answers.next().await {
+        let answer = answer.unwrap().into_result().unwrap();
+        let results = &answer.results().unwrap()["upper/rep-0"];
+        assert_eq!(results["parameters"]["only"], "x", "{results}");
+        counts.push(results["docs"].clone());
+    }
+    assert_eq!(counts, [json!(2.0), json!(1.0)]);
+    let progress = answers.progress();
+    assert_eq!(
+        (progress.sent, progress.answered, progress.failed),
+        (2, 2, 0)
+    );
+
+    let error = client.post("/fail").docs(texts(["a"])).await.unwrap_err();
+    assert_eq!(error.to_string(), "a request failed: ValueError('why')");
+    let passed = client
+        .post("/dict")
+        .docs(texts(["a"]))
+        .target_executor("other");
+    assert!(
+        passed.responses().await.unwrap()[0]
+            .results()
+            .is_none_or(|all| all.is_empty())
+    );
+}
+
+/// The client before wasm-flow's own gateway, while it is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_is_served_to_its_last_request() {
+    let flow = Flow::builder()
+        .add(ExecutorSpec::new("slow", example("async-outside-flow")))
+        .start()
+        .await
+        .unwrap();
+    let config = GatewayConfig {
+        port: 0,
+        ..GatewayConfig::default()
+    };
+    let serving = flow.serve(config).await.unwrap();
+    let client = Client::connect(&serving.url()).await.unwrap();
+    drop(flow);
+    let post = tokio::spawn(client.post("/x").docs(texts(["a"])).into_future());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    serving.stop().await.unwrap();
+    assert_eq!(texts_of(&post.await.unwrap().unwrap()), ["a"]);
+}
