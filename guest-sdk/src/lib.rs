@@ -277,6 +277,7 @@ pub use wasm_flow_sdk_macros::executor;
 /// | nothing | the request's documents, as changed, go on |
 /// | `DocumentArray` | these documents go on instead |
 /// | `Json`, `Map` | the request's documents go on, and the client gets the JSON object |
+/// | `impl Stream<Item = Document>` | these documents go to the client one by one, see below |
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
@@ -301,6 +302,44 @@ pub use wasm_flow_sdk_macros::executor;
 /// # let pages = TestExecutor::<Pages>::of(Pages);
 /// # let reply = wasm_flow_sdk::testing::block_on(pages.send(post))?;
 /// # assert_eq!(reply.docs.texts().collect::<Vec<_>>(), ["b"]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A handler that returns a stream yields documents, and each goes to the client as soon
+/// as it is there, if that asks for a stream (Jina's `Client.stream_doc`). Other clients
+/// get all of them when the stream has ended. The next document is asked for once the last
+/// has been taken, so a slow client holds the handler up. Items may be `Document`,
+/// `DocumentArray` for several that are sent together, or a `Result` of either. What was
+/// sent is out of the transaction: it stays sent if the stream fails later, and such a call
+/// is never tried again. The crate `async-stream` writes streams with `yield`; without it:
+///
+/// ```
+/// use wasm_flow_sdk::future::{Stream, StreamExt as _, stream};
+/// use wasm_flow_sdk::prelude::*;
+/// # use wasm_flow_sdk::testing::TestExecutor;
+///
+/// #[derive(Default)]
+/// struct Words;
+///
+/// #[executor]
+/// impl Words {
+///     /// A document for each word of the text.
+///     #[requests(on = "/words")]
+///     fn words(&self, docs: &DocumentArray) -> impl Stream<Item = Result<Document>> {
+///         let text = docs.texts().next().unwrap_or_default().to_owned();
+///         let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+///         stream::iter(words).map(|word| {
+///             ensure!(word != "stop", "a word that ends it");
+///             Ok(Document::new(word))
+///         })
+///     }
+/// }
+/// # fn main() -> Result<()> {
+/// # let words = TestExecutor::<Words>::of(Words);
+/// # let reply = words.post("/words", ["one two three"])?;
+/// # assert_eq!(reply.docs.texts().collect::<Vec<_>>(), ["one", "two", "three"]);
+/// # assert!(words.post("/words", ["one stop three"]).is_err());
 /// # Ok(())
 /// # }
 /// ```

@@ -443,6 +443,10 @@ impl<E: Executor> TestExecutor<E> {
             .handle(&method, request.clone(), docs.share(), docs.length());
         answered(&self.http, call).await?;
         let answer = request.answer.take();
+        let docs = match answer.sent.is_empty() {
+            true => answer.docs.unwrap_or(docs),
+            false => together(&answer.sent)?,
+        };
         let results = answer.results.as_deref().map(|results| {
             sent(
                 "what was returned",
@@ -450,7 +454,7 @@ impl<E: Executor> TestExecutor<E> {
             )
         });
         Ok(Reply {
-            docs: Source::new(answer.docs.unwrap_or(docs)).documents().into(),
+            docs: Source::new(docs).documents().into(),
             results: results.transpose()?,
         })
     }
@@ -463,6 +467,15 @@ impl<E: Executor> TestExecutor<E> {
         block_on(answered(&self.http, self.running.stop()))?;
         Ok(self.running.into_inner())
     }
+}
+
+/// Documents that were sent one after the other.
+fn together(sent: &[raw::Array]) -> Result<raw::Array> {
+    let all = raw::Array::new();
+    for docs in sent {
+        all.extend(docs, &raw::Rows::All)?;
+    }
+    Ok(all)
 }
 
 /// Runs a future of an executor, whose requests these answer, if any.

@@ -32,6 +32,7 @@
 //! | --- | --- |
 //! | [`contract`] | what the others agree on: calls, replies, failures, stages |
 //! | [`document`] | documents: the model and its wire format |
+//! | [`drawing`] | a flow as a picture, and where its time went |
 //! | [`executor`] | components in their sandbox |
 //! | [`flow`] | a request's way through a graph of executors: what a [`Flow`] runs |
 //! | [`gateway`] | gRPC, and a client for it |
@@ -51,7 +52,7 @@ mod wrong_file;
 
 pub use local::{
     BatchingSpec, ExecutorSource, ExecutorSpec, Flow, FlowBuilder, FlowError, FlowPost,
-    FlowProblem, FlowProblems, Log, PostError, Sandboxed, Serving, Stdio, Unsandboxed,
+    FlowProblem, FlowProblems, Log, PostError, Serving, Stdio, kind,
 };
 pub use wasm_flow_flow::stages::Functions;
 pub use wasm_flow_gateway::client::Client;
@@ -59,6 +60,7 @@ pub use wasm_flow_wasm::Executor;
 
 pub use wasm_flow_contract as contract;
 pub use wasm_flow_document as document;
+pub use wasm_flow_drawing as drawing;
 pub use wasm_flow_flow as flow;
 pub use wasm_flow_gateway as gateway;
 pub use wasm_flow_manifest as manifest;

@@ -1,6 +1,7 @@
 //! What an executor answers.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use wasm_flow_document::DocumentArray;
@@ -42,18 +43,23 @@ pub struct Results {
 
 /// Which of an executor's instances did something. Printed as Jina's clients
 /// know it, below the executor's name: `rep-0`, `shard-1/rep-0`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
-    /// The shard, if the executor has several.
-    pub shard: Option<u32>,
-    /// The replica.
-    pub replica: u32,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An instance in this process.
+    Instance {
+        /// The shard, if the executor has several.
+        shard: Option<u32>,
+        /// The replica.
+        replica: u32,
+    },
+    /// An instance of a remote executor, in that one's words.
+    Remote(Arc<str>),
 }
 
 impl Origin {
     /// A replica of an executor without shards.
     pub fn replica(replica: u32) -> Origin {
-        Origin {
+        Origin::Instance {
             shard: None,
             replica,
         }
@@ -62,10 +68,17 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(shard) = self.shard {
-            write!(f, "shard-{shard}/")?;
+        match self {
+            Origin::Instance {
+                shard: Some(shard),
+                replica,
+            } => write!(f, "shard-{shard}/rep-{replica}"),
+            Origin::Instance {
+                shard: None,
+                replica,
+            } => write!(f, "rep-{replica}"),
+            Origin::Remote(name) => f.write_str(name),
         }
-        write!(f, "rep-{}", self.replica)
     }
 }
 
@@ -76,7 +89,7 @@ mod tests {
     #[test]
     fn origins_are_printed_as_jina_prints_them() {
         assert_eq!(Origin::replica(3).to_string(), "rep-3");
-        let shard = Origin {
+        let shard = Origin::Instance {
             shard: Some(1),
             replica: 0,
         };

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::outlet::Outlet;
 use crate::reply::Reply;
 
 /// An executor, as a flow sees it.
@@ -16,9 +17,6 @@ use crate::reply::Reply;
 ///
 /// Futures own what they need. So a call can go on after the request that made
 /// it, and after the stage was replaced by another.
-///
-/// Not covered: documents that are streamed one by one. They will be a method of
-/// their own, with a default that says that a stage has no stream.
 pub trait Stage: Send + Sync + 'static {
     /// What it is. A flow asks once, when it is built.
     fn info(&self) -> StageInfo;
@@ -37,6 +35,21 @@ pub trait Stage: Send + Sync + 'static {
     /// Calls what is bound to the call's endpoint. If nothing is, the documents
     /// come back unchanged. Dropping the future gives the call up.
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>>;
+
+    /// Whether what is bound to this endpoint sends documents while it runs.
+    fn streams(&self, endpoint: &str) -> bool {
+        let _ = endpoint;
+        false
+    }
+
+    /// Calls what is bound to the call's endpoint, and has its documents sent to `outlet`
+    /// one by one: those of a method that [streams](Self::streams) as it sends them, those
+    /// of another one once it has returned. What was sent stays sent if the call fails.
+    /// The reply has no documents.
+    fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+        let calling = self.call(call);
+        Box::pin(async move { Ok(outlet.send_each(calling.await?).await) })
+    }
 
     /// Ends it, after the calls in flight.
     fn stop(&self) -> BoxFuture<'static, ()>;
@@ -59,6 +72,14 @@ impl<S: Stage + ?Sized> Stage for Arc<S> {
         (**self).call(call)
     }
 
+    fn streams(&self, endpoint: &str) -> bool {
+        (**self).streams(endpoint)
+    }
+
+    fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+        (**self).stream(call, outlet)
+    }
+
     fn stop(&self) -> BoxFuture<'static, ()> {
         (**self).stop()
     }
@@ -73,4 +94,6 @@ pub struct StageInfo {
     pub endpoints: Vec<(String, String)>,
     /// How many instances share its calls.
     pub replicas: u32,
+    /// Whether it runs elsewhere, so that a call can fail before anybody has it.
+    pub remote: bool,
 }

@@ -7,6 +7,14 @@ wasm_flow_contract::bounds! {
     /// The largest file that is read, in bytes.
     MAX_FILE: u64 = 1 << 20;
 
+    /// The most that the values of environment variables may add to a file, in bytes. A
+    /// file that names one a thousand times gets its value a thousand times.
+    MAX_SUBSTITUTED: usize = 1 << 20;
+
+    /// The shortest value of an environment variable that is taken out of messages, in
+    /// bytes. What is shorter is in many words by chance.
+    MIN_HIDDEN: usize = 4;
+
     /// The most executors that a flow may have.
     MAX_EXECUTORS: usize = 1000;
 

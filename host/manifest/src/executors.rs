@@ -18,8 +18,9 @@ use crate::formats::MEMORY;
 use crate::grants;
 use crate::needs::{self, NodeTable};
 use crate::problems::Problems;
+use crate::remote::{RemoteKeys, refuse_local};
 use crate::tables::{BatchingTable, ExecutorTable, LimitsTable};
-use crate::uses::Uses;
+use crate::uses::{Remote, Uses};
 
 /// What a `[[executors]]` table says.
 #[derive(Debug, Clone)]
@@ -40,6 +41,7 @@ pub(crate) struct Spans {
     pub(crate) uses_requests: Range<usize>,
     /// By the endpoints of `uses_dynamic_batching`.
     pub(crate) batching: HashMap<String, Range<usize>>,
+    pub(crate) tls: Range<usize>,
     pub(crate) workspace: Range<usize>,
     pub(crate) allow: Range<usize>,
     /// Those of `allow.dirs`.
@@ -87,8 +89,10 @@ pub(crate) fn graph(
     tables: Vec<Spanned<ExecutorTable>>,
     folder: &Path,
 ) -> Option<Graph<ExecutorEntry>> {
-    let (tables, entries): (Vec<NodeTable>, Vec<Option<ExecutorEntry>>) =
-        tables.into_iter().map(|table| split(table, folder)).unzip();
+    let (tables, entries): (Vec<NodeTable>, Vec<Option<ExecutorEntry>>) = tables
+        .into_iter()
+        .map(|table| split(problems, table, folder))
+        .unzip();
     match entries.into_iter().collect::<Option<Vec<ExecutorEntry>>>() {
         Some(entries) => needs::graph(problems, &tables, entries),
         // What else is wrong can still be found out.
@@ -101,7 +105,11 @@ pub(crate) fn graph(
 
 /// A table's part in the graph, and the executor itself. `None` for that if a part
 /// of it was refused.
-fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeTable, Option<ExecutorEntry>) {
+fn split(
+    problems: &mut Problems,
+    table: Spanned<ExecutorTable>,
+    folder: &Path,
+) -> (NodeTable, Option<ExecutorEntry>) {
     let span = table.span();
     let ExecutorTable {
         name,
@@ -118,6 +126,9 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeTable, Option<Exe
         replicas,
         isolation,
         timeout,
+        timeout_send,
+        tls,
+        token,
         workspace,
         limits,
         allow,
@@ -149,9 +160,46 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeTable, Option<Exe
         uses_with: key_or(uses_with.as_ref(), &span),
         uses_requests: key_or(uses_requests.as_ref(), &span),
         batching: batching_spans(uses_dynamic_batching.as_ref()),
+        tls: key_or(tls.as_ref(), &span),
         workspace: key_or(workspace.as_ref(), &span),
         allow: key_or(allow.as_ref(), &span),
         dirs: Vec::new(),
+    };
+    let remote = RemoteKeys {
+        timeout_send,
+        tls,
+        token,
+    };
+    let uses = match uses.value {
+        Uses::Remote(remote_uses) => {
+            let Remote { address, .. } = *remote_uses;
+            fn place<T>(entry: &Option<Entry<T>>) -> Option<Range<usize>> {
+                entry.as_ref().map(|entry| entry.key.clone())
+            }
+            let of_limits = |name, limit: fn(&LimitsTable) -> Option<Range<usize>>| {
+                let place = limits.as_ref().and_then(|limits| limit(&limits.value));
+                (name, place)
+            };
+            refuse_local(
+                problems,
+                &[
+                    ("uses_with", place(&uses_with)),
+                    ("uses_metas", place(&uses_metas)),
+                    ("uses_requests", place(&uses_requests)),
+                    ("replicas", place(&replicas)),
+                    ("isolation", place(&isolation)),
+                    ("workspace", place(&workspace)),
+                    of_limits("memory", |limits| place(&limits.memory)),
+                    of_limits("concurrency", |limits| place(&limits.concurrency)),
+                    ("allow", place(&allow)),
+                ],
+            );
+            Uses::Remote(Box::new(remote.remote(problems, address, folder)))
+        }
+        path => {
+            remote.refuse(problems);
+            path.in_folder(folder)
+        }
     };
     let Some(batching) = read_batching(uses_dynamic_batching) else {
         return (node, None);
@@ -174,7 +222,7 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeTable, Option<Exe
         name: defaults.name,
     };
     let entry = ExecutorEntry {
-        uses: uses.value.in_folder(folder),
+        uses,
         config,
         spans,
     };

@@ -41,7 +41,7 @@ impl<T> Format<T> {
             Ok(value) => Some(value),
             Err(refusal) => {
                 let problem = refusal.at(value.span(), &context.example);
-                context.problems.report(problem);
+                context.refuse(value, problem);
                 None
             }
         }
@@ -192,7 +192,7 @@ impl<T> Kind for Quantity<T> {
                 let problem = Problem::new(value.span(), title)
                     .label(reason)
                     .help(context.example.clone());
-                context.problems.report(problem);
+                context.refuse(value, problem);
                 None
             }
         }
@@ -252,18 +252,28 @@ impl<T: Number> Kind for Whole<T> {
     fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
         let (least, most) = (self.bounds.start(), self.bounds.end());
         let expected = format!("a whole number from {least} to {most}");
-        let DeValue::Integer(integer) = value.get_ref() else {
-            context.wrong_type(value, &expected);
-            return None;
+        let number = match value.get_ref() {
+            DeValue::Integer(integer) => u64::from_str_radix(integer.as_str(), integer.radix()),
+            _ => match context.variable(value) {
+                Some(text) => text.parse(),
+                None => {
+                    context.wrong_type(value, &expected);
+                    return None;
+                }
+            },
         };
-        let number = u64::from_str_radix(integer.as_str(), integer.radix())
+        let number = number
             .ok()
             .filter(|number| self.bounds.contains(number))
             .and_then(T::from_u64);
         if number.is_none() {
             let title = format!("`{}` must be {expected}", context.name);
+            let label = match value.get_ref() {
+                DeValue::Integer(_) => "out of range",
+                _ => "stands for something else",
+            };
             let problem = Problem::new(value.span(), title)
-                .label("out of range")
+                .label(label)
                 .help(context.example.clone());
             context.problems.report(problem);
         }
@@ -340,10 +350,22 @@ impl Kind for Flag {
     fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<bool> {
         match value.get_ref() {
             DeValue::Boolean(flag) => Some(*flag),
-            _ => {
-                context.wrong_type(value, "true or false");
-                None
-            }
+            _ => match context.variable(value) {
+                Some("true") => Some(true),
+                Some("false") => Some(false),
+                Some(_) => {
+                    let title = format!("`{}` must be true or false", context.name);
+                    let problem = Problem::new(value.span(), title)
+                        .label("stands for something else")
+                        .help(context.example.clone());
+                    context.refuse(value, problem);
+                    None
+                }
+                None => {
+                    context.wrong_type(value, "true or false");
+                    None
+                }
+            },
         }
     }
 
@@ -369,7 +391,7 @@ impl Kind for QueryTable {
             Err(error) => {
                 let problem =
                     Problem::new(value.span(), error.to_string()).help(context.example.clone());
-                context.problems.report(problem);
+                context.refuse(value, problem);
                 None
             }
         }

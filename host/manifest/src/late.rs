@@ -25,12 +25,22 @@ pub enum Place {
     UsesRequests(NodeId),
     /// An endpoint of an executor's `uses_dynamic_batching`.
     Batching(NodeId, String),
+    /// An executor's `tls`.
+    Tls(NodeId),
     /// An executor's `workspace`.
     Workspace(NodeId),
     /// An executor's `allow`.
     Allow(NodeId),
     /// `host` of an executor's grant of a folder, by its index in `allow.dirs`.
     Dir(NodeId, usize),
+}
+
+impl Place {
+    /// Whether what is wrong there is wrong with a path: what a variable stands for in
+    /// one is no secret, and hard to put right unseen.
+    pub(crate) fn is_a_path(&self) -> bool {
+        matches!(self, Place::Uses(_) | Place::Workspace(_) | Place::Dir(..))
+    }
 }
 
 /// A problem that showed up after the file was read.

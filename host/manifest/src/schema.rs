@@ -17,7 +17,7 @@ pub fn schema() -> Value {
     let mut schema = schema_of::<FlowToml>();
     let document = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "description": "A flow of wasm-flow: its executors, what each is granted, and how the flow is served.",
+        "description": "A flow of wasm-flow: its executors, what each is granted, and how the flow is served. In its texts, ${NAME} is an environment variable.",
     });
     schema.extend(members(document));
     Value::Object(schema)

@@ -14,11 +14,12 @@ use wasm_flow_contract::config::Isolation;
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::query::Query;
+use wasm_flow_contract::remote::Secret;
 
 use crate::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_RETRIES};
 use crate::formats::{
-    ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, REPLY,
-    TIMEOUT, USES, WORKSPACE,
+    ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, PEM,
+    REPLY, TIMEOUT, TOKEN, USES, WORKSPACE,
 };
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
@@ -30,7 +31,7 @@ use crate::uses::Uses;
 table! {
     /// The whole file.
     struct FlowToml = "flow.toml" {
-        /// What the flow is called.
+        /// What the flow is called, and how long its requests may take.
         flow: FlowTable = table()
             .example(Inline(r#"{ name = "search" }"#));
 
@@ -49,12 +50,17 @@ table! {
 }
 
 table! {
-    /// What the flow is called.
+    /// What the flow is called, and how long its requests may take.
     struct FlowTable = "[flow]" {
         /// The flow's name. Without it, the flow is called what the folder of the file
         /// is called.
         name: String = text(FLOW_NAME)
             .example("search");
+
+        /// How long a request may take, all executors together. Without it, only their
+        /// own `timeout` bounds it.
+        timeout: Duration = quantity(TIMEOUT)
+            .example("5m");
     }
 }
 
@@ -94,12 +100,14 @@ table! {
             .required()
             .example("encode");
 
-        /// What runs: the folder of a crate, which is built first, or a WebAssembly
-        /// component. The path is relative to the folder of this file.
+        /// What runs: the folder of a crate, which is built first, a WebAssembly
+        /// component, or an executor that is served elsewhere. The path is relative to the
+        /// folder of this file.
         uses: Uses = text(USES)
             .required()
             .example("executors/encode")
-            .example("encode.wasm");
+            .example("encode.wasm")
+            .example("grpc://127.0.0.1:12345");
 
         /// What the executor is constructed with. Which keys it takes is up to the
         /// executor: `wasm-flow inspect` shows them.
@@ -175,6 +183,21 @@ table! {
             .default("60s")
             .example("10s");
 
+        /// How long a try at one address of a remote executor may take. Without it, only
+        /// `timeout` bounds it.
+        timeout_send: Duration = quantity(TIMEOUT)
+            .example("5s");
+
+        /// What connections to a remote executor are secured with, if its address is a
+        /// `grpcs://` one. Without it, servers are trusted that a browser would trust.
+        tls: TlsTable = table()
+            .example(Inline(r#"{ ca = "ca.pem" }"#));
+
+        /// What a remote executor gets with every call, over TLS alone, as
+        /// `authorization: Bearer <token>`.
+        token: Secret = text(TOKEN)
+            .example("${TOKEN}");
+
         /// The executor's workspace, a folder for what it keeps. The path is relative to
         /// the folder of this file.
         workspace: String = text(WORKSPACE)
@@ -208,6 +231,25 @@ table! {
         flush_all: bool = flag()
             .default(false)
             .example(true);
+    }
+}
+
+table! {
+    /// Certificates and keys, each as PEM: the path of a file, relative to the folder of
+    /// this one, or the text itself, from an environment variable.
+    struct TlsTable = "tls" {
+        /// The certificates of the authorities that a server's certificate may come from.
+        ca: String = text(PEM)
+            .example("ca.pem")
+            .example("${CA_PEM}");
+
+        /// The certificate that is shown to servers.
+        cert: String = text(PEM)
+            .example("client.pem");
+
+        /// The key of that certificate.
+        key: String = text(PEM)
+            .example("client.key");
     }
 }
 

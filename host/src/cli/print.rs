@@ -155,6 +155,7 @@ struct Row {
     endpoints: Vec<(String, String)>,
     needs: Vec<String>,
     replicas: u32,
+    remote: bool,
 }
 
 impl Executors {
@@ -166,6 +167,7 @@ impl Executors {
                 class,
                 endpoints,
                 replicas,
+                remote,
             } = info(&node.value);
             let needs = node.needs.iter();
             Row {
@@ -176,6 +178,7 @@ impl Executors {
                     .map(|edge| graph.upstream_name(edge.from).to_owned())
                     .collect(),
                 replicas,
+                remote,
             }
         });
         Executors(rows.collect())
@@ -185,11 +188,15 @@ impl Executors {
         let mut table = table(&["executor", "type", "endpoints", "needs", "replicas"]);
         for row in &self.0 {
             let endpoints = match row.endpoints.is_empty() {
+                true if row.remote => "(not known: requests are sent)".to_owned(),
                 true => "(none: requests pass)".to_owned(),
                 false => row
                     .endpoints
                     .iter()
-                    .map(|(endpoint, method)| format!("{endpoint} → {method}"))
+                    .map(|(endpoint, method)| match method.is_empty() {
+                        true => endpoint.clone(),
+                        false => format!("{endpoint} → {method}"),
+                    })
                     .collect::<Vec<_>>()
                     .join("\n"),
             };

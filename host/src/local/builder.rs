@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::outline::{self, NodeSpec, OutlineProblem};
@@ -12,7 +13,7 @@ use wasm_flow_wasm::{Output, OutputSink, Runtime, Wants, printable};
 use super::error::{self, FlowError, FlowProblem, FlowProblems};
 use super::flow::Flow;
 use super::output::Log;
-use super::spec::{ExecutorSpec, Parts};
+use super::spec::{self, ExecutorSpec, Parts};
 use crate::resolve::build::Event;
 use crate::resolve::{Doubt, Loaded, Plan, Planned, Remedy, Resolver};
 
@@ -23,6 +24,7 @@ use crate::resolve::{Doubt, Loaded, Plan, Planned, Remedy, Resolver};
 #[must_use = "a flow is started by `start`"]
 pub struct FlowBuilder {
     name: String,
+    timeout: Option<Duration>,
     executors: Vec<Parts>,
     run: RunOptions,
 }
@@ -78,6 +80,7 @@ impl FlowBuilder {
     pub(super) fn new() -> FlowBuilder {
         FlowBuilder {
             name: "flow".to_owned(),
+            timeout: None,
             executors: Vec::new(),
             run: RunOptions::default(),
         }
@@ -87,6 +90,15 @@ impl FlowBuilder {
     pub fn name(self, name: impl Into<String>) -> FlowBuilder {
         FlowBuilder {
             name: name.into(),
+            ..self
+        }
+    }
+
+    /// How long a request may take in the flow, whatever its executors may. If it is not
+    /// said, their own timeouts are the only bounds.
+    pub fn timeout(self, timeout: Duration) -> FlowBuilder {
+        FlowBuilder {
+            timeout: Some(timeout),
             ..self
         }
     }
@@ -127,7 +139,7 @@ impl FlowBuilder {
     /// With all that is wrong, each with the executor and what was said of it. Executors
     /// that did start are stopped.
     pub async fn start(self) -> Result<Flow, FlowError> {
-        let program = Program::new(self.name, self.executors)?;
+        let program = Program::new(self.name, self.timeout, self.executors)?;
         self.run.start(program, GatewayConfig::default()).await
     }
 }
@@ -146,6 +158,7 @@ impl fmt::Debug for FlowBuilder {
 #[derive(Debug)]
 pub(super) struct Program {
     name: String,
+    timeout: Option<Duration>,
     executors: Graph<Planned>,
 }
 
@@ -154,8 +167,16 @@ impl Program {
     ///
     /// # Errors
     /// With all that can be known before anything is looked for.
-    pub(super) fn new(name: String, executors: Vec<Parts>) -> Result<Program, FlowProblems> {
+    pub(super) fn new(
+        name: String,
+        timeout: Option<Duration>,
+        executors: Vec<Parts>,
+    ) -> Result<Program, FlowProblems> {
         let mut problems = Vec::new();
+        if let Some(Err(reason)) = timeout.map(spec::duration) {
+            let reason = format!("`timeout` of the flow: {reason}");
+            problems.push(FlowProblem::new(None, None, reason));
+        }
         if name.trim().is_empty() {
             problems.push(FlowProblem::new(None, None, "the flow's name is empty"));
         }
@@ -176,7 +197,11 @@ impl Program {
             }
         };
         match graph {
-            Some(executors) if problems.is_empty() => Ok(Program { name, executors }),
+            Some(executors) if problems.is_empty() => Ok(Program {
+                name,
+                timeout,
+                executors,
+            }),
             _ => Err(FlowProblems::new(&name, problems)),
         }
     }
@@ -208,6 +233,10 @@ impl Plan for Program {
         &self.name
     }
 
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
     fn executors(&self) -> Graph<Planned> {
         self.executors.as_ref().map(|_, _, planned| planned.clone())
     }
@@ -235,7 +264,7 @@ fn warn<P: Plan>(loaded: &Loaded<P>) {
                 let methods = granting_methods(&wants);
                 tracing::warn!(executor, "{title}; if you trust it with that: {methods}");
             }
-            Remedy::Run(how) => tracing::warn!(executor, "{title}; {how}"),
+            Remedy::Run(how) | Remedy::Reach(how) => tracing::warn!(executor, "{title}; {how}"),
         }
     }
 }

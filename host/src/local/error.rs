@@ -149,6 +149,7 @@ fn argument(place: &Place) -> Option<&'static str> {
         Place::UsesWith(_) => Some("uses_with"),
         Place::UsesRequests(_) => Some("uses_requests"),
         Place::Batching(..) => Some("uses_dynamic_batching"),
+        Place::Tls(_) => Some("tls"),
         Place::Workspace(_) => Some("workspace"),
         Place::Allow(_) | Place::Dir(..) => Some("allow_dir"),
     }
@@ -163,6 +164,7 @@ pub(super) fn executor(place: &Place) -> Option<wasm_flow_contract::NodeId> {
         | Place::UsesWith(id)
         | Place::UsesRequests(id)
         | Place::Batching(id, _)
+        | Place::Tls(id)
         | Place::Workspace(id)
         | Place::Allow(id)
         | Place::Dir(id, _) => Some(*id),

@@ -7,6 +7,7 @@
 mod builder;
 mod error;
 mod flow;
+pub mod kind;
 mod output;
 mod post;
 mod serving;
@@ -24,4 +25,4 @@ pub use output::{Log, Stdio};
 pub use post::{FlowPost, PostError};
 pub use serving::Serving;
 pub use source::ExecutorSource;
-pub use spec::{BatchingSpec, ExecutorSpec, Sandboxed, Unsandboxed};
+pub use spec::{BatchingSpec, ExecutorSpec};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,23 +17,18 @@ use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::outline::{ALL, NodeSpec};
 use wasm_flow_contract::parameters::object;
 use wasm_flow_contract::query::Query;
+use wasm_flow_contract::remote::{RemoteAddress, Secret, TlsConfig};
 use wasm_flow_contract::units::{MAX_DURATION, Size};
 use wasm_flow_contract::{GATEWAY, Stage};
 use wasm_flow_manifest::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_RETRIES, MIN_MEMORY};
+use wasm_flow_manifest::{Pem, TlsFiles};
 use wasm_flow_wasm::{Discard, Executor, OutputSink, Runtime};
 
 use super::builder::Program;
 use super::error::{FlowError, FlowProblem, FlowProblems};
+use super::kind::{Remote, Sandboxed, Timed, Unsandboxed};
 use super::source::ExecutorSource;
 use crate::resolve::{LoadedExecutor, Planned, Resolver, Runs, Uses};
-
-/// An executor that runs in the sandbox.
-#[derive(Debug, Clone, Copy)]
-pub enum Sandboxed {}
-
-/// A stage of this program, which stands outside of the sandbox.
-#[derive(Debug, Clone, Copy)]
-pub enum Unsandboxed {}
 
 /// An executor of a flow, and how it is run: what a table of `flow.toml` says, with the
 /// names that the keys have there.
@@ -58,9 +53,10 @@ pub enum Unsandboxed {}
 ///     .allow_http("https://api.example.com/v1");
 /// ```
 ///
-/// [`Sandboxed`] is what runs in the sandbox, and has all methods. A
-/// [`stage`](ExecutorSpec::stage) of the program itself is [`Unsandboxed`]: it has those
-/// that are about its place in the flow.
+/// What is made with [`new`](ExecutorSpec::new) runs in the sandbox. A
+/// [`remote`](ExecutorSpec::remote) executor runs elsewhere, and a
+/// [`stage`](ExecutorSpec::stage) is this program's own. Each [`kind`](crate::kind) has the
+/// methods that mean something for it.
 #[derive(Debug, Clone)]
 #[must_use = "it is part of a flow once `FlowBuilder::add` has it"]
 pub struct ExecutorSpec<K = Sandboxed> {
@@ -227,12 +223,121 @@ impl ExecutorSpec<Unsandboxed> {
     }
 }
 
+/// What runs elsewhere, and how it is reached.
+impl ExecutorSpec<Remote> {
+    /// An executor that is served at `grpc://host:port`, or `grpcs://host:port` over TLS,
+    /// by wasm-flow or by Jina. Several addresses stand for one executor:
+    /// `grpc://a:5000,b:5000`. What it is made from, and what it may do, is said where it
+    /// is served.
+    ///
+    /// If it is not there when the flow is started, the flow runs all the same: requests
+    /// that need it fail until it is.
+    pub fn remote(name: impl Into<String>, address: impl AsRef<str>) -> ExecutorSpec<Remote> {
+        match RemoteAddress::parse(address.as_ref()) {
+            Ok(address) => {
+                let remote = wasm_flow_manifest::Remote {
+                    address,
+                    tls: TlsFiles::default(),
+                    token: None,
+                    timeout_send: None,
+                };
+                let uses = wasm_flow_manifest::Uses::Remote(Box::new(remote));
+                ExecutorSpec::with(name.into(), Some(Uses::Named(uses)))
+            }
+            Err(error) => ExecutorSpec::with(name.into(), None).refuse("remote", error.to_string()),
+        }
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut wasm_flow_manifest::Remote)) -> Self {
+        // There is none if its address cannot be read, which is said.
+        if let Some(Uses::Named(wasm_flow_manifest::Uses::Remote(remote))) = &mut self.uses {
+            change(remote);
+        }
+        self
+    }
+
+    /// How long a try at one address may take, from when it is sent. If it is not said,
+    /// the timeout is the only bound.
+    pub fn timeout_send(self, timeout_send: Duration) -> Self {
+        match duration(timeout_send) {
+            Ok(()) => self.change(|remote| remote.timeout_send = Some(timeout_send)),
+            Err(reason) => self.refuse("timeout_send", reason),
+        }
+    }
+
+    /// What connections to a `grpcs://` address are secured with, in place of the
+    /// authorities that browsers trust.
+    pub fn tls(self, tls: TlsConfig) -> Self {
+        let TlsConfig { ca, identity } = tls;
+        let this = self.change(|remote| {
+            remote.tls = TlsFiles {
+                ca: ca.map(|ca| Pem::Text(Secret::new(ca))),
+                identity: identity.map(|(certificate, key)| {
+                    (Pem::Text(Secret::new(certificate)), Pem::Text(key))
+                }),
+            };
+        });
+        this.over_tls("tls")
+    }
+
+    /// Sent with every call as `authorization: Bearer <token>`, to a `grpcs://` address.
+    pub fn token(self, token: Secret) -> Self {
+        let this = self.change(|remote| remote.token = Some(token));
+        this.over_tls("token")
+    }
+
+    fn over_tls(self, argument: &'static str) -> Self {
+        let secure = match &self.uses {
+            Some(Uses::Named(wasm_flow_manifest::Uses::Remote(remote))) => {
+                remote.address.is_secure()
+            }
+            _ => true,
+        };
+        match secure {
+            true => self,
+            false => self.refuse(
+                argument,
+                "connections to grpc:// are not secured; write grpcs://, or leave it out",
+            ),
+        }
+    }
+
+    /// Bytes that the documents of one reply may take: 256 MiB, if it is not said.
+    pub fn limit_reply(mut self, bytes: u64) -> Self {
+        match NonZeroU64::new(bytes) {
+            Some(bytes) => {
+                self.config.limits.reply = bytes;
+                self
+            }
+            None => self.refuse("limit_reply", "at least one byte"),
+        }
+    }
+}
+
+/// How long calls may take.
+impl<K: Timed> ExecutorSpec<K> {
+    /// How long one call may take: in the sandbox from when the method is entered, and
+    /// elsewhere from when it is sent. In the sandbox it also bounds a start. Longer than
+    /// nothing, and no longer than a year; a minute, if it is not said.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.timeout = timeout;
+        match duration(timeout) {
+            Ok(()) => self,
+            Err(reason) => self.refuse("timeout", reason),
+        }
+    }
+}
+
 /// What runs in the sandbox, and how.
 impl ExecutorSpec<Sandboxed> {
     /// An executor of this name, made from a crate's folder, a `.wasm` file, or a loaded
     /// [`Component`](wasm_flow_wasm::Component).
     pub fn new(name: impl Into<String>, uses: impl Into<ExecutorSource>) -> ExecutorSpec {
         let (uses, reason) = match uses.into().0 {
+            Ok(Uses::Named(wasm_flow_manifest::Uses::Remote(_))) => {
+                let instead = "it runs elsewhere; `ExecutorSpec::remote` makes one of an address";
+                (None, Some(instead.to_owned()))
+            }
             Ok(uses) => (Some(uses), None),
             Err(reason) => (None, Some(reason)),
         };
@@ -304,16 +409,6 @@ impl ExecutorSpec<Sandboxed> {
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.config.isolation = isolation;
         self
-    }
-
-    /// How long one call may take, from when the method is entered, and how long a start
-    /// may: longer than nothing, and no longer than a year.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.config.timeout = timeout;
-        match duration(timeout) {
-            Ok(()) => self,
-            Err(reason) => self.refuse("timeout", reason),
-        }
     }
 
     /// The folder to keep its files in: each replica has one of its own below it, which
@@ -448,7 +543,7 @@ impl ExecutorSpec<Sandboxed> {
             planned,
             problems,
         };
-        let program = Program::new(name.clone(), vec![parts])?;
+        let program = Program::new(name.clone(), None, vec![parts])?;
         let resolver = Resolver::new(Runtime::shared()?, |event| tracing::info!("{event}"));
         let loaded = resolver.load(program).await?;
         let mut executors = loaded.executors().iter().map(|(_, node)| &node.value);
@@ -521,7 +616,7 @@ fn whole(least: u32, most: u32, found: impl std::fmt::Display) -> String {
 }
 
 /// Whether this may be a timeout.
-fn duration(duration: Duration) -> Result<(), String> {
+pub(super) fn duration(duration: Duration) -> Result<(), String> {
     match duration {
         Duration::ZERO => Err("must be longer than zero".to_owned()),
         long if long > MAX_DURATION => Err("longer than a year".to_owned()),

@@ -21,10 +21,6 @@ use wasm_flow_gateway::client::Client;
 use super::*;
 use crate::Functions;
 
-fn upper(docs: DocumentArray) -> DocumentArray {
-    DocumentArray::from_texts(docs.texts().map(str::to_uppercase))
-}
-
 /// Adds a mark to each text.
 fn marking(mark: &'static str) -> Functions {
     Functions::new("Marking").on_docs("/mark", move |docs| {
@@ -45,18 +41,13 @@ fn texts(docs: &DocumentArray) -> Vec<&str> {
     docs.texts().collect()
 }
 
-/// What the error of a flow that does not start says.
-async fn refused(builder: FlowBuilder) -> String {
-    builder.start().await.unwrap_err().to_string()
-}
-
 /// A key of `flow.toml` without a counterpart here is one that programs cannot say.
 /// Whoever adds a key adds the method to `ExecutorSpec`, and both to this list.
 #[test]
 fn a_program_can_say_what_a_file_can() {
-    let methods: [(&str, &str); 17] = [
-        ("name", "ExecutorSpec::new, stage"),
-        ("uses", "ExecutorSpec::new, stage"),
+    let methods: [(&str, &str); 20] = [
+        ("name", "new, remote, stage"),
+        ("uses", "new, remote, stage"),
         ("uses_with", "uses_with"),
         ("uses_metas", "uses_metas"),
         ("uses_requests", "uses_requests"),
@@ -69,8 +60,11 @@ fn a_program_can_say_what_a_file_can() {
         ("isolation", "isolation"),
         ("retries", "retries"),
         ("timeout", "timeout"),
+        ("timeout_send", "timeout_send"),
+        ("tls", "tls"),
+        ("token", "token"),
         ("workspace", "workspace"),
-        ("limits", "limits"),
+        ("limits", "limits, limit_reply"),
         ("allow", "allow_http, allow_env, allow_dir"),
     ];
     let said: BTreeSet<&str> = methods.into_iter().map(|(key, _)| key).collect();
@@ -258,6 +252,7 @@ impl Stage for Telling {
             class: "Telling".to_owned(),
             endpoints: vec![("/x".to_owned(), "x".to_owned())],
             replicas: 1,
+            remote: false,
         }
     }
 

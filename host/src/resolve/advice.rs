@@ -27,6 +27,8 @@ pub enum Remedy {
     Grant(Wants),
     /// Run it in another way.
     Run(&'static str),
+    /// See to it that it can be reached.
+    Reach(&'static str),
 }
 
 impl Doubt {
@@ -38,6 +40,9 @@ impl Doubt {
                 LateProblem::new(Place::Allow(self.executor), self.title).help(format!(
                     "if you trust it with that, add to its table:\n{lines}"
                 ))
+            }
+            Remedy::Reach(what) => {
+                LateProblem::new(Place::Uses(self.executor), self.title).help(what)
             }
             Remedy::Run(how) => {
                 LateProblem::new(Place::Executor(self.executor), self.title).help(how)

@@ -9,14 +9,17 @@ pub(crate) mod advice;
 pub mod build;
 mod executor_file;
 mod plan;
+mod remote;
 mod source;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
+use wasm_flow_contract::graph::Join;
 use wasm_flow_contract::nearest::nearest;
 use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
@@ -51,6 +54,8 @@ pub struct LoadedExecutor {
     pub runs: Runs,
     /// What it is, as it is run.
     pub info: StageInfo,
+    /// What keeps it from doing what it should, and the flow not from starting.
+    doubts: Vec<Doubt>,
 }
 
 /// What stands at an executor's place in the flow.
@@ -122,7 +127,8 @@ impl Resolver {
         let planned = plan.executors();
         for (id, node) in planned.iter() {
             problems.extend(source::missing_folders(id, &node.value.config.allow));
-            match self.executor(&node.value, &mut known).await {
+            let no_reduce = node.options.join == Join::Concat;
+            match self.executor(id, &node.value, no_reduce, &mut known).await {
                 Ok(executor) => {
                     problems.extend(wrong_batching(id, &executor));
                     loaded.insert(id, executor);
@@ -131,6 +137,7 @@ impl Resolver {
                 Err(LoadFailure::Binding(error)) => {
                     problems.push(LateProblem::new(Place::UsesRequests(id), error.to_string()));
                 }
+                Err(LoadFailure::Remote(problem)) => problems.push(problem),
             }
         }
         match planned.try_map(|id, _, _| loaded.remove(&id)) {
@@ -145,12 +152,28 @@ impl Resolver {
 
     async fn executor(
         &self,
+        id: NodeId,
         planned: &Planned,
+        no_reduce: bool,
         known: &mut HashMap<Source, Component>,
     ) -> Result<LoadedExecutor, LoadFailure> {
         let component = match &planned.uses {
-            Uses::Named(uses) => {
-                let found = self.named(uses, known).await;
+            Uses::Named(wasm_flow_manifest::Uses::Remote(remote)) => {
+                let executor = remote::executor(id, remote, &planned.config, no_reduce)
+                    .map_err(LoadFailure::Remote)?;
+                let absent = executor.connect().await.err();
+                return Ok(LoadedExecutor {
+                    config: planned.config.clone(),
+                    info: executor.info(),
+                    runs: Runs::Stage(Arc::new(executor)),
+                    doubts: absent
+                        .map(|error| remote::absent(id, &error))
+                        .into_iter()
+                        .collect(),
+                });
+            }
+            Uses::Named(uses @ wasm_flow_manifest::Uses::Path { path, .. }) => {
+                let found = self.at(path, known).await;
                 found.map_err(|error| LoadFailure::Source(error, uses.clone()))?
             }
             Uses::Component(component) => component.clone(),
@@ -159,28 +182,31 @@ impl Resolver {
                     config: planned.config.clone(),
                     info: stage.info(),
                     runs: Runs::Stage(Arc::clone(stage)),
+                    doubts: Vec::new(),
                 });
             }
         };
         let bindings = Bindings::new(component.description(), &planned.config.uses_requests)?;
         Ok(LoadedExecutor {
             info: StageInfo {
+                remote: false,
                 class: component.description().name.clone(),
                 endpoints: bindings.to_list(),
                 replicas: planned.config.replicas.get(),
             },
             config: planned.config.clone(),
             runs: Runs::Component(component),
+            doubts: Vec::new(),
         })
     }
 
-    /// The component that is named, which may be known already.
-    async fn named(
+    /// The component at a path, which may be known already.
+    async fn at(
         &self,
-        uses: &wasm_flow_manifest::Uses,
+        path: &Path,
         known: &mut HashMap<Source, Component>,
     ) -> Result<Component, SourceError> {
-        let source = Source::find(uses)?;
+        let source = Source::at(path)?;
         if let Some(component) = known.get(&source) {
             return Ok(component.clone());
         }
@@ -195,6 +221,7 @@ enum LoadFailure {
     /// With what it is made from.
     Source(SourceError, wasm_flow_manifest::Uses),
     Binding(BindingError),
+    Remote(LateProblem),
 }
 
 impl From<BindingError> for LoadFailure {
@@ -231,7 +258,10 @@ impl<P: Plan> Loaded<P> {
     pub fn doubts(&self) -> Vec<Doubt> {
         let executors = self.executors.iter();
         executors
-            .flat_map(|(id, node)| advice::of(id, &node.value))
+            .flat_map(|(id, node)| {
+                let doubts = node.value.doubts.iter().cloned();
+                doubts.chain(advice::of(id, &node.value))
+            })
             .collect()
     }
 
@@ -260,7 +290,7 @@ impl<P: Plan> Loaded<P> {
         // Without a problem every node has its stage.
         if let Some(stages) = stages.try_map(|id, _, _| started.get(&id).cloned()) {
             match Flow::new(self.plan.name(), stages) {
-                Ok(flow) => return Ok(flow),
+                Ok(flow) => return Ok(flow.with_timeout(self.plan.timeout())),
                 // Said by whoever made the plan, too, which knows more to say.
                 Err(error) => {
                     let nodes = match &error {
@@ -294,8 +324,11 @@ impl<P: Plan> Loaded<P> {
 
 /// A stage as its configuration wants it. A batch is tried again as a whole.
 fn wrapped(mut stage: Arc<dyn Stage>, config: &ExecutorConfig) -> Arc<dyn Stage> {
-    let mut endpoints = stage.info().endpoints.into_iter();
-    if config.retries > 0 && endpoints.any(|(endpoint, _)| stage.is_repeatable(&endpoint)) {
+    let info = stage.info();
+    let mut endpoints = info.endpoints.iter();
+    let is_tried_again =
+        info.remote || endpoints.any(|(endpoint, _)| stage.is_repeatable(endpoint));
+    if config.retries > 0 && is_tried_again {
         stage = Arc::new(Retried::new(stage, config.retries));
     }
     if !config.batching.is_empty() {
@@ -310,6 +343,10 @@ fn wrong_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
     let endpoints = &executor.info.endpoints;
     let known = || endpoints.iter().map(|(endpoint, _)| endpoint.as_str());
     let batched = executor.config.batching.keys();
+    if executor.info.remote && endpoints.is_empty() {
+        // It was not reached, or does not say.
+        return Vec::new();
+    }
     if executor.config.isolation == Isolation::Request {
         let title = "requests cannot be put together and kept apart";
         let apart = |endpoint: &String| {

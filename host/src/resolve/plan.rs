@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::{Graph, Stage};
@@ -15,6 +16,9 @@ pub trait Plan {
 
     /// What the flow is called.
     fn name(&self) -> &str;
+
+    /// How long a request may take, if the flow bounds it.
+    fn timeout(&self) -> Option<Duration>;
 
     /// The executors, in the flow's shape.
     fn executors(&self) -> Graph<Planned>;
@@ -58,6 +62,10 @@ impl Plan for Manifest {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
     }
 
     fn executors(&self) -> Graph<Planned> {

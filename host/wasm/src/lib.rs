@@ -56,7 +56,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::{Call, Failure, Reply, Stage, StageInfo};
+use wasm_flow_contract::{Call, Failure, Outlet, Reply, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
 pub use bounds::BOUNDS;
@@ -256,13 +256,23 @@ impl Executor {
     /// # Errors
     /// See [`CallErrorKind`]. `call.docs` are unchanged.
     pub async fn handle(&self, route: &Route, call: &Call) -> Result<Reply, CallError> {
+        self.handle_into(route, call, None).await
+    }
+
+    /// The same with an outlet for documents that the method sends while it runs.
+    async fn handle_into(
+        &self,
+        route: &Route,
+        call: &Call,
+        outlet: Option<&Outlet>,
+    ) -> Result<Reply, CallError> {
         let Inner {
             config,
             component,
             pool,
             ..
         } = &*self.inner;
-        pool.call(route, call)
+        pool.call(route, call, outlet)
             .await
             .map_err(|failure| failure.at(config, &component.description().name, route, call))
     }
@@ -283,6 +293,7 @@ impl Executor {
 impl Stage for Executor {
     fn info(&self) -> StageInfo {
         StageInfo {
+            remote: false,
             class: self.description().name.clone(),
             endpoints: self.bindings().to_list(),
             replicas: self.config().replicas.get(),
@@ -291,6 +302,31 @@ impl Stage for Executor {
 
     fn binds(&self, endpoint: &str) -> bool {
         self.inner.bindings.route(endpoint).is_some()
+    }
+
+    fn streams(&self, endpoint: &str) -> bool {
+        let route = self.inner.bindings.route(endpoint);
+        let method = route.and_then(|route| {
+            let methods = &self.description().methods;
+            methods.get(route.index as usize)
+        });
+        method.is_some_and(|method| method.details.stream)
+    }
+
+    fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+        let executor = self.clone();
+        Box::pin(async move {
+            match executor.inner.bindings.route(&call.endpoint) {
+                Some(route) if executor.streams(&call.endpoint) => {
+                    let reply = executor.handle_into(route, &call, Some(&outlet)).await?;
+                    Ok(Reply {
+                        docs: DocumentArray::new(),
+                        ..reply
+                    })
+                }
+                _ => Ok(outlet.send_each(executor.call(call).await?).await),
+            }
+        })
     }
 
     fn is_repeatable(&self, endpoint: &str) -> bool {

@@ -4,6 +4,7 @@ mod cases;
 mod late;
 mod schema;
 mod validator;
+mod variables;
 
 use std::fs;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -159,7 +160,9 @@ fn the_current_folder_names_a_flow_too() {
     let folder = std::env::current_dir().unwrap();
     assert_eq!(folder.file_name().unwrap(), manifest.name.as_str());
     let (_, node) = manifest.executors.iter().next().unwrap();
-    let Uses::Path { path, .. } = &node.value.uses;
+    let Uses::Path { path, .. } = &node.value.uses else {
+        panic!("not a path")
+    };
     assert_eq!(path, Path::new("a.wasm"));
 }
 

@@ -250,8 +250,12 @@ fn answered(
     let Answer {
         docs: instead,
         results,
+        sent: kept,
     } = std::mem::take(&mut *progress.answer());
-    let (docs, grown) = match instead {
+    let (docs, grown) = match kept
+        .map(|kept| DocumentArray::concat(kept.docs.iter()))
+        .or(instead)
+    {
         // They were checked when they were given.
         Some(instead) => (instead, None),
         None => {

@@ -7,7 +7,7 @@ use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_document::{DocumentArray, Struct, random_id};
 
 use super::ClientError;
-use crate::grpc::frame::{Answer, Data, Incoming};
+use crate::grpc::frame::{Answer, Incoming};
 use crate::grpc::proto::status_proto::StatusCode;
 use crate::grpc::proto::{HeaderProto, RouteProto, StatusProto};
 
@@ -117,11 +117,7 @@ pub(super) fn decode(frame: Bytes) -> Result<PostResponse, String> {
             .to_map(),
         None => Map::new(),
     };
-    let docs = match incoming.data {
-        Data::None => DocumentArray::new(),
-        Data::Docs(bytes) => DocumentArray::decode(bytes).map_err(|error| error.to_string())?,
-        Data::Pickle => return Err("its documents are a Python pickle".to_owned()),
-    };
+    let docs = incoming.data.decode().map_err(|error| error.to_string())?;
     let routes = incoming
         .routes
         .into_iter()
