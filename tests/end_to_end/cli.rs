@@ -23,7 +23,9 @@ fn folder() -> tempfile::TempDir {
 #[test]
 fn help_and_version() {
     let help = Finished::successfully(&mut wasm_flow(["--help"]));
-    for command in ["new", "build", "inspect", "check", "run", "serve", "post"] {
+    for command in [
+        "new", "build", "inspect", "check", "run", "serve", "post", "import",
+    ] {
         assert!(help.stdout.contains(command), "{help}");
         let own = Finished::successfully(&mut wasm_flow([command, "--help"]));
         assert!(own.stdout.contains("Usage: wasm-flow"), "{own}");

@@ -22,6 +22,7 @@ mod grants;
 mod graph;
 mod graphs;
 mod hostile;
+mod import;
 mod input;
 mod interface;
 mod languages;

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::bounds::FIRST_PORT;
 use crate::template::Template;
 use crate::toml::Value;
+
+/// The first port of those that executors in Python are given.
+const FIRST_PORT: u16 = 51_001;
 
 /// The ports of a flow.
 #[derive(Debug)]

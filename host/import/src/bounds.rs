@@ -24,7 +24,4 @@ wasm_flow_contract::bounds! {
 
     /// The most replicas of an executor that stays in Python: each gets a port.
     MAX_PORTS: u64 = 100;
-
-    /// The first port of those that executors in Python are given.
-    FIRST_PORT: u16 = 51_001;
 }

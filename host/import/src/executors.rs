@@ -1,6 +1,8 @@
 //! The executors of a Flow, each as a `[[executors]]` table.
 
 use wasm_flow_contract::nearest::nearest;
+use wasm_flow_contract::units::Size;
+use wasm_flow_manifest::bounds::MAX_FILE;
 use wasm_flow_manifest::{ExecutorEntry, Problem};
 
 use crate::executor::{Executor, Method, Shared};
@@ -19,6 +21,7 @@ pub(crate) fn tables<'n>(
     shared: &mut Shared<'n>,
 ) -> Vec<Table> {
     let mut tables = Vec::new();
+    let mut len = 0;
     for node in items {
         let Some(executor) = executor(reader, node, shared) else {
             continue;
@@ -33,7 +36,18 @@ pub(crate) fn tables<'n>(
         } else {
             in_python(reader, &mut table, &executor, shared);
         }
+        len += table.len();
         tables.push(table);
+        // What `with` says is written for each of them.
+        if len as u64 > MAX_FILE {
+            let most = Size(MAX_FILE);
+            let title = format!(
+                "the flow.toml would be larger than {most}, which is the most that is read"
+            );
+            let problem = Problem::new(node.span.clone(), title).label("with this executor");
+            reader.report(problem.help("make a flow of a part of the executors"));
+            break;
+        }
     }
     tables
 }

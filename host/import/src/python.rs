@@ -100,6 +100,10 @@ fn process<'n>(
     if let Some(uses) = runs.argument(reader) {
         process.argument("uses", uses);
     }
+    if runs.is_of_a_package() {
+        // A Flow finds packages beside its file, and `jina executor` does not.
+        process.env("PYTHONPATH", reader.paths.path(&Template::from(".")));
+    }
     let mut modules = Vec::new();
     let modules_of = [shared.py_modules, executor.get("py_modules")];
     for entry in modules_of.into_iter().flatten() {
@@ -261,14 +265,15 @@ fn ports(
         Value::Int(count) if !counts.is_sharded() => count.unsigned_abs(),
         _ => 1,
     };
-    if count > MAX_PORTS && reader.options.target == Target::Remote {
-        if let Some(entry) = executor.get("replicas") {
-            let title = format!("{count} replicas would need a port each");
-            let problem = Problem::new(entry.value.span.clone(), title).help(format!(
-                "at most {MAX_PORTS} are written: serve them elsewhere, as an `external` executor"
-            ));
-            reader.report(problem);
-        }
+    if count > MAX_PORTS
+        && reader.options.target == Target::Remote
+        && let Some(entry) = executor.get("replicas")
+    {
+        let title = format!("{count} replicas would need a port each");
+        let problem = Problem::new(entry.value.span.clone(), title).help(format!(
+            "at most {MAX_PORTS} are written: serve them elsewhere, as an `external` executor"
+        ));
+        reader.report(problem);
     }
     let mut ports = reader.ports(executor.get("port").as_ref());
     let count = count.min(MAX_PORTS) as usize;

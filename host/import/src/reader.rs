@@ -1,12 +1,14 @@
 //! Reads values of a YAML tree, and keeps what is wrong with them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use wasm_flow_contract::nearest::nearest;
 use wasm_flow_manifest::{Problem, Problems};
 
 use crate::Options;
+use crate::config::Config;
 use crate::keys::{ALIASES, Fate, Key, OLD_NAMES};
 use crate::notes::{Notes, Place};
 use crate::path::Move;
@@ -22,6 +24,8 @@ pub(crate) struct Reader<'a> {
     /// What was reported: a value may be read for several executors, and is wrong once.
     reported: HashSet<(usize, String)>,
     notes: Notes,
+    /// Executors' configurations, by their paths. Several executors may have one.
+    configs: HashMap<PathBuf, Option<Config>>,
     text: &'a str,
     /// Where each line begins.
     lines: Vec<usize>,
@@ -45,9 +49,20 @@ impl<'a> Reader<'a> {
             problems: Problems::default(),
             reported: HashSet::new(),
             notes: Notes::default(),
+            configs: HashMap::new(),
             text,
             lines: std::iter::once(0).chain(ends).collect(),
         }
+    }
+
+    /// An executor's configuration. None if it is not there, or not one.
+    pub(crate) fn config(&mut self, path: &Path) -> Option<Config> {
+        if let Some(known) = self.configs.get(path) {
+            return known.clone();
+        }
+        let config = Config::read(self.options.read, path);
+        self.configs.insert(path.to_owned(), config.clone());
+        config
     }
 
     /// Reports a problem, once.

@@ -71,7 +71,7 @@ impl Runs {
             }
             None if is_file => {
                 let path = reader.options.from.join(text);
-                let config = Config::read(reader.options.read, &path);
+                let config = reader.config(&path);
                 Runs::File(reader.paths.path(&template), config)
             }
             None if text == "BaseExecutor" => Runs::Nothing,
@@ -95,6 +95,11 @@ impl Runs {
             Runs::Image(image) => Value::text(format!("docker://{image}")),
             Runs::Other(template) => Value::Text(template.clone()),
         })
+    }
+
+    /// Whether it is named as a part of a Python package: `package.Encode`.
+    pub(crate) fn is_of_a_package(&self) -> bool {
+        matches!(self, Runs::Class(class) if class.contains('.'))
     }
 
     /// What it is made of, if it says so.

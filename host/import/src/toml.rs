@@ -138,6 +138,12 @@ impl Table {
         format!("{}.{name}", self.path)
     }
 
+    /// About how long the text is.
+    pub(crate) fn len(&self) -> usize {
+        let behind = self.behind.iter().map(Table::len);
+        self.header.len() + self.lines.len() + behind.sum::<usize>()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.behind.is_empty()
     }

@@ -217,23 +217,24 @@ fn write_allow(
         .filter(|entry| entry.name == "env")
         .copied()
         .collect();
+    // Its own variables come last, and count.
     for entry in env_entries.iter().rev() {
         for (name, value) in env(reader, entry) {
-            let other = shared
-                .env
-                .entry(name.clone())
-                .or_insert_with(|| value.clone());
-            if *other != value {
-                reader.warn(
-                    entry.key,
-                    format!(
-                        "has another `{name}` than that of another executor, and both will see that of \
-                         the host: give one of them in `uses_with`"
-                    ),
-                );
-            }
             variables.retain(|(known, _)| *known != name);
             variables.push((name, value));
+        }
+    }
+    for (name, value) in &variables {
+        let other = shared.env.entry(name.clone());
+        let is_same = other.or_insert_with(|| value.clone()) == value;
+        if let Some(entry) = env_entries.first().filter(|_| !is_same) {
+            reader.warn(
+                entry.key,
+                format!(
+                    "has another `{name}` than that of another executor, and both will see that of \
+                     the host: give one of them in `uses_with`"
+                ),
+            );
         }
     }
     if !variables.is_empty() {

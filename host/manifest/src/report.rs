@@ -12,7 +12,7 @@ pub struct Problem {
     label: String,
     span: Range<usize>,
     context: Vec<(Range<usize>, String)>,
-    note: Option<String>,
+    note: Option<Box<str>>,
     help: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl Problem {
     /// The same, with what to know of the place.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Problem {
-        self.note = Some(note.into());
+        self.note = Some(note.into().into());
         self
     }
 

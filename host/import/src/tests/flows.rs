@@ -251,6 +251,11 @@ fn executors_written_in_place() {
         "{text}"
     );
 
+    // As a part of a package, it is found beside the file only if Python looks there.
+    let text = executors("- {name: a, uses: package.Enc}\n", Target::Remote);
+    let command = "#   PYTHONPATH=. jina executor --uses package.Enc --host";
+    assert!(text.contains(command), "{text}");
+
     // A Deployment has its keys below `with`.
     let text = executors(
         "- {jtype: Deployment, with: {name: b, uses: B, port: 7000}}\n",
@@ -306,11 +311,11 @@ timeout_send = "500ms"
 /// Two executors cannot see different values of one variable.
 #[test]
 fn variables_of_executors_that_differ() {
-    let flow = "jtype: Flow\nexecutors:\n- {name: a, uses: A, env: {X: 1, Y: 1}}\n- {name: b, uses: B, env: {X: 2, Y: 1}}\n";
+    let flow = "jtype: Flow\nwith: {env: {X: 0}}\nexecutors:\n- {name: a, uses: A, env: {X: 1, Y: 1}}\n- {name: b, uses: B, env: {X: 2, Y: 1}}\n";
     let notes = notes(&imported(flow, Target::Wasm));
     assert_eq!(
         notes,
-        "warning: flow.yml:4:22: `env` has another `X` than that of another executor, and both will see \
+        "warning: flow.yml:5:22: `env` has another `X` than that of another executor, and both will see \
          that of the host: give one of them in `uses_with`\n"
     );
 }
@@ -430,4 +435,67 @@ fn what_notes_hold_is_bounded() {
     let twice = twice.find(|note| note.key == "jcloud").unwrap();
     assert_eq!(twice.places.len(), crate::bounds::MAX_PLACES);
     assert_eq!(twice.more, 1500 - 1 - crate::bounds::MAX_PLACES);
+}
+
+/// What `with` says is written for each executor.
+#[test]
+fn what_is_written_is_bounded() {
+    let executors: String = (0..900)
+        .map(|n| format!("- {{name: e{n}, uses: A}}\n"))
+        .collect();
+    let long = "x".repeat(100_000);
+    let flow = format!("jtype: Flow\nwith: {{env: {{A: {long}}}}}\nexecutors:\n{executors}");
+    for (_, target) in TARGETS {
+        let report = import(&flow, &options(&folder("samples"), target, &read_file)).unwrap_err();
+        let [problem] = report.problems() else {
+            panic!("{report}")
+        };
+        assert_eq!(
+            problem.title(),
+            "the flow.toml would be larger than 1 MiB, which is the most that is read"
+        );
+        let (line, _) = report.position(problem);
+        assert!((10..20).contains(&line), "{line}");
+    }
+}
+
+/// Whatever a file holds, it is imported or refused, and what is imported is TOML.
+#[test]
+fn no_text_does_harm() {
+    let samples = folder("samples");
+    let import_any = |text: &str| {
+        for (_, target) in TARGETS {
+            if let Ok(imported) = import(text, &options(&samples, target, &read_file)) {
+                let parsed = toml_syntax(&imported.flow_toml);
+                assert!(
+                    parsed.is_none(),
+                    "{text}\n{}\n{parsed:?}",
+                    imported.flow_toml
+                );
+            }
+        }
+    };
+    for path in files("samples") {
+        let text = fs::read_to_string(path).unwrap();
+        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        for at in places.into_iter().step_by(23) {
+            let (before, behind) = text.split_at(at);
+            import_any(before);
+            for inserted in [
+                "[", "'", ": ", "\n- ", "&a ", "*a", "$X", "\u{feff}", "ä\0", "!t ",
+            ] {
+                import_any(&format!("{before}{inserted}{behind}"));
+            }
+            let lines = behind.split_once('\n').map_or("", |(_, rest)| rest);
+            import_any(&format!("{before}{lines}"));
+        }
+    }
+}
+
+/// What the manifest's reader says of the syntax, if it is not TOML.
+fn toml_syntax(text: &str) -> Option<String> {
+    let variable = |_: &str| Some("1".into());
+    let error = wasm_flow_manifest::Manifest::parse_with(text, "flow.toml", variable).err()?;
+    let said = error.to_string();
+    said.contains("not valid TOML").then_some(said)
 }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod flows;
+mod guide;
 mod samples;
 
 use std::collections::BTreeMap;
