@@ -1,9 +1,12 @@
 //! The examples of `host/examples`, as a reader runs them.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fs;
 use std::process::Command;
 
+use wasm_flow::document::DocumentArray;
+use wasm_flow::{Client, ExecutorSpec, Flow};
 use wasm_flow_tests::setup::{self, RUST_EXAMPLES};
 use wasm_flow_tests::{Finished, Server, repository};
 
@@ -175,4 +178,36 @@ fn client() {
     let finished = Finished::of(&mut example("client"));
     assert_eq!(finished.status, Some(1), "{finished}");
     finished.complains_of(&["usage: client grpc://HOST:PORT ENDPOINT FILE"]);
+}
+
+/// The README's snippet, which has to compile. Nobody calls it: its executors are made up.
+#[allow(dead_code)]
+async fn readme() -> Result<(), Box<dyn Error>> {
+    // Begin.
+    let flow = Flow::builder()
+        .add(ExecutorSpec::new("encode", "executors/encode.wasm").replicas(2))
+        .add(ExecutorSpec::new("index", "executors/index.wasm").workspace("work"))
+        .start()
+        .await?;
+    let docs = flow
+        .post("/index", DocumentArray::from_texts(["a", "b"]))
+        .await?;
+
+    let client = Client::connect("grpc://127.0.0.1:54321").await?;
+    let docs = client.post("/index").docs(docs).request_size(100).await?;
+    // End.
+    drop(docs);
+    Ok(())
+}
+
+#[test]
+fn the_readme_has_the_snippet_that_compiles() {
+    let without_spaces = |text: &str| text.split_whitespace().collect::<String>();
+    let source = include_str!("rust_examples.rs");
+    let snippet = source.split("// Begin.").nth(1).unwrap();
+    let snippet = without_spaces(snippet.split("// End.").next().unwrap());
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let section = readme.split("## From Rust").nth(1).unwrap();
+    let block = section.split("```rust").nth(1).unwrap();
+    assert_eq!(without_spaces(block.split("```").next().unwrap()), snippet);
 }
