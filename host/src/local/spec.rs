@@ -96,24 +96,23 @@ impl<K> ExecutorSpec<K> {
     /// come from the executor that was added before this one.
     pub fn needs<N: Into<String>>(mut self, needs: impl IntoIterator<Item = N>) -> Self {
         self.of_flow.push("needs");
-        let needs: Vec<String> = needs.into_iter().map(Into::into).collect();
-        let twice = needs
-            .iter()
-            .enumerate()
-            .find(|(at, need)| needs.iter().take(*at).any(|earlier| earlier == *need));
-        let reason = match (needs.is_empty(), twice) {
-            (true, _) => Some(format!(
+        let mut once: Vec<String> = Vec::new();
+        for need in needs {
+            let need = need.into();
+            match once.contains(&need) {
+                true => self = self.refuse("needs", format!("`{need}` is in it twice")),
+                false => once.push(need),
+            }
+        }
+        if once.is_empty() {
+            let reason = format!(
                 "an empty list; name an executor or \"{GATEWAY}\", or leave it out for the \
                  documents of the executor before this one"
-            )),
-            (false, Some((_, need))) => Some(format!("`{need}` is in it twice")),
-            (false, None) => None,
-        };
-        self.needs = Some(needs);
-        match reason {
-            Some(reason) => self.refuse("needs", reason),
-            None => self,
+            );
+            self = self.refuse("needs", reason);
         }
+        self.needs = Some(once);
+        self
     }
 
     /// The same with every executor before this one whose documents nobody takes.
@@ -168,12 +167,13 @@ impl<K> ExecutorSpec<K> {
         batching: BatchingSpec,
     ) -> Self {
         self.of_flow.push("uses_dynamic_batching");
+        let endpoint = endpoint.into();
         match batching.check() {
             Ok(batching) => {
-                self.config.batching.insert(endpoint.into(), batching);
+                self.config.batching.insert(endpoint, batching);
                 self
             }
-            Err(reason) => self.refuse("uses_dynamic_batching", reason),
+            Err(reason) => self.refuse("uses_dynamic_batching", format!("{endpoint}: {reason}")),
         }
     }
 
@@ -377,14 +377,12 @@ impl ExecutorSpec<Sandboxed> {
         mut self,
         bindings: impl IntoIterator<Item = (E, M)>,
     ) -> Self {
-        let bindings = bindings.into_iter();
-        let bindings = bindings.map(|(endpoint, method)| (endpoint.into(), method.into()));
-        let mut bound = BTreeMap::new();
+        let mut bound: BTreeMap<String, String> = BTreeMap::new();
         for (endpoint, method) in bindings {
-            if let Some(earlier) = bound.insert(endpoint.clone(), method) {
+            let (endpoint, method) = (endpoint.into(), method.into());
+            if let Some(earlier) = bound.insert(endpoint.clone(), method.clone()) {
                 let reason = format!(
-                    "`{endpoint}` is in it twice, for `{earlier}` too; a request goes to one \
-                     method"
+                    "it sends `{endpoint}` to `{earlier}` and to `{method}`; leave one of them out"
                 );
                 self = self.refuse("uses_requests", reason);
             }
@@ -598,13 +596,14 @@ impl BatchingSpec {
     }
 
     fn check(self) -> Result<Batching, String> {
-        duration(self.timeout)?;
+        duration(self.timeout).map_err(|reason| format!("`timeout`: {reason}"))?;
         let size = NonZeroUsize::new(self.preferred_batch_size);
         let most = usize::try_from(MAX_BATCH).unwrap_or(usize::MAX);
         let size = size.filter(|size| size.get() <= most);
         Ok(Batching {
             preferred_batch_size: size
-                .ok_or_else(|| whole(1, MAX_BATCH, self.preferred_batch_size))?,
+                .ok_or_else(|| whole(1, MAX_BATCH, self.preferred_batch_size))
+                .map_err(|reason| format!("`preferred_batch_size`: {reason}"))?,
             timeout: self.timeout,
             flush_all: self.flush_all,
         })

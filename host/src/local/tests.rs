@@ -13,6 +13,7 @@ use wasm_flow_contract::config::Isolation;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::limits::Limits;
+use wasm_flow_contract::remote::Secret;
 use wasm_flow_contract::{Call, Failure, Reply, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 use wasm_flow_flow::testing::results;
@@ -436,10 +437,135 @@ async fn what_cannot_be_is_said_with_the_executor_and_the_argument() {
     assert_eq!(
         error.to_string(),
         "the flow `search` cannot be started: 20 problems\n\
-         - executor `encode`: `uses` cannot be oci2://; allowed: the folder of a crate, or a .wasm file\n\
-         - executor `encode`: `uses_with`: expected a JSON object, as in { \"top_k\": 10 }, and this is an array\n\
-         - executor `encode`: `uses_metas`: expected a JSON object, as in { \"top_k\": 10 }, and this is a number\n\
-         - executor `encode`: `uses_requests`: `/a` is in it twice, for `x` too; a request goes to one method\n\
-         - executor `encode`: `needs`: an empty list; name an executor or \"gateway\", or leave it out for the documents of the executor before this one\n"
+         - executor `encode`: `uses` cannot be oci2://; allowed: the folder of a crate, a .wasm \
+         file, or grpc://host:port\n\
+         - executor `encode`: `uses_with`: expected a JSON object, as in { \"top_k\": 10 }, and \
+         this is an array\n\
+         - executor `encode`: `uses_metas`: expected a JSON object, as in { \"top_k\": 10 }, and \
+         this is a number\n\
+         - executor `encode`: `uses_requests`: it sends `/a` to `x` and to `y`; leave one of them \
+         out\n\
+         - executor `encode`: `needs`: an empty list; name an executor or \"gateway\", or leave \
+         it out for the documents of the executor before this one\n\
+         - executor `encode`: `when`: `colour`: documents have no such field; they have id, \
+         parent_id, granularity, adjacency, text, blob, tensor, uri, mime_type, modality, weight, \
+         offset, location, embedding, tags, scores, evaluations, chunks, matches\n\
+         - executor `encode`: `uses_dynamic_batching`: /a: `preferred_batch_size`: expected a \
+         whole number from 1 to 1000000, and this is 0\n\
+         - executor `encode`: `uses_dynamic_batching`: /b: `timeout`: must be longer than zero\n\
+         - executor `encode`: `retries`: expected a whole number from 0 to 10, and this is 11\n\
+         - executor `encode`: `replicas`: expected a whole number from 1 to 1000, and this is 0\n\
+         - executor `encode`: `timeout`: longer than a year\n\
+         - executor `encode`: `workspace`: an empty path; \".\" is the working directory\n\
+         - executor `encode`: `limits`: `memory` is from 1 MiB to 4 GiB, and this is 1000 bytes\n\
+         - executor `encode`: `allow_http`: not an http or https URL with a host and without a \
+         query; write `https://host`, optionally with `:port` and `/path`\n\
+         - executor `encode`: `allow_env`: not the name of an environment variable: \"A=B\"\n\
+         - executor `encode`: `allow_dir`: the executor's path must begin with `/`: \"data\"\n\
+         - executor `encode`: `allow_dir`: an empty path; \".\" is the working directory\n\
+         - executor `all`: `needs`: `encod` is in it twice\n\
+         - executor `all`: `name`: an executor cannot be called `all`; that word stands for every \
+         executor whose documents nobody takes, in `needs`\n\
+         - executor `all`: `needs`: there is no executor called `encod`; did you mean `encode`? \
+         known: gateway, encode"
     );
+    let FlowError::Program(problems) = error else {
+        panic!("{error}")
+    };
+    let last = problems.problems().last().unwrap();
+    assert_eq!(
+        (last.executor(), last.argument()),
+        (Some("all"), Some("needs"))
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_of_a_remote_executor_or_a_flow() {
+    let words = |builder: FlowBuilder| async {
+        let error = builder.name("f").start().await.unwrap_err().to_string();
+        error.replace("the flow `f` cannot be started: ", "")
+    };
+    let one = |executor: ExecutorSpec<kind::Remote>| words(Flow::builder().add(executor));
+    let remote = || ExecutorSpec::remote("a", "grpc://127.0.0.1:1");
+    assert_eq!(
+        one(ExecutorSpec::remote("a", "localhost:1")).await,
+        "executor `a`: `remote`: not a gRPC address; write grpc://host:port, or \
+         grpcs://host:port for TLS"
+    );
+    assert_eq!(
+        one(remote().token(Secret::new("t"))).await,
+        "executor `a`: `token`: connections to grpc:// are not secured; write grpcs://, or leave \
+         it out"
+    );
+    assert_eq!(
+        one(remote().timeout_send(Duration::ZERO).limit_reply(0)).await,
+        "2 problems\n- executor `a`: `timeout_send`: must be longer than zero\n\
+         - executor `a`: `limit_reply`: at least one byte"
+    );
+    assert_eq!(
+        words(Flow::builder().add(ExecutorSpec::new("a", "grpc://127.0.0.1:1"))).await,
+        "executor `a`: `uses`: it runs elsewhere; `ExecutorSpec::remote` makes one of an address"
+    );
+    assert_eq!(words(Flow::builder()).await, "the flow has no executors");
+    let named = Flow::builder().add(ExecutorSpec::stage("a", marking("!")));
+    assert_eq!(
+        named
+            .name(" ")
+            .timeout(Duration::ZERO)
+            .start()
+            .await
+            .unwrap_err()
+            .to_string(),
+        "the flow ` ` cannot be started: 2 problems\n- `timeout` of the flow: must be longer than \
+         zero\n- the flow's name is empty"
+    );
+}
+
+#[tokio::test]
+async fn a_remote_executor_is_a_flow_that_is_served() {
+    let served = flow(marking("!")).await;
+    let free = GatewayConfig {
+        port: 0,
+        ..GatewayConfig::default()
+    };
+    let serving = served.serve(free).await.unwrap();
+    let flow = Flow::builder()
+        .add(ExecutorSpec::remote("far", serving.url()).timeout(Duration::from_secs(20)))
+        .add(ExecutorSpec::stage("near", marking("?")))
+        .start()
+        .await
+        .unwrap();
+    let docs = flow.post("/mark", DocumentArray::from_texts(["a"])).await;
+    assert_eq!(texts(&docs.unwrap()), ["a!?"]);
+}
+
+#[tokio::test]
+async fn a_request_takes_no_longer_than_the_flow_allows() {
+    let (stage, _, _) = Telling::new();
+    let flow = Flow::builder()
+        .timeout(Duration::from_millis(50))
+        .add(ExecutorSpec::stage("a", stage))
+        .start()
+        .await
+        .unwrap();
+    let error = flow.post("/x", DocumentArray::new()).await.unwrap_err();
+    assert!(error.to_string().contains("50ms"), "{error}");
+}
+
+#[test]
+fn all_of_it_goes_to_other_threads() {
+    fn is_send<T: Send + 'static>(_: &T) {}
+    fn send_and_sync<T: Send + Sync + 'static>() {}
+    send_and_sync::<Flow>();
+    send_and_sync::<FlowPost>();
+    send_and_sync::<Serving>();
+    send_and_sync::<FlowBuilder>();
+    send_and_sync::<ExecutorSpec>();
+    send_and_sync::<ExecutorSpec<kind::Remote>>();
+    send_and_sync::<ExecutorSpec<kind::Unsandboxed>>();
+    send_and_sync::<FlowError>();
+    send_and_sync::<PostError>();
+    is_send(&Flow::load("flow.toml"));
+    is_send(&Flow::builder().start());
+    is_send(&ExecutorSpec::new("a", "a.wasm").start());
 }

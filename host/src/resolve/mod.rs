@@ -16,7 +16,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use futures::future::join_all;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::graph::Join;
@@ -273,7 +272,7 @@ impl<P: Plan> Loaded<P> {
     pub async fn start(&self, output: OutputSink) -> Result<Flow, P::Error> {
         let starting = self.executors.iter().map(|(id, node)| {
             let starting = self.start_one(&node.value, Arc::clone(&output));
-            starting.map(move |started| (id, started))
+            async move { (id, starting.await) }
         });
         let mut problems = Vec::new();
         let mut started: HashMap<NodeId, Arc<dyn Stage>> = HashMap::new();
