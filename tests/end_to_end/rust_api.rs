@@ -2,9 +2,6 @@
 
 use std::fs;
 use std::future::IntoFuture as _;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,10 +11,12 @@ use wasm_flow::contract::gateway::GatewayConfig;
 use wasm_flow::contract::grants::Access;
 use wasm_flow::document::{Document, DocumentArray};
 use wasm_flow::executor::{Level, Output, Printer, Record, Runtime, Stream};
+use wasm_flow::gateway::client::ClientError;
 use wasm_flow::{BatchingSpec, Client, ExecutorSpec, Flow, FlowError, FlowProblems, PostError};
+use wasm_flow_tests::jina::Jina;
 use wasm_flow_tests::python::Python;
 use wasm_flow_tests::server::write_flow;
-use wasm_flow_tests::{example, guest, setup};
+use wasm_flow_tests::{example, guest};
 
 use crate::examples::{texts, texts_of};
 
@@ -143,7 +142,7 @@ async fn documents_of_several_requests_go_in_one_call() {
     let docs = flow.post("/model", docs).request_size(1).await.unwrap();
     let together = |doc: &Document| doc.to_json()["tags"]["together"].clone();
     assert!(
-        docs.iter().all(|doc| together(doc) == json!(8.0)),
+        docs.iter().all(|doc| together(doc) == json!(8)),
         "{:?}",
         docs.get(0)
     );
@@ -211,18 +210,37 @@ async fn what_keeps_a_flow_from_starting_is_said_with_the_executor() {
     );
 
     let mine = || ExecutorSpec::new("mine", example("my-executor"));
+    let said = |found: &FlowProblems| {
+        let text = found.to_string();
+        text.replace("the flow `f` cannot be started: executor `mine`", "")
+    };
     let found = problems(mine().uses_with(json!({ "foo": "hello" }))).await;
-    assert_eq!(found.to_string(), "");
+    assert_eq!(
+        said(&found),
+        " (MyExecutor) cannot be started: ConfigError: `uses_with`: missing field `bar`; \
+         `MyExecutor` takes `foo` and `bar`"
+    );
     assert_eq!(found.problems()[0].argument(), Some("uses_with"));
     let found = problems(mine().uses_requests([("/x", "inf")])).await;
-    assert_eq!(found.to_string(), "");
+    assert_eq!(
+        said(&found),
+        ": `uses_requests` binds `/x` to `inf`, which is not a method of MyExecutor; it has `info`"
+    );
     let found = problems(mine().uses_dynamic_batching("/inf", BatchingSpec::of(2))).await;
-    assert_eq!(found.to_string(), "");
+    assert_eq!(
+        said(&found),
+        ": `uses_dynamic_batching` names `/inf`, which MyExecutor binds no method to; did you \
+         mean `/info`?"
+    );
     let found = problems(mine().allow_dir("no/such/folder", "/data", Access::Read)).await;
-    assert_eq!(found.to_string(), "");
+    assert_eq!(
+        said(&found),
+        ": `allow_dir`: no such folder (looked for no/such/folder); make it first; paths are \
+         relative to the working directory"
+    );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_loaded_and_served_as_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let file = write_flow(
@@ -313,94 +331,32 @@ async fn an_executor_is_called_without_a_flow() {
     );
 }
 
-/// A real Jina flow. It ends with this value.
-struct Jina {
-    child: Child,
-    port: u16,
-}
-
-impl Jina {
-    fn start() -> Jina {
-        const SCRIPT: &str = "
-import sys
-from jina import Executor, Flow, requests
-
-class Upper(Executor):
-    @requests(on='/upper')
-    def upper(self, docs, **kwargs):
-        for doc in docs:
-            doc.text = doc.text.upper()
-
-    @requests(on='/dict')
-    def dict(self, docs, parameters, **kwargs):
-        return {'docs': len(docs), 'parameters': parameters}
-
-    @requests(on='/fail')
-    def fail(self, **kwargs):
-        raise ValueError('why')
-
-if __name__ == '__main__':
-    with Flow(port=int(sys.argv[1])).add(name='upper', uses=Upper):
-        print('ready', flush=True)
-        sys.stdin.readline()
-";
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let script = setup::work_folder().join("jina_flow.py");
-        fs::write(&script, SCRIPT).unwrap();
-        let mut child = Command::new(setup::python())
-            .arg(&script)
-            .arg(port.to_string())
-            .env("no_proxy", "*")
-            .env("JINA_LOG_LEVEL", "ERROR")
-            .env("JINA_OPTOUT_TELEMETRY", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let ready = stdout
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line == "ready");
-        assert!(ready, "Jina's flow did not come up");
-        Jina { child, port }
-    }
-}
-
-impl Drop for Jina {
-    fn drop(&mut self) {
-        // It ends when its standard input does.
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_speaks_to_jinas_gateway() {
-    let jina = Jina::start();
-    let client = Client::connect(&format!("grpc://127.0.0.1:{}", jina.port))
+    let jina = Jina::flow(&json!([{ "name": "upper", "uses": "Remote" }]));
+    let client = Client::connect(&format!("grpc://127.0.0.1:{}", jina.port()))
         .await
         .unwrap();
     assert!(client.is_flow_ready().await);
     let versions = client.status().await.unwrap().versions;
     assert!(versions["jina"].starts_with("3."), "{versions:?}");
+    let error = client.endpoints().await.unwrap_err();
+    assert!(matches!(error, ClientError::Call { .. }), "{error}");
 
     let docs = (0..25).map(|n| Document::from_text(format!("text {n}")));
     let docs = client
-        .post("/upper")
+        .post("/trace")
         .docs(docs)
         .request_size(10)
         .await
         .unwrap();
-    let expected: Vec<String> = (0..25).map(|n| format!("TEXT {n}")).collect();
+    let expected: Vec<String> = (0..25).map(|n| format!("text {n}>upper")).collect();
     assert_eq!(texts_of(&docs), expected);
 
     let mut answers = client
-        .post("/dict")
+        .post("/parts")
         .docs(texts(["a", "b", "c"]))
-        .parameters(json!({ "top_k": 3, "upper__only": "x" }))
+        .parameters(json!({ "k": 3, "upper__k": "only" }))
         .request_size(2)
         .prefetch(1)
         .compress()
@@ -408,31 +364,30 @@ async fn the_client_speaks_to_jinas_gateway() {
         .stream()
         .await
         .unwrap();
-    let mut counts = Vec::new();
+    let mut seen = Vec::new();
     while let Some(answer) = answers.next().await {
-        let answer = answer.unwrap().into_result().unwrap();
-        let results = &answer.results().unwrap()["upper/rep-0"];
-        assert_eq!(results["parameters"]["only"], "x", "{results}");
-        counts.push(results["docs"].clone());
+        seen.extend(texts_of(&answer.unwrap().into_result().unwrap().docs));
     }
-    assert_eq!(counts, [json!(2.0), json!(1.0)]);
+    assert_eq!(seen, ["[2] ['gateway'] 2 only", "[1] ['gateway'] 1 only"]);
     let progress = answers.progress();
     assert_eq!(
         (progress.sent, progress.answered, progress.failed),
         (2, 2, 0)
     );
 
-    let error = client.post("/fail").docs(texts(["a"])).await.unwrap_err();
-    assert_eq!(error.to_string(), "a request failed: ValueError('why')");
-    let passed = client
-        .post("/dict")
-        .docs(texts(["a"]))
-        .target_executor("other");
-    assert!(
-        passed.responses().await.unwrap()[0]
-            .results()
-            .is_none_or(|all| all.is_empty())
+    let results = |target: &str| {
+        let post = client.post("/results").docs(texts(["a"]));
+        post.target_executor(target).responses()
+    };
+    let found = results("up").await.unwrap();
+    assert_eq!(
+        found[0].results().unwrap()["upper/rep-0"],
+        json!({ "found": 1 })
     );
+    let passed = results("other").await.unwrap();
+    assert!(passed[0].results().is_none_or(|all| all.is_empty()));
+    let error = client.post("/fails").docs(texts(["a"])).await.unwrap_err();
+    assert_eq!(error.to_string(), "a request failed: ValueError('no good')");
 }
 
 /// The client before wasm-flow's own gateway, while it is stopped.

@@ -126,9 +126,17 @@ fn executor() {
     let lines = printed("executor");
     assert_eq!(lines.len(), 4, "{lines:?}");
     assert_eq!(lines[0], "Text: hello world");
-    assert_eq!(lines[1], "");
-    assert_eq!(lines[2], "");
-    assert!(lines[3] == "two calls took 1 s", "{lines:?}");
+    assert_eq!(
+        lines[1],
+        r#"foo: "hello", bar: 3, metas: {"description":"mine","name":"MyExecutor","workspace":null}"#
+    );
+    assert_eq!(
+        lines[2],
+        "error: the flow `mine` cannot be started: executor `mine` (MyExecutor) cannot be started: \
+         ConfigError: `uses_with`: unknown key `baar` (did you mean `bar`?); missing field `bar`; \
+         `MyExecutor` takes `foo` and `bar`"
+    );
+    assert!(lines[3].starts_with("two calls took "), "{lines:?}");
 }
 
 #[test]
@@ -151,6 +159,10 @@ fn branches() {
         [
             "[\"a short joined\", \"bcd long joined\", \"e short joined\"]",
             "error: ValueError: there are no documents",
+            "error: the flow `wrong` cannot be started: 2 problems",
+            "- executor `long`: `replicas`: expected a whole number from 1 to 1000, and this is 0",
+            "- executor `short`: `needs`: there is no executor called `chekc`; did you mean \
+             `check`? known: gateway, check, short, long",
         ]
     );
 }
