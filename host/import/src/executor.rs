@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::address::Ports;
+use crate::ordered::Ordered;
 use crate::reader::{Entry, Reader};
 use crate::template::Template;
 use crate::toml::{Table, Value};
@@ -82,15 +83,13 @@ pub(crate) fn place(reader: &mut Reader<'_>, table: &mut Table, executor: &Execu
     match executor.get("needs") {
         _ if executor.method == Method::NeedsAll => table.key("needs", &Value::text("all")),
         Some(entry) => {
-            let mut needs: Vec<Value> = Vec::new();
+            let mut needs = Ordered::default();
             for item in entry.value.items() {
                 if let Some(name) = reader.plain("needs", item) {
-                    let need = Value::text(name);
-                    if !needs.contains(&need) {
-                        needs.push(need);
-                    }
+                    needs.insert(&name, Value::text(name.as_str()));
                 }
             }
+            let needs: Vec<Value> = needs.into_vec().into_iter().map(|(_, need)| need).collect();
             match needs.as_slice() {
                 [] => {}
                 [need] => table.key("needs", need),

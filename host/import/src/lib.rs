@@ -12,7 +12,7 @@
 //! | --- | --- |
 //! | `yaml` | a file's text as a tree, within bounds |
 //! | `keys` | Jina's keys, and what becomes of each |
-//! | `reader`, `template`, `path` | values, texts with variables in them, and paths |
+//! | `reader`, `template`, `path`, `ordered` | values, texts with variables in them, paths, and tables |
 //! | `kind` | what a file is that is not a Flow |
 //! | `flow`, `gateway`, `executors`, `executor` | the parts of a Flow |
 //! | `runs`, `config` | what an executor runs |
@@ -33,6 +33,7 @@ mod gateway;
 mod keys;
 mod kind;
 mod notes;
+mod ordered;
 mod path;
 mod process;
 mod python;

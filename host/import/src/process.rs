@@ -1,5 +1,6 @@
 //! The command that serves an executor in Python.
 
+use crate::ordered::Ordered;
 use crate::template::Template;
 use crate::toml::Value;
 
@@ -9,22 +10,20 @@ const WIDTH: usize = 90;
 /// A process of Jina's that serves an executor.
 #[derive(Debug, Default)]
 pub(crate) struct Process {
-    env: Vec<(String, Template)>,
+    env: Ordered<Template>,
     /// By the names of keys.
-    arguments: Vec<(String, Value)>,
+    arguments: Ordered<Value>,
 }
 
 impl Process {
     /// A variable that it is given. A later one of the same name takes its place.
     pub(crate) fn env(&mut self, name: &str, value: Template) {
-        self.env.retain(|(known, _)| known != name);
-        self.env.push((name.to_owned(), value));
+        self.env.insert(name, value);
     }
 
     /// What it is given by a key. A later value takes the place of an earlier one.
     pub(crate) fn argument(&mut self, name: &str, value: Value) {
-        self.arguments.retain(|(known, _)| known != name);
-        self.arguments.push((name.to_owned(), value));
+        self.arguments.insert(name, value);
     }
 
     /// The command line. `ports` are words of a shell; each gets a process.
@@ -45,7 +44,7 @@ impl Process {
     /// The same as a file of its own: a Deployment, which has shards, too.
     pub(crate) fn deployment(&self, name: &str, port: &Template) -> String {
         let mut text = format!("jtype: Deployment\nwith:\n  name: {name}\n");
-        for (name, value) in &self.arguments {
+        for (name, value) in self.arguments.iter() {
             text += &format!("  {name}: {}\n", json(value).jina());
         }
         if !self.env.is_empty() {
@@ -63,7 +62,7 @@ impl Process {
             .map(|(name, value)| format!("{name}={}", value.shell()))
             .collect();
         words.push("jina executor".to_owned());
-        for (name, value) in &self.arguments {
+        for (name, value) in self.arguments.iter() {
             words.extend(argument(name, value));
         }
         words.push(format!("--host 127.0.0.1 --port {port}"));
@@ -176,7 +175,7 @@ mod tests {
         process.argument("uses_metas", metas);
         assert_eq!(
             process.command(&["51001".into()]),
-            r#"TOKEN="x ${T}" LOG='a b' jina executor --uses Encode --py-modules a.py 'b c.py' \
+            r#"LOG='a b' TOKEN="x ${T}" jina executor --uses Encode --py-modules a.py 'b c.py' \
   --install-requirements --uses-with '{"it'\''s": [1, 0.5], "token": "a\"\n"}' \
   --uses-metas "{\"w\": \"${W}\\\"\"}" --host 127.0.0.1 --port 51001"#
         );
@@ -191,7 +190,7 @@ with:
   native: false
   uses_with: {"it's": [1, 0.5], "token": "a\"\n"}
   uses_metas: {"w": "${{ ENV.W }}\""}
-  env: {"TOKEN": "x ${{ ENV.T }}", "LOG": "a b"}
+  env: {"LOG": "a b", "TOKEN": "x ${{ ENV.T }}"}
   host: 127.0.0.1
   port: 51001"#
         );

@@ -7,6 +7,7 @@ use crate::address::grpc;
 use crate::bounds::MAX_PORTS;
 use crate::executor::{Executor, Shared};
 use crate::keys::Fate;
+use crate::ordered::Ordered;
 use crate::process::Process;
 use crate::reader::{Entry, Reader, from_json};
 use crate::runs::Runs;
@@ -104,17 +105,17 @@ fn process<'n>(
         // A Flow finds packages beside its file, and `jina executor` does not.
         process.env("PYTHONPATH", reader.paths.path(&Template::from(".")));
     }
-    let mut modules = Vec::new();
+    let mut modules = Ordered::default();
     let modules_of = [shared.py_modules, executor.get("py_modules")];
     for entry in modules_of.into_iter().flatten() {
         for module in reader.templates(entry.name, entry.value) {
-            let module = Value::Text(reader.paths.path(&module));
-            if !modules.contains(&module) {
-                modules.push(module);
-            }
+            let module = reader.paths.path(&module);
+            modules.insert(&module.flow_toml(), Value::Text(module));
         }
     }
     if !modules.is_empty() {
+        let modules = modules.into_vec().into_iter();
+        let modules = modules.map(|(_, module)| module).collect();
         process.argument("py_modules", Value::List(modules));
     }
     for name in [

@@ -11,6 +11,7 @@ use crate::Options;
 use crate::config::Config;
 use crate::keys::{ALIASES, Fate, Key, OLD_NAMES};
 use crate::notes::{Notes, Place};
+use crate::ordered::Ordered;
 use crate::path::Move;
 use crate::template::{Template, TemplateError};
 use crate::toml::Value;
@@ -263,7 +264,7 @@ impl<'a> Reader<'a> {
                 Some(Value::List(items.collect()))
             }
             Content::Map(entries) => {
-                let mut table: Vec<(String, Value)> = Vec::new();
+                let mut table = Ordered::default();
                 for (key, value) in entries.iter() {
                     let Some(name) = key.text() else {
                         let problem = Problem::new(key.span.clone(), "a key must be a text");
@@ -271,11 +272,10 @@ impl<'a> Reader<'a> {
                         continue;
                     };
                     if let Some(value) = self.value(key, value) {
-                        table.retain(|(known, _)| known != name);
-                        table.push((name.to_owned(), value));
+                        table.insert(name, value);
                     }
                 }
-                Some(Value::Table(table))
+                Some(Value::Table(table.into_vec()))
             }
             Content::Scalar(scalar) => {
                 let value = match scalar.kind {

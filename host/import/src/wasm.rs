@@ -1,6 +1,9 @@
 //! Executors that are to be ported to WebAssembly.
 
+use std::collections::HashSet;
+
 use crate::executor::{Executor, Shared, duration, patience, place};
+use crate::ordered::Ordered;
 use crate::python::{Counts, Served, env, polling};
 use crate::reader::{Entry, Reader};
 use crate::runs::Runs;
@@ -92,17 +95,12 @@ fn part(reader: &mut Reader<'_>, executor: &Executor<'_>, name: &str) -> Vec<(St
 }
 
 /// The first with the second over it, key by key.
-fn put_together(
-    mut first: Vec<(String, Value)>,
-    second: Vec<(String, Value)>,
-) -> Vec<(String, Value)> {
-    for (name, value) in second {
-        match first.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = value,
-            None => first.push((name, value)),
-        }
+fn put_together(first: Vec<(String, Value)>, second: Vec<(String, Value)>) -> Vec<(String, Value)> {
+    let mut both = Ordered::default();
+    for (name, value) in first.into_iter().chain(second) {
+        both.insert(&name, value);
     }
-    first
+    both.into_vec()
 }
 
 fn take(table: &mut Vec<(String, Value)>, name: &str) -> Option<Value> {
@@ -210,8 +208,8 @@ fn write_allow(
     shared: &mut Shared<'_>,
 ) {
     let mut allow = Table::new(&table.below("allow"));
-    let mut variables: Vec<(String, Template)> = Vec::new();
-    let known: Vec<String> = shared.env.keys().cloned().collect();
+    let mut variables: Ordered<Template> = Ordered::default();
+    let known: HashSet<String> = shared.env.keys().cloned().collect();
     let env_entries: Vec<Entry<'_>> = executor
         .entries()
         .filter(|entry| entry.name == "env")
@@ -220,11 +218,10 @@ fn write_allow(
     // Its own variables come last, and count.
     for entry in env_entries.iter().rev() {
         for (name, value) in env(reader, entry) {
-            variables.retain(|(known, _)| *known != name);
-            variables.push((name, value));
+            variables.insert(&name, value);
         }
     }
-    for (name, value) in &variables {
+    for (name, value) in variables.iter() {
         let other = shared.env.entry(name.clone());
         let is_same = other.or_insert_with(|| value.clone()) == value;
         if let Some(entry) = env_entries.first().filter(|_| !is_same) {

@@ -54,7 +54,7 @@ pub(crate) fn or_variable(mut schema: Map<String, Value>) -> Map<String, Value> 
     if schema.contains_key("properties") {
         return schema;
     }
-    for inner in ["anyOf", "items"] {
+    for inner in ["anyOf", "items", "additionalProperties"] {
         let again = |value: Value| match value {
             Value::Object(schema) => Value::Object(or_variable(schema)),
             other => other,

@@ -164,17 +164,17 @@ fn line(file: &str, note: &Note) -> String {
 
 fn as_json(args: &Args, imported: &Imported) -> Value {
     let notes: Vec<Value> = imported.notes.iter().map(note_json).collect();
-    let mut result = json!({
+    let (name, result) = match &args.output {
+        Some(output) => ("output", json!(output)),
+        None => ("flow_toml", json!(imported.flow_toml)),
+    };
+    json!({
+        name: result,
         "executors_in_python": imported.in_python,
         "notes": notes,
         // A bounded number of them is kept.
         "more_notes": imported.more_notes,
-    });
-    match &args.output {
-        Some(output) => result["output"] = json!(output),
-        None => result["flow_toml"] = json!(imported.flow_toml),
-    }
-    result
+    })
 }
 
 fn note_json(note: &Note) -> Value {
