@@ -30,19 +30,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     println!("{:?}", docs.texts().collect::<Vec<_>>());
 
-    let error = flow.post("/index", DocumentArray::new()).await;
-    println!("error: {}", error.expect_err("it is refused"));
+    if let Err(error) = flow.post("/index", DocumentArray::new()).await {
+        println!("error: {error}");
+    }
 
     // What does not fit together is said before anything runs.
-    let error = Flow::builder()
+    let wrong = Flow::builder()
         .name("wrong")
         .add(ExecutorSpec::stage("check", check()))
         .add(ExecutorSpec::stage("short", marking("short")).needs(["chekc"]))
-        .add(ExecutorSpec::new("long", "executors/long.wasm").replicas(0))
-        .start()
-        .await
-        .expect_err("there is no `chekc`");
-    println!("error: {error}");
+        .add(ExecutorSpec::new("long", "executors/long.wasm").replicas(0));
+    if let Err(error) = wrong.start().await {
+        println!("error: {error}");
+    }
     flow.stop().await;
     Ok(())
 }

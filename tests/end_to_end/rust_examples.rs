@@ -124,19 +124,20 @@ fn returns() {
 #[test]
 fn executor() {
     let lines = printed("executor");
-    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(lines.len(), 6, "{lines:?}");
     assert_eq!(lines[0], "Text: hello world");
+    assert_eq!(lines[1..3], [r#"foo: "hello""#, "bar: 3"]);
     assert_eq!(
-        lines[1],
-        r#"foo: "hello", bar: 3, metas: {"description":"mine","name":"MyExecutor","workspace":null}"#
+        lines[3],
+        r#"metas: {"description":"mine","name":"MyExecutor","workspace":null}"#
     );
     assert_eq!(
-        lines[2],
+        lines[4],
         "error: the flow `mine` cannot be started: executor `mine` (MyExecutor) cannot be started: \
          ConfigError: `uses_with`: unknown key `baar` (did you mean `bar`?); missing field `bar`; \
          `MyExecutor` takes `foo` and `bar`"
     );
-    assert!(lines[3].starts_with("two calls took "), "{lines:?}");
+    assert!(lines[5].starts_with("two calls took "), "{lines:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use wasm_flow_contract::limits::Limits;
 use wasm_flow_contract::outline::check_name;
 
 use crate::entry::{Entry, key_or, value_or};
-use crate::formats::MEMORY;
+use crate::formats::{MEMORY, USES};
 use crate::grants;
 use crate::needs::{self, NodeTable};
 use crate::problems::Problems;
@@ -48,7 +48,7 @@ pub(crate) struct Spans {
     pub(crate) dirs: Vec<Range<usize>>,
 }
 
-// The command line takes some of the same values, and holds them to the same
+// The command line and programs take some of the same values, and are held to the same
 // bounds.
 impl ExecutorEntry {
     /// Reads an executor's `name`.
@@ -60,6 +60,18 @@ impl ExecutorEntry {
             Ok(()) => Ok(text.to_owned()),
             Err(error) => Err(format!("{error}: {}", error.help())),
         }
+    }
+
+    /// Reads what `uses` may be. A path is not looked for, and not resolved against a
+    /// folder.
+    ///
+    /// # Errors
+    /// A sentence for a person, if it is empty, or a URL of a kind that is not known.
+    pub fn parse_uses(text: &str) -> Result<Uses, String> {
+        (USES.parse)(text).map_err(|refusal| match refusal.help {
+            Some(help) => format!("{}; {help}", refusal.title),
+            None => refusal.title,
+        })
     }
 
     /// Reads a number of `replicas`.

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use wasm_flow_contract::remote::{RemoteAddress, Secret};
 
-use crate::formats::USES;
-
 /// What `uses` may be, for a person.
 pub(crate) const ALLOWED: &str =
     "allowed: the folder of a crate, a .wasm file, or grpc://host:port";
@@ -27,18 +25,6 @@ pub enum Uses {
 }
 
 impl Uses {
-    /// Reads what `uses` may be, as a file has it. A path is not looked for, and not
-    /// resolved against a folder.
-    ///
-    /// # Errors
-    /// A sentence for a person, if it is empty, or a URL of a kind that is not known.
-    pub fn parse(text: &str) -> Result<Uses, String> {
-        (USES.parse)(text).map_err(|refusal| match refusal.help {
-            Some(help) => format!("{}; {help}", refusal.title),
-            None => refusal.title,
-        })
-    }
-
     /// The same, with its path resolved against `folder`.
     pub(crate) fn in_folder(self, folder: &Path) -> Uses {
         match self {

@@ -1,21 +1,21 @@
 //! A flow that a program puts together.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_flow_contract::gateway::GatewayConfig;
-use wasm_flow_contract::outline::{self, NodeSpec, OutlineProblem};
-use wasm_flow_contract::{Graph, NodeId};
-use wasm_flow_manifest::LateProblem;
+use wasm_flow_manifest::Manifest;
 use wasm_flow_wasm::{Output, OutputSink, Runtime, Wants, printable};
 
-use super::error::{self, FlowError, FlowProblem, FlowProblems};
+use super::error::FlowError;
 use super::flow::Flow;
 use super::output::Log;
-use super::spec::{self, ExecutorSpec, Parts};
+use super::program::{Parts, Program};
+use super::spec::ExecutorSpec;
 use crate::resolve::build::Event;
-use crate::resolve::{Doubt, Loaded, Plan, Planned, Remedy, Resolver};
+use crate::resolve::{Doubt, Loaded, Plan, Remedy, Resolver};
 
 /// Puts a flow together: [`Flow::builder`] makes it.
 ///
@@ -76,8 +76,41 @@ impl RunOptions {
     }
 }
 
+// Here and not beside `Flow`, which knows nothing of how it came to be.
+impl Flow {
+    /// A flow that this program puts together.
+    pub fn builder() -> FlowBuilder {
+        FlowBuilder::new()
+    }
+
+    /// Loads a `flow.toml` and starts it. What its executors print and log goes to the
+    /// log of `tracing`: see [`Log`](crate::Log). Nothing is served yet:
+    /// `flow.serve(flow.gateway().clone())` does that as the file says.
+    ///
+    /// # Errors
+    /// With all that is wrong with the file or its executors, and where.
+    pub async fn load(path: impl AsRef<Path>) -> Result<Flow, FlowError> {
+        Flow::load_file(path.as_ref(), RunOptions::default()).await
+    }
+
+    /// The same, with what its executors print and log sent to `output`.
+    ///
+    /// # Errors
+    /// As for [`load`](Flow::load).
+    pub async fn load_with(path: impl AsRef<Path>, output: impl Output) -> Result<Flow, FlowError> {
+        let options = RunOptions::default().output(output);
+        Flow::load_file(path.as_ref(), options).await
+    }
+
+    async fn load_file(path: &Path, options: RunOptions) -> Result<Flow, FlowError> {
+        let manifest = Manifest::load(path)?;
+        let gateway = manifest.gateway.clone();
+        options.start(manifest, gateway).await
+    }
+}
+
 impl FlowBuilder {
-    pub(super) fn new() -> FlowBuilder {
+    fn new() -> FlowBuilder {
         FlowBuilder {
             name: "flow".to_owned(),
             timeout: None,
@@ -151,102 +184,6 @@ impl fmt::Debug for FlowBuilder {
             .field("name", &self.name)
             .field("executors", &names.collect::<Vec<_>>())
             .finish_non_exhaustive()
-    }
-}
-
-/// A flow as a program says it.
-#[derive(Debug)]
-pub(super) struct Program {
-    name: String,
-    timeout: Option<Duration>,
-    executors: Graph<Planned>,
-}
-
-impl Program {
-    /// Puts the executors in their places.
-    ///
-    /// # Errors
-    /// With all that can be known before anything is looked for.
-    pub(super) fn new(
-        name: String,
-        timeout: Option<Duration>,
-        executors: Vec<Parts>,
-    ) -> Result<Program, FlowProblems> {
-        let mut problems = Vec::new();
-        if let Some(Err(reason)) = timeout.map(spec::duration) {
-            let reason = format!("`timeout` of the flow: {reason}");
-            problems.push(FlowProblem::new(None, None, reason));
-        }
-        if name.trim().is_empty() {
-            problems.push(FlowProblem::new(None, None, "the flow's name is empty"));
-        }
-        if executors.is_empty() {
-            problems.push(FlowProblem::new(None, None, "the flow has no executors"));
-        }
-        let mut nodes: Vec<(NodeSpec, Option<Planned>)> = Vec::new();
-        for parts in executors {
-            problems.extend(parts.problems);
-            nodes.push((parts.node, parts.planned));
-        }
-        let names: Vec<Option<String>> = nodes.iter().map(|(node, _)| node.name.clone()).collect();
-        let graph = match outline::graph(nodes) {
-            Ok(graph) => graph.try_map(|_, _, planned| planned),
-            Err(found) => {
-                problems.extend(found.iter().map(|problem| in_words(problem, &names)));
-                None
-            }
-        };
-        match graph {
-            Some(executors) if problems.is_empty() => Ok(Program {
-                name,
-                timeout,
-                executors,
-            }),
-            _ => Err(FlowProblems::new(&name, problems)),
-        }
-    }
-
-    fn executor_name(&self, id: NodeId) -> &str {
-        &self.executors[id].name
-    }
-}
-
-/// A problem with names or needs, with the executor and what was said of it.
-fn in_words(problem: &OutlineProblem, names: &[Option<String>]) -> FlowProblem {
-    let argument = match problem {
-        OutlineProblem::Name { .. } | OutlineProblem::SameName { .. } => "name",
-        OutlineProblem::Instances { .. } => "replicas",
-        _ => "needs",
-    };
-    let name = problem.node().and_then(|node| names.get(node)?.as_deref());
-    FlowProblem::new(
-        name,
-        Some(argument),
-        format!("{problem}; {}", problem.help()),
-    )
-}
-
-impl Plan for Program {
-    type Error = FlowProblems;
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-
-    fn executors(&self) -> Graph<Planned> {
-        self.executors.as_ref().map(|_, _, planned| planned.clone())
-    }
-
-    fn error(&self, problems: Vec<LateProblem>) -> FlowProblems {
-        let problems = problems.iter().map(|problem| {
-            let executor = error::executor(&problem.place);
-            FlowProblem::late(executor.map(|id| self.executor_name(id)), problem)
-        });
-        FlowProblems::new(&self.name, problems.collect())
     }
 }
 

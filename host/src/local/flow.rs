@@ -1,21 +1,12 @@
 //! A flow that runs in this program.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures::StreamExt as _;
 use tokio::runtime::Handle;
 use wasm_flow_contract::gateway::GatewayConfig;
-use wasm_flow_contract::{Graph, Request, Response, Stage};
-use wasm_flow_document::DocumentArray;
-use wasm_flow_gateway::BindError;
-use wasm_flow_manifest::Manifest;
-use wasm_flow_wasm::Output;
-
-use super::builder::{FlowBuilder, RunOptions};
-use super::error::FlowError;
-use super::post::FlowPost;
-use super::serving::Serving;
+use wasm_flow_contract::{Graph, Request, Response, Stage, Streamed};
 
 /// A flow that runs in this program: its executors are started, and documents can be
 /// [posted](Flow::post) to it. Cheap to clone.
@@ -72,36 +63,6 @@ impl Drop for Owner {
 }
 
 impl Flow {
-    /// A flow that this program puts together.
-    pub fn builder() -> FlowBuilder {
-        FlowBuilder::new()
-    }
-
-    /// Loads a `flow.toml` and starts it. What its executors print and log goes to the
-    /// log of `tracing`: see [`Log`](crate::Log). Nothing is served yet:
-    /// `flow.serve(flow.gateway().clone())` does that as the file says.
-    ///
-    /// # Errors
-    /// With all that is wrong with the file or its executors, and where.
-    pub async fn load(path: impl AsRef<Path>) -> Result<Flow, FlowError> {
-        Flow::load_file(path.as_ref(), RunOptions::default()).await
-    }
-
-    /// The same, with what its executors print and log sent to `output`.
-    ///
-    /// # Errors
-    /// As for [`load`](Flow::load).
-    pub async fn load_with(path: impl AsRef<Path>, output: impl Output) -> Result<Flow, FlowError> {
-        let options = RunOptions::default().output(output);
-        Flow::load_file(path.as_ref(), options).await
-    }
-
-    async fn load_file(path: &Path, options: RunOptions) -> Result<Flow, FlowError> {
-        let manifest = Manifest::load(path)?;
-        let gateway = manifest.gateway.clone();
-        options.start(manifest, gateway).await
-    }
-
     pub(super) fn new(
         flow: wasm_flow_flow::Flow,
         gateway: GatewayConfig,
@@ -115,6 +76,11 @@ impl Flow {
                 stopped: AtomicBool::new(false),
             }),
         }
+    }
+
+    /// What its own tasks run on.
+    pub(super) fn scheduler(&self) -> &Handle {
+        &self.owner.scheduler
     }
 
     /// The flow's name.
@@ -144,30 +110,28 @@ impl Flow {
         &self.owner.flow
     }
 
-    /// Documents to be sent to an endpoint, as in `flow.post("/index", docs).await`: see
-    /// [`FlowPost`] for parameters and for what executors return beside documents.
-    pub fn post(&self, endpoint: impl Into<Arc<str>>, docs: impl Into<DocumentArray>) -> FlowPost {
-        FlowPost::new(self.clone(), endpoint.into(), docs.into())
-    }
-
     /// Takes one request through the flow, as it is. A failure is part of the answer.
     /// Dropping the future gives the request up, wherever it is.
     pub async fn call(&self, request: Request) -> Response {
         self.inner().call(request).await
     }
 
-    /// Serves the flow to Jina's clients, until the [`Serving`] is stopped or dropped.
-    /// Port 0 takes any free one.
-    ///
-    /// # Errors
-    /// When the address or the port cannot be had.
-    pub async fn serve(&self, gateway: GatewayConfig) -> Result<Serving, BindError> {
-        Serving::start(self.clone(), &gateway, &self.owner.scheduler).await
+    /// Takes one request through the flow, and gives its documents one by one, as
+    /// executors send them: see [`wasm_flow_flow::Flow::stream`]. Dropping the stream gives
+    /// the request up, wherever it is.
+    pub fn stream(&self, request: Request) -> Streamed {
+        let flow = self.clone();
+        let docs = self.inner().stream(request);
+        // The flow is held for as long as the stream is.
+        docs.inspect(move |_| {
+            let _ = &flow;
+        })
+        .boxed()
     }
 
     /// Stops the executors, each after its calls in flight. Later requests fail, those
-    /// of a [`Serving`] included: stop that first. Dropping the future gives the waiting
-    /// up; the executors are stopped in any case.
+    /// of a [`Serving`] included: stop that first. If the future is dropped before it is
+    /// done, the rest is done when the last clone of the flow is dropped.
     pub async fn stop(&self) {
         self.inner().stop().await;
         self.owner.stopped.store(true, Ordering::Relaxed);

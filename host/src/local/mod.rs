@@ -10,6 +10,7 @@ mod flow;
 pub mod kind;
 mod output;
 mod post;
+mod program;
 mod serving;
 mod source;
 mod spec;

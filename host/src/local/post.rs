@@ -48,8 +48,17 @@ pub enum PostError {
     Failed(Failure),
 }
 
+// Here and not beside `Flow`, which knows nothing of who sends requests.
+impl Flow {
+    /// Documents to be sent to an endpoint, as in `flow.post("/index", docs).await`: see
+    /// [`FlowPost`] for parameters and for what executors return beside documents.
+    pub fn post(&self, endpoint: impl Into<Arc<str>>, docs: impl Into<DocumentArray>) -> FlowPost {
+        FlowPost::new(self.clone(), endpoint.into(), docs.into())
+    }
+}
+
 impl FlowPost {
-    pub(super) fn new(flow: Flow, endpoint: Arc<str>, docs: DocumentArray) -> FlowPost {
+    fn new(flow: Flow, endpoint: Arc<str>, docs: DocumentArray) -> FlowPost {
         let prefetch = flow.gateway().prefetch;
         FlowPost {
             flow,

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wasm_flow_contract::gateway::GatewayConfig;
@@ -25,15 +24,24 @@ pub struct Serving {
     task: JoinHandle<Result<(), ServeError>>,
 }
 
+// Here and not beside `Flow`, which knows nothing of who sends requests.
+impl Flow {
+    /// Serves the flow to Jina's clients, until the [`Serving`] is stopped or dropped.
+    /// Port 0 takes any free one.
+    ///
+    /// # Errors
+    /// When the address or the port cannot be had.
+    pub async fn serve(&self, gateway: GatewayConfig) -> Result<Serving, BindError> {
+        Serving::start(self.clone(), &gateway).await
+    }
+}
+
 impl Serving {
-    pub(super) async fn start(
-        flow: Flow,
-        config: &GatewayConfig,
-        scheduler: &Handle,
-    ) -> Result<Serving, BindError> {
+    async fn start(flow: Flow, config: &GatewayConfig) -> Result<Serving, BindError> {
         let gateway = Gateway::bind(config, Arc::new(flow.inner().clone())).await?;
         let address = gateway.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();
+        let scheduler = flow.scheduler().clone();
         let task = scheduler.spawn(async move {
             let served = gateway.serve(async {
                 // Sent or dropped, it is the same.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wasm_flow_manifest::ExecutorEntry;
 use wasm_flow_wasm::Component;
 
 use crate::resolve::Uses;
@@ -16,7 +17,7 @@ pub struct ExecutorSource(pub(super) Result<Uses, String>);
 
 impl From<&str> for ExecutorSource {
     fn from(text: &str) -> Self {
-        ExecutorSource(wasm_flow_manifest::Uses::parse(text).map(Uses::Named))
+        ExecutorSource(ExecutorEntry::parse_uses(text).map(Uses::Named))
     }
 }
 

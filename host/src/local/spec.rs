@@ -1,15 +1,18 @@
 //! An executor of a program's flow.
 
+mod batching;
+mod remote;
+
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use wasm_flow_contract::bounds::{DEFAULT_BATCH_TIMEOUT, INSTANCES, MAX_MEMORY};
-use wasm_flow_contract::config::{Batching, ExecutorConfig, Isolation};
+use wasm_flow_contract::bounds::{INSTANCES, MAX_MEMORY};
+use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::grants::{Access, DirGrant, check_env, check_guest_path};
 use wasm_flow_contract::graph::{Join, NodeOptions};
 use wasm_flow_contract::limits::Limits;
@@ -17,16 +20,16 @@ use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::outline::{ALL, NodeSpec};
 use wasm_flow_contract::parameters::object;
 use wasm_flow_contract::query::Query;
-use wasm_flow_contract::remote::{RemoteAddress, Secret, TlsConfig};
-use wasm_flow_contract::units::{MAX_DURATION, Size};
+use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{GATEWAY, Stage};
-use wasm_flow_manifest::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_RETRIES, MIN_MEMORY};
-use wasm_flow_manifest::{Pem, TlsFiles};
+use wasm_flow_manifest::bounds::{MAX_CONCURRENCY, MAX_RETRIES, MIN_MEMORY};
 use wasm_flow_wasm::{Discard, Executor, OutputSink, Runtime};
 
-use super::builder::Program;
+pub use batching::BatchingSpec;
+
 use super::error::{FlowError, FlowProblem, FlowProblems};
-use super::kind::{Remote, Sandboxed, Timed, Unsandboxed};
+use super::kind::{Sandboxed, Timed, Unsandboxed};
+use super::program::{Parts, Program, duration};
 use super::source::ExecutorSource;
 use crate::resolve::{LoadedExecutor, Planned, Resolver, Runs, Uses};
 
@@ -206,111 +209,12 @@ impl<K> ExecutorSpec<K> {
     }
 }
 
-/// What a flow needs of an executor.
-pub(super) struct Parts {
-    pub(super) node: NodeSpec,
-    /// None if what it uses cannot be, which is among the problems.
-    pub(super) planned: Option<Planned>,
-    pub(super) problems: Vec<FlowProblem>,
-}
-
 impl ExecutorSpec<Unsandboxed> {
     /// A stage that stands in the flow like an executor: [`Functions`](crate::Functions)
     /// of this program, or anything else that is a [`Stage`]. It is stopped with the
     /// flow.
     pub fn stage(name: impl Into<String>, stage: impl Stage) -> ExecutorSpec<Unsandboxed> {
         ExecutorSpec::with(name.into(), Some(Uses::Stage(Arc::new(stage))))
-    }
-}
-
-/// What runs elsewhere, and how it is reached.
-impl ExecutorSpec<Remote> {
-    /// An executor that is served at `grpc://host:port`, or `grpcs://host:port` over TLS,
-    /// by wasm-flow or by Jina. Several addresses stand for one executor:
-    /// `grpc://a:5000,b:5000`. What it is made from, and what it may do, is said where it
-    /// is served.
-    ///
-    /// If it is not there when the flow is started, the flow runs all the same: requests
-    /// that need it fail until it is.
-    pub fn remote(name: impl Into<String>, address: impl AsRef<str>) -> ExecutorSpec<Remote> {
-        match RemoteAddress::parse(address.as_ref()) {
-            Ok(address) => {
-                let remote = wasm_flow_manifest::Remote {
-                    address,
-                    tls: TlsFiles::default(),
-                    token: None,
-                    timeout_send: None,
-                };
-                let uses = wasm_flow_manifest::Uses::Remote(Box::new(remote));
-                ExecutorSpec::with(name.into(), Some(Uses::Named(uses)))
-            }
-            Err(error) => ExecutorSpec::with(name.into(), None).refuse("remote", error.to_string()),
-        }
-    }
-
-    fn change(mut self, change: impl FnOnce(&mut wasm_flow_manifest::Remote)) -> Self {
-        // There is none if its address cannot be read, which is said.
-        if let Some(Uses::Named(wasm_flow_manifest::Uses::Remote(remote))) = &mut self.uses {
-            change(remote);
-        }
-        self
-    }
-
-    /// How long a try at one address may take, from when it is sent. If it is not said,
-    /// the timeout is the only bound.
-    pub fn timeout_send(self, timeout_send: Duration) -> Self {
-        match duration(timeout_send) {
-            Ok(()) => self.change(|remote| remote.timeout_send = Some(timeout_send)),
-            Err(reason) => self.refuse("timeout_send", reason),
-        }
-    }
-
-    /// What connections to a `grpcs://` address are secured with, in place of the
-    /// authorities that browsers trust.
-    pub fn tls(self, tls: TlsConfig) -> Self {
-        let TlsConfig { ca, identity } = tls;
-        let this = self.change(|remote| {
-            remote.tls = TlsFiles {
-                ca: ca.map(|ca| Pem::Text(Secret::new(ca))),
-                identity: identity.map(|(certificate, key)| {
-                    (Pem::Text(Secret::new(certificate)), Pem::Text(key))
-                }),
-            };
-        });
-        this.over_tls("tls")
-    }
-
-    /// Sent with every call as `authorization: Bearer <token>`, to a `grpcs://` address.
-    pub fn token(self, token: Secret) -> Self {
-        let this = self.change(|remote| remote.token = Some(token));
-        this.over_tls("token")
-    }
-
-    fn over_tls(self, argument: &'static str) -> Self {
-        let secure = match &self.uses {
-            Some(Uses::Named(wasm_flow_manifest::Uses::Remote(remote))) => {
-                remote.address.is_secure()
-            }
-            _ => true,
-        };
-        match secure {
-            true => self,
-            false => self.refuse(
-                argument,
-                "connections to grpc:// are not secured; write grpcs://, or leave it out",
-            ),
-        }
-    }
-
-    /// Bytes that the documents of one reply may take: 256 MiB, if it is not said.
-    pub fn limit_reply(mut self, bytes: u64) -> Self {
-        match NonZeroU64::new(bytes) {
-            Some(bytes) => {
-                self.config.limits.reply = bytes;
-                self
-            }
-            None => self.refuse("limit_reply", "at least one byte"),
-        }
     }
 }
 
@@ -562,63 +466,6 @@ impl ExecutorSpec<Sandboxed> {
     }
 }
 
-/// How documents of several requests are put together, as
-/// `uses_dynamic_batching` in `flow.toml` says it.
-#[derive(Debug, Clone, Copy)]
-#[must_use = "it is for `ExecutorSpec::uses_dynamic_batching`"]
-pub struct BatchingSpec {
-    preferred_batch_size: usize,
-    timeout: Duration,
-    flush_all: bool,
-}
-
-impl BatchingSpec {
-    /// A batch goes with so many documents: from 1 to a million.
-    pub fn of(preferred_batch_size: usize) -> BatchingSpec {
-        BatchingSpec {
-            preferred_batch_size,
-            timeout: DEFAULT_BATCH_TIMEOUT,
-            flush_all: false,
-        }
-    }
-
-    /// How long the first document of a batch waits for others: 10 s, if it is not said.
-    pub fn timeout(self, timeout: Duration) -> BatchingSpec {
-        BatchingSpec { timeout, ..self }
-    }
-
-    /// Has a batch take all documents that wait, also if they are more.
-    pub fn flush_all(self) -> BatchingSpec {
-        BatchingSpec {
-            flush_all: true,
-            ..self
-        }
-    }
-
-    fn check(self) -> Result<Batching, String> {
-        duration(self.timeout).map_err(|reason| format!("`timeout`: {reason}"))?;
-        let size = NonZeroUsize::new(self.preferred_batch_size);
-        let most = usize::try_from(MAX_BATCH).unwrap_or(usize::MAX);
-        let size = size.filter(|size| size.get() <= most);
-        Ok(Batching {
-            preferred_batch_size: size
-                .ok_or_else(|| whole(1, MAX_BATCH, self.preferred_batch_size))
-                .map_err(|reason| format!("`preferred_batch_size`: {reason}"))?,
-            timeout: self.timeout,
-            flush_all: self.flush_all,
-        })
-    }
-}
-
 fn whole(least: u32, most: u32, found: impl std::fmt::Display) -> String {
     format!("expected a whole number from {least} to {most}, and this is {found}")
-}
-
-/// Whether this may be a timeout.
-pub(super) fn duration(duration: Duration) -> Result<(), String> {
-    match duration {
-        Duration::ZERO => Err("must be longer than zero".to_owned()),
-        long if long > MAX_DURATION => Err("longer than a year".to_owned()),
-        _ => Ok(()),
-    }
 }
