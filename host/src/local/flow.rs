@@ -39,7 +39,8 @@ use wasm_flow_contract::{Graph, Request, Response, Stage, Streamed};
 /// they are stopped. When the last clone is dropped without it, the same happens by
 /// itself, on the tokio runtime that the flow was started on, and nobody waits for it. If
 /// that runtime is being shut down, it does not come to it: executors end as they are. A
-/// [`FlowPost`] that runs and a [`Serving`] hold a clone each.
+/// [`FlowPost`](crate::FlowPost) that runs and a [`Serving`](crate::Serving) hold a clone
+/// each.
 #[derive(Clone)]
 pub struct Flow {
     owner: Arc<Owner>,
@@ -130,7 +131,7 @@ impl Flow {
     }
 
     /// Stops the executors, each after its calls in flight. Later requests fail, those
-    /// of a [`Serving`] included: stop that first. If the future is dropped before it is
+    /// of a [`Serving`](crate::Serving) included: stop that first. If the future is dropped before it is
     /// done, the rest is done when the last clone of the flow is dropped.
     pub async fn stop(&self) {
         self.inner().stop().await;
