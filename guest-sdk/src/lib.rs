@@ -111,7 +111,8 @@
 //!
 //! A handler that takes `&mut self` is exclusive. It waits until all calls of the
 //! instance are done, and those that come later wait for it. `replicas` in
-//! `flow.toml` gives an executor more instances.
+//! `flow.toml` gives an executor more instances, and `shards` divides its documents
+//! over several: [`Setup::shard_id`] says which of them an instance is.
 //!
 //! Await [`time::sleep`] and [`http`]. Blocking, as `std::thread::sleep` does,
 //! stops all calls of the instance. [`future`] has what runs several things at once
@@ -229,7 +230,7 @@
 ///   the flow does not give.
 /// - `state`: `"replica"` if requests find what earlier ones left, as in an index.
 ///   `wasm-flow check` then warns of a flow that spreads requests over several
-///   replicas. `"none"` if nothing is left. It also lets the flow repeat a call that
+///   replicas: `shards` divide what is kept. `"none"` if nothing is left. It also lets the flow repeat a call that
 ///   failed.
 ///
 /// The crate's `license` and `repository` in `Cargo.toml` are part of the

@@ -55,6 +55,10 @@ name = "join"
 uses = "join.wasm"
 needs = ["right", "left"]
 no_reduce = true
+shards = 3
+polling = { "/x" = "ALL" }
+uses_before = "before.wasm"
+uses_after = { uses = "grpc://merge:80" }
 "#;
 
 #[test]
@@ -74,7 +78,14 @@ planned: 5 executors
     // Which lanes follow is the drawing's own matter.
     let (head, _) = expected.rsplit_once('\n').unwrap();
     assert!(text.starts_with(head), "{text}");
-    for part in ["◌", "watch.wasm", "needs right, left", "no_reduce"] {
+    for part in [
+        "◌",
+        "watch.wasm",
+        "needs right, left",
+        "no_reduce",
+        "3 shards",
+        "after: grpc://merge:80",
+    ] {
         assert!(text.contains(part), "`{part}`\n{text}");
     }
 
@@ -93,7 +104,17 @@ planned: 5 executors
     assert_eq!(left["needs"], json!(["a"]));
     assert_eq!(left["when"], json!({ "tags__n": { "$lt": 5 } }));
     assert_eq!(left["options"], json!({ "replicas": 2 }));
-    assert_eq!(json["nodes"][4]["no_reduce"], true);
+    let join = &json["nodes"][4];
+    assert_eq!(join["no_reduce"], true);
+    assert_eq!(
+        join["options"],
+        json!({
+            "shards": 3,
+            "polling": { "/x": "ALL" },
+            "uses_before": "before.wasm",
+            "uses_after": "grpc://merge:80",
+        })
+    );
     let edges = json["edges"].as_array().unwrap();
     assert_eq!(edges.len(), 7);
     assert_eq!(

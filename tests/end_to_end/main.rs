@@ -37,6 +37,7 @@ mod routing;
 mod rust_api;
 mod rust_examples;
 mod seeds;
+mod shards;
 mod stream_doc;
 mod toolchains;
 mod workspace;

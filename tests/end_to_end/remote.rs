@@ -158,6 +158,82 @@ fn documents_of_several_predecessors_are_sent_apart() {
     assert!(refused.contains("leave `no_reduce` out"), "{refused}");
 }
 
+/// What is before and after shards, and what these are around, may run elsewhere.
+#[test]
+fn what_is_around_shards_may_run_elsewhere() {
+    let component = guest("probe").display().to_string();
+    let far = Server::serve([component.as_str(), "--port", "0", "--name", "there"]);
+    let py = Jina::executor("py", free_port());
+    let (far, py) = (far.port(), py.port());
+    let shards = |after: u16| {
+        let more = format!(
+            "shards = 2\npolling = \"ALL\"\nuses_before = \"grpc://127.0.0.1:{far}\"\n\
+             uses_after = {{ uses = \"grpc://127.0.0.1:{after}\", timeout_send = \"20s\" }}"
+        );
+        Server::run(&local("index", &more))
+    };
+    let seen = shards(far).python(
+        "answer({'report': results('/other', texts('a')), 'texts': client().post('/trace', texts('t')).texts})",
+    );
+    let matrix = |key: &str| seen["report"][key]["matrix"].clone();
+    assert_eq!(
+        matrix("index/uses_before/rep-0"),
+        json!([["gateway", ["a"]]]),
+        "{seen}"
+    );
+    for shard in ["index/shard-0/rep-0", "index/shard-1/rep-0"] {
+        assert_eq!(matrix(shard), json!([["index/uses_before", ["a"]]]));
+    }
+    assert_eq!(
+        matrix("index/uses_after/rep-0"),
+        json!([["index/shard-0", ["a"]], ["index/shard-1", ["a"]]])
+    );
+    let traced = |shard: u32| format!("t>there/rep-0>index/shard-{shard}/rep-0>there/rep-0");
+    assert_eq!(seen["texts"], json!([traced(0), traced(1)]));
+
+    // A Deployment of Jina takes them as one list.
+    let seen = shards(py).python("answer(client().post('/parts', texts('a')).texts)");
+    assert_eq!(seen, json!(["[2] ['gateway'] 2 None"]));
+
+    let around = remote("far", py, "uses_after = \"{probe}\"");
+    let seen = Server::run(&around).python(
+        "answer([client().post('/trace', texts('t')).texts, sorted(results('/results', texts('t')))])",
+    );
+    assert_eq!(
+        seen,
+        json!([["t>py>far/uses_after-0"], ["far/rep-0", "far/uses_after-0"]])
+    );
+}
+
+#[test]
+fn what_is_around_shards_may_be_absent_at_first() {
+    let port = free_port();
+    let flow = local(
+        "index",
+        &format!("shards = 2\nuses_after = \"grpc://127.0.0.1:{port}\""),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    wasm_flow_tests::server::write_flow(folder.path(), &flow);
+    let checked = Finished::of(wasm_flow(["check", "flow.toml"]).current_dir(folder.path()));
+    assert_eq!(checked.status, Some(0), "{checked}");
+    for part in ["flow.toml:5:14", "Connection refused"] {
+        assert!(checked.stderr.contains(part), "{checked}");
+    }
+    assert!(
+        checked.stdout.contains("(not known: requests are sent)"),
+        "{checked}"
+    );
+    let flow = Server::run(&flow);
+    let failed =
+        flow.python("answer(failed(lambda: client().post('/trace', texts('t')))['description'])");
+    let failed = failed.as_str().unwrap();
+    let expected = "uses_after: remote executor `index/uses_after`: ExecutorUnreachable";
+    assert!(failed.starts_with(expected), "{failed}");
+    let _now = Jina::executor("py", port);
+    let seen = flow.python("answer(client().post('/trace', texts('t')).texts)");
+    assert_eq!(seen[0].as_str().unwrap().rsplit_once('>').unwrap().1, "py");
+}
+
 /// What was in flight fails with a reason, and after its return the remote executor
 /// has all requests, without a restart of the flow.
 #[test]

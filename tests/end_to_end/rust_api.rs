@@ -26,7 +26,9 @@ struct Kept(Arc<Mutex<Vec<String>>>);
 
 impl Output for Kept {
     fn line(&self, printer: &Printer, _: Stream, line: &str) {
-        let Printer { executor, replica } = printer;
+        let Printer {
+            executor, replica, ..
+        } = printer;
         self.0
             .lock()
             .unwrap()

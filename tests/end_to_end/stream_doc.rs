@@ -64,6 +64,46 @@ fn each_document_passes_the_rest_of_the_chain() {
     assert_eq!(seen, expected);
 }
 
+/// What comes before the failure has come while the method ran.
+#[test]
+fn one_shard_streams_and_all_of_them_answer_at_the_end() {
+    let streamed = |more: &str| {
+        let flow = Server::run(&format!("{ONE}shards = 2\n{more}\n"));
+        flow.python(&format!(
+            "{STREAMED}
+            answer([streamed('/stream', text) for text in ['2', '2!', '1']])
+            "
+        ))
+    };
+    let sent = json!(["2! 0", "2! 1", "failed: enough"]);
+    assert_eq!(
+        streamed(""),
+        json!([["2 0", "2 1"], sent, ["1 0"]]),
+        "one shard after the other"
+    );
+    let around =
+        "uses_before = { uses = \"{probe}\", uses_requests = { \"/stream\" = \"nothing\" } }";
+    assert_eq!(streamed(around)[1], sent);
+    // Those of both shards have no ids, so they stay apart.
+    assert_eq!(
+        streamed("polling = \"ALL\""),
+        json!([
+            ["2 0", "2 1", "2 0", "2 1"],
+            ["failed: enough"],
+            ["1 0", "1 0"]
+        ])
+    );
+    let after = "uses_after = { uses = \"{probe}\", uses_requests = { \"/stream\" = \"trace\" } }";
+    assert_eq!(
+        streamed(after),
+        json!([
+            ["2 0>one/uses_after-0", "2 1>one/uses_after-0"],
+            ["failed: enough"],
+            ["1 0>one/uses_after-0"]
+        ])
+    );
+}
+
 /// Jina's row `stream_doc`, over a branch.
 #[test]
 fn only_a_chain_passes_documents_on() {

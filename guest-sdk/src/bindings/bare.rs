@@ -4979,7 +4979,7 @@ pub mod wasm_flow {
         /// The documents that one predecessor in the flow sent.
         pub struct Part {
           /// The executor that sent them. For the flow's first executor, this is
-          /// `gateway`.
+          /// `gateway`. If it has several shards, it is one of these: `index/shard-0`.
           pub executor: _rt::String,
           pub docs: DocumentArray,
         }
@@ -5844,7 +5844,8 @@ pub mod wasm_flow {
             /// Which endpoint calls which method, with `uses_requests` applied.
             pub requests: _rt::Vec::<(_rt::String,_rt::String,)>,
             /// A JSON object with at least `name` (`encode/rep-0`), `executor`
-            /// (`encode`), `replica` and `replicas`.
+            /// (`encode`), `replica` and `replicas`. Known are also `shard_id`, from 0, and
+            /// `shards`: 0 and 1 if the executor has no shards.
             pub runtime_args: _rt::String,
           }
           impl ::core::fmt::Debug for Configuration {

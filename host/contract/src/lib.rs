@@ -15,6 +15,7 @@
 //! | [`graph`], [`outline`], [`query`] | the shape of a flow, how it is written, and which documents go where |
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
 //! | [`remote`] | executors that run elsewhere |
+//! | [`sharding`] | how an executor's instances are divided, and which of them a request goes to |
 //! | [`mod@gateway`] | how a flow is served |
 //! | [`units`], [`text`] | sizes and durations, read and printed; text from elsewhere, made fit for people |
 //! | [`mod@nearest`] | names that were probably meant |
@@ -37,6 +38,7 @@ pub mod remote;
 pub mod reply;
 pub mod request;
 pub mod service;
+pub mod sharding;
 pub mod stage;
 pub mod text;
 pub mod trace;

@@ -83,7 +83,7 @@ pub struct NodeSpec {
     pub is_incomplete: bool,
     /// How documents come to it.
     pub options: NodeOptions,
-    /// How many instances it asks for.
+    /// How many instances in this process it asks for.
     pub instances: u64,
 }
 
@@ -111,7 +111,7 @@ pub enum OutlineProblem {
         name: String,
     },
     /// There are more instances than one process can have.
-    #[error("the executors have {sum} replicas in all")]
+    #[error("the executors have {sum} instances in all")]
     Instances {
         /// The first executor that is too much.
         node: usize,
@@ -190,7 +190,9 @@ impl OutlineProblem {
             OutlineProblem::SameName { .. } => {
                 "every executor of a flow has a name of its own".to_owned()
             }
-            OutlineProblem::Instances { .. } => format!("one process runs at most {INSTANCES}"),
+            OutlineProblem::Instances { .. } => format!(
+                "one process runs at most {INSTANCES}: each executor has `replicas`, times `shards`"
+            ),
             OutlineProblem::Unknown { name, known, .. } => suggestion(name, "known", known),
             OutlineProblem::NothingOpen { .. } => {
                 "`all` stands for every executor before it whose documents nobody takes; name the \

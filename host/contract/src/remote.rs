@@ -23,8 +23,21 @@ pub struct RemoteConfig {
     pub timeout_send: Option<Duration>,
     /// Bytes that one reply may take.
     pub reply: u64,
-    /// Whether the documents of several predecessors are sent apart.
-    pub no_reduce: bool,
+    /// How it gets the documents of several predecessors.
+    pub predecessors: Predecessors,
+}
+
+/// How documents of several predecessors are sent. Jina's protocol has no room for both
+/// forms in one request, and the gateway of a Jina Deployment takes one list alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predecessors {
+    /// As one list.
+    Together,
+    /// Apart. A server that does not take them so fails the call.
+    Apart,
+    /// Apart if the server takes them so, and else as one list. Documents that have been
+    /// put together by their ids stay together.
+    ApartIfTaken,
 }
 
 /// Where a remote executor, or a gateway, is served: `grpc://host:port`, or

@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::failure::Failure;
 use crate::outlet::Outlet;
 use crate::reply::Reply;
+use crate::sharding::Polling;
 
 /// An executor, as a flow sees it.
 ///
@@ -92,8 +93,28 @@ pub struct StageInfo {
     pub class: String,
     /// Each bound endpoint with its method, in order, `/default` included.
     pub endpoints: Vec<(String, String)>,
-    /// How many instances share its calls.
+    /// How many instances share its calls; if it has shards, those of each.
     pub replicas: u32,
     /// Whether it runs elsewhere, so that a call can fail before anybody has it.
     pub remote: bool,
+    /// How many shards it has. Without, 0 or 1.
+    pub shards: u32,
+    /// Which shards a request goes to.
+    pub polling: Polling,
+    /// What requests go through before the shards.
+    pub uses_before: Option<Box<StageInfo>>,
+    /// What the documents of the shards go through.
+    pub uses_after: Option<Box<StageInfo>>,
+}
+
+impl StageInfo {
+    /// Every bound endpoint, those of `uses_before` and `uses_after` included. One may
+    /// come several times.
+    pub fn into_endpoints(self) -> impl Iterator<Item = String> {
+        // Neither has one of its own.
+        let around = [self.uses_before, self.uses_after].into_iter().flatten();
+        let around = around.flat_map(|info| info.endpoints);
+        let all = self.endpoints.into_iter().chain(around);
+        all.map(|(endpoint, _)| endpoint)
+    }
 }

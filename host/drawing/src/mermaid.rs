@@ -5,7 +5,7 @@ use wasm_flow_contract::text::printable;
 
 use crate::Drawing;
 use crate::card::Card;
-use crate::measure::{Cut, fitted_columns};
+use crate::measure::{Cut, columns, fitted_columns};
 use crate::shown::{Percent, Time, badges, condition, count};
 use crate::times::ExecutorTimes;
 
@@ -79,10 +79,17 @@ fn label(node: &Node<Card>, times: Option<&ExecutorTimes>) -> String {
     }
     lines.push(format!("<b>{}</b>", line(&node.name, Cut::End)));
     lines.push(line(node.value.source.as_str(), Cut::Beginning));
-    let badges: Vec<&str> = badges(node).map(|(text, _)| text).collect();
-    if !badges.is_empty() {
-        lines.push(line(&badges.join(" · "), Cut::End));
+    // In rows, so that none is cut off for the others.
+    let mut rows: Vec<String> = Vec::new();
+    for (badge, _) in badges(node) {
+        match rows.last_mut() {
+            Some(row) if columns(row) + 3 + columns(badge) <= LINE => {
+                *row += &format!(" · {badge}");
+            }
+            _ => rows.push(badge.to_owned()),
+        }
     }
+    lines.extend(rows.iter().map(|row| line(row, Cut::End)));
     if let Some(ExecutorTimes {
         calls,
         mean,

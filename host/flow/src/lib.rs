@@ -151,8 +151,7 @@ impl Flow {
     pub fn endpoints(&self) -> Vec<String> {
         let stages = self.inner.graph.iter();
         let mut endpoints: Vec<String> = stages
-            .flat_map(|(_, node)| node.value.info().endpoints)
-            .map(|(endpoint, _)| endpoint)
+            .flat_map(|(_, node)| node.value.info().into_endpoints())
             .chain([DRY_RUN.to_owned()])
             .collect();
         endpoints.sort();

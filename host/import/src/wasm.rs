@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use wasm_flow_contract::sharding::{INDEX, Poll, REST, SEARCH};
+
 use crate::executor::{Executor, Shared, duration, patience, place};
 use crate::ordered::Ordered;
 use crate::python::{Counts, Served, env, polling};
@@ -123,7 +125,7 @@ fn write_shards(reader: &mut Reader<'_>, table: &mut Table, executor: &Executor<
     for entry in entries {
         if entry.name == "polling" {
             if let Some(polling) = polling(reader, &entry) {
-                table.key("polling", &polling);
+                table.key("polling", &as_it_is(polling));
             }
             continue;
         }
@@ -141,6 +143,27 @@ fn write_shards(reader: &mut Reader<'_>, table: &mut Table, executor: &Executor<
             }
         }
     }
+}
+
+/// `polling` as flow.toml has it. What Jina is told of all endpoints does not hold for
+/// `/search` and `/index`, and here it does.
+fn as_it_is(polling: Value) -> Value {
+    let mut by_endpoint = match polling {
+        Value::Table(by_endpoint) => by_endpoint,
+        word => vec![(REST.to_owned(), word)],
+    };
+    let rest = by_endpoint.iter().find(|(name, _)| name == REST);
+    let Some((_, rest)) = rest.cloned() else {
+        return Value::Table(by_endpoint);
+    };
+    for (endpoint, poll) in [(INDEX, Poll::Any), (SEARCH, Poll::All)] {
+        let usual = Value::text(poll.as_str());
+        let is_named = by_endpoint.iter().any(|(name, _)| name == endpoint);
+        if !is_named && rest != usual {
+            by_endpoint.push((endpoint.to_owned(), usual));
+        }
+    }
+    Value::Table(by_endpoint)
 }
 
 /// The executor's workspace: that of the Flow comes before that of its metas.

@@ -27,19 +27,48 @@ pub enum Place {
     Batching(NodeId, String),
     /// An executor's `tls`.
     Tls(NodeId),
+    /// An executor's `no_reduce`.
+    NoReduce(NodeId),
+    /// An executor's `polling`, or an endpoint in its table.
+    Polling(NodeId, Option<String>),
     /// An executor's `workspace`.
     Workspace(NodeId),
     /// An executor's `allow`.
     Allow(NodeId),
     /// `host` of an executor's grant of a folder, by its index in `allow.dirs`.
     Dir(NodeId, usize),
+    /// The same place of what is before or after an executor's shards.
+    Head(Head, Box<Place>),
+}
+
+/// The executors around the shards of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// `uses_before`.
+    Before,
+    /// `uses_after`.
+    After,
+}
+
+impl Head {
+    /// The key of its table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Head::Before => "uses_before",
+            Head::After => "uses_after",
+        }
+    }
 }
 
 impl Place {
     /// Whether what is wrong there is wrong with a path: what a variable stands for in
     /// one is no secret, and hard to put right unseen.
     pub(crate) fn is_a_path(&self) -> bool {
-        matches!(self, Place::Uses(_) | Place::Workspace(_) | Place::Dir(..))
+        match self {
+            Place::Uses(_) | Place::Workspace(_) | Place::Dir(..) => true,
+            Place::Head(_, place) => place.is_a_path(),
+            _ => false,
+        }
     }
 }
 
@@ -103,6 +132,15 @@ impl LateProblem {
             }
             (Some(help), true) => Some(format!("{help}; paths are relative to {folder}")),
         }
+    }
+}
+
+impl LateProblem {
+    /// The same problem, of what is before or after the executor's shards.
+    #[must_use]
+    pub fn of_head(mut self, head: Head) -> LateProblem {
+        self.place = Place::Head(head, Box::new(self.place));
+        self
     }
 }
 

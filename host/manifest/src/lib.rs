@@ -16,7 +16,7 @@
 //! | `keys`, `kinds`, `formats` | how a key is declared, the kinds of values, and the formats of strings |
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
 //! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
-//! | `flow`, `gateway`, `executors`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
+//! | `flow`, `gateway`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
 //! | `variables`, `substitutions` | `${NAME}`: environment variables in the file's texts, and how messages show those texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
 //! | [`bounds`] | what a file is held to |
@@ -34,6 +34,7 @@ mod keys;
 mod kinds;
 mod late;
 mod needs;
+mod polling;
 mod problems;
 mod reader;
 mod remote;
@@ -61,7 +62,7 @@ use wasm_flow_contract::graph::Graph;
 use wasm_flow_contract::units::Size;
 
 pub use executors::ExecutorEntry;
-pub use late::{LateProblem, Place};
+pub use late::{Head, LateProblem, Place};
 pub use problems::Problems;
 pub use report::{Problem, Report};
 pub use schema::schema;
@@ -203,10 +204,16 @@ impl Manifest {
     }
 
     fn span(&self, place: Place) -> Range<usize> {
-        let executor = |id| &self.executors[id].value.spans;
+        let (head, place) = match place {
+            Place::Head(head, place) => (Some(head), *place),
+            place => (None, place),
+        };
+        let executor = |id| self.executors[id].value.spans_of(head);
         let span = match place {
             Place::Host => &self.source.gateway.host,
             Place::Port => &self.source.gateway.port,
+            // There is nothing around what is itself around shards.
+            Place::Head(_, place) => return self.span(*place),
             Place::Executor(id) => &executor(id).name,
             Place::Uses(id) => &executor(id).uses,
             Place::UsesWith(id) => &executor(id).uses_with,
@@ -216,6 +223,12 @@ impl Manifest {
                 spans.batching.get(&endpoint).unwrap_or(&spans.name)
             }
             Place::Tls(id) => &executor(id).tls,
+            Place::NoReduce(id) => &executor(id).no_reduce,
+            Place::Polling(id, endpoint) => {
+                let spans = executor(id);
+                let endpoint = endpoint.and_then(|endpoint| spans.polled.get(&endpoint));
+                endpoint.unwrap_or(&spans.polling)
+            }
             Place::Workspace(id) => &executor(id).workspace,
             Place::Allow(id) => &executor(id).allow,
             Place::Dir(id, dir) => {

@@ -18,9 +18,9 @@ pub(crate) struct NodeTable {
     pub(crate) name: Option<Spanned<String>>,
     pub(crate) needs: Option<Entry<Items<String>>>,
     pub(crate) options: NodeOptions,
-    pub(crate) instances: u64,
-    /// Where the number of its instances is, or what stands for that.
-    pub(crate) instances_place: Range<usize>,
+    /// How many instances it has, and what is before and after its shards, each with
+    /// where that is said.
+    pub(crate) instances: Vec<(u64, Range<usize>)>,
     /// Where the executor's table is.
     pub(crate) table: Range<usize>,
 }
@@ -36,8 +36,25 @@ impl NodeTable {
             }),
             is_incomplete: needs.is_some_and(|needs| !needs.complete),
             options: self.options.clone(),
-            instances: self.instances,
+            instances: self.count(),
         }
+    }
+
+    /// How many instances it has in all.
+    fn count(&self) -> u64 {
+        self.instances.iter().map(|(count, _)| count).sum()
+    }
+
+    /// Where it is said that there are more instances than one process can have, if there
+    /// are so many before.
+    fn instances_place(&self, before: u64) -> Range<usize> {
+        let mut sum = before;
+        let mut counts = self.instances.iter();
+        let first_over = counts.find(|(count, _)| {
+            sum += count;
+            sum > u64::from(INSTANCES)
+        });
+        first_over.map_or_else(|| self.name_place(), |(_, place)| place.clone())
     }
 
     /// Where one of its needs is.
@@ -93,7 +110,8 @@ fn placed(problem: &OutlineProblem, tables: &[NodeTable]) -> Problem {
             .label("used again")
             .context(name(*first), "used here first"),
         OutlineProblem::Instances { node, .. } => {
-            let place = at(*node, &|table| table.instances_place.clone());
+            let before = tables.iter().take(*node).map(NodeTable::count).sum();
+            let place = at(*node, &|table| table.instances_place(before));
             new(place).label(format!("here they come to more than {INSTANCES}"))
         }
         OutlineProblem::Unknown { node, need: at, .. } => new(need(*node, *at)),

@@ -22,11 +22,21 @@ pub(crate) fn table<T: Keys>(
     entries: &DeTable<'_>,
     span: Range<usize>,
 ) -> T {
+    named_table(problems, entries, span, T::NAME)
+}
+
+/// The same of a table that may stand under several keys, and is called like its own.
+pub(crate) fn named_table<T: Keys>(
+    problems: &mut Problems,
+    entries: &DeTable<'_>,
+    span: Range<usize>,
+    name: &'static str,
+) -> T {
     let mut reader = TableReader {
         problems,
         entries,
         span,
-        name: T::NAME,
+        name,
         known: Vec::new(),
     };
     let table = T::visit(&mut reader);

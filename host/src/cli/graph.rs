@@ -155,11 +155,21 @@ fn drawing(manifest: &Manifest) -> Drawing {
 }
 
 fn card(entry: &ExecutorEntry) -> Card {
-    let source = match &entry.uses {
+    let mut card = Card::new(source(entry), &entry.config);
+    if let Some(before) = &entry.uses_before {
+        card = card.uses_before(&source(before));
+    }
+    if let Some(after) = &entry.uses_after {
+        card = card.uses_after(&source(after));
+    }
+    card
+}
+
+fn source(entry: &ExecutorEntry) -> Source {
+    match &entry.uses {
         Uses::Path { written, .. } => Source::Here(written.clone()),
         Uses::Remote(remote) => Source::Elsewhere(remote.address.to_string()),
-    };
-    Card::new(source, &entry.config)
+    }
 }
 
 /// Where the time went, in numbers. The last column comes to all of it.

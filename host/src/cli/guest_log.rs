@@ -12,6 +12,8 @@ pub(super) use crate::local::GUEST;
 pub(super) struct GuestLine {
     pub(super) executor: String,
     pub(super) replica: u64,
+    /// `shard-1/rep-0`. Empty if the executor has nothing but replicas.
+    pub(super) instance: String,
     /// None: it was logged.
     pub(super) stream: Option<Stream>,
     pub(super) level: tracing::Level,
@@ -26,6 +28,7 @@ impl Default for GuestLine {
         GuestLine {
             executor: String::new(),
             replica: 0,
+            instance: String::new(),
             stream: None,
             level: tracing::Level::INFO,
             text: String::new(),
@@ -36,6 +39,14 @@ impl Default for GuestLine {
 }
 
 impl GuestLine {
+    /// Which instance it is of: `index/rep-0`, `index/shard-1/rep-0`.
+    pub(super) fn printer(&self) -> String {
+        match self.instance.as_str() {
+            "" => format!("{}/rep-{}", self.executor, self.replica),
+            instance => format!("{}/{instance}", self.executor),
+        }
+    }
+
     /// What an event with the target [`GUEST`] says.
     pub(super) fn of(event: &Event<'_>) -> GuestLine {
         let mut line = GuestLine {
@@ -57,6 +68,7 @@ impl Visit for GuestLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "executor" => value.clone_into(&mut self.executor),
+            "instance" => value.clone_into(&mut self.instance),
             "stream" => {
                 self.stream = Some(match value {
                     "stderr" => Stream::Stderr,

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_flow_contract::gateway::GatewayConfig;
-use wasm_flow_manifest::Manifest;
+use wasm_flow_manifest::{Manifest, Place};
 use wasm_flow_wasm::{Output, OutputSink, Runtime, Wants, printable};
 
-use super::error::FlowError;
+use super::error::{self, FlowError};
 use super::flow::Flow;
 use super::output::Log;
 use super::program::{Parts, Program};
 use super::spec::ExecutorSpec;
 use crate::resolve::build::Event;
-use crate::resolve::{Doubt, Loaded, Plan, Remedy, Resolver};
+use crate::resolve::{Loaded, Plan, Remedy, Resolver, Unusual};
 
 /// Puts a flow together: [`Flow::builder`] makes it.
 ///
@@ -189,21 +189,39 @@ impl fmt::Debug for FlowBuilder {
 
 /// Logs what may not do what it should.
 fn warn<P: Plan>(loaded: &Loaded<P>) {
-    for Doubt {
-        executor,
-        title,
-        remedy,
-    } in loaded.doubts()
-    {
-        let executor = &*loaded.executors()[executor].name;
-        match remedy {
+    for doubt in loaded.doubts() {
+        let executor = error::executor(&doubt.place);
+        let executor = executor.map(|id| &*loaded.executors()[id].name);
+        let title = match &doubt.place {
+            Place::Head(head, _) => format!("`{}`: {}", head.as_str(), doubt.title),
+            _ => doubt.title,
+        };
+        match doubt.remedy {
             Remedy::Grant(wants) => {
                 let methods = granting_methods(&wants);
                 tracing::warn!(executor, "{title}; if you trust it with that: {methods}");
             }
-            Remedy::Run(how) | Remedy::Reach(how) => tracing::warn!(executor, "{title}; {how}"),
+            Remedy::Poll(unusual) => {
+                tracing::warn!(executor, "{title}; {}", polling_methods(&unusual));
+            }
+            Remedy::Words(words) => tracing::warn!(executor, "{title}; {words}"),
         }
     }
+}
+
+/// How the method of `ExecutorSpec` that is about one endpoint is called.
+fn polling_methods(unusual: &Unusual) -> String {
+    let Unusual {
+        endpoint,
+        usual,
+        rest,
+        aim,
+        ..
+    } = unusual;
+    format!(
+        "to {aim}, as Jina does: .polling_of({endpoint:?}, Poll::{usual:?}); if this is what you \
+         mean: .polling_of({endpoint:?}, Poll::{rest:?})"
+    )
 }
 
 /// The methods of `ExecutorSpec` that grant what is wanted.

@@ -94,10 +94,18 @@ impl FlowProblem {
         let help = problem.help_for("the working directory");
         let help = help.iter().map(|help| format!("; {help}"));
         let reason = std::iter::once(problem.title.clone());
+        let reason = reason.chain(label).chain(help).collect();
+        let inner = match &problem.place {
+            Place::Head(_, place) => argument(place),
+            _ => None,
+        };
         FlowProblem {
             executor: executor.map(str::to_owned),
             argument: argument(&problem.place),
-            reason: reason.chain(label).chain(help).collect(),
+            reason: match inner {
+                Some(inner) => named(inner, reason),
+                None => reason,
+            },
         }
     }
 
@@ -141,6 +149,14 @@ impl fmt::Display for FlowProblem {
     }
 }
 
+/// A reason with the argument that it is about, if it does not name that by itself.
+pub(super) fn named(argument: &str, reason: String) -> String {
+    match reason.contains(&format!("`{argument}`")) {
+        true => reason,
+        false => format!("`{argument}`: {reason}"),
+    }
+}
+
 /// The method of `ExecutorSpec` that says what belongs to a place.
 fn argument(place: &Place) -> Option<&'static str> {
     match place {
@@ -150,8 +166,11 @@ fn argument(place: &Place) -> Option<&'static str> {
         Place::UsesRequests(_) => Some("uses_requests"),
         Place::Batching(..) => Some("uses_dynamic_batching"),
         Place::Tls(_) => Some("tls"),
+        Place::NoReduce(_) => Some("no_reduce"),
+        Place::Polling(..) => Some("polling"),
         Place::Workspace(_) => Some("workspace"),
         Place::Allow(_) | Place::Dir(..) => Some("allow_dir"),
+        Place::Head(head, _) => Some(head.as_str()),
     }
 }
 
@@ -159,12 +178,15 @@ fn argument(place: &Place) -> Option<&'static str> {
 pub(super) fn executor(place: &Place) -> Option<wasm_flow_contract::NodeId> {
     match place {
         Place::Host | Place::Port => None,
+        Place::Head(_, place) => executor(place),
         Place::Executor(id)
         | Place::Uses(id)
         | Place::UsesWith(id)
         | Place::UsesRequests(id)
         | Place::Batching(id, _)
         | Place::Tls(id)
+        | Place::NoReduce(id)
+        | Place::Polling(id, _)
         | Place::Workspace(id)
         | Place::Allow(id)
         | Place::Dir(id, _) => Some(*id),

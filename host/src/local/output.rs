@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use wasm_flow_contract::reply::Origin;
 use wasm_flow_wasm::{Level, Output, Printer, Record, Stream, printable};
 
 /// The target of the log's events for what executors print and log.
@@ -18,6 +19,7 @@ impl Output for Log {
             target: GUEST,
             executor = &*printer.executor,
             replica = printer.replica,
+            instance = printer.instance(),
             stream = match stream {
                 Stream::Stdout => "stdout",
                 Stream::Stderr => "stderr",
@@ -37,7 +39,7 @@ impl Output for Log {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let Printer { executor, replica } = record.printer;
+        let printer = record.printer;
         let fields = match record.fields.is_empty() {
             true => None,
             false => serde_json::to_string(record.fields).ok(),
@@ -46,8 +48,9 @@ impl Output for Log {
             ($level:ident) => {
                 tracing::$level!(
                     target: GUEST,
-                    executor = &**executor,
-                    replica,
+                    executor = &*printer.executor,
+                    replica = printer.replica,
+                    instance = printer.instance(),
                     request = record.request,
                     fields,
                     "{}",
@@ -97,10 +100,15 @@ impl Output for Stdio {
             Level::Error => "ERROR",
         };
         let message = printable(&record.message.replace('\n', " "));
-        let Printer { executor, replica } = printer;
+        let Printer {
+            executor,
+            group,
+            replica,
+        } = printer;
+        let origin = Origin::replica_of(*group, *replica);
         let _ = writeln!(
             std::io::stderr().lock(),
-            "{executor}/rep-{replica} {level} {message}"
+            "{executor}/{origin} {level} {message}"
         );
     }
 }

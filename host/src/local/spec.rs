@@ -201,10 +201,7 @@ impl<K> ExecutorSpec<K> {
                 instances,
                 name: Some(name),
             },
-            planned: self.uses.map(|uses| Planned {
-                uses,
-                config: self.config,
-            }),
+            planned: self.uses.map(|uses| Planned::new(uses, self.config)),
         }
     }
 }

@@ -253,7 +253,7 @@ impl Stage for Telling {
             class: "Telling".to_owned(),
             endpoints: vec![("/x".to_owned(), "x".to_owned())],
             replicas: 1,
-            remote: false,
+            ..StageInfo::default()
         }
     }
 

@@ -10,9 +10,11 @@ pub mod build;
 mod executor_file;
 mod plan;
 mod remote;
+mod sharding;
 mod source;
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,18 +22,20 @@ use futures::future::join_all;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::graph::Join;
 use wasm_flow_contract::nearest::nearest;
+use wasm_flow_contract::remote::Predecessors;
 use wasm_flow_contract::request::DEFAULT_ENDPOINT;
+use wasm_flow_contract::sharding::Group;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::stages::{Batched, Retried};
 use wasm_flow_flow::{Flow, ShapeError};
-use wasm_flow_manifest::{LateProblem, Manifest, Place, Report};
+use wasm_flow_manifest::{Head, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
     StartFailure, StartReason,
 };
 
 pub use crate::wrong_file::WrongFile;
-pub use advice::{Doubt, Remedy};
+pub use advice::{Doubt, Remedy, Unusual};
 pub use plan::{Plan, Planned, Uses};
 pub use source::{Source, SourceError};
 
@@ -53,6 +57,10 @@ pub struct LoadedExecutor {
     pub runs: Runs,
     /// What it is, as it is run.
     pub info: StageInfo,
+    /// What requests go through before its shards.
+    pub uses_before: Option<Box<LoadedExecutor>>,
+    /// What gets the documents of its shards.
+    pub uses_after: Option<Box<LoadedExecutor>>,
     /// What keeps it from doing what it should, and the flow not from starting.
     doubts: Vec<Doubt>,
 }
@@ -125,19 +133,34 @@ impl Resolver {
         let mut loaded = HashMap::new();
         let planned = plan.executors();
         for (id, node) in planned.iter() {
-            problems.extend(source::missing_folders(id, &node.value.config.allow));
-            let no_reduce = node.options.join == Join::Concat;
-            match self.executor(id, &node.value, no_reduce, &mut known).await {
-                Ok(executor) => {
-                    problems.extend(wrong_batching(id, &executor));
-                    loaded.insert(id, executor);
-                }
-                Err(LoadFailure::Source(error, uses)) => problems.push(error.problem(id, &uses)),
-                Err(LoadFailure::Binding(error)) => {
-                    problems.push(LateProblem::new(Place::UsesRequests(id), error.to_string()));
-                }
-                Err(LoadFailure::Remote(problem)) => problems.push(problem),
+            let predecessors = match node.options.join {
+                Join::Reduce => Predecessors::Together,
+                Join::Concat => Predecessors::Apart,
+            };
+            let loading = self.executor(id, &node.value, predecessors, &mut known);
+            let (executor, wrong) = loading.await;
+            problems.extend(wrong);
+            let mut heads = Vec::new();
+            for (head, planned) in sharding::heads(&node.value) {
+                let predecessors = match head {
+                    Head::Before => predecessors,
+                    // It puts together what comes from the shards.
+                    Head::After => Predecessors::ApartIfTaken,
+                };
+                let loading = self.executor(id, planned, predecessors, &mut known);
+                let (executor, wrong) = loading.await;
+                problems.extend(wrong.into_iter().map(|problem| problem.of_head(head)));
+                heads.push((head, executor));
             }
+            let Some(mut executor) = executor else {
+                continue;
+            };
+            problems.extend(wrong_batching(id, &executor));
+            problems.extend(sharding::wrong_polling(id, &executor));
+            for (head, around) in heads {
+                executor.put_around(head, around);
+            }
+            loaded.insert(id, executor);
         }
         match planned.try_map(|id, _, _| loaded.remove(&id)) {
             Some(executors) if problems.is_empty() => Ok(Loaded {
@@ -149,27 +172,42 @@ impl Resolver {
         }
     }
 
+    /// Loads one executor, and says what is wrong with it.
     async fn executor(
         &self,
         id: NodeId,
         planned: &Planned,
-        no_reduce: bool,
+        predecessors: Predecessors,
+        known: &mut HashMap<Source, Component>,
+    ) -> (Option<LoadedExecutor>, Vec<LateProblem>) {
+        let mut problems = source::missing_folders(id, &planned.config.allow);
+        match self.loaded(id, planned, predecessors, known).await {
+            Ok(executor) => (Some(executor), problems),
+            Err(failure) => {
+                problems.push(failure.problem(id));
+                (None, problems)
+            }
+        }
+    }
+
+    async fn loaded(
+        &self,
+        id: NodeId,
+        planned: &Planned,
+        predecessors: Predecessors,
         known: &mut HashMap<Source, Component>,
     ) -> Result<LoadedExecutor, LoadFailure> {
+        let config = &planned.config;
         let component = match &planned.uses {
             Uses::Named(wasm_flow_manifest::Uses::Remote(remote)) => {
-                let executor = remote::executor(id, remote, &planned.config, no_reduce)
+                let executor = remote::executor(id, remote, config, predecessors)
                     .map_err(LoadFailure::Remote)?;
                 let absent = executor.connect().await.err();
-                return Ok(LoadedExecutor {
-                    config: planned.config.clone(),
-                    info: executor.info(),
-                    runs: Runs::Stage(Arc::new(executor)),
-                    doubts: absent
-                        .map(|error| remote::absent(id, &error))
-                        .into_iter()
-                        .collect(),
-                });
+                let mut loaded = LoadedExecutor::of_stage(config.clone(), Arc::new(executor));
+                loaded
+                    .doubts
+                    .extend(absent.map(|error| remote::absent(id, &error)));
+                return Ok(loaded);
             }
             Uses::Named(uses @ wasm_flow_manifest::Uses::Path { path, .. }) => {
                 let found = self.at(path, known).await;
@@ -177,24 +215,23 @@ impl Resolver {
             }
             Uses::Component(component) => component.clone(),
             Uses::Stage(stage) => {
-                return Ok(LoadedExecutor {
-                    config: planned.config.clone(),
-                    info: stage.info(),
-                    runs: Runs::Stage(Arc::clone(stage)),
-                    doubts: Vec::new(),
-                });
+                return Ok(LoadedExecutor::of_stage(config.clone(), Arc::clone(stage)));
             }
         };
-        let bindings = Bindings::new(component.description(), &planned.config.uses_requests)?;
+        let bindings = Bindings::new(component.description(), &config.uses_requests)?;
         Ok(LoadedExecutor {
             info: StageInfo {
-                remote: false,
                 class: component.description().name.clone(),
                 endpoints: bindings.to_list(),
-                replicas: planned.config.replicas.get(),
+                replicas: config.replicas.get(),
+                shards: config.shards.get(),
+                polling: config.polling.clone(),
+                ..StageInfo::default()
             },
-            config: planned.config.clone(),
+            config: config.clone(),
             runs: Runs::Component(component),
+            uses_before: None,
+            uses_after: None,
             doubts: Vec::new(),
         })
     }
@@ -215,12 +252,77 @@ impl Resolver {
     }
 }
 
+impl LoadedExecutor {
+    /// One that runs already.
+    fn of_stage(config: ExecutorConfig, stage: Arc<dyn Stage>) -> LoadedExecutor {
+        LoadedExecutor {
+            config,
+            info: stage.info(),
+            runs: Runs::Stage(stage),
+            uses_before: None,
+            uses_after: None,
+            doubts: Vec::new(),
+        }
+    }
+
+    /// How many groups of instances there are. A stage stands for itself.
+    fn shards(&self) -> NonZeroU32 {
+        match self.runs {
+            Runs::Component(_) => self.config.shards,
+            Runs::Stage(_) => NonZeroU32::MIN,
+        }
+    }
+
+    /// Puts an executor before or after the shards of this one, if it could be loaded.
+    fn put_around(&mut self, head: Head, executor: Option<LoadedExecutor>) {
+        let executor = executor.map(Box::new);
+        let info = executor
+            .as_ref()
+            .map(|executor| Box::new(executor.info.clone()));
+        match head {
+            Head::Before => {
+                self.uses_before = executor;
+                self.info.uses_before = info;
+            }
+            Head::After => {
+                self.uses_after = executor;
+                self.info.uses_after = info;
+            }
+        }
+    }
+
+    /// What is before and after its shards.
+    fn heads(&self) -> impl Iterator<Item = (Head, &LoadedExecutor)> {
+        let before = self
+            .uses_before
+            .as_deref()
+            .map(|executor| (Head::Before, executor));
+        let after = self
+            .uses_after
+            .as_deref()
+            .map(|executor| (Head::After, executor));
+        before.into_iter().chain(after)
+    }
+}
+
 /// Why an executor cannot be loaded.
 enum LoadFailure {
     /// With what it is made from.
     Source(SourceError, wasm_flow_manifest::Uses),
     Binding(BindingError),
     Remote(LateProblem),
+}
+
+impl LoadFailure {
+    fn problem(self, id: NodeId) -> LateProblem {
+        match self {
+            LoadFailure::Source(error, uses) => error.problem(id, &uses),
+            LoadFailure::Binding(error) => {
+                LateProblem::new(Place::UsesRequests(id), error.to_string())
+            }
+            LoadFailure::Remote(problem) => problem,
+        }
+    }
 }
 
 impl From<BindingError> for LoadFailure {
@@ -257,10 +359,7 @@ impl<P: Plan> Loaded<P> {
     pub fn doubts(&self) -> Vec<Doubt> {
         let executors = self.executors.iter();
         executors
-            .flat_map(|(id, node)| {
-                let doubts = node.value.doubts.iter().cloned();
-                doubts.chain(advice::of(id, &node.value))
-            })
+            .flat_map(|(id, node)| advice::of(id, node))
             .collect()
     }
 
@@ -271,18 +370,19 @@ impl<P: Plan> Loaded<P> {
     /// did are stopped.
     pub async fn start(&self, output: OutputSink) -> Result<Flow, P::Error> {
         let starting = self.executors.iter().map(|(id, node)| {
-            let starting = self.start_one(&node.value, Arc::clone(&output));
+            let output = &output;
+            let stage = move |executor, group| self.stage(id, executor, group, Arc::clone(output));
+            let starting = sharding::start(&node.value, stage);
             async move { (id, starting.await) }
         });
         let mut problems = Vec::new();
         let mut started: HashMap<NodeId, Arc<dyn Stage>> = HashMap::new();
-        for (id, stage) in join_all(starting).await {
-            match stage {
+        for (id, executor) in join_all(starting).await {
+            match executor {
                 Ok(stage) => {
-                    let config = &self.executors[id].value.config;
-                    started.insert(id, wrapped(stage, config));
+                    started.insert(id, stage);
                 }
-                Err(error) => problems.push(LateProblem::new(place(id, &error), error.to_string())),
+                Err(wrong) => problems.extend(wrong),
             }
         }
         let stages = self.executors.as_ref();
@@ -305,19 +405,29 @@ impl<P: Plan> Loaded<P> {
         Err(self.plan.error(problems))
     }
 
-    async fn start_one(
+    /// Starts one group of an executor's instances.
+    async fn stage(
         &self,
+        id: NodeId,
         executor: &LoadedExecutor,
+        group: Group,
         output: OutputSink,
-    ) -> Result<Arc<dyn Stage>, StartError> {
-        match &executor.runs {
+    ) -> Result<Arc<dyn Stage>, LateProblem> {
+        let stage: Arc<dyn Stage> = match &executor.runs {
             Runs::Component(component) => {
-                let config = executor.config.clone();
-                let executor = Executor::start(&self.runtime, component, config, output).await?;
-                Ok(Arc::new(executor))
+                let config = ExecutorConfig {
+                    group,
+                    ..executor.config.clone()
+                };
+                let started = Executor::start(&self.runtime, component, config, output).await;
+                Arc::new(
+                    started
+                        .map_err(|error| LateProblem::new(place(id, &error), error.to_string()))?,
+                )
             }
-            Runs::Stage(stage) => Ok(Arc::clone(stage)),
-        }
+            Runs::Stage(stage) => Arc::clone(stage),
+        };
+        Ok(wrapped(stage, &executor.config))
     }
 }
 
@@ -339,13 +449,7 @@ fn wrapped(mut stage: Arc<dyn Stage>, config: &ExecutorConfig) -> Arc<dyn Stage>
 /// Endpoints of `uses_dynamic_batching` that no method is bound to, or whose requests
 /// are to be kept apart.
 fn wrong_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
-    let endpoints = &executor.info.endpoints;
-    let known = || endpoints.iter().map(|(endpoint, _)| endpoint.as_str());
     let batched = executor.config.batching.keys();
-    if executor.info.remote && endpoints.is_empty() {
-        // It was not reached, or does not say.
-        return Vec::new();
-    }
     if executor.config.isolation == Isolation::Request {
         let title = "requests cannot be put together and kept apart";
         let apart = |endpoint: &String| {
@@ -355,23 +459,40 @@ fn wrong_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
         return batched.map(apart).collect();
     }
     batched
-        // The default method takes any endpoint.
-        .filter(|endpoint| {
-            known().all(|known| known != endpoint.as_str() && known != DEFAULT_ENDPOINT)
-        })
-        .map(|endpoint| {
-            let names: Vec<&str> = known().collect();
-            let title = format!(
-                "`uses_dynamic_batching` names `{endpoint}`, which {} binds no method to",
-                executor.info.class
-            );
-            let help = match nearest(endpoint, known()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it binds {}", names.join(", ")),
-            };
-            LateProblem::new(Place::Batching(id, endpoint.clone()), title).help(help)
+        .filter_map(|endpoint| {
+            let place = Place::Batching(id, endpoint.clone());
+            not_bound("uses_dynamic_batching", place, endpoint, executor)
         })
         .collect()
+}
+
+/// What is wrong with an endpoint that is named under `key`, if nothing is bound to it.
+fn not_bound(
+    key: &str,
+    place: Place,
+    endpoint: &str,
+    executor: &LoadedExecutor,
+) -> Option<LateProblem> {
+    let endpoints = &executor.info.endpoints;
+    if executor.info.remote && endpoints.is_empty() {
+        // It was not reached, or does not say.
+        return None;
+    }
+    let known = || endpoints.iter().map(|(endpoint, _)| endpoint.as_str());
+    // The default method takes any endpoint.
+    if known().any(|known| known == endpoint || known == DEFAULT_ENDPOINT) {
+        return None;
+    }
+    let names: Vec<&str> = known().collect();
+    let title = format!(
+        "`{key}` names `{endpoint}`, which {} binds no method to",
+        executor.info.class
+    );
+    let help = match nearest(endpoint, known()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it binds {}", names.join(", ")),
+    };
+    Some(LateProblem::new(place, title).help(help))
 }
 
 /// The key that an executor's failure to start is about.

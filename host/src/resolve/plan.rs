@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::{Graph, Stage};
-use wasm_flow_manifest::{LateProblem, Manifest, Report};
+use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Report};
 use wasm_flow_wasm::Component;
 
 /// Who says what a flow consists of: a `flow.toml`, or a program.
@@ -34,6 +34,34 @@ pub struct Planned {
     pub uses: Uses,
     /// How it is run.
     pub config: ExecutorConfig,
+    /// What requests go through before its shards.
+    pub uses_before: Option<Box<Planned>>,
+    /// What gets the documents of its shards.
+    pub uses_after: Option<Box<Planned>>,
+}
+
+impl Planned {
+    /// An executor with nothing around it.
+    pub fn new(uses: Uses, config: ExecutorConfig) -> Planned {
+        Planned {
+            uses,
+            config,
+            uses_before: None,
+            uses_after: None,
+        }
+    }
+
+    fn of_entry(entry: &ExecutorEntry) -> Planned {
+        let around = |entry: &Option<Box<ExecutorEntry>>| {
+            let entry = entry.as_deref();
+            entry.map(|entry| Box::new(Planned::of_entry(entry)))
+        };
+        Planned {
+            uses_before: around(&entry.uses_before),
+            uses_after: around(&entry.uses_after),
+            ..Planned::new(Uses::Named(entry.uses.clone()), entry.config.clone())
+        }
+    }
 }
 
 /// What an executor is made from.
@@ -69,10 +97,8 @@ impl Plan for Manifest {
     }
 
     fn executors(&self) -> Graph<Planned> {
-        self.executors.as_ref().map(|_, _, entry| Planned {
-            uses: Uses::Named(entry.uses.clone()),
-            config: entry.config.clone(),
-        })
+        let executors = self.executors.as_ref();
+        executors.map(|_, _, entry| Planned::of_entry(entry))
     }
 
     fn error(&self, problems: Vec<LateProblem>) -> Box<Report> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use wasm_flow_contract::NodeId;
 use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::remote::{RemoteConfig, Secret, TlsConfig};
+use wasm_flow_contract::remote::{Predecessors, RemoteConfig, Secret, TlsConfig};
 use wasm_flow_contract::units::Size;
 use wasm_flow_gateway::remote::{RemoteExecutor, Unreachable};
 use wasm_flow_manifest::{LateProblem, Pem, Place, Remote, TlsFiles};
@@ -22,17 +22,17 @@ pub(super) fn executor(
     id: NodeId,
     remote: &Remote,
     config: &ExecutorConfig,
-    no_reduce: bool,
+    predecessors: Predecessors,
 ) -> Result<RemoteExecutor, LateProblem> {
     RemoteExecutor::new(RemoteConfig {
-        name: config.name.clone(),
+        name: config.group.name(&config.name),
         address: remote.address.clone(),
         tls: tls(id, &remote.tls)?,
         token: remote.token.clone(),
         timeout: config.timeout,
         timeout_send: remote.timeout_send,
         reply: config.limits.reply.get(),
-        no_reduce,
+        predecessors,
     })
     .map_err(|error| {
         LateProblem::new(Place::Tls(id), error.to_string())
@@ -77,9 +77,9 @@ fn read(path: &Path) -> io::Result<String> {
 /// That an executor is not there now, which keeps no flow from starting.
 pub(super) fn absent(id: NodeId, unreachable: &Unreachable) -> Doubt {
     Doubt {
-        executor: id,
+        place: Place::Uses(id),
         title: unreachable.to_string(),
-        remedy: Remedy::Reach(
+        remedy: Remedy::Words(
             "the flow runs all the same: requests that need the executor fail, until it is there",
         ),
     }

@@ -148,7 +148,7 @@ impl std::fmt::Debug for Executor {
 }
 
 impl Executor {
-    /// Starts the replicas of an executor.
+    /// Starts the replicas of an executor, or those of the one group that `config` is for.
     ///
     /// # Errors
     /// When `uses_requests` does not fit it, a folder that it is granted cannot
@@ -293,10 +293,10 @@ impl Executor {
 impl Stage for Executor {
     fn info(&self) -> StageInfo {
         StageInfo {
-            remote: false,
             class: self.description().name.clone(),
             endpoints: self.bindings().to_list(),
             replicas: self.config().replicas.get(),
+            ..StageInfo::default()
         }
     }
 

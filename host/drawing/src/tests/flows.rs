@@ -9,6 +9,7 @@ use wasm_flow_contract::Hop;
 use wasm_flow_contract::config::{Batching, ExecutorConfig, Isolation};
 use wasm_flow_contract::graph::{Builder, Edge, Join, NodeOptions, Upstream};
 use wasm_flow_contract::query::Query;
+use wasm_flow_contract::sharding::{Poll, Polling};
 
 use crate::times::Tally;
 use crate::{Card, Drawing, Source};
@@ -99,6 +100,17 @@ pub(super) fn everything() -> Drawing {
         Source::Elsewhere("grpc://ranker.example:8443".to_owned()),
         &ExecutorConfig::new("rank"),
     );
+    let mut store = executor("store", &["encode_text"]).configured(|config| {
+        config.shards = NonZeroU32::new(3).unwrap();
+        config.replicas = NonZeroU32::new(2).unwrap();
+        config.polling = Polling {
+            named: [("/delete".to_owned(), Poll::All)].into(),
+            rest: Some(Poll::Any),
+        };
+    });
+    let here = |name: &str| Source::Here(format!("executors/{name}"));
+    store.card = store.card.uses_before(&here("check"));
+    store.card = store.card.uses_after(&here("best_matches"));
     let mut log = executor("log", &["split"]);
     log.options.floating = true;
     let mut merge = executor("merge", &["rank", "encode_image", "split"]);
@@ -127,7 +139,7 @@ pub(super) fn everything() -> Drawing {
                 ] }))
                 .configured(|config| config.replicas = NonZeroU32::new(2).unwrap()),
             log,
-            executor("store", &["encode_text"]),
+            store,
             remote,
             merge,
         ],
@@ -173,7 +185,16 @@ pub(super) fn all_floating() -> Drawing {
 pub(super) fn hostile() -> Drawing {
     let evil = "</title></svg><script>alert(1)</script><!-- ]]> & \" ' ` #quot; \u{1b}[2J\u{202e}\n%%{init}%% end style:x#y; click n0 href";
     let mut first = executor("style", &[]).when(json!({ "text": { "$eq": evil } }));
-    first.card = Card::new(Source::Here(evil.to_owned()), &ExecutorConfig::new("style"));
+    let config = ExecutorConfig {
+        shards: NonZeroU32::new(2).unwrap(),
+        polling: Polling {
+            named: [(evil.to_owned(), Poll::All)].into(),
+            rest: None,
+        },
+        ..ExecutorConfig::new("style")
+    };
+    let here = Source::Here(evil.to_owned());
+    first.card = Card::new(here.clone(), &config).uses_before(&here);
     let long = "größe_".repeat(20);
     let mut second = executor(&long, &["style"]);
     second.card.source = Source::Elsewhere("grpc://".to_owned() + &"編碼器.".repeat(60));

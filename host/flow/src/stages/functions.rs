@@ -110,7 +110,7 @@ impl Stage for Functions {
                 .map(|endpoint| (endpoint.clone(), "function".to_owned()))
                 .collect(),
             replicas: 1,
-            remote: false,
+            ..StageInfo::default()
         }
     }
 

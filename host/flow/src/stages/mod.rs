@@ -8,8 +8,10 @@ mod batched;
 mod functions;
 mod observed;
 mod retried;
+mod sharded;
 
 pub use batched::Batched;
 pub use functions::Functions;
 pub use observed::Observed;
 pub use retried::Retried;
+pub use sharded::Sharded;

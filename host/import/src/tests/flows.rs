@@ -168,8 +168,13 @@ env = ["A"]
 "#
     );
     for (polling, expected) in [
-        ("ALL", "\"ALL\""),
-        ("any", "\"ANY\""),
+        // What holds for all endpoints in Jina leaves out these two.
+        ("ALL", "{ \"*\" = \"ALL\", \"/index\" = \"ANY\" }"),
+        ("any", "{ \"*\" = \"ANY\", \"/search\" = \"ALL\" }"),
+        (
+            "{\"*\": ALL, /index: ALL}",
+            "{ \"*\" = \"ALL\", \"/index\" = \"ALL\" }",
+        ),
         ("{/a: ALL}", "{ \"/a\" = \"ALL\" }"),
     ] {
         let flow = format!("- {{name: a, uses: A, shards: 2, polling: {polling}}}\n");

@@ -7,12 +7,13 @@ use super::validator::validate;
 use super::*;
 
 /// What is a matter of several keys together, which the schema cannot say.
-const BEYOND_SCHEMA: [&str; 9] = [
+const BEYOND_SCHEMA: [&str; 10] = [
     "all",
     "ends",
     "floating",
     "cycle",
     "duplicate_names",
+    "instances",
     "needs_itself",
     "replicas",
     "unknown_need",
@@ -318,6 +319,8 @@ fn the_schema_takes_what_the_reader_takes() {
         index("allow = { env = [\"LANG\", \"LANG\"] }"),
         index("allow = { dirs = [{ host = \"/\", guest = \"/.a/b..c/\" }] }"),
         index("needs = \"encode\", uses_requests = {}, uses_with = {}"),
+        index("shards = 0b11, polling = { \"/a b\" = \"ALL\" }, uses_before = \"b.wasm\""),
+        index("polling = {}, uses_after = { uses = \"b\", limits = {}, allow = { env = \"A\" } }"),
     ] {
         parse(&text);
         assert_eq!(

@@ -127,6 +127,10 @@ fn a_refused_secret_is_not_shown() {
                 "floating",
                 "uses_dynamic_batching",
                 "replicas",
+                "shards",
+                "polling",
+                "uses_before",
+                "uses_after",
                 "isolation",
                 "retries",
                 "timeout",
@@ -192,6 +196,13 @@ fn what_is_said_later_does_not_show_a_secret() {
         shown.contains("the value of the environment variable `WORD` is in it"),
         "{shown}"
     );
+
+    let around =
+        parse("[[executors]]\nname = \"a\"\nuses = \"a.wasm\"\nuses_after = \"${WORD}.wasm\"");
+    let id = ids(&around)[0];
+    let missing = LateProblem::uses_is_missing(id, Path::new("word.wasm"), None);
+    let shown = around.report([missing.of_head(Head::After)]).to_string();
+    assert!(shown.contains("looked for word.wasm"), "{shown}");
 }
 
 /// An editor must not mark a variable.
@@ -205,6 +216,10 @@ fn the_schema_takes_variables() {
         isolation = "${UNSET:-request}"
         floating = "${YES}"
         needs = ["${UNSET:-gateway}"]
+        shards = "${NUMBER}"
+        polling = { "/x" = "${UNSET:-ALL}", "/y" = "ANY" }
+        uses_before = "${WORD}"
+        uses_after = { uses = "${WORD}://x", replicas = "${NUMBER}", timeout = "${UNSET:-1s}" }
         limits = { memory = "${UNSET:-1GiB}", concurrency = "${NUMBER}" }
         allow = { http = "${UNSET:-https://a.example}", dirs = [{ host = ".", guest = "${UNSET:-/a}" }] }
     "#;

@@ -14,7 +14,6 @@ use super::job::{Job, JobResult, ReplyTo};
 use super::signals::{BROKEN, End, Signals};
 use crate::description::Route;
 use crate::error::CallErrorKind;
-use crate::output::Printer;
 use crate::progress::Progress;
 use crate::queue::Place;
 use crate::request_state::RequestState;
@@ -120,11 +119,12 @@ impl Pending {
             DocumentLimits::default(),
             column_limit(instance.setup.config.limits.memory),
         );
-        let Printer { executor, replica } = &instance.setup.printer;
+        let printer = &instance.setup.printer;
         let span = debug_span!(
             "guest",
-            executor = &**executor,
-            replica,
+            executor = &*printer.executor,
+            replica = printer.replica,
+            instance = printer.instance(),
             method = route.method(),
             request = &*call.request_id,
         );

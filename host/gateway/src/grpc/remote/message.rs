@@ -1,7 +1,6 @@
 //! Calls as messages, and messages as replies.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -24,13 +23,13 @@ pub(super) enum Message {
 }
 
 impl Message {
-    /// What is sent of a call. With `no_reduce`, the documents of several predecessors
-    /// are sent apart: the executor gets all of them, one predecessor's after the other's.
-    /// Otherwise they are one: Jina's protocol has no room for both.
+    /// What is sent of a call. With `is_apart`, the documents of several predecessors are
+    /// sent apart: the executor gets all of them, one predecessor's after the other's.
+    /// Otherwise they are one list: Jina's protocol has no room for both.
     ///
     /// # Errors
     /// When it cannot be sent: why.
-    pub(super) fn of(call: &Call, no_reduce: bool) -> Result<Message, String> {
+    pub(super) fn of(call: &Call, is_apart: bool) -> Result<Message, String> {
         let parameters = Struct::from_map(&call.parameters)
             .map_err(|error| format!("the parameters cannot be sent: {error}"))?;
         let sender = |part: Option<&Part>| part.map_or(GATEWAY, |part| &*part.executor).to_owned();
@@ -45,7 +44,7 @@ impl Message {
             docs: Some(docs.encoding()),
         };
         let message = match call.parts.as_slice() {
-            parts if no_reduce && parts.len() > 1 => {
+            parts if is_apart && parts.len() > 1 => {
                 let parts = parts.iter();
                 Message::Parts(
                     parts
@@ -137,7 +136,7 @@ fn results(mut parameters: Map<String, Value>) -> Vec<Results> {
                 _ => key,
             };
             Some(Results {
-                origin: Origin::Remote(Arc::from(origin)),
+                origin: Origin::remote(origin),
                 values: values.clone(),
             })
         })
@@ -163,6 +162,8 @@ fn failure(status: StatusProto) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::BytesMut;
     use serde_json::json;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use tokio::time::timeout;
-use wasm_flow_contract::remote::{RemoteAddress, RemoteConfig};
+use wasm_flow_contract::remote::{Predecessors, RemoteAddress, RemoteConfig};
 use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
 
 use self::message::Message;
@@ -44,7 +44,7 @@ struct Inner {
     address: RemoteAddress,
     timeout: Duration,
     timeout_send: Option<Duration>,
-    no_reduce: bool,
+    predecessors: Predecessors,
     peers: Arc<Peers>,
 }
 
@@ -61,7 +61,7 @@ impl RemoteExecutor {
                 address: config.address,
                 timeout: config.timeout,
                 timeout_send: config.timeout_send,
-                no_reduce: config.no_reduce,
+                predecessors: config.predecessors,
             }),
         })
     }
@@ -104,6 +104,7 @@ impl Stage for RemoteExecutor {
                 .collect(),
             replicas: 1,
             remote: true,
+            ..StageInfo::default()
         }
     }
 
@@ -139,26 +140,64 @@ impl Stage for RemoteExecutor {
     }
 }
 
+/// Whether a call has all documents of its predecessors, and none that several became.
+fn is_one_after_the_other(call: &Call) -> bool {
+    let lengths = call.parts.iter().map(|part| part.docs.len());
+    lengths.sum::<usize>() == call.docs.len()
+}
+
 impl Inner {
     async fn deliver(&self, call: &Call) -> Result<Reply, Failure> {
-        let message = Message::of(call, self.no_reduce)
-            .map_err(|reason| self.failed(FailureKind::Request, "BadRequest", reason))?;
         let peers = match self.peers.current().await {
             Ok(peers) => peers,
             Err(unreachable) => return Err(self.unreachable(&unreachable)),
         };
         let mut tried = Vec::new();
         for peer in self.peers.in_order(&peers) {
-            let attempt = peer.call(&message, call, self.timeout_send);
-            match attempt.await {
+            match self.attempt(&peer, call).await? {
                 Attempt::Answered(frame) => return self.reply(&peer, frame),
                 Attempt::NotSent(reason) => tried.push(peer.tried(reason)),
+                Attempt::NotApart => {
+                    return Err(self.failed(
+                        FailureKind::Unavailable,
+                        "NotSupported",
+                        format!(
+                            "{}: it does not take the documents of several predecessors apart; \
+                             leave `no_reduce` out, or serve the executor with `wasm-flow serve` or \
+                             `jina executor`",
+                            peer.address()
+                        ),
+                    ));
+                }
                 Attempt::Failed(kind, name, reason) => {
                     return Err(self.failed(kind, name, format!("{}: {reason}", peer.address())));
                 }
             }
         }
         Err(self.unreachable(&Unreachable::new(tried)))
+    }
+
+    /// Sends a call to one server, in the form that it takes.
+    async fn attempt(&self, peer: &Arc<Peer>, call: &Call) -> Result<Attempt, Failure> {
+        let message = |is_apart: bool| {
+            let message = Message::of(call, is_apart);
+            message.map_err(|reason| self.failed(FailureKind::Request, "BadRequest", reason))
+        };
+        let is_apart = match self.predecessors {
+            Predecessors::Together => false,
+            Predecessors::Apart => true,
+            Predecessors::ApartIfTaken => peer.may_take_parts() && is_one_after_the_other(call),
+        };
+        let attempt = peer
+            .call(&message(is_apart)?, call, self.timeout_send)
+            .await;
+        match (attempt, self.predecessors) {
+            // It has done nothing with them.
+            (Attempt::NotApart, Predecessors::ApartIfTaken) => {
+                Ok(peer.call(&message(false)?, call, self.timeout_send).await)
+            }
+            (attempt, _) => Ok(attempt),
+        }
     }
 
     fn reply(&self, peer: &Peer, frame: Bytes) -> Result<Reply, Failure> {

@@ -38,6 +38,8 @@ pub(super) struct Peer {
     in_flight: AtomicUsize,
     /// Whether it could not be reached, and nobody has found since that it can be.
     down: AtomicBool,
+    /// Whether it did not take the documents of several predecessors apart.
+    refuses_parts: AtomicBool,
     /// What it said of itself. None: it has to be asked.
     greeting: Mutex<Option<Arc<Greeting>>>,
     asking: tokio::sync::Mutex<()>,
@@ -50,6 +52,8 @@ pub(super) enum Attempt {
     Answered(Bytes),
     /// It did not get the call: why.
     NotSent(String),
+    /// It does not take the documents of several predecessors apart.
+    NotApart,
     /// It may have got it. What went wrong, its name and its reason.
     Failed(FailureKind, &'static str, String),
 }
@@ -78,6 +82,7 @@ impl Peer {
             max_reply,
             in_flight: AtomicUsize::new(0),
             down: AtomicBool::new(false),
+            refuses_parts: AtomicBool::new(false),
             greeting: Mutex::new(None),
             asking: tokio::sync::Mutex::new(()),
             latest,
@@ -138,6 +143,12 @@ impl Peer {
         Ok(greeting)
     }
 
+    /// Whether it may take the documents of several predecessors apart. Nobody says so
+    /// before: it is tried.
+    pub(super) fn may_take_parts(&self) -> bool {
+        !self.refuses_parts.load(Ordering::Relaxed)
+    }
+
     /// What it said of itself last.
     pub(super) fn greeted(&self) -> Option<Arc<Greeting>> {
         self.greeting
@@ -148,6 +159,7 @@ impl Peer {
 
     /// Asks it anew before the next call.
     pub(super) fn forget(&self) {
+        self.refuses_parts.store(false, Ordering::Relaxed);
         *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -206,13 +218,8 @@ impl Peer {
             Err(Broken::Ended(status))
                 if status.code() == Code::Unimplemented && matches!(message, Message::Parts(_)) =>
             {
-                Attempt::Failed(
-                    FailureKind::Unavailable,
-                    "NotSupported",
-                    "it does not take the documents of several predecessors apart; leave \
-                     `no_reduce` out, or serve the executor with `wasm-flow serve`"
-                        .to_owned(),
-                )
+                self.refuses_parts.store(true, Ordering::Relaxed);
+                Attempt::NotApart
             }
             Err(Broken::Ended(status)) => self.ended(&status, time),
         }

@@ -5,11 +5,12 @@ use std::time::Instant;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::TcpListener;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
-use wasm_flow_contract::remote::{RemoteAddress, RemoteConfig, Secret, TlsConfig};
+use wasm_flow_contract::remote::{Predecessors, RemoteAddress, RemoteConfig, Secret, TlsConfig};
 use wasm_flow_contract::{Call, Failure, FailureKind, Part, Reply, Stage};
 
 use super::*;
 use crate::drain::Drain;
+use crate::grpc::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPCServer;
 use crate::grpc::remote::RemoteExecutor;
 use crate::grpc::service::JinaService;
 use crate::grpc::services;
@@ -23,7 +24,7 @@ fn config(address: &str) -> RemoteConfig {
         timeout: Duration::from_secs(60),
         timeout_send: None,
         reply: 1 << 20,
-        no_reduce: false,
+        predecessors: Predecessors::Together,
     }
 }
 
@@ -111,13 +112,28 @@ async fn a_call_goes_there_and_back_with_all_that_belongs_to_it() {
     );
     let both = || call("/x", &[("a", "1"), ("b", "2")]);
     assert_eq!(texts(remote.call(both()).await), ["a: 1,2", rest]);
-    let apart = RemoteExecutor::new(RemoteConfig {
-        no_reduce: true,
+    for predecessors in [Predecessors::Apart, Predecessors::ApartIfTaken] {
+        let apart = RemoteExecutor::new(RemoteConfig {
+            predecessors,
+            ..config(&format!("grpc://{}", served.address))
+        });
+        assert_eq!(
+            texts(apart.unwrap().call(both()).await),
+            ["a: 1", "b: 2", rest]
+        );
+    }
+    // What became one is not taken apart again.
+    let reduced = || Call {
+        docs: DocumentArray::from_texts(["12"]),
+        ..both()
+    };
+    let if_taken = RemoteExecutor::new(RemoteConfig {
+        predecessors: Predecessors::ApartIfTaken,
         ..config(&format!("grpc://{}", served.address))
     });
     assert_eq!(
-        texts(apart.unwrap().call(both()).await),
-        ["a: 1", "b: 2", rest]
+        texts(if_taken.unwrap().call(reduced()).await),
+        ["a: 12", rest]
     );
     let reply = remote.call(hello("/results")).await.unwrap();
     assert_eq!(reply.docs.texts().collect::<Vec<_>>(), ["hello"]);
@@ -386,6 +402,43 @@ fn tokio_stream(
         let accepted = listener.accept().await.map(|(stream, _)| stream);
         Some((accepted, listener))
     })
+}
+
+/// As the gateway of a Jina Deployment: it takes the documents of several predecessors as
+/// one list alone.
+async fn of_one_list() -> SocketAddr {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let functions: Arc<dyn wasm_flow_contract::Service> = Arc::new(flow([("e", &[], echo())]));
+    let service = JinaService::new(functions, 10, 1 << 20, Drain::new());
+    let server = Server::builder().add_service(JinaSingleDataRequestRPCServer::new(service));
+    tokio::spawn(server.serve_with_incoming(tokio_stream(tcp)));
+    address
+}
+
+#[tokio::test]
+async fn who_does_not_take_documents_apart_gets_one_list_if_that_will_do() {
+    let address = of_one_list().await;
+    let call = || call("/x", &[("a", "1"), ("b", "2")]);
+    let remote = |predecessors| {
+        let config = config(&format!("grpc://{address}"));
+        RemoteExecutor::new(RemoteConfig {
+            predecessors,
+            ..config
+        })
+        .unwrap()
+    };
+    let if_taken = remote(Predecessors::ApartIfTaken);
+    for _ in 0..2 {
+        assert_eq!(texts(if_taken.call(call()).await)[0], "a: 1,2");
+    }
+    let failed = remote(Predecessors::Apart).call(call()).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Unavailable);
+    assert!(
+        failed.description.contains(&address.to_string())
+            && failed.description.contains("leave `no_reduce` out"),
+        "{failed}"
+    );
 }
 
 struct Certificates {
