@@ -52,7 +52,7 @@ mod wrong_file;
 
 pub use local::{
     BatchingSpec, ExecutorSource, ExecutorSpec, Flow, FlowBuilder, FlowError, FlowPost,
-    FlowProblem, FlowProblems, Log, PostError, Serving, Stdio, kind,
+    FlowProblem, FlowProblems, HeadSpec, Log, PostError, Serving, Stdio, kind,
 };
 pub use wasm_flow_flow::stages::Functions;
 pub use wasm_flow_gateway::client::Client;

@@ -9,10 +9,14 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 use wasm_flow::contract::gateway::GatewayConfig;
 use wasm_flow::contract::grants::Access;
+use wasm_flow::contract::sharding::Poll;
 use wasm_flow::document::{Document, DocumentArray};
 use wasm_flow::executor::{Level, Output, Printer, Record, Runtime, Stream};
 use wasm_flow::gateway::client::ClientError;
-use wasm_flow::{BatchingSpec, Client, ExecutorSpec, Flow, FlowError, FlowProblems, PostError};
+use wasm_flow::{
+    BatchingSpec, Client, ExecutorSpec, Flow, FlowError, FlowProblems, Functions, HeadSpec,
+    PostError,
+};
 use wasm_flow_tests::jina::Jina;
 use wasm_flow_tests::python::Python;
 use wasm_flow_tests::server::write_flow;
@@ -102,6 +106,81 @@ async fn an_executor_is_run_as_its_spec_says() {
     flow.stop().await;
     let error = flow.post("/", DocumentArray::new()).await.unwrap_err();
     assert!(error.to_string().contains("ExecutorStopped"), "{error}");
+}
+
+#[tokio::test]
+async fn an_executor_is_divided_as_its_spec_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = folder.path().join("work");
+    let flow = Flow::builder()
+        .add(
+            ExecutorSpec::new("probe", guest("probe"))
+                .workspace(&workspace)
+                .shards(2)
+                .polling_of("/", Poll::All)
+                .uses_before(HeadSpec::stage(
+                    Functions::new("Before").on_docs("/trace", |_| texts(["before"])),
+                ))
+                .uses_after(HeadSpec::new(guest("probe")).replicas(2)),
+        )
+        .start()
+        .await
+        .unwrap();
+    let responses = flow.post("/", DocumentArray::new()).responses().await;
+    let response = &responses.unwrap()[0];
+    let seen = |name: &str, key: &str| response.results[name]["runtime_args"][key].clone();
+    for (shard, id) in [("probe/shard-0/rep-0", 0), ("probe/shard-1/rep-0", 1)] {
+        assert_eq!(seen(shard, "shard_id"), id);
+        assert_eq!(seen(shard, "shards"), 2);
+    }
+    let after = |name: &&String| name.starts_with("probe/uses_after-");
+    assert_eq!(response.results.keys().filter(after).count(), 1);
+    assert!(workspace.join("probe/shard-1/0").is_dir());
+
+    // `ANY` is one of them, in turn.
+    for shard in ["shard-0", "shard-1", "shard-0"] {
+        let docs = flow.post("/trace", DocumentArray::new()).await.unwrap();
+        let traced = texts_of(&docs).concat();
+        assert!(
+            traced.starts_with(&format!("before>probe/{shard}/rep-0>probe/uses_after-")),
+            "{traced}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_around_shards_is_said_with_where_it_is() {
+    let wrong = ExecutorSpec::new("index", example("vector-index"))
+        .shards(2)
+        .polling_of("/serach", Poll::All)
+        .uses_before(HeadSpec::new("none.wasm"))
+        .uses_after(HeadSpec::new(guest("probe")).uses_requests([("/x", "no_such_method")]));
+    let found = problems(wrong).await;
+    let found: Vec<(Option<&str>, &str)> = found
+        .problems()
+        .iter()
+        .map(|problem| (problem.argument(), problem.reason()))
+        .collect();
+    let said = |argument: &str, reason: &str| {
+        let mut found = found.iter();
+        found.any(|(said, why)| *said == Some(argument) && why.contains(reason))
+    };
+    assert!(
+        said("polling", "did you mean `/search`?")
+            && said("uses_before", "`uses`: no such file or folder")
+            && said("uses_after", "`uses_requests`")
+            && said("uses_after", "no_such_method"),
+        "{found:#?}"
+    );
+    // It starts, and refuses what it is constructed with.
+    let refused = HeadSpec::new(guest("hostile")).uses_with(json!({ "at_start": "error" }));
+    let divided = ExecutorSpec::new("probe", guest("probe")).shards(2);
+    let found = problems(divided.uses_after(refused)).await.to_string();
+    assert!(
+        found.contains("executor `probe`: `uses_after`: `uses_with`: ")
+            && found.contains("refused to start"),
+        "{found}"
+    );
 }
 
 #[tokio::test]

@@ -191,11 +191,29 @@ impl Secret {
         Secret(text.into())
     }
 
+    /// The same of a token, which goes along with calls in a header.
+    ///
+    /// # Errors
+    /// When a header cannot have it.
+    pub fn token(text: impl Into<String>) -> Result<Secret, TokenError> {
+        let text = text.into();
+        let is_visible = |c: char| c.is_ascii() && !c.is_ascii_control();
+        match !text.is_empty() && text.chars().all(is_visible) {
+            true => Ok(Secret(text)),
+            false => Err(TokenError),
+        }
+    }
+
     /// The text.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
+
+/// Why a text is not a token. The text is not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token is of visible ASCII characters")]
+pub struct TokenError;
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -249,5 +267,13 @@ mod tests {
     #[test]
     fn a_secret_is_not_printed() {
         assert_eq!(format!("{:?}", Secret::new("hush")), "Secret(..)");
+    }
+
+    #[test]
+    fn a_token_is_one_that_a_header_can_have() {
+        assert_eq!(Secret::token("a b~").unwrap().reveal(), "a b~");
+        for wrong in ["", "a\n", "t\u{f6}ken", "\u{7f}"] {
+            assert_eq!(Secret::token(wrong), Err(TokenError), "{wrong:?}");
+        }
     }
 }

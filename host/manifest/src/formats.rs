@@ -106,11 +106,10 @@ pub(crate) const USES: Format<Uses> = Format {
 /// `token`.
 pub(crate) const TOKEN: Format<Secret> = Format {
     parse: |text| {
-        match text.is_empty() || text.chars().any(|c| c.is_ascii_control() || !c.is_ascii()) {
-        false => Ok(Secret::new(text)),
-        true => Err(Refusal::new("not a token")
-            .help("a token is of visible ASCII characters; `${NAME}` takes it from an environment variable")),
-    }
+        Secret::token(text).map_err(|error| {
+            let help = format!("{error}; `${{NAME}}` takes it from an environment variable");
+            Refusal::new("not a token").help(help)
+        })
     },
     schema: || members(json!({ "minLength": 1 })),
 };

@@ -26,4 +26,4 @@ pub use output::{Log, Stdio};
 pub use post::{FlowPost, PostError};
 pub use serving::Serving;
 pub use source::ExecutorSource;
-pub use spec::{BatchingSpec, ExecutorSpec};
+pub use spec::{BatchingSpec, ExecutorSpec, HeadSpec};

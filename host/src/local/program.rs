@@ -6,6 +6,7 @@ use wasm_flow_contract::outline::{self, NodeSpec, OutlineProblem};
 use wasm_flow_contract::units::MAX_DURATION;
 use wasm_flow_contract::{Graph, NodeId};
 use wasm_flow_manifest::LateProblem;
+use wasm_flow_manifest::bounds::MAX_EXECUTORS;
 
 use super::error::{self, FlowProblem, FlowProblems};
 use crate::resolve::{Plan, Planned};
@@ -46,6 +47,13 @@ impl Program {
         }
         if executors.is_empty() {
             problems.push(FlowProblem::new(None, None, "the flow has no executors"));
+        }
+        if executors.len() > MAX_EXECUTORS {
+            let reason = format!(
+                "the flow has {} executors, and at most {MAX_EXECUTORS} are allowed",
+                executors.len()
+            );
+            problems.push(FlowProblem::new(None, None, reason));
         }
         let mut nodes: Vec<(NodeSpec, Option<Planned>)> = Vec::new();
         for parts in executors {

@@ -1,6 +1,7 @@
 //! An executor of a program's flow.
 
 mod batching;
+mod head;
 mod remote;
 
 use std::collections::BTreeMap;
@@ -20,18 +21,23 @@ use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::outline::{ALL, NodeSpec};
 use wasm_flow_contract::parameters::object;
 use wasm_flow_contract::query::Query;
+use wasm_flow_contract::request::DEFAULT_ENDPOINT;
+use wasm_flow_contract::sharding::{Poll, REST};
 use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{GATEWAY, Stage};
+use wasm_flow_manifest::Head;
 use wasm_flow_manifest::bounds::{MAX_CONCURRENCY, MAX_RETRIES, MIN_MEMORY};
 use wasm_flow_wasm::{Discard, Executor, OutputSink, Runtime};
 
 pub use batching::BatchingSpec;
+pub use head::HeadSpec;
 
-use super::error::{FlowError, FlowProblem, FlowProblems};
+use super::error::{FlowError, FlowProblem, FlowProblems, named};
 use super::kind::{Sandboxed, Timed, Unsandboxed};
 use super::program::{Parts, Program, duration};
 use super::source::ExecutorSource;
 use crate::resolve::{LoadedExecutor, Planned, Resolver, Runs, Uses};
+use head::Around;
 
 /// An executor of a flow, and how it is run: what a table of `flow.toml` says, with the
 /// names that the keys have there.
@@ -67,6 +73,8 @@ pub struct ExecutorSpec<K = Sandboxed> {
     config: ExecutorConfig,
     needs: Option<Vec<String>>,
     options: NodeOptions,
+    uses_before: Option<Around>,
+    uses_after: Option<Around>,
     /// Arguments that cannot be, and why.
     refused: Vec<(&'static str, String)>,
     /// Arguments that mean something in a flow alone.
@@ -82,6 +90,8 @@ impl<K> ExecutorSpec<K> {
             config: ExecutorConfig::new(name),
             needs: None,
             options: NodeOptions::default(),
+            uses_before: None,
+            uses_after: None,
             refused: Vec::new(),
             of_flow: Vec::new(),
             kind: PhantomData,
@@ -171,13 +181,51 @@ impl<K> ExecutorSpec<K> {
     ) -> Self {
         self.of_flow.push("uses_dynamic_batching");
         let endpoint = endpoint.into();
+        let argument = "uses_dynamic_batching";
         match batching.check() {
+            Ok(_) if self.config.batching.contains_key(&endpoint) => {
+                self.refuse(argument, format!("{endpoint}: it is said twice"))
+            }
             Ok(batching) => {
                 self.config.batching.insert(endpoint, batching);
                 self
             }
-            Err(reason) => self.refuse("uses_dynamic_batching", format!("{endpoint}: {reason}")),
+            Err(reason) => self.refuse(argument, format!("{endpoint}: {reason}")),
         }
+    }
+
+    /// Another executor that requests go through before they go to this one, or to its
+    /// shards. See [`HeadSpec`].
+    pub fn uses_before<H>(mut self, head: HeadSpec<H>) -> Self {
+        self.uses_before = Some(self.around(Head::Before, head));
+        self
+    }
+
+    /// Another executor that gets the documents of all shards that were asked, by shard,
+    /// and puts them together. See [`HeadSpec`].
+    pub fn uses_after<H>(mut self, head: HeadSpec<H>) -> Self {
+        self.uses_after = Some(self.around(Head::After, head));
+        self
+    }
+
+    fn around<H>(&mut self, head: Head, spec: HeadSpec<H>) -> Around {
+        let argument = head.as_str();
+        self.of_flow.push(argument);
+        let (around, refused) = spec.of(&self.config.name, head);
+        let refused = refused.into_iter();
+        self.refused
+            .extend(refused.map(|(inner, reason)| (argument, named(inner, reason))));
+        around
+    }
+
+    /// How many instances it has in this process, those around its shards included.
+    fn instances(&self) -> u64 {
+        let here = match &self.uses {
+            Some(Uses::Stage(_) | Uses::Named(wasm_flow_manifest::Uses::Remote(_))) => 0,
+            _ => u64::from(self.config.replicas.get()) * u64::from(self.config.shards.get()),
+        };
+        let around = [&self.uses_before, &self.uses_after].into_iter().flatten();
+        here + around.map(|around| around.instances).sum::<u64>()
     }
 
     /// Takes it apart for the flow: its part in the graph, what is planned, and what
@@ -187,11 +235,11 @@ impl<K> ExecutorSpec<K> {
         let problem = |(argument, reason): (&'static str, String)| {
             FlowProblem::new(Some(&name), Some(argument), reason)
         };
+        let instances = self.instances();
         let problems = self.refused.into_iter().map(problem).collect();
-        let instances = match &self.uses {
-            Some(Uses::Stage(_)) => 0,
-            _ => self.config.replicas.get().into(),
-        };
+        let planned = |around: Option<Around>| around?.planned.map(Box::new);
+        let uses_before = planned(self.uses_before);
+        let uses_after = planned(self.uses_after);
         Parts {
             problems,
             node: NodeSpec {
@@ -201,7 +249,11 @@ impl<K> ExecutorSpec<K> {
                 instances,
                 name: Some(name),
             },
-            planned: self.uses.map(|uses| Planned::new(uses, self.config)),
+            planned: self.uses.map(|uses| Planned {
+                uses_before,
+                uses_after,
+                ..Planned::new(uses, self.config)
+            }),
         }
     }
 }
@@ -234,15 +286,20 @@ impl ExecutorSpec<Sandboxed> {
     /// An executor of this name, made from a crate's folder, a `.wasm` file, or a loaded
     /// [`Component`](wasm_flow_wasm::Component).
     pub fn new(name: impl Into<String>, uses: impl Into<ExecutorSource>) -> ExecutorSpec {
-        let (uses, reason) = match uses.into().0 {
+        ExecutorSpec::of_source(name.into(), uses.into(), "`ExecutorSpec::remote`")
+    }
+
+    /// `elsewhere` is what is for an address.
+    fn of_source(name: String, uses: ExecutorSource, elsewhere: &str) -> ExecutorSpec {
+        let (uses, reason) = match uses.0 {
             Ok(Uses::Named(wasm_flow_manifest::Uses::Remote(_))) => {
-                let instead = "it runs elsewhere; `ExecutorSpec::remote` makes one of an address";
-                (None, Some(instead.to_owned()))
+                let instead = format!("it runs elsewhere; {elsewhere} makes one of an address");
+                (None, Some(instead))
             }
             Ok(uses) => (Some(uses), None),
             Err(reason) => (None, Some(reason)),
         };
-        let spec = ExecutorSpec::with(name.into(), uses);
+        let spec = ExecutorSpec::with(name, uses);
         match reason {
             Some(reason) => spec.refuse("uses", reason),
             None => spec,
@@ -292,8 +349,8 @@ impl ExecutorSpec<Sandboxed> {
         self
     }
 
-    /// How many instances share its calls: from 1 to 1000, and no more than that in all
-    /// executors of a flow together.
+    /// How many instances share its calls, or those of each shard: from 1 to 1000, and no
+    /// more than that in all executors of a flow together.
     pub fn replicas(mut self, replicas: u32) -> Self {
         match NonZeroU32::new(replicas).filter(|replicas| replicas.get() <= INSTANCES) {
             Some(replicas) => {
@@ -301,6 +358,53 @@ impl ExecutorSpec<Sandboxed> {
                 self
             }
             None => self.refuse("replicas", whole(1, INSTANCES, replicas)),
+        }
+    }
+
+    /// How many groups of [`replicas`](ExecutorSpec::replicas) there are: from 1 to 1000.
+    /// Each keeps a part of the documents, and [`polling`](ExecutorSpec::polling) says
+    /// which of them a request goes to.
+    pub fn shards(mut self, shards: u32) -> Self {
+        self.of_flow.push("shards");
+        match NonZeroU32::new(shards).filter(|shards| shards.get() <= INSTANCES) {
+            Some(shards) => {
+                self.config.shards = shards;
+                self
+            }
+            None => self.refuse("shards", whole(1, INSTANCES, shards)),
+        }
+    }
+
+    /// Which shards a request goes to: one of them, in turn, or all of them, whose
+    /// documents then become one by their ids. It holds for every endpoint that
+    /// [`polling_of`](ExecutorSpec::polling_of) does not name. If it is not said, requests
+    /// to `/search` go to all shards, and others to one.
+    pub fn polling(mut self, poll: Poll) -> Self {
+        self.of_flow.push("polling");
+        self.config.polling.rest = Some(poll);
+        self
+    }
+
+    /// The same of requests to one endpoint. `*` stands for all that are not named.
+    pub fn polling_of(mut self, endpoint: impl Into<String>, poll: Poll) -> Self {
+        let argument = "polling_of";
+        let endpoint = endpoint.into();
+        match endpoint.as_str() {
+            REST => return self.polling(poll),
+            DEFAULT_ENDPOINT => {
+                let reason = format!(
+                    "there is no endpoint `{DEFAULT_ENDPOINT}`; `polling` is about every endpoint \
+                     that is not named"
+                );
+                return self.refuse(argument, reason);
+            }
+            _ => {}
+        }
+        self.of_flow.push(argument);
+        let twice = format!("`{endpoint}` is named twice");
+        match self.config.polling.named.insert(endpoint, poll) {
+            None => self,
+            Some(_) => self.refuse(argument, twice),
         }
     }
 

@@ -14,6 +14,7 @@ use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::limits::Limits;
 use wasm_flow_contract::remote::Secret;
+use wasm_flow_contract::sharding::Poll;
 use wasm_flow_contract::{Call, Failure, Reply, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 use wasm_flow_flow::testing::results;
@@ -42,11 +43,18 @@ fn texts(docs: &DocumentArray) -> Vec<&str> {
     docs.texts().collect()
 }
 
+/// The keys of a table of `flow.toml`, by where the schema has it.
+fn keys(table: &str) -> BTreeSet<String> {
+    let schema = wasm_flow_manifest::schema();
+    let keys = schema.pointer(table).unwrap();
+    keys.as_object().unwrap().keys().cloned().collect()
+}
+
 /// A key of `flow.toml` without a counterpart here is one that programs cannot say.
 /// Whoever adds a key adds the method to `ExecutorSpec`, and both to this list.
 #[test]
 fn a_program_can_say_what_a_file_can() {
-    let methods: [(&str, &str); 20] = [
+    let methods: [(&str, &str); 24] = [
         ("name", "new, remote, stage"),
         ("uses", "new, remote, stage"),
         ("uses_with", "uses_with"),
@@ -58,6 +66,10 @@ fn a_program_can_say_what_a_file_can() {
         ("floating", "floating"),
         ("uses_dynamic_batching", "uses_dynamic_batching"),
         ("replicas", "replicas"),
+        ("shards", "shards"),
+        ("polling", "polling, polling_of"),
+        ("uses_before", "uses_before"),
+        ("uses_after", "uses_after"),
         ("isolation", "isolation"),
         ("retries", "retries"),
         ("timeout", "timeout"),
@@ -68,16 +80,33 @@ fn a_program_can_say_what_a_file_can() {
         ("limits", "limits, limit_reply"),
         ("allow", "allow_http, allow_env, allow_dir"),
     ];
-    let said: BTreeSet<&str> = methods.into_iter().map(|(key, _)| key).collect();
-    let schema = wasm_flow_manifest::schema();
-    let keys = &schema["properties"]["executors"]["items"]["properties"];
-    let keys: BTreeSet<&str> = keys
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    assert_eq!(said, keys);
+    let said: BTreeSet<String> = methods.into_iter().map(|(key, _)| key.into()).collect();
+    assert_eq!(said, keys("/properties/executors/items/properties"));
+}
+
+/// The same of what is before and after shards, and of the flow itself.
+#[test]
+fn a_program_can_say_what_the_other_tables_can() {
+    let head: [(&str, &str); 10] = [
+        ("uses", "new, remote, stage"),
+        ("uses_with", "uses_with"),
+        ("uses_requests", "uses_requests"),
+        ("replicas", "replicas"),
+        ("timeout", "timeout"),
+        ("timeout_send", "timeout_send"),
+        ("tls", "tls"),
+        ("token", "token"),
+        ("limits", "limits, limit_reply"),
+        ("allow", "allow_http, allow_env, allow_dir"),
+    ];
+    let said: BTreeSet<String> = head.into_iter().map(|(key, _)| key.into()).collect();
+    let executor = "/properties/executors/items/properties";
+    for key in ["uses_before", "uses_after"] {
+        assert_eq!(said, keys(&format!("{executor}/{key}/anyOf/1/properties")));
+    }
+    let flow: [(&str, &str); 2] = [("name", "name"), ("timeout", "timeout")];
+    let said: BTreeSet<String> = flow.into_iter().map(|(key, _)| key.into()).collect();
+    assert_eq!(said, keys("/properties/flow/properties"));
 }
 
 #[tokio::test]
@@ -104,6 +133,43 @@ async fn executors_stand_in_the_flow_as_they_are_said_to() {
     assert_eq!(texts(&docs), ["x1l2", "y1r2"]);
     assert_eq!(flow.endpoints(), ["/mark", "_jina_dry_run_"]);
     assert_eq!((flow.name(), flow.graph().len()), ("flow", 5));
+}
+
+#[tokio::test]
+async fn what_is_before_and_after_an_executor_is_called_and_stopped_with_it() {
+    let (before, mut told, go_on) = Telling::new();
+    go_on.notify_one();
+    let flow = Flow::builder()
+        .add(
+            ExecutorSpec::stage(
+                "a",
+                marking("1").on(
+                    "/x",
+                    |call: Call| async move { results(call, json!({}), 0) },
+                ),
+            )
+            .uses_before(HeadSpec::stage(before))
+            .uses_after(HeadSpec::stage(marking("2").on("/x", |call: Call| {
+                let seen: Vec<&str> = call.parts.iter().map(|part| &*part.executor).collect();
+                let seen = json!({ "parts": seen });
+                std::future::ready(results(call, seen, 0))
+            }))),
+        )
+        .start()
+        .await
+        .unwrap();
+    let docs = DocumentArray::from_texts(["x"]);
+    let marked = flow.post("/mark", docs.clone()).await.unwrap();
+    assert_eq!(texts(&marked), ["x12"]);
+    let responses = flow.post("/x", docs).responses().await.unwrap();
+    let results: Vec<&String> = responses[0].results.keys().collect();
+    assert_eq!(results, ["a/rep-0", "a/uses_after-0"]);
+    let seen = &responses[0].results["a/uses_after-0"];
+    assert_eq!(*seen, json!({ "parts": ["a"] }));
+    assert_eq!(next(&mut told).await, Some("called"));
+    assert_eq!(next(&mut told).await, Some("call over"));
+    drop(flow);
+    assert_eq!(next(&mut told).await, Some("stopped"));
 }
 
 #[tokio::test]
@@ -418,8 +484,16 @@ async fn what_cannot_be_is_said_with_the_executor_and_the_argument() {
                 .when(json!({ "colour": { "$eq": 1 } }))
                 .uses_dynamic_batching("/a", BatchingSpec::of(0))
                 .uses_dynamic_batching("/b", BatchingSpec::of(1).timeout(Duration::ZERO))
+                .uses_dynamic_batching("/c", BatchingSpec::of(1))
+                .uses_dynamic_batching("/c", BatchingSpec::of(2))
                 .retries(11)
                 .replicas(0)
+                .shards(1001)
+                .polling_of("/a", Poll::All)
+                .polling_of("/a", Poll::Any)
+                .polling_of("/default", Poll::Any)
+                .uses_before(HeadSpec::remote("grpc://a:1").token(Secret::new("t")))
+                .uses_after(HeadSpec::new("grpc://a:1").uses_with(json!(1)).replicas(0))
                 .isolation(Isolation::Request)
                 .timeout(Duration::MAX)
                 .workspace("")
@@ -436,7 +510,7 @@ async fn what_cannot_be_is_said_with_the_executor_and_the_argument() {
     let error = flow.start().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the flow `search` cannot be started: 20 problems\n\
+        "the flow `search` cannot be started: 28 problems\n\
          - executor `encode`: `uses` cannot be oci2://; allowed: the folder of a crate, a .wasm \
          file, or grpc://host:port\n\
          - executor `encode`: `uses_with`: expected a JSON object, as in { \"top_k\": 10 }, and \
@@ -453,8 +527,21 @@ async fn what_cannot_be_is_said_with_the_executor_and_the_argument() {
          - executor `encode`: `uses_dynamic_batching`: /a: `preferred_batch_size`: expected a \
          whole number from 1 to 1000000, and this is 0\n\
          - executor `encode`: `uses_dynamic_batching`: /b: `timeout`: must be longer than zero\n\
+         - executor `encode`: `uses_dynamic_batching`: /c: it is said twice\n\
          - executor `encode`: `retries`: expected a whole number from 0 to 10, and this is 11\n\
          - executor `encode`: `replicas`: expected a whole number from 1 to 1000, and this is 0\n\
+         - executor `encode`: `shards`: expected a whole number from 1 to 1000, and this is 1001\n\
+         - executor `encode`: `polling_of`: `/a` is named twice\n\
+         - executor `encode`: `polling_of`: there is no endpoint `/default`; `polling` is about \
+         every endpoint that is not named\n\
+         - executor `encode`: `uses_before`: `token`: connections to grpc:// are not secured; \
+         write grpcs://, or leave it out\n\
+         - executor `encode`: `uses_after`: `uses`: it runs elsewhere; `HeadSpec::remote` makes \
+         one of an address\n\
+         - executor `encode`: `uses_after`: `uses_with`: expected a JSON object, as in \
+         { \"top_k\": 10 }, and this is a number\n\
+         - executor `encode`: `uses_after`: `replicas`: expected a whole number from 1 to 1000, \
+         and this is 0\n\
          - executor `encode`: `timeout`: longer than a year\n\
          - executor `encode`: `workspace`: an empty path; \".\" is the working directory\n\
          - executor `encode`: `limits`: `memory` is from 1 MiB to 4 GiB, and this is 1000 bytes\n\
@@ -498,6 +585,10 @@ async fn what_cannot_be_of_a_remote_executor_or_a_flow() {
          it out"
     );
     assert_eq!(
+        one(ExecutorSpec::remote("a", "grpcs://127.0.0.1:1").token(Secret::new("a\nb"))).await,
+        "executor `a`: `token`: a token is of visible ASCII characters"
+    );
+    assert_eq!(
         one(remote().timeout_send(Duration::ZERO).limit_reply(0)).await,
         "2 problems\n- executor `a`: `timeout_send`: must be longer than zero\n\
          - executor `a`: `limit_reply`: at least one byte"
@@ -507,6 +598,27 @@ async fn what_cannot_be_of_a_remote_executor_or_a_flow() {
         "executor `a`: `uses`: it runs elsewhere; `ExecutorSpec::remote` makes one of an address"
     );
     assert_eq!(words(Flow::builder()).await, "the flow has no executors");
+    let many = (0..1001).map(|n| ExecutorSpec::stage(format!("e{n}"), marking("!")));
+    assert_eq!(
+        words(many.fold(Flow::builder(), FlowBuilder::add)).await,
+        "the flow has 1001 executors, and at most 1000 are allowed"
+    );
+    // What runs elsewhere, or is of this program, takes no instance.
+    let too_many = Flow::builder()
+        .add(ExecutorSpec::stage("z", marking("!")).uses_after(HeadSpec::stage(marking("!"))))
+        .add(remote().uses_before(HeadSpec::remote("grpc://127.0.0.1:1")))
+        .add(ExecutorSpec::new("b", "b.wasm").replicas(10).shards(90))
+        .add(
+            ExecutorSpec::new("c", "c.wasm")
+                .replicas(98)
+                .uses_before(HeadSpec::new("d.wasm").replicas(2))
+                .uses_after(HeadSpec::new("d.wasm")),
+        );
+    assert_eq!(
+        words(too_many).await,
+        "executor `c`: the executors have 1001 instances in all; one process runs at \
+         most 1000: each executor has `replicas`, times `shards`"
+    );
     let named = Flow::builder().add(ExecutorSpec::stage("a", marking("!")));
     assert_eq!(
         named

@@ -70,6 +70,9 @@ impl ExecutorSpec<Remote> {
 
     /// Sent with every call as `authorization: Bearer <token>`, to a `grpcs://` address.
     pub fn token(self, token: Secret) -> Self {
+        if let Err(error) = Secret::token(token.reveal()) {
+            return self.refuse("token", error.to_string());
+        }
         let this = self.change(|remote| remote.token = Some(token));
         this.over_tls("token")
     }
