@@ -46,6 +46,7 @@ pub mod bounds;
 pub mod cli;
 mod file_kind;
 mod local;
+mod pem;
 pub mod resolve;
 mod sdk;
 mod wrong_file;

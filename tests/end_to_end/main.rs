@@ -36,6 +36,7 @@ mod remote;
 mod routing;
 mod rust_api;
 mod rust_examples;
+mod secure;
 mod seeds;
 mod shards;
 mod stream_doc;

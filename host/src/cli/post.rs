@@ -11,11 +11,12 @@ use wasm_flow_gateway::client::{Client, ClientError, PostResponse};
 use super::input::{Input, InputError};
 use super::progress::Progress;
 use super::terminal::{self, Page};
+use super::tls::{self, Credentials};
 use super::{Error, Format, Result, input, print};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The gateway.
+    /// The gateway: grpc://host:port, or grpcs://host:port over TLS.
     #[arg(default_value = "grpc://127.0.0.1:54321")]
     gateway: String,
     /// The endpoint to call.
@@ -32,16 +33,19 @@ pub(super) struct Args {
     /// Compress messages.
     #[arg(long)]
     compress: bool,
+    #[command(flatten)]
+    tls: tls::Args,
     /// How documents are printed.
     #[arg(long, value_enum, default_value_t)]
     print: print::Print,
 }
 
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
+    let Credentials { tls, token } = args.tls.read(&args.gateway)?;
     let mut input = args.input.open()?;
     // Before anything is sent.
     input.check_beginning().await?;
-    let client = Client::connect(&args.gateway).await?;
+    let client = Client::connect_secure(&args.gateway, &tls, token.as_ref()).await?;
     let progress = Progress::new(input.extent());
     let sending = Arc::new(Mutex::new(Sending::default()));
     let mut post = client.post(args.on).parameters(args.input.parameters());

@@ -1,18 +1,13 @@
 //! Executors that run elsewhere: what is read before they are called.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
-
 use wasm_flow_contract::NodeId;
 use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::remote::{Predecessors, RemoteConfig, Secret, TlsConfig};
-use wasm_flow_contract::units::Size;
 use wasm_flow_gateway::remote::{RemoteExecutor, Unreachable};
 use wasm_flow_manifest::{LateProblem, Pem, Place, Remote, TlsFiles};
 
 use super::advice::{Doubt, Remedy};
-use crate::bounds::PEM;
+use crate::pem;
 
 /// A remote executor. It is not connected yet.
 ///
@@ -43,7 +38,7 @@ pub(super) fn executor(
 fn tls(id: NodeId, files: &TlsFiles) -> Result<TlsConfig, LateProblem> {
     let text = |pem: &Pem| match pem {
         Pem::Text(text) => Ok(text.clone()),
-        Pem::File(path) => read(path).map(Secret::new).map_err(|error| {
+        Pem::File(path) => pem::read(path).map(Secret::new).map_err(|error| {
             LateProblem::new(
                 Place::Tls(id),
                 format!("cannot read {}: {error}", path.display()),
@@ -59,19 +54,6 @@ fn tls(id: NodeId, files: &TlsFiles) -> Result<TlsConfig, LateProblem> {
             .map(|(certificate, key)| Ok((revealed(certificate)?, text(key)?)))
             .transpose()?,
     })
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(PEM + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > PEM {
-        let most = Size(PEM);
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("larger than {most}, so it is not a certificate or a key"),
-        ));
-    }
-    Ok(text)
 }
 
 /// That an executor is not there now, which keeps no flow from starting.

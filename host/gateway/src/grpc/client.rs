@@ -38,6 +38,7 @@ use crate::bounds::{CLIENT_KEEPALIVE, KEEPALIVE_ANSWER};
 pub struct Client {
     channel: Channel,
     address: String,
+    is_secure: bool,
     token: Option<MetadataValue<Ascii>>,
 }
 
@@ -99,6 +100,14 @@ pub enum ClientError {
         /// `host:port`.
         address: String,
         /// What the system said.
+        reason: String,
+    },
+    /// Nobody answers there over TLS, or whoever does is not trusted.
+    #[error("cannot reach {address} over TLS: {reason}{}", tls_help(reason))]
+    ConnectSecure {
+        /// `host:port`.
+        address: String,
+        /// What the system said, or what is wrong with the certificates.
         reason: String,
     },
     /// The gateway ended the call.
@@ -226,18 +235,17 @@ impl Client {
             }
             false => Connector::plain(keepalive),
         };
+        let token = token.map(bearer).transpose()?;
         let authority = server.to_string();
         let channel = connector
             .endpoint(server, &authority)?
             .connect()
             .await
-            .map_err(|error| ClientError::Connect {
-                address: authority.clone(),
-                reason: root_cause(&error),
-            })?;
+            .map_err(|error| unreachable(&authority, parsed.is_secure(), &error))?;
         Ok(Client {
             channel,
-            token: token.map(bearer).transpose()?,
+            is_secure: parsed.is_secure(),
+            token,
             address: authority,
         })
     }
@@ -397,10 +405,8 @@ impl Client {
         if compress {
             grpc = grpc.send_compressed(CompressionEncoding::Gzip);
         }
-        grpc.ready().await.map_err(|error| ClientError::Connect {
-            address: self.address.clone(),
-            reason: root_cause(&error),
-        })?;
+        let ready = grpc.ready().await;
+        ready.map_err(|error| unreachable(&self.address, self.is_secure, &error))?;
         Ok(grpc)
     }
 
@@ -412,6 +418,12 @@ impl Client {
             // message only that it is about HTTP/2.
             message: match (status.message(), std::error::Error::source(status)) {
                 (message, None) if !message.is_empty() => message.to_owned(),
+                // Some of what is wrong with a connection shows in its first call.
+                _ if self.is_secure => {
+                    let cause = root_cause(status);
+                    let help = tls_help(&cause);
+                    cause + help
+                }
                 _ => root_cause(status),
             },
         }
@@ -423,6 +435,44 @@ impl Client {
             reason,
         })
     }
+}
+
+fn unreachable(
+    address: &str,
+    is_secure: bool,
+    error: &(dyn std::error::Error + 'static),
+) -> ClientError {
+    let (address, reason) = (address.to_owned(), root_cause(error));
+    match is_secure {
+        true => ClientError::ConnectSecure { address, reason },
+        false => ClientError::Connect { address, reason },
+    }
+}
+
+/// What to do about what rustls says, as far as it does not say so itself.
+fn tls_help(reason: &str) -> &'static str {
+    let causes = [
+        (
+            "UnknownIssuer",
+            "; the gateway's certificate comes from nobody who is trusted: name its authority's \
+             certificate as `ca`",
+        ),
+        (
+            "InvalidContentType",
+            "; what answers there has no TLS: is it a grpc:// address?",
+        ),
+        (
+            // What a gateway without TLS makes of the first bytes of TLS.
+            "reset by peer",
+            "; is it a grpc:// address, without TLS?",
+        ),
+        (
+            "CertificateRequired",
+            "; the gateway wants a certificate of this side: `cert` and `key`",
+        ),
+    ];
+    let found = causes.into_iter().find(|(cause, _)| reason.contains(cause));
+    found.map_or("", |(_, help)| help)
 }
 
 /// gRPC's own names.
