@@ -291,6 +291,8 @@ fn has_key(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n...";
@@ -303,13 +305,10 @@ mod tests {
         options: &[(&str, &str)],
         variables: &[(&str, &str)],
     ) -> Result<Credentials, String> {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, bytes) in files {
-            std::fs::write(folder.path().join(name), bytes).unwrap();
-        }
+        let folder = Folder::new(files);
         let option = |name: &str| {
             let mut found = options.iter().filter(|(option, _)| *option == name);
-            found.next().map(|(_, file)| folder.path().join(file))
+            found.next().map(|(_, file)| folder.0.join(file))
         };
         let args = Args {
             ca: option("ca"),
@@ -322,8 +321,31 @@ mod tests {
             found.next().map(|(_, value)| OsString::from(*value))
         };
         let read = args.read_with(GATEWAY, &variable);
-        let folder = format!("{}/", folder.path().display());
-        read.map_err(|error| error.to_string().replace(&folder, ""))
+        let place = format!("{}/", folder.0.display());
+        read.map_err(|error| error.to_string().replace(&place, ""))
+    }
+
+    /// A folder that goes with its guard.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(files: &[(&str, &[u8])]) -> Folder {
+            static COUNT: AtomicUsize = AtomicUsize::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("wasm-flow-tls-{}-{count}", std::process::id());
+            let folder = Folder(std::env::temp_dir().join(name));
+            std::fs::create_dir_all(&folder.0).unwrap();
+            for (name, bytes) in files {
+                std::fs::write(folder.0.join(name), bytes).unwrap();
+            }
+            folder
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 
     #[test]
