@@ -1,5 +1,6 @@
-//! Makes Rust of `host/gateway/proto` for the benchmark's native server, as anybody
-//! would who writes such a server: with prost's own types for everything.
+//! Makes Rust of `host/gateway/proto` for the servers of the benchmark and of the tests
+//! with TLS, as anybody would who writes such a server: with prost's own types for
+//! everything.
 
 use std::error::Error;
 use std::path::Path;

@@ -7,6 +7,8 @@ use wasm_flow_contract::bounds::Bound;
 wasm_flow_contract::bounds! {
     /// Bytes of a file with certificates or a key.
     PEM: u64 = 1 << 20;
+    /// Bytes of a file with a token: servers take no larger headers.
+    TOKEN: u64 = 8 << 10;
 
     /// Bytes of the documents of an `--input` that are read ahead or in flight. A
     /// request that is larger travels alone.

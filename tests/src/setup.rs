@@ -36,6 +36,18 @@ pub const EXAMPLES: [&str; 23] = [
     "async-outside-flow",
 ];
 
+/// Every example of `host/examples`: flows from Rust.
+pub const RUST_EXAMPLES: [&str; 8] = [
+    "async_encode",
+    "branches",
+    "chain",
+    "client",
+    "endpoints",
+    "executor",
+    "returns",
+    "serve",
+];
+
 /// The tests' own executors.
 pub const GUESTS: [&str; 4] = ["probe", "hostile", "every", "raw"];
 
@@ -131,6 +143,27 @@ pub fn binary() -> &'static Path {
         });
         path
     })
+}
+
+/// An example of `host/examples`.
+pub fn rust_example(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    assert!(
+        RUST_EXAMPLES.contains(&name),
+        "no example is called `{name}`"
+    );
+    BUILT.get_or_init(|| {
+        wasm_targets();
+        exclusively("rust-examples", || {
+            announce("building the examples of host/examples");
+            // Not by `--package`, for which cargo might choose other features.
+            let names = RUST_EXAMPLES.iter().flat_map(|name| ["--example", name]);
+            succeed(cargo().args(["build", "--release"]).args(names));
+        });
+    });
+    target()
+        .join("release/examples")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Builds the examples and the tests' guests for wasm32-wasip2.
@@ -394,7 +427,7 @@ pub fn cargo() -> Command {
 
 /// Takes away what the cargo that runs this test says of this package. Build
 /// scripts look at it: with it there, each build would undo the other's.
-pub(crate) fn forget_this_package(command: &mut Command) {
+pub fn forget_this_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let of_package = [

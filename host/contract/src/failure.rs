@@ -122,6 +122,21 @@ impl Failure {
         }
     }
 
+    /// An error that a method returns, as a stage made of functions does. `name` is the
+    /// error's type, for clients that tell errors apart: `ValueError`.
+    pub fn of_method(name: &str, message: impl Into<String>) -> Failure {
+        let message = message.into();
+        Failure {
+            kind: FailureKind::Method,
+            name: name.to_owned(),
+            description: format!("{name}: {message}"),
+            args: vec![message],
+            stacks: Vec::new(),
+            executor: Box::default(),
+            details: None,
+        }
+    }
+
     /// A failure that no executor is to blame for.
     pub fn of_flow(kind: FailureKind, name: &str, description: String) -> Failure {
         Failure {

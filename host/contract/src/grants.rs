@@ -15,6 +15,46 @@ pub struct Allow {
     pub dirs: Vec<DirGrant>,
 }
 
+/// Why an executor cannot be granted something of that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantNameError {
+    /// It is not the name of an environment variable.
+    #[error("not the name of an environment variable")]
+    Env,
+    /// A guest's path is not absolute.
+    #[error("the executor's path must begin with `/`")]
+    Relative,
+    /// A guest's path leads somewhere else than it says.
+    #[error("the executor's path must not have `.` or `..` in it")]
+    Dots,
+}
+
+/// Whether this may be a variable of the environment.
+///
+/// # Errors
+/// When it cannot be the name of one.
+pub fn check_env(name: &str) -> Result<(), GrantNameError> {
+    match name.is_empty() || name.contains(['=', '\0']) {
+        false => Ok(()),
+        true => Err(GrantNameError::Env),
+    }
+}
+
+/// Whether an executor may see a folder under this path.
+///
+/// # Errors
+/// When it is not absolute, or not plain.
+pub fn check_guest_path(path: &str) -> Result<(), GrantNameError> {
+    if !path.starts_with('/') {
+        return Err(GrantNameError::Relative);
+    }
+    match path.split('/').any(|part| matches!(part, "." | "..")) {
+        false => Ok(()),
+        true => Err(GrantNameError::Dots),
+    }
+}
+
 /// A folder that an executor sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirGrant {

@@ -10,6 +10,29 @@ pub const RESULTS: &str = "__results__";
 /// Stands between an executor's name and a key that is meant for it alone.
 const SEPARATOR: &str = "__";
 
+/// A value that has to be a JSON object and is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a JSON object, as in {{ \"top_k\": 10 }}, and this is {found}")]
+pub struct NotAnObject {
+    found: &'static str,
+}
+
+/// The members of a value that has to be a JSON object. Null stands for an empty one.
+///
+/// # Errors
+/// When it is something else.
+pub fn object(value: impl Into<Value>) -> Result<Map<String, Value>, NotAnObject> {
+    let found = match value.into() {
+        Value::Object(members) => return Ok(members),
+        Value::Null => return Ok(Map::new()),
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+    };
+    Err(NotAnObject { found })
+}
+
 /// A request's parameters, sorted by who is to see them.
 ///
 /// `exec__key` gives `key` to the executor `exec` only, over a plain `key`; the
@@ -143,6 +166,16 @@ mod tests {
     fn names_with_separators() {
         assert_eq!(seen(json!({"my__exec__k": 1}), "my__exec"), json!({"k": 1}));
         assert_eq!(seen(json!({"a___b": 1}), "a"), json!({"_b": 1}));
+    }
+
+    #[test]
+    fn parameters_are_an_object() {
+        assert_eq!(object(json!({"k": 1})).unwrap().len(), 1);
+        assert!(object(Value::Null).unwrap().is_empty());
+        assert_eq!(
+            object(json!([1])).unwrap_err().to_string(),
+            "expected a JSON object, as in { \"top_k\": 10 }, and this is an array"
+        );
     }
 
     #[test]

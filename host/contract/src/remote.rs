@@ -191,10 +191,17 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// A token, if it has nothing that a header cannot have.
-    pub fn token(text: &str) -> Option<Secret> {
+    /// The same of a token, which goes along with calls in a header.
+    ///
+    /// # Errors
+    /// When a header cannot have it.
+    pub fn token(text: impl Into<String>) -> Result<Secret, TokenError> {
+        let text = text.into();
         let is_visible = |c: char| c.is_ascii() && !c.is_ascii_control();
-        (!text.is_empty() && text.chars().all(is_visible)).then(|| Secret::new(text))
+        match !text.is_empty() && text.chars().all(is_visible) {
+            true => Ok(Secret(text)),
+            false => Err(TokenError),
+        }
     }
 
     /// The text.
@@ -202,6 +209,11 @@ impl Secret {
         &self.0
     }
 }
+
+/// Why a text is not a token. The text is not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token is of visible ASCII characters")]
+pub struct TokenError;
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -258,10 +270,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_what_a_header_can_have() {
-        assert_eq!(Secret::token("a.b c"), Some(Secret::new("a.b c")));
-        for text in ["", "a\nb", "a\0", "é"] {
-            assert_eq!(Secret::token(text), None, "{text:?}");
+    fn a_token_is_one_that_a_header_can_have() {
+        assert_eq!(Secret::token("a b~").unwrap().reveal(), "a b~");
+        for wrong in ["", "a\n", "t\u{f6}ken", "\u{7f}"] {
+            assert_eq!(Secret::token(wrong), Err(TokenError), "{wrong:?}");
         }
     }
 }

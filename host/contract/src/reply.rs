@@ -25,6 +25,12 @@ impl Reply {
     }
 }
 
+impl From<DocumentArray> for Reply {
+    fn from(docs: DocumentArray) -> Reply {
+        Reply::new(docs)
+    }
+}
+
 /// A JSON object that a method returned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Results {

@@ -1,5 +1,7 @@
 //! What stands at a node of a flow.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 
 use crate::call::Call;
@@ -52,6 +54,36 @@ pub trait Stage: Send + Sync + 'static {
 
     /// Ends it, after the calls in flight.
     fn stop(&self) -> BoxFuture<'static, ()>;
+}
+
+impl<S: Stage + ?Sized> Stage for Arc<S> {
+    fn info(&self) -> StageInfo {
+        (**self).info()
+    }
+
+    fn binds(&self, endpoint: &str) -> bool {
+        (**self).binds(endpoint)
+    }
+
+    fn is_repeatable(&self, endpoint: &str) -> bool {
+        (**self).is_repeatable(endpoint)
+    }
+
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        (**self).call(call)
+    }
+
+    fn streams(&self, endpoint: &str) -> bool {
+        (**self).streams(endpoint)
+    }
+
+    fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+        (**self).stream(call, outlet)
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        (**self).stop()
+    }
 }
 
 /// What a stage is, for people and for discovery.

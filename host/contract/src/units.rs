@@ -38,6 +38,9 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     Ok(bytes.round() as u64)
 }
 
+/// The longest duration that can be read: a year.
+pub const MAX_DURATION: Duration = Duration::from_secs(31_536_000);
+
 /// Reads a duration: `500ms`, `10s`, `1.5m`, `2h`.
 ///
 /// # Errors
@@ -56,7 +59,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             other => format!("unknown unit `{other}`; known: ms, s, m, h"),
         })?;
     let seconds = number * factor;
-    if seconds > 31_536_000.0 {
+    if seconds > MAX_DURATION.as_secs_f64() {
         return Err("longer than a year".to_owned());
     }
     let duration = Duration::from_secs_f64(seconds);

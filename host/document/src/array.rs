@@ -99,6 +99,11 @@ impl Document {
         }
     }
 
+    /// Makes this text the content.
+    pub fn set_text(&mut self, text: impl Into<ByteString>) {
+        self.content = Content::Text(text.into());
+    }
+
     /// This document and all below it.
     pub(crate) fn total(&self) -> u64 {
         1u64.saturating_add(self.chunks.total())
@@ -243,5 +248,66 @@ impl FromIterator<Document> for DocumentArray {
 impl FromIterator<Arc<Document>> for DocumentArray {
     fn from_iter<I: IntoIterator<Item = Arc<Document>>>(docs: I) -> Self {
         docs.into_iter().collect::<Vec<_>>().into()
+    }
+}
+
+impl From<Document> for DocumentArray {
+    fn from(doc: Document) -> Self {
+        vec![Arc::new(doc)].into()
+    }
+}
+
+impl From<Vec<Document>> for DocumentArray {
+    fn from(docs: Vec<Document>) -> Self {
+        docs.into_iter().collect()
+    }
+}
+
+impl<const N: usize> From<[Document; N]> for DocumentArray {
+    fn from(docs: [Document; N]) -> Self {
+        docs.into_iter().collect()
+    }
+}
+
+impl<'a> IntoIterator for &'a DocumentArray {
+    type Item = &'a Document;
+    type IntoIter =
+        std::iter::Map<std::slice::Iter<'a, Arc<Document>>, fn(&'a Arc<Document>) -> &'a Document>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.shared().iter().map(Arc::as_ref)
+    }
+}
+
+/// The documents stay shared. `Arc::unwrap_or_clone` makes one of them into a document
+/// that can be changed.
+impl IntoIterator for DocumentArray {
+    type Item = Arc<Document>;
+    type IntoIter = std::vec::IntoIter<Arc<Document>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.docs
+            .map(Arc::unwrap_or_clone)
+            .unwrap_or_default()
+            .into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_made_of_documents_and_taken_apart_into_the_same() {
+        let docs = DocumentArray::from([Document::from_text("a"), Document::from_text("b")]);
+        let texts: Vec<&str> = (&docs).into_iter().map(Document::text).collect();
+        assert_eq!(texts, ["a", "b"]);
+        let kept = docs.clone();
+        let apart: Vec<Arc<Document>> = docs.into_iter().collect();
+        assert!(std::ptr::eq(&*apart[0], kept.get(0).unwrap()));
+        assert_eq!(DocumentArray::from(apart), kept);
+        assert_eq!(DocumentArray::new().into_iter().count(), 0);
+        assert_eq!(DocumentArray::from(Document::from_text("a")).len(), 1);
+        assert!(DocumentArray::from(Vec::<Document>::new()).is_empty());
     }
 }

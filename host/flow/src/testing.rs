@@ -6,8 +6,6 @@
     reason = "a test's own mistakes"
 )]
 
-use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,86 +13,12 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use wasm_flow_contract::graph::{Builder, Edge, NodeId, Upstream};
 use wasm_flow_contract::reply::Origin;
-use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 use wasm_flow_contract::{Call, Failure, FailureKind, Graph, Reply, Results, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
+pub use crate::stages::Functions;
+
 use crate::{Flow, ShapeError};
-
-type Function = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> + Send + Sync>;
-
-/// A stage of functions by endpoint.
-#[derive(Clone, Default)]
-pub struct Functions {
-    functions: BTreeMap<String, Function>,
-    is_repeatable: bool,
-}
-
-impl Functions {
-    /// Binds a function to an endpoint; [`DEFAULT_ENDPOINT`] stands for all others.
-    #[must_use]
-    pub fn on<F>(
-        mut self,
-        endpoint: &str,
-        function: impl Fn(Call) -> F + Send + Sync + 'static,
-    ) -> Functions
-    where
-        F: Future<Output = Result<Reply, Failure>> + Send + 'static,
-    {
-        self.functions.insert(
-            endpoint.to_owned(),
-            Arc::new(move |call| Box::pin(function(call))),
-        );
-        self
-    }
-
-    /// The same, of which it is said that their calls leave nothing behind.
-    #[must_use]
-    pub fn repeatable(mut self) -> Functions {
-        self.is_repeatable = true;
-        self
-    }
-
-    fn function(&self, endpoint: &str) -> Option<&Function> {
-        self.functions
-            .get(endpoint)
-            .or_else(|| self.functions.get(DEFAULT_ENDPOINT))
-    }
-}
-
-impl Stage for Functions {
-    fn info(&self) -> StageInfo {
-        StageInfo {
-            class: "Functions".to_owned(),
-            endpoints: self
-                .functions
-                .keys()
-                .map(|endpoint| (endpoint.clone(), "function".to_owned()))
-                .collect(),
-            replicas: 1,
-            ..StageInfo::default()
-        }
-    }
-
-    fn binds(&self, endpoint: &str) -> bool {
-        self.function(endpoint).is_some()
-    }
-
-    fn is_repeatable(&self, _: &str) -> bool {
-        self.is_repeatable
-    }
-
-    fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
-        match self.function(&call.endpoint) {
-            Some(function) => function(call),
-            None => Box::pin(std::future::ready(reply(call.docs))),
-        }
-    }
-
-    fn stop(&self) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::ready(()))
-    }
-}
 
 /// Functions that run elsewhere: what they bind is not known until they are reached.
 #[derive(Default)]

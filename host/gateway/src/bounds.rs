@@ -67,6 +67,10 @@ wasm_flow_contract::bounds! {
     /// How many times it asks without an answer. Then the connection is given up.
     TCP_KEEPALIVE_RETRIES: u32 = 3;
 
+    /// How long the client waits for further documents before it sends those that it has:
+    /// a stream of documents may pause, or have no end.
+    CLIENT_PAUSE: Duration = Duration::from_millis(500);
+
     /// How often the names of remote executors are looked up again.
     LOOKUP: Duration = Duration::from_secs(10);
 

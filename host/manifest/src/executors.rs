@@ -15,7 +15,7 @@ use wasm_flow_contract::outline::check_name;
 use wasm_flow_contract::sharding::Group;
 
 use crate::entry::{Entry, key_or, value_or};
-use crate::formats::MEMORY;
+use crate::formats::{MEMORY, USES};
 use crate::grants;
 use crate::kinds::Either;
 use crate::late::Head;
@@ -94,7 +94,7 @@ impl ExecutorEntry {
     }
 }
 
-// The command line takes some of the same values, and holds them to the same
+// The command line and programs take some of the same values, and are held to the same
 // bounds.
 impl ExecutorEntry {
     /// Reads an executor's `name`.
@@ -106,6 +106,18 @@ impl ExecutorEntry {
             Ok(()) => Ok(text.to_owned()),
             Err(error) => Err(format!("{error}: {}", error.help())),
         }
+    }
+
+    /// Reads what `uses` may be. A path is not looked for, and not resolved against a
+    /// folder.
+    ///
+    /// # Errors
+    /// A sentence for a person, if it is empty, or a URL of a kind that is not known.
+    pub fn parse_uses(text: &str) -> Result<Uses, String> {
+        (USES.parse)(text).map_err(|refusal| match refusal.help {
+            Some(help) => format!("{}; {help}", refusal.title),
+            None => refusal.title,
+        })
     }
 
     /// Reads a number of `replicas`.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, json};
 use wasm_flow_contract::bounds::{MAX_MEMORY, MAX_NAME};
 use wasm_flow_contract::gateway::{GatewayConfig, HostError};
+use wasm_flow_contract::grants::{check_env, check_guest_path};
 use wasm_flow_contract::graph::GATEWAY;
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::remote::{RemoteAddress, Secret};
@@ -105,10 +106,11 @@ pub(crate) const USES: Format<Uses> = Format {
 /// `token`.
 pub(crate) const TOKEN: Format<Secret> = Format {
     parse: |text| {
-        Secret::token(text).ok_or_else(|| {
-            Refusal::new("not a token").help(
-                "a token is of visible ASCII characters; `${NAME}` takes it from an environment variable, and `token_file` from a file",
-            )
+        Secret::token(text).map_err(|error| {
+            let help = format!(
+                "{error}; `${{NAME}}` takes it from an environment variable, and `token_file` from a file"
+            );
+            Refusal::new("not a token").help(help)
         })
     },
     schema: || members(json!({ "minLength": 1 })),
@@ -186,9 +188,9 @@ pub(crate) const ORIGIN: Format<HttpOrigin> = Format {
 
 /// An item of `allow.env`.
 pub(crate) const ENV: Format<String> = Format {
-    parse: |text| match text.is_empty() || text.contains(['=', '\0']) {
-        false => Ok(text.to_owned()),
-        true => Err(Refusal::new("not the name of an environment variable")
+    parse: |text| match check_env(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(Refusal::new(error.to_string())
             .help("the name alone: its value is taken from the host's environment")),
     },
     schema: || members(json!({ "pattern": "^[^=\\u0000]+$" })),
@@ -207,16 +209,9 @@ pub(crate) const HOST_FOLDER: Format<String> = Format {
 
 /// `guest` of an item of `allow.dirs`.
 pub(crate) const GUEST: Format<String> = Format {
-    parse: |text| {
-        if !text.starts_with('/') {
-            return Err(Refusal::new("the executor's path must begin with `/`"));
-        }
-        if text.split('/').any(|part| matches!(part, "." | "..")) {
-            return Err(Refusal::new(
-                "the executor's path must not have `.` or `..` in it",
-            ));
-        }
-        Ok(text.to_owned())
+    parse: |text| match check_guest_path(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(Refusal::new(error.to_string())),
     },
     schema: || members(json!({ "pattern": "^/", "not": { "pattern": r"(^|/)\.\.?(/|$)" } })),
 };

@@ -52,6 +52,16 @@ pub enum Head {
     After,
 }
 
+impl Head {
+    /// The key of its table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Head::Before => "uses_before",
+            Head::After => "uses_after",
+        }
+    }
+}
+
 impl Place {
     /// Whether what is wrong there is wrong with a path: what a variable stands for in
     /// one is no secret, and hard to put right unseen.

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use wasm_flow_wasm::{Level, Output, OutputSink, Printer, Record, Stream, printable};
 
 use super::Format;
-use super::guest_log::{self, GuestLine};
+use super::guest_log::GuestLine;
 use super::terminal::{OutputError, json_text, lines};
 use super::writer::{Dropped, Notices, Writer};
+use crate::Log;
 use crate::bounds::FLUSH_TIMEOUT;
 
 /// The source of the program's own lines. No executor has this name.
@@ -99,15 +100,15 @@ impl Console {
 
 impl Output for Console {
     fn line(&self, printer: &Printer, stream: Stream, text: &str) {
-        guest_log::line(printer, stream, text);
+        Log.line(printer, stream, text);
     }
 
     fn enabled(&self, level: Level) -> bool {
-        guest_log::enabled(level)
+        Log.enabled(level)
     }
 
     fn log(&self, record: &Record<'_>) {
-        guest_log::record(record);
+        Log.log(record);
     }
 }
 

@@ -1,71 +1,14 @@
-//! What executors print and log, as events of `tracing`, and back.
+//! What executors print and log, back from the events of `tracing` that it came as.
 
 use std::fmt;
 
 use tracing::Event;
 use tracing::field::{Field, Visit};
-use wasm_flow_wasm::{Level, Printer, Record, Stream};
+use wasm_flow_wasm::Stream;
 
-/// The target of what executors print.
-pub(super) const GUEST: &str = "guest";
+pub(super) use crate::local::GUEST;
 
-/// Whether messages of executors are kept at this level.
-pub(super) fn enabled(level: Level) -> bool {
-    match level {
-        Level::Trace => tracing::enabled!(target: GUEST, tracing::Level::TRACE),
-        Level::Debug => tracing::enabled!(target: GUEST, tracing::Level::DEBUG),
-        Level::Info => tracing::enabled!(target: GUEST, tracing::Level::INFO),
-        Level::Warn => tracing::enabled!(target: GUEST, tracing::Level::WARN),
-        Level::Error => tracing::enabled!(target: GUEST, tracing::Level::ERROR),
-    }
-}
-
-/// An event for what an executor logged.
-pub(super) fn record(record: &Record<'_>) {
-    let printer = record.printer;
-    let fields = match record.fields.is_empty() {
-        true => None,
-        false => serde_json::to_string(record.fields).ok(),
-    };
-    macro_rules! event {
-        ($level:ident) => {
-            tracing::$level!(
-                target: GUEST,
-                executor = &*printer.executor,
-                replica = printer.replica,
-                instance = printer.instance(),
-                request = record.request,
-                fields,
-                "{}",
-                record.message
-            )
-        };
-    }
-    match record.level {
-        Level::Trace => event!(trace),
-        Level::Debug => event!(debug),
-        Level::Info => event!(info),
-        Level::Warn => event!(warn),
-        Level::Error => event!(error),
-    }
-}
-
-/// An event for what an executor printed.
-pub(super) fn line(printer: &Printer, stream: Stream, line: &str) {
-    tracing::info!(
-        target: GUEST,
-        executor = &*printer.executor,
-        replica = printer.replica,
-        instance = printer.instance(),
-        stream = match stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        },
-        "{line}"
-    );
-}
-
-/// The fields of the events that [`line`] and [`record`] make.
+/// The fields of the events that [`Log`](crate::Log) makes.
 pub(super) struct GuestLine {
     pub(super) executor: String,
     pub(super) replica: u64,

@@ -27,6 +27,7 @@ mod schema;
 mod serve;
 mod shutdown;
 mod terminal;
+mod tls;
 mod writer;
 
 use std::io::Write as _;
@@ -138,6 +139,8 @@ enum Error {
     Output(#[from] terminal::OutputError),
     #[error(transparent)]
     Log(#[from] log::LevelError),
+    #[error(transparent)]
+    Credential(#[from] tls::CredentialError),
     /// Requests failed, and each failure was reported when it happened.
     #[error("{failed} of {total} requests failed")]
     Requests { failed: usize, total: usize },
@@ -163,6 +166,7 @@ impl Error {
     fn status(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Log(_) => 2,
+            Error::Credential(error) if error.is_usage => 2,
             Error::Interrupted => shutdown::INTERRUPTED,
             Error::Output(error) if error.is_reader_gone() => 0,
             _ => 1,

@@ -4,21 +4,20 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{Stream, StreamExt as _};
-use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use wasm_flow_contract::Retry;
-use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_document::DocumentArray;
-use wasm_flow_gateway::client::{Client, ClientError, PostOptions, PostRequest, PostResponse};
+use wasm_flow_gateway::client::{Client, ClientError, PostResponse};
 
 use super::input::{Input, InputError};
 use super::progress::Progress;
 use super::terminal::{self, Page};
+use super::tls::{self, Credentials};
 use super::{Error, Format, Result, input, print};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The gateway.
+    /// The gateway: grpc://host:port, or grpcs://host:port over TLS.
     #[arg(default_value = "grpc://127.0.0.1:54321")]
     gateway: String,
     /// The endpoint to call.
@@ -35,32 +34,36 @@ pub(super) struct Args {
     /// Compress messages.
     #[arg(long)]
     compress: bool,
+    #[command(flatten)]
+    tls: tls::Args,
     /// How documents are printed.
     #[arg(long, value_enum, default_value_t)]
     print: print::Print,
 }
 
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
+    let Credentials { tls, token } = args.tls.read(&args.gateway)?;
     let mut input = args.input.open()?;
     // Before anything is sent.
     input.check_beginning().await?;
-    let client = Client::connect(&args.gateway).await?;
-    let options = PostOptions {
-        prefetch: args.prefetch,
-        in_order: args.in_order,
-        compress: args.compress,
-    };
-    let (endpoint, parameters) = (args.on, args.input.parameters());
-    let target = args.input.target().map(str::to_owned);
+    let client = Client::connect_secure(&args.gateway, &tls, token.as_ref()).await?;
     let progress = Progress::new(input.extent());
     let sending = Arc::new(Mutex::new(Sending::default()));
-    let requests = requests(input, Arc::clone(&sending)).map(move |docs| PostRequest {
-        endpoint: endpoint.clone(),
-        target: target.clone(),
-        parameters: parameters.clone(),
-        docs,
-    });
-    let answers = client.call(requests, options).await?;
+    let mut post = client.post(args.on).parameters(args.input.parameters());
+    if let Some(target) = args.input.target() {
+        post = post.target_executor(target);
+    }
+    if let Some(prefetch) = args.prefetch {
+        post = post.prefetch(prefetch);
+    }
+    if args.in_order {
+        post = post.in_order();
+    }
+    if args.compress {
+        post = post.compress();
+    }
+    let batches = requests(input, Arc::clone(&sending));
+    let answers = post.batches(batches).stream().await?;
     take(answers, &sending, progress, args.print, format).await
 }
 
@@ -126,6 +129,8 @@ async fn take(
     while let Some(answer) = answers.next().await {
         let answer = match answer {
             Ok(answer) => answer,
+            // Said below, with why the input ended.
+            Err(ClientError::Unanswered { .. }) => break,
             Err(error) => {
                 progress.gone();
                 let sent = lock(sending).requests;
@@ -189,7 +194,7 @@ fn print_answer(
         page.note(&format!("note: {notice}"));
     }
     print.documents(&answer.docs, format, page);
-    if let Some(results) = answer.parameters.get(RESULTS).and_then(Value::as_object) {
+    if let Some(results) = answer.results() {
         print::results(results, page);
     }
     true

@@ -18,7 +18,6 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use futures::future::join_all;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::nearest::nearest;
@@ -34,6 +33,7 @@ use wasm_flow_wasm::{
 };
 
 pub use crate::wrong_file::WrongFile;
+pub use advice::{Doubt, Remedy, Unusual};
 pub use plan::{Plan, Planned, Uses};
 pub use source::{Source, SourceError};
 
@@ -61,7 +61,7 @@ pub struct LoadedExecutor {
     /// What gets the documents of its shards.
     pub uses_after: Option<Box<LoadedExecutor>>,
     /// What keeps it from doing what it should, and the flow not from starting.
-    doubts: Vec<LateProblem>,
+    doubts: Vec<Doubt>,
 }
 
 /// What stands at an executor's place in the flow.
@@ -340,7 +340,8 @@ impl Loaded<Manifest> {
 
     /// What may not do what it should, from what the executors say of themselves.
     pub fn warnings(&self) -> Option<Report> {
-        self.plan.warnings(self.doubts())
+        self.plan
+            .warnings(self.doubts().into_iter().map(Doubt::late))
     }
 }
 
@@ -356,7 +357,7 @@ impl<P: Plan> Loaded<P> {
     }
 
     /// What may not do what it should, from what the executors say of themselves.
-    pub fn doubts(&self) -> Vec<LateProblem> {
+    pub fn doubts(&self) -> Vec<Doubt> {
         let executors = self.executors.iter();
         executors
             .flat_map(|(id, node)| advice::of(id, node))
@@ -372,7 +373,8 @@ impl<P: Plan> Loaded<P> {
         let starting = self.executors.iter().map(|(id, node)| {
             let output = &output;
             let stage = move |executor, group| self.stage(id, executor, group, Arc::clone(output));
-            sharding::start(&node.value, stage).map(move |started| (id, started))
+            let starting = sharding::start(&node.value, stage);
+            async move { (id, starting.await) }
         });
         let mut problems = Vec::new();
         let mut started: HashMap<NodeId, Arc<dyn Stage>> = HashMap::new();

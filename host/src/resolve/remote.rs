@@ -1,21 +1,18 @@
 //! Executors that run elsewhere: what is read before they are called.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
 
 use futures::future::join_all;
 use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::graph::{Join, Node};
 use wasm_flow_contract::remote::{Predecessors, RemoteConfig, Secret, TlsConfig};
-use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{Graph, NodeId};
 use wasm_flow_gateway::remote::{RemoteExecutor, Unreachable};
 use wasm_flow_manifest::{Head, LateProblem, Pem, Place, Remote, TlsFiles, Token};
 
+use super::advice::{Doubt, Remedy};
 use super::{Planned, Uses, sharding};
-use crate::bounds::PEM;
+use crate::pem;
 
 /// The executors of a flow that run elsewhere, by where they stand.
 pub(super) type Remotes = HashMap<(NodeId, Option<Head>), Result<Connected, LateProblem>>;
@@ -106,7 +103,7 @@ fn token(id: NodeId, token: &Token) -> Result<Secret, LateProblem> {
         Token::Text(token) => return Ok(token.clone()),
         Token::File(path) => path,
     };
-    let text = read(path).map_err(|error| {
+    let text = pem::read_token(path).map_err(|error| {
         LateProblem::new(
             Place::Token(id),
             format!("cannot read {}: {error}", path.display()),
@@ -114,14 +111,14 @@ fn token(id: NodeId, token: &Token) -> Result<Secret, LateProblem> {
         .about_path()
     })?;
     // What is in it is not shown.
-    Secret::token(text.trim()).ok_or_else(|| {
+    Secret::token(text.trim()).map_err(|error| {
         LateProblem::new(
             Place::Token(id),
-            format!("{} does not hold a token", path.display()),
+            format!("{} does not hold a token: {error}", path.display()),
         )
         .help(match text.trim() {
             "" => "it is empty: put the token into it",
-            _ => "a token is of visible ASCII characters, on one line",
+            _ => "the file is to hold the token alone, on one line",
         })
     })
 }
@@ -129,12 +126,12 @@ fn token(id: NodeId, token: &Token) -> Result<Secret, LateProblem> {
 fn tls(id: NodeId, files: &TlsFiles) -> Result<TlsConfig, LateProblem> {
     let text = |pem: &Pem| match pem {
         Pem::Text(text) => Ok(text.clone()),
-        Pem::File(path) => read(path).map(Secret::new).map_err(|error| {
+        Pem::File(path) => pem::read(path).map(Secret::new).map_err(|error| {
             LateProblem::new(
                 Place::Tls(id),
                 format!("cannot read {}: {error}", path.display()),
             )
-            .help("paths are relative to this file's folder")
+            .about_path()
         }),
     };
     let revealed = |pem: &Pem| text(pem).map(|text| text.reveal().to_owned());
@@ -147,27 +144,16 @@ fn tls(id: NodeId, files: &TlsFiles) -> Result<TlsConfig, LateProblem> {
     })
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(PEM + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > PEM {
-        let most = Size(PEM);
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("larger than {most}, so it is not a certificate, a key or a token"),
-        ));
-    }
-    Ok(text)
-}
-
 /// That an executor is not there now, which keeps no flow from starting.
-pub(super) fn absent(id: NodeId, unreachable: &Unreachable) -> LateProblem {
-    LateProblem::new(Place::Uses(id), unreachable.to_string()).help(
-        match unreachable.is_refusal() {
+pub(super) fn absent(id: NodeId, unreachable: &Unreachable) -> Doubt {
+    Doubt {
+        place: Place::Uses(id),
+        title: unreachable.to_string(),
+        remedy: Remedy::Words(match unreachable.is_refusal() {
             true => "the flow runs all the same: requests that need the executor fail",
             false => {
                 "the flow runs all the same: requests that need the executor fail, until it is there"
             }
-        },
-    )
+        }),
+    }
 }

@@ -76,6 +76,11 @@ pub enum CallErrorKind {
         /// What is wrong with it.
         reason: String,
     },
+    /// The call's parameters are not a JSON object. Nothing was called.
+    Parameters {
+        /// What they are.
+        reason: String,
+    },
     /// The executor is being stopped.
     Stopped,
 }
@@ -92,6 +97,7 @@ impl CallError {
             CallErrorKind::Lost { .. } => "InstanceLost",
             CallErrorKind::Unavailable { .. } => "ExecutorUnavailable",
             CallErrorKind::BadReply { .. } => "BadReply",
+            CallErrorKind::Parameters { .. } => "ParametersError",
             CallErrorKind::Stopped => "ExecutorStopped",
         }
     }
@@ -111,6 +117,12 @@ impl fmt::Display for CallError {
             kind,
             ..
         } = self;
+        if let CallErrorKind::Parameters { .. } = kind {
+            return write!(
+                f,
+                "executor `{executor}` is not called at endpoint `{endpoint}`: {kind}"
+            );
+        }
         write!(
             f,
             "executor `{executor}` failed at endpoint `{endpoint}` (method `{method}`): {}: {kind}",
@@ -132,6 +144,7 @@ impl CallErrorKind {
             CallErrorKind::Lost { .. } => FailureKind::Lost,
             CallErrorKind::Unavailable { .. } => FailureKind::Unavailable,
             CallErrorKind::BadReply { .. } => FailureKind::Reply,
+            CallErrorKind::Parameters { .. } => FailureKind::Request,
             CallErrorKind::Stopped => FailureKind::Stopped,
         }
     }
@@ -185,6 +198,9 @@ impl fmt::Display for CallErrorKind {
             }
             CallErrorKind::BadReply { reason } => {
                 write!(f, "its reply is not usable: {reason}")
+            }
+            CallErrorKind::Parameters { reason } => {
+                write!(f, "its parameters cannot be used: {reason}")
             }
             CallErrorKind::Stopped => f.write_str("the executor is being stopped"),
         }

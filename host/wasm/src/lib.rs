@@ -38,6 +38,7 @@ mod logging;
 mod output;
 mod policy;
 mod pool;
+mod post;
 mod progress;
 mod queue;
 mod reply;
@@ -51,11 +52,11 @@ mod text;
 mod trap;
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::{Call, Failure, GATEWAY, Outlet, Part, Reply, Stage, StageInfo};
+use wasm_flow_contract::{Call, Failure, Outlet, Reply, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
 pub use bounds::BOUNDS;
@@ -68,6 +69,7 @@ pub use grants::{GrantError, WORKSPACE};
 pub use instance::StartFailure;
 pub use load::{Component, LoadError};
 pub use output::{Discard, Level, Output, OutputSink, Printer, Record, Stream};
+pub use post::Post;
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};
 pub use text::printable;
 pub use trap::Trap;
@@ -194,22 +196,29 @@ impl Executor {
     }
 
     /// Loads a `.wasm` file and starts it alone: no configuration, no grant, its
-    /// output passed over. The engine is one for the process.
+    /// output passed over. The engine is [`Runtime::shared`].
     ///
     /// # Errors
     /// When the file is not an executor, or it does not start without configuration.
     pub async fn load(path: impl AsRef<Path>) -> Result<Executor, Error> {
-        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-        let runtime = match RUNTIME.get() {
-            Some(runtime) => runtime,
-            None => {
-                let runtime = Runtime::new(RuntimeConfig::default())?;
-                RUNTIME.get_or_init(|| runtime)
-            }
-        };
-        let component = runtime.load(path).await?;
         let config = ExecutorConfig::new("executor");
-        Ok(Executor::start(runtime, &component, config, Arc::new(Discard)).await?)
+        Executor::load_with(path, config, Arc::new(Discard)).await
+    }
+
+    /// The same with a configuration, and with what it prints and logs sent to `output`.
+    /// The configuration has the executor's name, what it is constructed with
+    /// (`uses_with`), what it is granted, and what it may use.
+    ///
+    /// # Errors
+    /// When the file is not an executor, or it does not start.
+    pub async fn load_with(
+        path: impl AsRef<Path>,
+        config: ExecutorConfig,
+        output: OutputSink,
+    ) -> Result<Executor, Error> {
+        let runtime = Runtime::shared()?;
+        let component = runtime.load(path).await?;
+        Ok(Executor::start(&runtime, &component, config, output).await?)
     }
 
     /// Its name in the flow.
@@ -268,32 +277,10 @@ impl Executor {
             .map_err(|failure| failure.at(config, &component.description().name, route, call))
     }
 
-    /// Sends documents to an endpoint and gives what comes back. An endpoint
-    /// that is not bound gives the documents unchanged.
-    ///
-    /// # Errors
-    /// See [`CallErrorKind`].
-    pub async fn post(
-        &self,
-        endpoint: &str,
-        docs: DocumentArray,
-    ) -> Result<DocumentArray, CallError> {
-        let Some(route) = self.route(endpoint) else {
-            return Ok(docs);
-        };
-        let parts = vec![Part {
-            executor: GATEWAY.into(),
-            docs: docs.clone(),
-        }];
-        let call = Call {
-            request_id: wasm_flow_document::random_id().to_string().into(),
-            endpoint: endpoint.into(),
-            parameters: Arc::default(),
-            docs,
-            parts,
-            trace: None,
-        };
-        Ok(self.handle(&route, &call).await?.docs)
+    /// Documents for an endpoint, as in `executor.post("/index", docs).await`: see
+    /// [`Post`] for parameters, and for what a method returns beside documents.
+    pub fn post(&self, endpoint: impl Into<Arc<str>>, docs: impl Into<DocumentArray>) -> Post {
+        Post::new(self.clone(), endpoint.into(), docs.into())
     }
 
     /// Ends it after the calls in flight. Later calls fail with

@@ -1,6 +1,6 @@
 //! The one engine of a process.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasm_flow_contract::bounds::INSTANCES;
 use wasmtime::component::{Component, Linker};
@@ -87,6 +87,23 @@ impl Runtime {
         });
         tick(inner.engine.weak(), Arc::downgrade(&inner)).map_err(RuntimeError::Thread)?;
         Ok(Runtime { inner })
+    }
+
+    /// The engine that everything in the process shares that brings none of its own: set
+    /// up with the default configuration when it is first asked for, and kept.
+    ///
+    /// # Errors
+    /// See [`new`](Runtime::new). It is tried anew the next time.
+    pub fn shared() -> Result<Runtime, RuntimeError> {
+        static SHARED: Mutex<Option<Runtime>> = Mutex::new(None);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*shared {
+            Some(runtime) => Ok(runtime.clone()),
+            None => {
+                let runtime = Runtime::new(RuntimeConfig::default())?;
+                Ok(shared.insert(runtime).clone())
+            }
+        }
     }
 
     pub(super) fn engine(&self) -> &Engine {

@@ -90,10 +90,12 @@ impl Connector {
     /// When the certificates or the key are none.
     pub(super) fn endpoint(&self, server: &HostPort, address: &str) -> Result<Endpoint, TlsError> {
         let wrong = |error: &dyn std::error::Error| {
-            TlsError(format!(
-                "the certificates cannot be used: {}",
-                root_cause(error)
-            ))
+            let cause = root_cause(error);
+            let help = match cause.contains("KeyMismatch") {
+                true => "; the key is that of another certificate",
+                false => "",
+            };
+            TlsError(format!("the certificates cannot be used: {cause}{help}"))
         };
         let scheme = match self.tls {
             Some(_) => "https",

@@ -1,26 +1,36 @@
-//! A client for Jina's protocol, as `wasm-flow post` and the benchmark use it.
+//! A client for Jina's protocol.
+//!
+//! [`Client::post`] sends documents to an endpoint of a gateway: see [`Post`].
 
+mod answers;
+mod message;
+mod post;
+mod progress;
+mod requests;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use prost::Message;
-use serde_json::{Map, Value};
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
+use wasm_flow_contract::parameters::NotAnObject;
 use wasm_flow_contract::remote::{RemoteAddress, Secret, TlsConfig};
 use wasm_flow_contract::units::Size;
-use wasm_flow_contract::{FailureKind, Retry};
-use wasm_flow_document::{DocumentArray, Struct, random_id};
+
+pub use answers::Answers;
+pub use message::{PostFailure, PostRequest, PostResponse};
+pub use post::{Post, REQUEST_SIZE};
+pub use progress::Progress;
 
 use super::channel::{Connector, Keepalive, TlsError, bearer, root_cause};
-use super::frame::{Answer, Incoming, RawCodec};
-use super::proto::status_proto::StatusCode;
-use super::proto::{HeaderProto, RouteProto, StatusProto};
-use super::verdict::Verdict;
+use super::frame::RawCodec;
+use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
 use crate::bounds::{CLIENT_KEEPALIVE, KEEPALIVE_ANSWER};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
@@ -28,57 +38,8 @@ use crate::bounds::{CLIENT_KEEPALIVE, KEEPALIVE_ANSWER};
 pub struct Client {
     channel: Channel,
     address: String,
+    is_secure: bool,
     token: Option<MetadataValue<Ascii>>,
-}
-
-/// What is sent.
-#[derive(Debug, Clone, Default)]
-pub struct PostRequest {
-    /// The endpoint: `/index`.
-    pub endpoint: String,
-    /// A regular expression that picks executors by name.
-    pub target: Option<String>,
-    /// Parameters for the executors. Empty is the same as none.
-    pub parameters: Map<String, Value>,
-    /// The documents.
-    pub docs: DocumentArray,
-}
-
-/// What comes back.
-#[derive(Debug, Clone)]
-pub struct PostResponse {
-    /// The id that the request was given.
-    pub request_id: String,
-    /// The documents.
-    pub docs: DocumentArray,
-    /// The request's parameters, with what executors returned under
-    /// `__results__`.
-    pub parameters: Map<String, Value>,
-    /// The executors that the request passed, `gateway` first.
-    pub routes: Vec<String>,
-    /// Why it failed, if it did.
-    pub failure: Option<PostFailure>,
-    /// What the gateway has to say about a request that it served.
-    pub notice: Option<String>,
-}
-
-/// A request that failed in the flow. The other requests of its stream go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{description}")]
-pub struct PostFailure {
-    /// What failed, where and why.
-    pub description: String,
-    /// The kind of error.
-    pub name: String,
-    /// The executor's type.
-    pub executor: String,
-    /// Its traceback.
-    pub stacks: Vec<String>,
-    /// What failed. `None` if the gateway does not say, as Jina's.
-    pub kind: Option<FailureKind>,
-    /// Whether the same request may succeed if it is sent again. `None` if the gateway does
-    /// not say.
-    pub retry: Option<Retry>,
 }
 
 /// How a stream of requests is to be served.
@@ -91,6 +52,21 @@ pub struct PostOptions {
     /// Whether messages are compressed, both ways.
     pub compress: bool,
 }
+
+/// What a gateway says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatewayStatus {
+    /// Versions by the name of what has them: `wasm-flow`, or `jina`, `docarray` and so
+    /// on.
+    pub versions: BTreeMap<String, String>,
+    /// Variables of its environment, as Jina's gateway tells them to everybody. wasm-flow's
+    /// tells none.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Any error, as an input ends with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a call failed as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +102,14 @@ pub enum ClientError {
         /// What the system said.
         reason: String,
     },
+    /// Nobody answers there over TLS, or whoever does is not trusted.
+    #[error("cannot reach {address} over TLS: {reason}{}", tls_help(reason))]
+    ConnectSecure {
+        /// `host:port`.
+        address: String,
+        /// What the system said, or what is wrong with the certificates.
+        reason: String,
+    },
     /// The gateway ended the call.
     #[error("{address} ended the call: {message} (gRPC status {code})")]
     Call {
@@ -147,6 +131,26 @@ pub enum ClientError {
     /// The parameters cannot be sent.
     #[error("these parameters cannot be sent: {0}")]
     Parameters(wasm_flow_document::StructError),
+    /// The parameters are not a JSON object.
+    #[error("these parameters cannot be sent: {0}")]
+    NotAnObject(NotAnObject),
+    /// A request cannot have so many documents.
+    #[error("a request has at least one document, and `request_size` is 0")]
+    RequestSize,
+    /// The documents' stream ended with an error. What was read before it is answered.
+    #[error("the documents to send cannot be read: {0}")]
+    Input(BoxError),
+    /// A request failed in the flow.
+    #[error("a request failed: {0}")]
+    Failed(Box<PostFailure>),
+    /// The gateway ended the call as if all were well.
+    #[error("the gateway ended the call after it had answered {answered} of {sent} requests")]
+    Unanswered {
+        /// How many requests are answered.
+        answered: u64,
+        /// How many were sent.
+        sent: u64,
+    },
     /// A request is larger than a gRPC message can be.
     #[error(
         "a request takes {size}, and a gRPC message is smaller than 4 GiB; send fewer documents \
@@ -231,18 +235,17 @@ impl Client {
             }
             false => Connector::plain(keepalive),
         };
+        let token = token.map(bearer).transpose()?;
         let authority = server.to_string();
         let channel = connector
             .endpoint(server, &authority)?
             .connect()
             .await
-            .map_err(|error| ClientError::Connect {
-                address: authority.clone(),
-                reason: root_cause(&error),
-            })?;
+            .map_err(|error| unreachable(&authority, parsed.is_secure(), &error))?;
         Ok(Client {
             channel,
-            token: token.map(bearer).transpose()?,
+            is_secure: parsed.is_secure(),
+            token,
             address: authority,
         })
     }
@@ -263,8 +266,15 @@ impl Client {
         &self.address
     }
 
+    /// Documents to be sent to an endpoint, as in `client.post("/index").docs(docs)`:
+    /// see [`Post`].
+    pub fn post(&self, endpoint: impl Into<String>) -> Post {
+        Post::new(self.clone(), endpoint.into())
+    }
+
     /// Sends requests in one stream (`JinaRPC/Call`) and gives the answers as
-    /// they come. An error ends the stream.
+    /// they come. An error ends the stream. [`post`](Client::post) makes the requests, and
+    /// sees to it that each is answered.
     ///
     /// # Errors
     /// When the call cannot be started.
@@ -282,7 +292,7 @@ impl Client {
         let messages = requests
             .take_until(dropped)
             .scan(Some(refused), |refused, request| {
-                let message = message(request).map_err(|error| {
+                let message = message::encode(request).map_err(|error| {
                     if let Some(refused) = refused.take() {
                         // Nobody listens once the answers were dropped.
                         let _ = refused.send(error);
@@ -318,18 +328,18 @@ impl Client {
         Ok(answers.chain(refusal).boxed())
     }
 
-    /// Sends one request (`process_single_data`).
+    /// Sends one request by itself (`process_single_data`).
     ///
     /// # Errors
     /// When the call fails as a whole. A failure in the flow is part of the
     /// answer.
-    pub async fn post(&self, request: PostRequest) -> Result<PostResponse, ClientError> {
+    pub async fn send(&self, request: PostRequest) -> Result<PostResponse, ClientError> {
         let mut grpc = self.grpc(false).await?;
         let path = http::uri::PathAndQuery::from_static(
             "/jina.JinaSingleDataRequestRPC/process_single_data",
         );
         let frame = grpc
-            .unary(self.request(message(request)?), path, RawCodec)
+            .unary(self.request(message::encode(request)?), path, RawCodec)
             .await
             .map_err(|status| self.ended(&status))?
             .into_inner();
@@ -341,15 +351,49 @@ impl Client {
     /// # Errors
     /// When the call fails.
     pub async fn dry_run(&self) -> Result<Option<PostFailure>, ClientError> {
+        let status: StatusProto = self.ask("/jina.JinaGatewayDryRunRPC/dry_run").await?;
+        Ok(message::failure(status))
+    }
+
+    /// Whether a request gets through the flow: [`dry_run`](Client::dry_run) without the
+    /// reason.
+    pub async fn is_flow_ready(&self) -> bool {
+        matches!(self.dry_run().await, Ok(None))
+    }
+
+    /// The endpoints that some executor binds (`endpoint_discovery`), the dry run's
+    /// included.
+    ///
+    /// # Errors
+    /// When the call fails. That of Jina's gateway does with documents of docarray v1.
+    pub async fn endpoints(&self) -> Result<Vec<String>, ClientError> {
+        let path = "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery";
+        let found: EndpointsProto = self.ask(path).await?;
+        Ok(found.endpoints)
+    }
+
+    /// What the gateway says of itself (`_status`).
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn status(&self) -> Result<GatewayStatus, ClientError> {
+        let JinaInfoProto { jina, envs } = self.ask("/jina.JinaInfoRPC/_status").await?;
+        Ok(GatewayStatus {
+            versions: jina,
+            environment: envs,
+        })
+    }
+
+    /// Calls a method that takes nothing.
+    async fn ask<M: Message + Default + 'static>(
+        &self,
+        path: &'static str,
+    ) -> Result<M, ClientError> {
         let mut grpc = self.grpc(false).await?;
-        let path = http::uri::PathAndQuery::from_static("/jina.JinaGatewayDryRunRPC/dry_run");
-        let codec = tonic_prost::ProstCodec::<(), StatusProto>::default();
-        let status = grpc
-            .unary(self.request(()), path, codec)
-            .await
-            .map_err(|status| self.ended(&status))?
-            .into_inner();
-        Ok(failure(status))
+        let codec = tonic_prost::ProstCodec::<(), M>::default();
+        let path = http::uri::PathAndQuery::from_static(path);
+        let answer = grpc.unary(self.request(()), path, codec).await;
+        Ok(answer.map_err(|status| self.ended(&status))?.into_inner())
     }
 
     async fn grpc(&self, compress: bool) -> Result<Grpc<Channel>, ClientError> {
@@ -361,10 +405,8 @@ impl Client {
         if compress {
             grpc = grpc.send_compressed(CompressionEncoding::Gzip);
         }
-        grpc.ready().await.map_err(|error| ClientError::Connect {
-            address: self.address.clone(),
-            reason: root_cause(&error),
-        })?;
+        let ready = grpc.ready().await;
+        ready.map_err(|error| unreachable(&self.address, self.is_secure, &error))?;
         Ok(grpc)
     }
 
@@ -376,91 +418,61 @@ impl Client {
             // message only that it is about HTTP/2.
             message: match (status.message(), std::error::Error::source(status)) {
                 (message, None) if !message.is_empty() => message.to_owned(),
+                // Some of what is wrong with a connection shows in its first call.
+                _ if self.is_secure => {
+                    let cause = root_cause(status);
+                    let help = tls_help(&cause);
+                    cause + help
+                }
                 _ => root_cause(status),
             },
         }
     }
 
     fn response(&self, frame: Bytes) -> Result<PostResponse, ClientError> {
-        let wrong = |reason: String| ClientError::Answer {
+        message::decode(frame).map_err(|reason| ClientError::Answer {
             address: self.address.clone(),
             reason,
-        };
-        let incoming = Incoming::decode(frame).map_err(|error| wrong(error.to_string()))?;
-        let parameters = match incoming.parameters {
-            Some(bytes) => Struct::decode(bytes)
-                .map_err(|error| wrong(format!("parameters: {error}")))?
-                .to_map(),
-            None => Map::new(),
-        };
-        let docs = incoming
-            .data
-            .decode()
-            .map_err(|error| wrong(error.to_string()))?;
-        let routes = incoming
-            .routes
-            .into_iter()
-            .map(|route| {
-                RouteProto::decode(route)
-                    .map(|route| route.executor)
-                    .map_err(|error| wrong(format!("routes: {error}")))
-            })
-            .collect::<Result<_, _>>()?;
-        let status = incoming.header.status.unwrap_or_default();
-        let notice = (status.code == i32::from(StatusCode::Success)
-            && !status.description.is_empty())
-        .then(|| status.description.clone());
-        Ok(PostResponse {
-            request_id: incoming.header.request_id,
-            docs,
-            parameters,
-            routes,
-            failure: failure(status),
-            notice,
         })
     }
 }
 
-fn message(request: PostRequest) -> Result<Answer, ClientError> {
-    let parameters = if request.parameters.is_empty() {
-        None
-    } else {
-        Some(Struct::from_map(&request.parameters).map_err(ClientError::Parameters)?)
-    };
-    let message = Answer {
-        header: HeaderProto {
-            request_id: random_id().to_string(),
-            exec_endpoint: Some(request.endpoint),
-            target_executor: request.target,
-            ..HeaderProto::default()
-        },
-        parameters,
-        routes: Vec::new(),
-        docs: Some(request.docs.encoding()),
-    };
-    // Said here, in words: once a call has begun its client is told only that
-    // something went wrong with it.
-    let bytes = message.encoded_len();
-    if u32::try_from(bytes).is_err() {
-        return Err(ClientError::TooLarge { bytes });
+fn unreachable(
+    address: &str,
+    is_secure: bool,
+    error: &(dyn std::error::Error + 'static),
+) -> ClientError {
+    let (address, reason) = (address.to_owned(), root_cause(error));
+    match is_secure {
+        true => ClientError::ConnectSecure { address, reason },
+        false => ClientError::Connect { address, reason },
     }
-    Ok(message)
 }
 
-fn failure(status: StatusProto) -> Option<PostFailure> {
-    if status.code == i32::from(StatusCode::Success) {
-        return None;
-    }
-    let verdict = Verdict::read(&status);
-    let exception = status.exception.unwrap_or_default();
-    Some(PostFailure {
-        description: status.description,
-        name: exception.name,
-        executor: exception.executor,
-        stacks: exception.stacks,
-        kind: verdict.map(|verdict| verdict.kind),
-        retry: verdict.map(|verdict| verdict.retry),
-    })
+/// What to do about what rustls says, as far as it does not say so itself.
+fn tls_help(reason: &str) -> &'static str {
+    let causes = [
+        (
+            "UnknownIssuer",
+            "; the gateway's certificate comes from nobody who is trusted: name its authority's \
+             certificate as `ca`",
+        ),
+        (
+            "InvalidContentType",
+            "; what answers there has no TLS: is it a grpc:// address?",
+        ),
+        (
+            // What a gateway without TLS makes of the first bytes of TLS.
+            "reset by peer",
+            "; is it a grpc:// address, without TLS?",
+        ),
+        (
+            "CertificateRequired",
+            "; the gateway wants a certificate of this side: `cert` and `key`",
+        ),
+    ];
+    let found = causes.into_iter().find(|(cause, _)| reason.contains(cause));
+    found.map_or("", |(_, help)| help)
 }
 
 /// gRPC's own names.

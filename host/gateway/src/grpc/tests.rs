@@ -2,6 +2,7 @@
 
 mod answers;
 mod calls;
+mod clients;
 mod openings;
 mod refusals;
 mod remote;
@@ -273,7 +274,7 @@ async fn an_answer_has_jinas_form() {
 async fn failures_and_results_travel_in_the_answer() {
     let served = Served::new(exclaiming()).await;
     let client = served.client().await;
-    let response = client.post(post("/fail", "a")).await.unwrap();
+    let response = client.send(post("/fail", "a")).await.unwrap();
     let failed = response.failure.unwrap();
     assert_eq!(
         (failed.name.as_str(), failed.executor.as_str()),
@@ -282,7 +283,7 @@ async fn failures_and_results_travel_in_the_answer() {
     assert_eq!(response.docs.texts().collect::<Vec<_>>(), ["a"]);
 
     let response = client
-        .post(PostRequest {
+        .send(PostRequest {
             parameters: map(json!({"k": [1, null], "__results__": {"earlier": 1}})),
             ..post("/results", "a")
         })

@@ -128,7 +128,7 @@ async fn a_request_of_terabytes_is_refused_before_it_is_sent() {
         ..post("/ok", "")
     };
     let client = served.client().await;
-    let alone = client.post(request.clone()).await.unwrap_err();
+    let alone = client.send(request.clone()).await.unwrap_err();
     let requests = futures::stream::iter([post("/ok", "a"), request]);
     let answers = client.call(requests, PostOptions::default()).await.unwrap();
     let mut answers: Vec<_> = answers.collect().await;

@@ -136,7 +136,7 @@ async fn a_client_gives_up_a_gateway_that_fell_silent() {
     });
     let time = Duration::from_millis(200);
     let client = Client::connect_with(&address, time, time).await.unwrap();
-    let error = tokio::time::timeout(Duration::from_secs(8), client.post(post("/x", "a")))
+    let error = tokio::time::timeout(Duration::from_secs(8), client.send(post("/x", "a")))
         .await
         .unwrap()
         .unwrap_err();
@@ -157,5 +157,5 @@ async fn a_client_gives_up_a_gateway_that_fell_silent() {
     let client = Client::connect_with(&address, time, time * 10)
         .await
         .unwrap();
-    assert_eq!(client.post(post("/x", "a")).await.unwrap().docs.len(), 1);
+    assert_eq!(client.send(post("/x", "a")).await.unwrap().docs.len(), 1);
 }

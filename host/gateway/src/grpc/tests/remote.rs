@@ -251,7 +251,7 @@ async fn whether_it_may_be_tried_again_reaches_the_client() {
         let (functions, _) = failing(vec![failure; 3]);
         let near = Served::new(flow([("executor", &[], functions)])).await;
         let client = near.client().await;
-        let alone = client.post(post("/x", "a")).await.unwrap();
+        let alone = client.send(post("/x", "a")).await.unwrap();
         let requests = futures::stream::iter([post("/x", "a")]);
         let answers = client.call(requests, PostOptions::default()).await.unwrap();
         let mut answers: Vec<_> = answers.try_collect().await.unwrap();
@@ -901,4 +901,59 @@ async fn connections_are_secured_with_certificates_and_a_token() {
     let refused = Client::connect_secure(&plain, &whole.tls, whole.token.as_ref()).await;
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("write grpcs://host:port"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_client_says_why_it_does_not_get_through_tls() {
+    let others = certificates();
+    let certificates = certificates();
+    let port = secured(&certificates).await.port();
+    let trusting = TlsConfig {
+        ca: Some(certificates.ca.clone()),
+        identity: None,
+    };
+    let failure_of = async |address: String, tls: &TlsConfig, token: Option<&Secret>| {
+        match Client::connect_secure(&address, tls, token).await {
+            Ok(client) => client.dry_run().await.unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let known = || format!("grpcs://localhost:{port}");
+    assert_eq!(
+        failure_of(known(), &TlsConfig::default(), None).await,
+        format!(
+            "cannot reach localhost:{port} over TLS: invalid peer certificate: UnknownIssuer; the \
+             gateway's certificate comes from nobody who is trusted: name its authority's \
+             certificate as `ca`"
+        )
+    );
+    let other_name = failure_of(format!("grpcs://127.0.0.1:{port}"), &trusting, None).await;
+    assert!(
+        other_name.contains("certificate not valid for name \"127.0.0.1\""),
+        "{other_name}"
+    );
+    let nobody = failure_of(known(), &trusting, None).await;
+    assert!(
+        nobody.contains("the gateway wants a certificate of this side"),
+        "{nobody}"
+    );
+    let mine = |key: &Secret| TlsConfig {
+        identity: Some((certificates.client.0.clone(), key.clone())),
+        ..trusting.clone()
+    };
+    let mixed = failure_of(known(), &mine(&others.client.1), None).await;
+    assert!(
+        mixed.ends_with("the key is that of another certificate"),
+        "{mixed}"
+    );
+    let whole = mine(&certificates.client.1);
+    let wrong = failure_of(known(), &whole, Some(&Secret::new("wrong"))).await;
+    assert!(
+        wrong.ends_with("no token (gRPC status UNAUTHENTICATED)"),
+        "{wrong}"
+    );
+    let gateway = served().await;
+    let plain = format!("grpcs://{}", gateway.address);
+    let plain = failure_of(plain, &trusting, None).await;
+    assert!(plain.contains("is it a grpc:// address"), "{plain}");
 }

@@ -52,7 +52,7 @@ async fn connections_that_have_not_begun_are_closed() {
 async fn a_connection_without_a_call_is_closed() {
     let served = Served::new(exclaiming()).await;
     let client = served.client().await;
-    client.post(post("/x", "a")).await.unwrap();
+    client.send(post("/x", "a")).await.unwrap();
     served.stops_at_once("an idle client", client).await;
 }
 

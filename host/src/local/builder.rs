@@ -1,0 +1,245 @@
+//! A flow that a program puts together.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_manifest::{Manifest, Place};
+use wasm_flow_wasm::{Output, OutputSink, Runtime, Wants, printable};
+
+use super::error::{self, FlowError};
+use super::flow::Flow;
+use super::output::Log;
+use super::program::{Parts, Program};
+use super::spec::ExecutorSpec;
+use crate::resolve::build::Event;
+use crate::resolve::{Loaded, Plan, Remedy, Resolver, Unusual};
+
+/// Puts a flow together: [`Flow::builder`] makes it.
+///
+/// Nothing is looked for, built or started before [`start`](FlowBuilder::start), which
+/// says all that is wrong with it together.
+#[must_use = "a flow is started by `start`"]
+pub struct FlowBuilder {
+    name: String,
+    timeout: Option<Duration>,
+    executors: Vec<Parts>,
+    run: RunOptions,
+}
+
+/// What a flow is run with, whoever says what it consists of.
+pub(super) struct RunOptions {
+    runtime: Option<Runtime>,
+    output: OutputSink,
+    on_build: Arc<dyn Fn(Event<'_>) + Send + Sync>,
+}
+
+impl Default for RunOptions {
+    fn default() -> RunOptions {
+        RunOptions {
+            runtime: None,
+            output: Arc::new(Log),
+            on_build: Arc::new(|event| tracing::info!("{event}")),
+        }
+    }
+}
+
+impl RunOptions {
+    /// The same with other places for what executors print and log.
+    pub(super) fn output(self, output: impl Output) -> RunOptions {
+        RunOptions {
+            output: Arc::new(output),
+            ..self
+        }
+    }
+
+    /// Loads and starts what a plan says.
+    pub(super) async fn start<P>(self, plan: P, gateway: GatewayConfig) -> Result<Flow, FlowError>
+    where
+        P: Plan,
+        FlowError: From<P::Error>,
+    {
+        let scheduler = tokio::runtime::Handle::try_current();
+        let scheduler = scheduler.map_err(|_| FlowError::NoScheduler)?;
+        let runtime = match self.runtime {
+            Some(runtime) => runtime,
+            None => Runtime::shared()?,
+        };
+        let on_build = self.on_build;
+        let resolver = Resolver::new(runtime, move |event| on_build(event));
+        let loaded = resolver.load(plan).await?;
+        warn(&loaded);
+        let flow = loaded.start(self.output).await?;
+        Ok(Flow::new(flow, gateway, scheduler))
+    }
+}
+
+// Here and not beside `Flow`, which knows nothing of how it came to be.
+impl Flow {
+    /// A flow that this program puts together.
+    pub fn builder() -> FlowBuilder {
+        FlowBuilder::new()
+    }
+
+    /// Loads a `flow.toml` and starts it. What its executors print and log goes to the
+    /// log of `tracing`: see [`Log`](crate::Log). Nothing is served yet:
+    /// `flow.serve(flow.gateway().clone())` does that as the file says.
+    ///
+    /// # Errors
+    /// With all that is wrong with the file or its executors, and where.
+    pub async fn load(path: impl AsRef<Path>) -> Result<Flow, FlowError> {
+        Flow::load_file(path.as_ref(), RunOptions::default()).await
+    }
+
+    /// The same, with what its executors print and log sent to `output`.
+    ///
+    /// # Errors
+    /// As for [`load`](Flow::load).
+    pub async fn load_with(path: impl AsRef<Path>, output: impl Output) -> Result<Flow, FlowError> {
+        let options = RunOptions::default().output(output);
+        Flow::load_file(path.as_ref(), options).await
+    }
+
+    async fn load_file(path: &Path, options: RunOptions) -> Result<Flow, FlowError> {
+        let manifest = Manifest::load(path)?;
+        let gateway = manifest.gateway.clone();
+        options.start(manifest, gateway).await
+    }
+}
+
+impl FlowBuilder {
+    fn new() -> FlowBuilder {
+        FlowBuilder {
+            name: "flow".to_owned(),
+            timeout: None,
+            executors: Vec::new(),
+            run: RunOptions::default(),
+        }
+    }
+
+    /// What the flow is called: `flow`, if it is not said.
+    pub fn name(self, name: impl Into<String>) -> FlowBuilder {
+        FlowBuilder {
+            name: name.into(),
+            ..self
+        }
+    }
+
+    /// How long a request may take in the flow, whatever its executors may. If it is not
+    /// said, their own timeouts are the only bounds.
+    pub fn timeout(self, timeout: Duration) -> FlowBuilder {
+        FlowBuilder {
+            timeout: Some(timeout),
+            ..self
+        }
+    }
+
+    /// Adds an executor behind those that were added before.
+    // Not of the trait `Add`: that is for arithmetic.
+    #[expect(clippy::should_implement_trait, reason = "Jina's name for it")]
+    pub fn add<K>(mut self, executor: ExecutorSpec<K>) -> FlowBuilder {
+        self.executors.push(executor.into_parts());
+        self
+    }
+
+    /// Where what the executors print and log goes: to the log of `tracing`, if it is not
+    /// said. See [`Log`], [`Stdio`](crate::Stdio) and
+    /// [`Discard`](wasm_flow_wasm::Discard).
+    pub fn output(mut self, output: impl Output) -> FlowBuilder {
+        self.run = self.run.output(output);
+        self
+    }
+
+    /// The engine that runs the executors: [`Runtime::shared`], if it is not said.
+    pub fn runtime(mut self, runtime: Runtime) -> FlowBuilder {
+        self.run.runtime = Some(runtime);
+        self
+    }
+
+    /// What is called when the folder of an executor is built: it is logged, if nothing is
+    /// said. cargo's own messages go to standard error.
+    pub fn on_build(mut self, on_build: impl Fn(Event<'_>) + Send + Sync + 'static) -> FlowBuilder {
+        self.run.on_build = Arc::new(on_build);
+        self
+    }
+
+    /// Builds and loads the executors, and starts them all at the same time. Dropping the
+    /// future gives that up; a build goes on to its end.
+    ///
+    /// # Errors
+    /// With all that is wrong, each with the executor and what was said of it. Executors
+    /// that did start are stopped.
+    pub async fn start(self) -> Result<Flow, FlowError> {
+        let program = Program::new(self.name, self.timeout, self.executors)?;
+        self.run.start(program, GatewayConfig::default()).await
+    }
+}
+
+impl fmt::Debug for FlowBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.executors.iter().map(|parts| &parts.node.name);
+        f.debug_struct("FlowBuilder")
+            .field("name", &self.name)
+            .field("executors", &names.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Logs what may not do what it should.
+fn warn<P: Plan>(loaded: &Loaded<P>) {
+    for doubt in loaded.doubts() {
+        let executor = error::executor(&doubt.place);
+        let executor = executor.map(|id| &*loaded.executors()[id].name);
+        let title = match &doubt.place {
+            Place::Head(head, _) => format!("`{}`: {}", head.as_str(), doubt.title),
+            _ => doubt.title,
+        };
+        match doubt.remedy {
+            Remedy::Grant(wants) => {
+                let methods = granting_methods(&wants);
+                tracing::warn!(executor, "{title}; if you trust it with that: {methods}");
+            }
+            Remedy::Poll(unusual) => {
+                tracing::warn!(executor, "{title}; {}", polling_methods(&unusual));
+            }
+            Remedy::Words(words) => tracing::warn!(executor, "{title}; {words}"),
+        }
+    }
+}
+
+/// How the method of `ExecutorSpec` that is about one endpoint is called.
+fn polling_methods(unusual: &Unusual) -> String {
+    let Unusual {
+        endpoint,
+        usual,
+        rest,
+        aim,
+        ..
+    } = unusual;
+    format!(
+        "to {aim}, as Jina does: .polling_of({endpoint:?}, Poll::{usual:?}); if this is what you \
+         mean: .polling_of({endpoint:?}, Poll::{rest:?})"
+    )
+}
+
+/// The methods of `ExecutorSpec` that grant what is wanted.
+fn granting_methods(wants: &Wants) -> String {
+    let Wants { http, env, dirs } = wants;
+    let quoted = |text: &String| format!("{:?}", printable(text));
+    let http = http
+        .iter()
+        .map(|origin| format!(".allow_http({})", quoted(origin)));
+    let env = env
+        .iter()
+        .map(|name| format!(".allow_env({})", quoted(name)));
+    let dirs =
+        dirs.iter().map(
+            |dir| match dir.trim_end_matches('/') == wasm_flow_wasm::WORKSPACE {
+                true => ".workspace(\"...\")".to_owned(),
+                false => format!(".allow_dir(\"...\", {}, Access::Read)", quoted(dir)),
+            },
+        );
+    http.chain(env).chain(dirs).collect()
+}

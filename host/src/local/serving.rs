@@ -1,0 +1,97 @@
+//! A flow of this program that is served on a port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_gateway::{BindError, Gateway, ServeError};
+
+use super::flow::Flow;
+
+/// A flow that is served: [`Flow::serve`] makes it.
+///
+/// Dropping it stops the serving as [`stop`](Serving::stop) does, in the background: no
+/// connection is accepted any more, and what is in flight is answered. The flow itself
+/// goes on for as long as somebody has it.
+#[derive(Debug)]
+#[must_use = "dropping it stops the serving"]
+pub struct Serving {
+    address: SocketAddr,
+    /// Dropping it stops the serving, too.
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), ServeError>>,
+}
+
+// Here and not beside `Flow`, which knows nothing of who sends requests.
+impl Flow {
+    /// Serves the flow to Jina's clients, until the [`Serving`] is stopped or dropped.
+    /// Port 0 takes any free one.
+    ///
+    /// # Errors
+    /// When the address or the port cannot be had.
+    pub async fn serve(&self, gateway: GatewayConfig) -> Result<Serving, BindError> {
+        Serving::start(self.clone(), &gateway).await
+    }
+}
+
+impl Serving {
+    async fn start(flow: Flow, config: &GatewayConfig) -> Result<Serving, BindError> {
+        let gateway = Gateway::bind(config, Arc::new(flow.inner().clone())).await?;
+        let address = gateway.local_addr();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let scheduler = flow.scheduler().clone();
+        let task = scheduler.spawn(async move {
+            let served = gateway.serve(async {
+                // Sent or dropped, it is the same.
+                let _ = stopped.await;
+            });
+            let served = served.await;
+            // Not before the last request is answered.
+            drop(flow);
+            served
+        });
+        Ok(Serving {
+            address,
+            stop,
+            task,
+        })
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same for a [`Client`](crate::Client) on this machine: `grpc://127.0.0.1:54321`.
+    pub fn url(&self) -> String {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("grpc://{address}")
+    }
+
+    /// Stops serving, after what is in flight. The executors go on:
+    /// [`Flow::stop`] stops them. Dropping the future gives the waiting up.
+    ///
+    /// # Errors
+    /// When clients do not take what they asked for, or requests are given up because
+    /// they take longer than five minutes.
+    pub async fn stop(self) -> Result<(), ServeError> {
+        // Nobody listens if it has ended by itself.
+        let _ = self.stop.send(());
+        match self.task.await {
+            Ok(served) => served,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The scheduler is being shut down, and everything with it.
+                Err(_) => Ok(()),
+            },
+        }
+    }
+}
