@@ -1,0 +1,327 @@
+//! What Jina does, row by row, and the tests that show that a flow does it, too.
+//!
+//! [docs/flows.md](../../docs/flows.md) has what is different on purpose, and
+//! `differential` compares random flows with the real Jina.
+//!
+//! | what Jina does | tests |
+//! | --- | --- |
+//! | `on=` match | `routing::endpoints_match_exactly_or_fall_to_the_default`, `seeds::s6_the_default_binding_answers_what_nothing_else_binds` |
+//! | no binding | `routing::an_executor_without_a_binding_is_a_route_without_an_end`, `seeds::s7_without_a_binding_requests_pass_through_untouched` |
+//! | `on=[list]` | `seeds::s5_endpoints_reach_their_methods` |
+//! | a handler's arguments | `seeds::s8_handlers_with_all_some_and_none_of_the_arguments`, `routing::the_executor_knows_what_jina_tells_it` |
+//! | empty input | `routing::empty_inputs_reach_the_handler` |
+//! | sync and async handlers | `timed::s1_async_handlers_wait_together`, `timed::s2_blocking_handlers_queue`, `interface::a_method_that_does_not_await_waits_for_no_other_call` |
+//! | what a handler returns | `seeds::s9_the_three_kinds_of_return_chained_twice` |
+//! | a wrong return | `sdk::errors_say_what_is_allowed` |
+//! | the scope of parameters | `routing::what_an_executor_does_to_its_parameters_stays_there` |
+//! | parameters for one executor | `routing::parameters_meant_for_one_executor` |
+//! | `target_executor` | `routing::target_executor_is_a_pattern_from_the_names_beginning`, `routing::an_invalid_target_executor_is_a_clear_error_and_the_flow_goes_on` |
+//! | `needs`, `needs_all`, the gateway | `graphs::needs_and_needs_all_make_a_diamond_whose_first_need_counts`, `jina_behaviour::the_gateway_can_be_one_of_several_needs`, `flow_file::several_ends_say_how_to_join_them` |
+//! | reduce at a join | `graphs::reduce_at_join_takes_each_field_from_the_first_that_has_it`, `jina_behaviour::reduce_appends_what_is_new_and_puts_nested_documents_together` |
+//! | `no_reduce` | `graphs::no_reduce_gives_all_documents_by_predecessor`, `jina_behaviour::no_reduce_keeps_duplicates_for_the_method_to_put_together` |
+//! | `when` | `graphs::when_sends_matching_documents_and_the_answer_has_the_requests_order` |
+//! | `floating` | `graphs::floating_is_not_awaited_and_ends_before_the_flow_does` |
+//! | `replicas` | `routing::replicas_take_turns_and_key_their_results`, `routing::state_lasts_or_not_as_the_isolation_says` |
+//! | `uses_with`, `uses_metas` | `seeds::s3_s4_construction_metas_requests_and_runtime_arguments`, `seeds::s3_a_missing_or_misspelt_argument_is_a_start_error_that_names_it`, `jina_behaviour::uses_metas_count_over_what_the_executor_says` |
+//! | `uses_requests` | `routing::endpoints_match_exactly_or_fall_to_the_default`, `flow_file::a_method_that_does_not_exist`, `jina_behaviour::uses_requests_takes_a_method_from_all_its_endpoints` |
+//! | dynamic batching | `graphs::dynamic_batching_puts_requests_together_and_gives_each_its_own`, `jina_behaviour::dynamic_batching_keeps_parameters_apart_and_flushes_all`, `jina_behaviour::dynamic_batching_fails_the_requests_of_a_batch_and_no_others` |
+//! | an executor's exception | `hostile::an_error`, `hostile::what_earlier_executors_did_is_kept`, `protocol::errors_and_callbacks` |
+//! | a failure in a branch | `graphs::an_executor_that_fails_in_a_branch_ends_the_request` |
+//! | retries | `jina_behaviour::retries_are_as_many_as_the_flow_says` |
+//! | `timeout_ready` | `hostile::failing_at_the_start_is_told_before_anything_is_served` |
+//! | `prefetch` | `protocol::prefetch_bounds_what_is_in_flight` |
+//! | the order of answers | `protocol::results_come_as_they_are_ready_or_in_order` |
+//! | dry run | `protocol::discovery_dry_run_and_status`, `protocol::readiness_profiling_and_progress`, `jina_behaviour::a_dry_run_reaches_every_executor_of_a_graph_and_runs_nothing` |
+//! | health and reflection | `protocol::health_and_reflection_are_the_standard_services` |
+//! | endpoint discovery | `protocol::discovery_dry_run_and_status` |
+//! | `Executor.serve` | `seeds::s13_an_executor_is_served_alone` |
+//! | the keys of results | `graphs::results_of_branches_are_kept_by_runtime_name`, `routing::replicas_take_turns_and_key_their_results` |
+//! | the order of routes | `graphs::needs_and_needs_all_make_a_diamond_whose_first_need_counts` |
+//! | `docs_map` | `routing::the_executor_knows_what_jina_tells_it`, `graphs::no_reduce_gives_all_documents_by_predecessor` |
+//! | `workspace` | `workspace::each_replica_writes_to_a_folder_of_its_own` |
+//! | random flows | `differential::random_flows_answer_as_on_jina_but_for_the_rows_of_the_table` |
+//!
+//! Rust's executors do not inherit from each other, and a wrong return does not compile.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::json;
+use wasm_flow_tests::{Server, repository};
+
+/// The table above: each test is one that exists, and those of this module are in it.
+#[test]
+fn every_row_names_tests_that_exist() {
+    let table = include_str!("jina_behaviour.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | "))
+        .skip(2);
+    let mut named = BTreeSet::new();
+    for row in table {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [_, tests] = cells.as_slice() else {
+            panic!("a row has two cells: {row}");
+        };
+        let tests: Vec<&str> = tests
+            .trim_end_matches(" |")
+            .split(", ")
+            .map(|test| test.trim_matches('`'))
+            .collect();
+        assert!(!tests.is_empty(), "{row}");
+        for test in tests {
+            let (module, name) = test.split_once("::").expect("module::test");
+            let file = match module {
+                "timed" => "tests/timed/main.rs".to_owned(),
+                "sdk" => "guest-sdk/tests/compile.rs".to_owned(),
+                module => format!("tests/end_to_end/{module}.rs"),
+            };
+            let source = fs::read_to_string(repository().join(&file)).expect(&file);
+            assert!(
+                tests_of(&source).contains(name),
+                "{file} has no test {name}"
+            );
+            if module == "jina_behaviour" {
+                named.insert(name.to_owned());
+            }
+        }
+    }
+    let mut own = tests_of(include_str!("jina_behaviour.rs"));
+    own.remove("every_row_names_tests_that_exist");
+    assert_eq!(own, named.iter().map(String::as_str).collect());
+}
+
+/// The names of the tests in a file.
+fn tests_of(source: &str) -> BTreeSet<&str> {
+    let lines: Vec<&str> = source.lines().collect();
+    let tests = lines.windows(2).filter_map(|pair| match pair {
+        ["#[test]", function] => function.strip_prefix("fn ")?.split('(').next(),
+        _ => None,
+    });
+    tests.collect()
+}
+
+/// An executor of the twins, with the method that answers `/go`.
+fn twin(name: &str, method: &str, more: &str) -> String {
+    format!(
+        "[[executors]]\nname = \"{name}\"\nuses = \"{{twins}}\"\n\
+         uses_requests = {{ \"/go\" = \"{method}\" }}\n{more}\n"
+    )
+}
+
+#[test]
+fn the_gateway_can_be_one_of_several_needs() {
+    let flow = |needs: &str| {
+        let executors = [
+            twin("upper", "upper", ""),
+            twin("join", "tell", &format!("needs = {needs}")),
+        ];
+        let flow = Server::run(&executors.concat());
+        flow.python(
+            "
+            (response,) = responses('/go', texts('a'))
+            told = dict(response.parameters)['__results__']['join/rep-0']
+            answer([response.docs.texts, sorted(told['map'])])
+            ",
+        )
+    };
+    let names = json!(["gateway", "upper"]);
+    assert_eq!(flow(r#"["gateway", "upper"]"#), json!([["a"], names]));
+    assert_eq!(flow(r#"["upper", "gateway"]"#), json!([["A"], names]));
+}
+
+#[test]
+fn reduce_appends_what_is_new_and_puts_nested_documents_together() {
+    let executors = [
+        twin("one", "split", ""),
+        twin(
+            "two",
+            "grow",
+            "needs = \"gateway\"\nuses_with = { step = 7 }",
+        ),
+        twin("three", "find", "needs = \"gateway\""),
+        twin("four", "split", "needs = \"gateway\""),
+        twin(
+            "join",
+            "turn",
+            "needs = [\"one\", \"two\", \"three\", \"four\"]",
+        ),
+    ];
+    let flow = Server::run(&executors.concat());
+    let seen = flow.python(
+        "
+        docs = client().post('/go', DocumentArray([Document(id='x', text='text')]))
+        answer([[doc.id, doc.chunks[:, 'id'], doc.matches[:, 'id']] for doc in docs])
+        ",
+    );
+    assert_eq!(
+        seen,
+        json!([
+            ["grown-7", null, null],
+            ["x", ["x/one0", "x/four0"], ["x~0"]]
+        ]),
+    );
+}
+
+#[test]
+fn no_reduce_keeps_duplicates_for_the_method_to_put_together() {
+    let executors = [
+        twin("one", "upper", ""),
+        twin("two", "mark", "needs = \"gateway\""),
+        twin("join", "weave", "needs = \"all\"\nno_reduce = true"),
+    ];
+    let flow = Server::run(&executors.concat());
+    let seen = flow.python(
+        "
+        docs = client().post('/go', DocumentArray([Document(id=i, text=i) for i in 'ab']))
+        answer([[doc.text, doc.tags['part']] for doc in docs])
+        ",
+    );
+    assert_eq!(
+        seen,
+        json!([["A", 0.0], ["a", 1.0], ["B", 0.0], ["b", 1.0]])
+    );
+}
+
+#[test]
+fn uses_metas_count_over_what_the_executor_says() {
+    let flow = Server::run(
+        "[[executors]]\nname = \"a\"\nuses = \"{probe}\"\n\
+         uses_metas = { name = \"Another\", description = \"of the flow\" }\n",
+    );
+    let metas = flow.python("answer(results('/report')['a/rep-0']['metas'])");
+    assert_eq!(metas["name"], "Another");
+    assert_eq!(metas["description"], "of the flow");
+}
+
+#[test]
+fn uses_requests_takes_a_method_from_all_its_endpoints() {
+    // By itself, it is bound to `/upper` and `/shout`.
+    let flow = Server::run(&twin("a", "upper", ""));
+    let seen = flow.python(
+        "answer([client().post(on, texts('x')).texts for on in ['/go', '/upper', '/shout']])",
+    );
+    assert_eq!(seen, json!([["X"], ["x"], ["x"]]));
+}
+
+#[test]
+fn dynamic_batching_keeps_parameters_apart_and_flushes_all() {
+    let flow = |batching: &str| {
+        Server::run(&format!(
+            "[[executors]]\nname = \"a\"\nuses = \"{{probe}}\"\n\
+             uses_dynamic_batching.\"/model\" = {batching}\n"
+        ))
+    };
+    // Each waits for its second: no batch has requests of both.
+    let seen = flow("{ preferred_batch_size = 2, timeout = \"60s\" }").python(
+        "
+        from concurrent.futures import ThreadPoolExecutor
+        def post(k):
+            body = request('/model', texts(str(k)))
+            body.parameters.update({'k': k})
+            (doc,) = raw(body)['response'].data.docs.docs
+            return [doc.text, doc.tags['together']]
+        with ThreadPoolExecutor(4) as pool:
+            answer(sorted(pool.map(post, [1, 2, 1, 2])))
+        ",
+    );
+    let two = |text: &str| json!([text, 2.0]);
+    assert_eq!(seen, json!([two("1"), two("1"), two("2"), two("2")]));
+
+    let seen = flow("{ preferred_batch_size = 4, timeout = \"200ms\", flush_all = true }").python(
+        "
+        docs = client().post('/model', texts(*['x'] * 10))
+        answer(sorted({doc.tags['together'] for doc in docs}))
+        ",
+    );
+    assert_eq!(seen, json!([10.0]));
+}
+
+#[test]
+fn dynamic_batching_fails_the_requests_of_a_batch_and_no_others() {
+    let flow = |method: &str| {
+        let batching = "uses_dynamic_batching.\"/go\" = \
+                        { preferred_batch_size = 2, timeout = \"60s\" }";
+        Server::run(&twin("a", method, batching))
+    };
+    let post = "
+        from concurrent.futures import ThreadPoolExecutor
+        def post(tags):
+            result = told(raw(request('/go', DocumentArray([Document(tags=tags)]))))
+            return [result['code'], result['exception'].get('name')]
+        def together(*tags):
+            with ThreadPoolExecutor(2) as pool:
+                return list(pool.map(post, tags))
+        ";
+    let seen = flow("fail").python(&format!(
+        "{post}
+        answer([together({{'bad': 1}}, {{}}), together({{}}, {{}})])
+        "
+    ));
+    let failed = json!([1, "ValueError"]);
+    let well = json!([0, null]);
+    assert_eq!(seen, json!([[failed, failed], [well, well]]));
+
+    // It leaves documents out, so nobody knows whose they are.
+    let seen = flow("even").python(&format!(
+        "{post}
+        answer(together({{'n': 1}}, {{'n': 2}}))
+        "
+    ));
+    let refused = json!([1, "BadReply"]);
+    assert_eq!(seen, json!([refused, refused]));
+}
+
+#[test]
+fn retries_are_as_many_as_the_flow_says() {
+    for (retries, calls) in [("", 3), ("retries = 0", 1), ("retries = 1", 2)] {
+        let flow = Server::run(&twin("a", "busy", retries));
+        let name = flow.python("answer(failed(lambda: client().post('/go', texts('x')))['name'])");
+        assert_eq!(name, "Busy");
+        assert_eq!(
+            flow.printed_lines(calls),
+            vec!["called"; calls],
+            "{retries}"
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_reaches_every_executor_of_a_graph_and_runs_nothing() {
+    let executors = [
+        twin("one", "busy", ""),
+        twin(
+            "two",
+            "busy",
+            "needs = \"gateway\"\nwhen = { text = { \"$eq\" = \"x\" } }",
+        ),
+        twin("beside", "busy", "floating = true"),
+        twin("join", "busy", "needs = [\"one\", \"two\"]"),
+    ];
+    let flow = Server::run(&executors.concat());
+    let seen = flow.python(
+        "
+        (response,) = responses('_jina_dry_run_', texts('a'))
+        answer([
+            client().is_flow_ready(),
+            response.docs.texts,
+            [[route.executor, route.HasField('end_time')] for route in response.routes],
+        ])
+        ",
+    );
+    let route = |name: &str| json!([name, true]);
+    assert_eq!(
+        seen,
+        json!([
+            true,
+            ["a"],
+            [
+                route("gateway"),
+                route("one"),
+                route("join"),
+                route("two"),
+                route("beside")
+            ]
+        ])
+    );
+    assert!(flow.printed().is_empty());
+}

@@ -1,0 +1,475 @@
+"""What the real Jina and wasm-flow answer to a request, by their rules.
+
+`answers(case, request, rows)` follows a request through a flow. With no rows it is Jina's
+way, close to its `TopologyGraph`: requests are objects that branches share, and that are
+changed in place. Each row of the table in docs/flows.md that is given is taken
+wasm-flow's way instead. With all of them it is wasm-flow's.
+"""
+
+import collections
+import copy
+import dataclasses
+import re
+
+from docarray import DocumentArray
+from docarray.array.queryset import QueryParser
+from docarray.array.queryset.lookup import LookupNode
+from google.protobuf import struct_pb2
+from google.protobuf.json_format import MessageToDict
+from jina.serve.runtimes.helper import _is_param_for_specific_executor as is_addressed
+from jina.serve.runtimes.helper import _parse_specific_params as addressed_by_jina
+
+import twins
+
+from .answers import Answer, Route
+from .case import GATEWAY
+
+# The rows of the table in docs/flows.md that random flows meet, by their first cell.
+ORDER = 'which branch counts at a join'
+CONTENT = 'text, blob and tensor at a join'
+WHEN = '`when` at a join'
+ONE_ID = 'documents of one branch that have one id, at a join'
+MIME = 'a URI that a join takes'
+SHARED = 'documents that go to a join and elsewhere'
+TARGET = 'a join that `target_executor` leaves out'
+UNBOUND_JOIN = 'a join with `no_reduce` that binds nothing to the endpoint'
+UNBOUND_WHEN = 'an executor with `when` that binds nothing to the endpoint'
+UNBOUND_ROUTE = 'the route of an executor that binds nothing to the endpoint'
+MATRIX = '`docs_matrix` at a join that puts documents together'
+EMPTY_MATRIX = '`docs_matrix` if there are no documents'
+MAP = 'the names in `docs_map`'
+RESULTS = '`__results__` among the parameters of a method'
+ECHO = 'the parameters of the answer'
+FAILED_DOCS = 'the documents of a failure at a join with `no_reduce`'
+FAILED_BRANCH = 'after a failure in a branch'
+REPLICA = 'which replica is called'
+MISFIT = 'a condition whose operator does not fit the value, as `<` between a number and a text'
+NAMES = 'parameters for an executor whose name has `__`'
+REBOUND = 'a method of several endpoints that `uses_requests` binds to another'
+
+ROWS = [
+    ORDER, CONTENT, WHEN, ONE_ID, MIME, SHARED, TARGET, UNBOUND_JOIN, UNBOUND_WHEN,
+    UNBOUND_ROUTE, MATRIX, EMPTY_MATRIX, MAP, RESULTS, ECHO, FAILED_DOCS, MISFIT, NAMES, REBOUND,
+]  # fmt: skip
+
+# Those that the comparison itself knows.
+BESIDE = [FAILED_BRANCH, REPLICA]
+
+# How long it takes to be passed by, in turns.
+A_MOMENT = 0.001
+
+
+class Ambiguous(Exception):
+    """The order of what happens is not known."""
+
+
+class Broken(Exception):
+    """The gateway itself fails, and the whole call with it."""
+
+
+class Parcel:
+    """A request on its way, as Jina's gateway holds it."""
+
+    def __init__(self, docs, parameters, last=GATEWAY):
+        self.proto = docs
+        self.parameters = parameters
+        self.last = last
+        self.failure = None
+        self._docs = None
+
+    @property
+    def docs(self):
+        # Jina's are read once, and an empty array is read again.
+        if not self._docs:
+            self._docs = DocumentArray.from_protobuf(self.proto)
+        return self._docs
+
+    @docs.setter
+    def docs(self, docs):
+        self.proto = docs.to_protobuf()
+        self._docs = None
+
+    def __deepcopy__(self, _):
+        copied = Parcel(copy.deepcopy(self.proto), copy.deepcopy(self.parameters), self.last)
+        copied.failure = self.failure
+        return copied
+
+
+class Visit:
+    """What has come to a node."""
+
+    def __init__(self):
+        self.parts = []  # need, parcel
+        self.started = False
+        self.ended = False
+
+
+def answers(case, request, rows):
+    """What is answered to each message of a request, as an `Answer`."""
+    messages = [dataclasses.replace(request, docs=docs) for docs in request.messages()]
+    answers = [_Run(case, message, rows).go() for message in messages]
+    broken = Answer.broken()
+    return [broken] * len(answers) if broken in answers else answers
+
+
+def times(case, request):
+    """When the answers of the executors come on Jina, in turns."""
+    run = _Run(case, request, ())
+    run.go()
+    return run.times
+
+
+class _Run:
+    def __init__(self, case, request, rows):
+        self.case = case
+        self.request = request
+        self.rows = set(rows)
+        self.inputs = as_sent(request.parameters)
+        self.addressed = any(is_addressed(key) for key in self.inputs)
+        self.visits = collections.defaultdict(Visit)
+        self.results = {}
+        self.failed = None
+        self.answer = None
+        self.events = []
+        self.sequence = 0
+        # When each node's answer comes.
+        self.times = {GATEWAY: 0.0}
+
+    # --- events, in the order of time
+
+    def go(self):
+        try:
+            return self.follow()
+        except Broken:
+            return Answer.broken()
+
+    def follow(self):
+        first = Parcel(self.request.docs.to_protobuf(), copy.deepcopy(self.inputs))
+        self.pass_on(GATEWAY, first, 0.0)
+        while self.events:
+            self.events.sort(key=lambda event: event[:2])
+            time, _, act = self.events.pop(0)
+            act(time)
+        return self.finish()
+
+    def at(self, time, act):
+        self.sequence += 1
+        self.events.append((time, self.sequence, act))
+
+    def successors(self, name):
+        return [node for node in self.case.nodes if name in node.needs]
+
+    def pass_on(self, name, parcel, time):
+        """An answer goes to all who need it."""
+        self.times[name] = time
+        successors = self.successors(name)
+        ways = len(successors) + (name == self.case.end.name)
+        for node in successors:
+            copies = ways > 1 and self.addressed
+            self.at(time, lambda time, node=node: self.arrive(node, name, parcel, copies, time))
+        if name == self.case.end.name:
+            self.answer = parcel
+
+    def arrive(self, node, need, parcel, copies, time):
+        if parcel.failure:
+            # It goes by all that come after.
+            self.pass_failure_on(node, parcel, time)
+            return
+        parcel.parameters = self.parameters_for(node, parcel.parameters)
+        visit = self.visits[node.name]
+        visit.parts.append((need, copy.deepcopy(parcel) if copies else parcel))
+        if len(visit.parts) == len(node.needs):
+            self.visit(node, visit, parcel, copies, time)
+
+    def pass_failure_on(self, node, parcel, time):
+        if node.name == self.case.end.name:
+            self.answer = parcel
+        for successor in self.successors(node.name):
+            self.arrive(successor, node.name, parcel, False, time)
+
+    # --- a node
+
+    def visit(self, node, visit, last, copies, time):
+        visit.started = True
+        parts = visit.parts
+        self.check_order(node)
+        if ORDER in self.rows:
+            parts.sort(key=lambda part: node.needs.index(part[0]))
+        for _, parcel in parts:
+            parcel.parameters = self.parameters_for(node, self.inputs)
+        method = node.method(self.request.on, REBOUND in self.rows)
+        is_meant = not self.request.target or re.match(self.request.target, node.name)
+        shown, untouched = [], []
+        if method in twins.LOOKS_AT_PARTS and is_meant:
+            shown = self.shown(node, parts)
+        if not (method and is_meant):
+            # The documents of each need, as they came.
+            untouched = [copy.deepcopy(parcel) for _, parcel in parts]
+
+        if node.floating:
+            # Nobody learns what comes of it.
+            return
+        when_late = node.when and node.joins and WHEN in self.rows
+        if node.when and not when_late:
+            parts = [(need, self.filtered(node, parcel, copies)) for need, parcel in parts]
+        sent = [parcel for _, parcel in parts]
+        if node.joins and not node.no_reduce:
+            if SHARED in self.rows:
+                sent = [copy.deepcopy(parcel) for parcel in sent]
+            sent = [self.reduce(sent)]
+            if shown and MATRIX not in self.rows:
+                shown = [(sent[0].last, sent[0].proto)]
+        if when_late:
+            sent = [self.filtered(node, parcel, False) for parcel in sent]
+
+        if not is_meant:
+            self.left_out(node, last, untouched, time)
+            return
+        if method is None:
+            self.not_bound(node, visit, sent, untouched, time)
+            return
+        # It answers in its turn, which nothing that it needs has.
+        answers_at = float(node.turn) if node.turn else time + A_MOMENT
+        if answers_at <= time:
+            raise Ambiguous(f'{node.name} is late')
+        called = self.call(node, method, sent, shown)
+        self.at(answers_at, lambda time: self.answered(node, visit, *called, time))
+
+    def shown(self, node, parts):
+        """`docs_matrix` by name, of documents that were not put together."""
+        shown = []
+        for need, parcel in parts:
+            parcel = copy.deepcopy(parcel)
+            if node.when:
+                parcel.docs = self.find(parcel.docs, node.when)
+            shown.append((need if MAP in self.rows else parcel.last, parcel.proto))
+        return shown
+
+    def left_out(self, node, last, untouched, time):
+        """`target_executor` does not name it: what came last goes on."""
+        if TARGET in self.rows and node.joins:
+            last = self.put_together(node, untouched)
+        if ECHO in self.rows:
+            last = copy.deepcopy(last)
+            last.parameters = copy.deepcopy(self.inputs)
+        self.pass_on(node.name, last, time)
+
+    def not_bound(self, node, visit, sent, untouched, time):
+        """Jina sends the documents all the same, and gets back those of the first part."""
+        parcel = copy.deepcopy(sent[0])
+        if node.when and UNBOUND_WHEN in self.rows:
+            sent = untouched
+            if node.joins and not node.no_reduce:
+                sent = [self.put_together(node, untouched)]
+            parcel.docs = sent[0].docs
+        if len(sent) > 1 and UNBOUND_JOIN in self.rows:
+            parcel.docs = concatenated(sent)
+        parcel.parameters = copy.deepcopy(self.inputs)
+        visit.ended = UNBOUND_ROUTE not in self.rows
+        self.at(time + A_MOMENT, lambda time: self.pass_on(node.name, parcel, time))
+
+    def call(self, node, method, sent, shown):
+        """A call of a method: what goes on, and its results."""
+        docs = concatenated(sent)
+        shown = [(name, DocumentArray.from_protobuf(proto)) for name, proto in shown]
+        matrix = [docs for _, docs in shown]
+        if EMPTY_MATRIX not in self.rows and not any(len(docs) for docs in matrix):
+            matrix = None
+        parameters = copy.deepcopy(sent[0].parameters)
+        if RESULTS in self.rows:
+            parameters.pop('__results__', None)
+        call = twins.Call(node.name, node.config, parameters, matrix, dict(shown))
+        parcel = Parcel(sent[0].proto, copy.deepcopy(self.inputs), node.name)
+        if FAILED_DOCS in self.rows:
+            parcel.docs = concatenated(sent)
+        try:
+            returned = twins.METHODS[method](docs, call)
+        except Exception as error:
+            parcel.failure = {
+                'name': type(error).__name__,
+                'args': [str(arg) for arg in error.args],
+                'executor': twins.Twin.__name__,
+            }
+            return parcel, None
+        results = as_struct(returned) if isinstance(returned, dict) else None
+        parcel.docs = docs if returned is None or results is not None else returned
+        return parcel, results
+
+    def answered(self, node, visit, parcel, results, time):
+        visit.ended = True
+        if results is not None:
+            self.results[f'{node.name}/rep-0'] = results
+        if parcel.failure:
+            if self.failed:
+                raise Ambiguous('two failures')
+            self.failed = node.name
+        self.pass_on(node.name, parcel, time)
+
+    # --- documents
+
+    def filtered(self, node, parcel, in_place):
+        parcel = parcel if in_place else copy.deepcopy(parcel)
+        parcel.docs = self.find(parcel.docs, node.when)
+        return parcel
+
+    def reduce(self, parcels):
+        """Puts parcels together, in the first of them, as Jina does."""
+        first = parcels[0]
+        docs = first.docs
+        for parcel in parcels[1:]:
+            reduce_into(docs, parcel.docs, self.rows)
+        first.docs = docs
+        first.parameters.setdefault('__results__', {})
+        return first
+
+    def put_together(self, node, parcels):
+        """The documents of several needs, wasm-flow's way."""
+        if not node.no_reduce:
+            return self.reduce(parcels)
+        parcels[0].docs = concatenated(parcels)
+        return parcels[0]
+
+    def find(self, docs, query):
+        """The documents for which a condition holds."""
+        tree = QueryParser(query).lookup_groups
+        try:
+            found = [doc for doc in docs if holds(tree, doc, MISFIT in self.rows)]
+        except TypeError as error:
+            raise Broken from error
+        return DocumentArray(found)
+
+    def parameters_for(self, node, parameters):
+        seen = addressed_by_jina(parameters, node.name)
+        if NAMES in self.rows and '__' in node.name:
+            # Jina takes them for those of an executor without the underscores.
+            start = f'{node.name}__'
+            own = {k[len(start) :]: v for k, v in parameters.items() if k.startswith(start)}
+            seen = {**seen, **own, **(parameters.get(node.name) or {})}
+        return seen
+
+    def check_order(self, node):
+        """Answers that come within one turn come in no order, unless one is there because
+        the other is."""
+        times = sorted((self.times[need], need) for need in node.needs)
+        for (early, one), (late, other) in zip(times, times[1:]):
+            if int(early) == int(late) and not self.leads(one, other):
+                raise Ambiguous(f'{one} and {other} come to {node.name} at once')
+
+    def leads(self, one, other):
+        nodes = {node.name: node for node in self.case.nodes}
+        return other != GATEWAY and (
+            one in nodes[other].needs or any(self.leads(one, n) for n in nodes[other].needs)
+        )
+
+    # --- the answer
+
+    def finish(self):
+        parcel = self.answer
+        assert parcel is not None, 'the request ended nowhere'
+        docs = parcel.docs
+        if any(node.when for node in self.case.nodes):
+            ids = self.request.docs[:, 'id']
+            place = lambda doc: ids.index(doc.id) if doc.id in ids else len(ids)  # noqa: E731
+            docs = DocumentArray(sorted(docs, key=place))
+        parameters = copy.deepcopy(parcel.parameters)
+        parameters.pop('__results__', None)
+        return Answer(
+            endpoint=self.request.on,
+            docs=docs.to_protobuf(),
+            parameters=parameters,
+            results=self.results,
+            routes=self.routes(),
+            failure=parcel.failure,
+            certain=self.certain(),
+        )
+
+    def certain(self):
+        """If the request failed: the executors that come before the one that did, and it.
+        How far the others have come when it is known is different each time."""
+        if not self.failed:
+            return None
+        others = {node.name for node in self.case.nodes}
+        before = {name for name in others if self.leads(name, self.failed)}
+        return {GATEWAY, self.failed, *before}
+
+    def routes(self):
+        """A walk from the gateway, depth first."""
+        walked = [Route(GATEWAY, True, False)]
+
+        def walk(node):
+            visit = self.visits[node.name]
+            known = any(route.executor == node.name for route in walked)
+            if visit.started and not known:
+                walked.append(Route(node.name, visit.ended, self.failed == node.name))
+            for successor in self.successors(node.name):
+                walk(successor)
+
+        for node in self.successors(GATEWAY):
+            walk(node)
+        return walked
+
+
+def holds(condition, doc, a_misfit_is_none):
+    """docarray's conditions. With `a_misfit_is_none`, one whose operator does not fit the
+    value does not hold."""
+    if isinstance(condition, LookupNode):
+        some = (holds(child, doc, a_misfit_is_none) for child in condition.children)
+        return (any(some) if condition.op == 'or' else all(some)) != condition.negate
+    try:
+        return condition.evaluate(doc)
+    except TypeError:
+        if a_misfit_is_none:
+            return False
+        raise
+
+
+def concatenated(parcels):
+    return DocumentArray(
+        doc for parcel in parcels for doc in DocumentArray.from_protobuf(parcel.proto)
+    )
+
+
+def reduce_into(docs, others, rows):
+    """docarray's `DocumentArray.reduce`, and wasm-flow's."""
+    met = collections.Counter()
+    for other in others:
+        if ONE_ID in rows:
+            # The first of an id is one with the first, the second with the second.
+            own = [doc for doc in docs if doc.id == other.id]
+            known = own[met[other.id]] if met[other.id] < len(own) else None
+            met[other.id] += 1
+        else:
+            known = docs[other.id] if other.id in docs else None
+        if known is None:
+            docs.append(other)
+        else:
+            merge(known, other, rows)
+
+
+def merge(doc, other, rows):
+    content = {'text', 'blob', 'tensor'}
+    own = set(doc.non_empty_fields)
+    taken = set(other.non_empty_fields) - own - {'matches', 'chunks', 'id', 'parent_id'}
+    if CONTENT in rows and own & content:
+        taken -= content
+    for name in taken:
+        if MIME in rows and name == 'uri':
+            doc._data.uri = other.uri
+        else:
+            setattr(doc, name, getattr(other, name))
+    for name in ('matches', 'chunks'):
+        nested = getattr(other, name)
+        if len(nested) > 0:
+            reduce_into(getattr(doc, name), nested, rows)
+
+
+def as_struct(values):
+    """Values as protobuf has them."""
+    made = struct_pb2.Struct()
+    made.update(values)
+    return MessageToDict(made)
+
+
+def as_sent(parameters):
+    """What a client sends if it is given these."""
+    return as_struct(parameters or {'__results__': {}})
