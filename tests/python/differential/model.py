@@ -112,11 +112,12 @@ def answers(case, request, rows):
     return [broken] * len(answers) if broken in answers else answers
 
 
-def times(case, request):
-    """When the answers of the executors come on Jina, in turns."""
+def order(case, request):
+    """The names of the executors in the order in which their answers come on Jina, after
+    the gateway's."""
     run = _Run(case, request, ())
     run.go()
-    return run.times
+    return list(run.times)
 
 
 class _Run:

@@ -51,7 +51,8 @@ def stream(port, request):
             request.docs,
             request_size=request.size,
             target_executor=request.target,
-            parameters=request.parameters,
+            # As the client has it.
+            parameters=request.parameters or {'__results__': {}},
         )
     )
     with grpc.insecure_channel(f'127.0.0.1:{port}') as channel:
