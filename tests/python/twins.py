@@ -176,9 +176,6 @@ METHODS = {
     )
 }  # fmt: skip
 
-# Those that look at the documents by predecessor.
-LOOKS_AT_PARTS = {'tell', 'pick', 'weave'}
-
 # The endpoints that they are bound to by themselves.
 OWN = {'/upper': 'upper', '/shout': 'upper', '/mark': 'mark', '/tell': 'tell'}
 

@@ -23,7 +23,7 @@ COMMON = {
     'grow': 2, 'fresh': 1, 'turn': 2, 'content': 3, 'fields': 3, 'score': 3, 'wipe': 2, 'fail': 1,
     'pick': 1, 'weave': 1,
 }  # fmt: skip
-AT_JOINS = {**COMMON, 'pick': 6, 'weave': 6, 'tell': 8}
+AT_JOINS = {**COMMON, 'pick': 6, 'weave': 6, 'tell': 6}
 assert set(COMMON) == set(METHODS)
 
 
@@ -177,7 +177,7 @@ def bindings(rng, node):
     weights = AT_JOINS if node.joins else COMMON
     made = {}
     for endpoint in ENDPOINTS:
-        if rng.random() < 0.9:
+        if rng.random() < 0.93:
             made[endpoint] = rng.choices(list(weights), list(weights.values()))[0]
     # One that floats is always called: nobody knows when it would be passed by.
     if node.floating or rng.random() < 0.12:
@@ -288,7 +288,7 @@ def request(rng, case):
     target = None
     if rng.random() < 0.15:
         target = rng.choice([rng.choice(names), 'e', 'enc|my', '.*[02468]', 'nobody', 'x$'])
-    on = rng.choice([*ENDPOINTS * 6, *OWN, '/unknown', DEFAULT])
+    on = rng.choice([*ENDPOINTS * 8, *OWN, '/unknown', DEFAULT])
     made = Request(on, docs, parameters(rng, names), target)
     straight = not any(node.turn or node.replicas > 1 for node in case.nodes)
     if straight and rng.random() < 0.3:
@@ -297,7 +297,7 @@ def request(rng, case):
 
 
 def parameters(rng, names):
-    if rng.random() < 0.2:
+    if rng.random() < 0.12:
         return None
     made = {}
     choices = [

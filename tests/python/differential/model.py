@@ -30,6 +30,7 @@ CONTENT = 'text, blob and tensor at a join'
 WHEN = '`when` at a join'
 ONE_ID = 'documents of one branch that have one id, at a join'
 MIME = 'a URI that a join takes'
+BRANCHES = 'an object of parameters for one executor, in branches'
 SHARED = 'documents that go to a join and elsewhere'
 TARGET = 'a join that `target_executor` leaves out'
 UNBOUND_JOIN = 'a join with `no_reduce` that binds nothing to the endpoint'
@@ -48,14 +49,15 @@ NAMES = 'parameters for an executor whose name has `__`'
 REBOUND = 'a method of several endpoints that `uses_requests` binds to another'
 
 ROWS = [
-    ORDER, CONTENT, WHEN, ONE_ID, MIME, SHARED, TARGET, UNBOUND_JOIN, UNBOUND_WHEN,
+    ORDER, CONTENT, WHEN, ONE_ID, MIME, SHARED, BRANCHES, TARGET, UNBOUND_JOIN, UNBOUND_WHEN,
     UNBOUND_ROUTE, MATRIX, EMPTY_MATRIX, MAP, RESULTS, ECHO, FAILED_DOCS, MISFIT, NAMES, REBOUND,
 ]  # fmt: skip
 
 # Those that the comparison itself knows.
 BESIDE = [FAILED_BRANCH, REPLICA]
 
-# How long it takes to be passed by, in turns.
+# In turns: how long it takes until what is sent is read, and to be passed by.
+AT_ONCE = 0.0001
 A_MOMENT = 0.001
 
 
@@ -75,6 +77,8 @@ class Parcel:
         self.parameters = parameters
         self.last = last
         self.failure = None
+        # The times at which executors took it, and what had come last to each.
+        self.taken = []
         self._docs = None
 
     @property
@@ -180,7 +184,7 @@ class _Run:
         visit = self.visits[node.name]
         visit.parts.append((need, copy.deepcopy(parcel) if copies else parcel))
         if len(visit.parts) == len(node.needs):
-            self.visit(node, visit, parcel, copies, time)
+            self.visit(node, visit, need, parcel, copies, time)
 
     def pass_failure_on(self, node, parcel, time):
         if node.name == self.case.end.name:
@@ -190,38 +194,38 @@ class _Run:
 
     # --- a node
 
-    def visit(self, node, visit, last, copies, time):
+    def visit(self, node, visit, need, last, copies, time):
         visit.started = True
         parts = visit.parts
         self.check_order(node)
+        for _, parcel in parts:
+            self.check_taken(parcel, need, time)
         if ORDER in self.rows:
             parts.sort(key=lambda part: node.needs.index(part[0]))
         for _, parcel in parts:
             parcel.parameters = self.parameters_for(node, self.inputs)
         method = node.method(self.request.on, REBOUND in self.rows)
         is_meant = not self.request.target or re.match(self.request.target, node.name)
-        shown, untouched = [], []
-        if method in twins.LOOKS_AT_PARTS and is_meant:
-            shown = self.shown(node, parts)
-        if not (method and is_meant):
-            # The documents of each need, as they came.
-            untouched = [copy.deepcopy(parcel) for _, parcel in parts]
-
-        if node.floating:
+        if node.floating and is_meant:
             # Nobody learns what comes of it.
             return
+        # The documents of each need, as they came.
+        untouched = [copy.deepcopy(parcel) for _, parcel in parts]
+
         when_late = node.when and node.joins and WHEN in self.rows
-        if node.when and not when_late:
-            parts = [(need, self.filtered(node, parcel, copies)) for need, parcel in parts]
         sent = [parcel for _, parcel in parts]
+        if node.when and not when_late:
+            sent = [self.filtered(node, parcel, copies) for parcel in sent]
+        apart = None
         if node.joins and not node.no_reduce:
+            if MATRIX in self.rows:
+                apart = [copy.deepcopy(parcel) for parcel in sent]
             if SHARED in self.rows:
                 sent = [copy.deepcopy(parcel) for parcel in sent]
             sent = [self.reduce(sent)]
-            if shown and MATRIX not in self.rows:
-                shown = [(sent[0].last, sent[0].proto)]
         if when_late:
             sent = [self.filtered(node, parcel, False) for parcel in sent]
+            apart = apart and [self.filtered(node, parcel, False) for parcel in apart]
 
         if not is_meant:
             self.left_out(node, last, untouched, time)
@@ -233,18 +237,16 @@ class _Run:
         answers_at = float(node.turn) if node.turn else time + A_MOMENT
         if answers_at <= time:
             raise Ambiguous(f'{node.name} is late')
-        called = self.call(node, method, sent, shown)
-        self.at(answers_at, lambda time: self.answered(node, visit, *called, time))
+        if BRANCHES in self.rows:
+            sent = [copy.deepcopy(parcel) for parcel in sent]
+        needs = [need for need, _ in parts]
 
-    def shown(self, node, parts):
-        """`docs_matrix` by name, of documents that were not put together."""
-        shown = []
-        for need, parcel in parts:
-            parcel = copy.deepcopy(parcel)
-            if node.when:
-                parcel.docs = self.find(parcel.docs, node.when)
-            shown.append((need if MAP in self.rows else parcel.last, parcel.proto))
-        return shown
+        def call(_):
+            called = self.call(node, method, sent, apart or sent, needs)
+            self.at(answers_at, lambda time: self.answered(node, visit, *called, time))
+
+        # Jina sends it once all that take the same documents have begun.
+        self.at(time + AT_ONCE, call)
 
     def left_out(self, node, last, untouched, time):
         """`target_executor` does not name it: what came last goes on."""
@@ -269,17 +271,19 @@ class _Run:
         visit.ended = UNBOUND_ROUTE not in self.rows
         self.at(time + A_MOMENT, lambda time: self.pass_on(node.name, parcel, time))
 
-    def call(self, node, method, sent, shown):
-        """A call of a method: what goes on, and its results."""
+    def call(self, node, method, sent, apart, needs):
+        """A call of a method: what goes on, and its results. `apart` has the documents by
+        predecessor."""
         docs = concatenated(sent)
-        shown = [(name, DocumentArray.from_protobuf(proto)) for name, proto in shown]
-        matrix = [docs for _, docs in shown]
+        names = needs if MAP in self.rows else [parcel.last for parcel in apart]
+        matrix = [DocumentArray.from_protobuf(parcel.proto) for parcel in apart]
+        by_name = dict(zip(names, matrix))
         if EMPTY_MATRIX not in self.rows and not any(len(docs) for docs in matrix):
             matrix = None
         parameters = copy.deepcopy(sent[0].parameters)
         if RESULTS in self.rows:
             parameters.pop('__results__', None)
-        call = twins.Call(node.name, node.config, parameters, matrix, dict(shown))
+        call = twins.Call(node.name, node.config, parameters, matrix, by_name)
         parcel = Parcel(sent[0].proto, copy.deepcopy(self.inputs), node.name)
         if FAILED_DOCS in self.rows:
             parcel.docs = concatenated(sent)
@@ -355,6 +359,14 @@ class _Run:
         for (early, one), (late, other) in zip(times, times[1:]):
             if int(early) == int(late) and not self.leads(one, other):
                 raise Ambiguous(f'{one} and {other} come to {node.name} at once')
+
+    def check_taken(self, parcel, need, time):
+        """A join changes what others may take: it has to be known who is first."""
+        for before, other in parcel.taken:
+            known = need == other or self.leads(need, other) or self.leads(other, need)
+            if int(before) == int(time) and not known:
+                raise Ambiguous(f'{need} and {other} come at once')
+        parcel.taken.append((time, need))
 
     def leads(self, one, other):
         nodes = {node.name: node for node in self.case.nodes}
