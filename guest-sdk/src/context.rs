@@ -41,8 +41,8 @@ impl Setup {
         }))
     }
 
-    /// The name of this replica: the executor's name in the flow with the
-    /// replica's number, as in `encode/rep-0`.
+    /// The name of this instance: the executor's name in the flow, the shard if there
+    /// are several, and the replica, as in `encode/rep-0` or `index/shard-1/rep-0`.
     pub fn name(&self) -> &str {
         text(&self.0.runtime_args, "name")
     }
@@ -52,14 +52,25 @@ impl Setup {
         text(&self.0.runtime_args, "executor")
     }
 
-    /// The number of this replica, from 0.
+    /// The number of this replica, from 0. Each shard has a replica 0.
     pub fn replica(&self) -> u32 {
         number(&self.0.runtime_args, "replica", 0)
     }
 
-    /// How many replicas there are.
+    /// How many replicas there are, of each shard.
     pub fn replicas(&self) -> u32 {
         number(&self.0.runtime_args, "replicas", 1)
+    }
+
+    /// The number of the shard that this replica belongs to, from 0. Without shards,
+    /// it is 0.
+    pub fn shard_id(&self) -> u32 {
+        number(&self.0.runtime_args, "shard_id", 0)
+    }
+
+    /// How many shards there are: 1 without.
+    pub fn shards(&self) -> u32 {
+        number(&self.0.runtime_args, "shards", 1)
     }
 
     /// `uses_metas`: at least `name`, `description` and `workspace`.
@@ -88,8 +99,8 @@ impl Setup {
         &self.0.requests
     }
 
-    /// What the host adds: `name`, `executor`, `replica`, `replicas`, and more in
-    /// later versions.
+    /// What the host adds: `name`, `executor`, `replica`, `replicas`, `shard_id`,
+    /// `shards`, and more in later versions.
     pub fn runtime_args(&self) -> &Map<String, Value> {
         &self.0.runtime_args
     }
@@ -223,7 +234,8 @@ impl Part {
     }
 
     /// The executor that sent them. For the flow's first executor, this is
-    /// `gateway`.
+    /// `gateway`. What another names in `uses_after` gets a part from each of its shards:
+    /// `index/shard-0`, `index/shard-1`.
     pub fn executor(&self) -> &str {
         &self.executor
     }

@@ -51,6 +51,8 @@ pub struct Method {
     pub write: bool,
     /// Whether documents of several requests may be put together for it.
     pub batch: bool,
+    /// Whether it sends documents while it runs.
+    pub stream: bool,
     /// A JSON schema of the parameters, empty if not known.
     pub parameters_schema: String,
 }
@@ -78,6 +80,7 @@ impl Method {
     pub fn details(&self) -> String {
         written(object([
             ("write", self.write.then_some(Value::Bool(true))),
+            ("stream", self.stream.then_some(Value::Bool(true))),
             ("batch", self.batch.then_some(Value::Bool(true))),
         ]))
     }

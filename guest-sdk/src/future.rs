@@ -14,7 +14,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 pub use futures_util::future::{join, join_all, select, try_join_all};
-pub use futures_util::stream::{self, FuturesOrdered, FuturesUnordered, StreamExt, TryStreamExt};
+pub use futures_util::stream::{
+    self, FuturesOrdered, FuturesUnordered, Stream, StreamExt, TryStreamExt,
+};
 pub use futures_util::{join, try_join};
 
 use crate::{Error, time};

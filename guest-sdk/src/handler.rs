@@ -2,7 +2,10 @@
 //! it, which is the same in a component and in a test.
 
 use std::cell::{OnceCell, Ref, RefCell, RefMut};
+use std::pin::pin;
 use std::rc::Rc;
+
+use futures_util::stream::{Stream, StreamExt as _};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -13,7 +16,8 @@ use crate::misspelt::Misspelt;
 use crate::raw::{self, Array};
 use crate::source::Source;
 use crate::{
-    Context, DocsMatrix, DocumentArray, Error, Parameters, Part, Result, Setup, commit, config,
+    Context, DocsMatrix, Document, DocumentArray, Error, Parameters, Part, Result, Setup, commit,
+    config,
 };
 
 /// An executor: a type with an `impl` block that has `#[executor]`.
@@ -241,6 +245,8 @@ impl Call {
     fn finish(mut self, returned: Returned) -> Result<()> {
         match returned {
             Returned::Nothing => self.write_back(),
+            // In case there were none. The request's documents do not go on.
+            Returned::Streamed => self.request.set_docs(&Array::new()),
             Returned::Results(results) => {
                 self.write_back()?;
                 self.request
@@ -439,6 +445,61 @@ pub enum Returned {
     Docs(DocumentArray),
     /// The request's documents go on, and the client gets this.
     Results(Map<String, Value>),
+    /// All documents have been sent.
+    Streamed,
+}
+
+/// Sends the documents of a handler's stream, one after the other, until the stream ends
+/// or nobody takes them any more.
+pub async fn send_all<S>(call: &Call, documents: S) -> Result<Returned>
+where
+    S: Stream,
+    S::Item: StreamItem,
+{
+    let mut documents = pin!(documents);
+    while let Some(item) = documents.next().await {
+        let docs = commit::build(item.into_documents()?)?;
+        if !call.request.send_docs(&docs).await? {
+            break;
+        }
+    }
+    Ok(Returned::Streamed)
+}
+
+/// What stands for the return type of a handler that returns a stream.
+pub struct Streamed;
+
+impl ReturnsDocuments for Streamed {}
+
+/// An item of the stream that a handler returns.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot send `{Self}`",
+    label = "not what a handler sends",
+    note = "the items of its stream are `Document`s, or `DocumentArray`s of several that are \
+            sent together, plain or in a `Result`"
+)]
+pub trait StreamItem {
+    /// The documents to send.
+    #[doc(hidden)]
+    fn into_documents(self) -> Result<Vec<Document>>;
+}
+
+impl StreamItem for Document {
+    fn into_documents(self) -> Result<Vec<Document>> {
+        Ok(vec![self])
+    }
+}
+
+impl StreamItem for DocumentArray {
+    fn into_documents(self) -> Result<Vec<Document>> {
+        Ok(self.into_vec())
+    }
+}
+
+impl<T: StreamItem, E: IntoError> StreamItem for std::result::Result<T, E> {
+    fn into_documents(self) -> Result<Vec<Document>> {
+        self.map_err(IntoError::into_error)?.into_documents()
+    }
 }
 
 /// What a handler may return.

@@ -111,7 +111,8 @@
 //!
 //! A handler that takes `&mut self` is exclusive. It waits until all calls of the
 //! instance are done, and those that come later wait for it. `replicas` in
-//! `flow.toml` gives an executor more instances.
+//! `flow.toml` gives an executor more instances, and `shards` divides its documents
+//! over several: [`Setup::shard_id`] says which of them an instance is.
 //!
 //! Await [`time::sleep`] and [`http`]. Blocking, as `std::thread::sleep` does,
 //! stops all calls of the instance. [`future`] has what runs several things at once
@@ -229,7 +230,7 @@
 ///   the flow does not give.
 /// - `state`: `"replica"` if requests find what earlier ones left, as in an index.
 ///   `wasm-flow check` then warns of a flow that spreads requests over several
-///   replicas. `"none"` if nothing is left. It also lets the flow repeat a call that
+///   replicas: `shards` divide what is kept. `"none"` if nothing is left. It also lets the flow repeat a call that
 ///   failed.
 ///
 /// The crate's `license` and `repository` in `Cargo.toml` are part of the
@@ -277,6 +278,7 @@ pub use wasm_flow_sdk_macros::executor;
 /// | nothing | the request's documents, as changed, go on |
 /// | `DocumentArray` | these documents go on instead |
 /// | `Json`, `Map` | the request's documents go on, and the client gets the JSON object |
+/// | `impl Stream<Item = Document>` | these documents go to the client one by one, see below |
 ///
 /// ```
 /// use wasm_flow_sdk::prelude::*;
@@ -301,6 +303,44 @@ pub use wasm_flow_sdk_macros::executor;
 /// # let pages = TestExecutor::<Pages>::of(Pages);
 /// # let reply = wasm_flow_sdk::testing::block_on(pages.send(post))?;
 /// # assert_eq!(reply.docs.texts().collect::<Vec<_>>(), ["b"]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A handler that returns a stream yields documents, and each goes to the client as soon
+/// as it is there, if that asks for a stream (Jina's `Client.stream_doc`). Other clients
+/// get all of them when the stream has ended. The next document is asked for once the last
+/// has been taken, so a slow client holds the handler up. Items may be `Document`,
+/// `DocumentArray` for several that are sent together, or a `Result` of either. What was
+/// sent is out of the transaction: it stays sent if the stream fails later, and such a call
+/// is never tried again. The crate `async-stream` writes streams with `yield`; without it:
+///
+/// ```
+/// use wasm_flow_sdk::future::{Stream, StreamExt as _, stream};
+/// use wasm_flow_sdk::prelude::*;
+/// # use wasm_flow_sdk::testing::TestExecutor;
+///
+/// #[derive(Default)]
+/// struct Words;
+///
+/// #[executor]
+/// impl Words {
+///     /// A document for each word of the text.
+///     #[requests(on = "/words")]
+///     fn words(&self, docs: &DocumentArray) -> impl Stream<Item = Result<Document>> {
+///         let text = docs.texts().next().unwrap_or_default().to_owned();
+///         let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+///         stream::iter(words).map(|word| {
+///             ensure!(word != "stop", "a word that ends it");
+///             Ok(Document::new(word))
+///         })
+///     }
+/// }
+/// # fn main() -> Result<()> {
+/// # let words = TestExecutor::<Words>::of(Words);
+/// # let reply = words.post("/words", ["one two three"])?;
+/// # assert_eq!(reply.docs.texts().collect::<Vec<_>>(), ["one", "two", "three"]);
+/// # assert!(words.post("/words", ["one stop three"]).is_err());
 /// # Ok(())
 /// # }
 /// ```

@@ -186,6 +186,8 @@ pub struct TestExecutor<E: Executor> {
 pub struct TestBuilder<E: Executor> {
     http: Option<Answers>,
     workspace: PathBuf,
+    shard_id: u32,
+    shards: u32,
     executor: PhantomData<fn() -> E>,
 }
 
@@ -205,11 +207,53 @@ impl<E: Executor> TestBuilder<E> {
         self
     }
 
+    /// Starts it as one of several shards: [`Setup::shard_id`] is `shard_id`, which
+    /// counts from 0, and [`Setup::shards`] is `shards`.
+    ///
+    /// ```
+    /// use wasm_flow_sdk::prelude::*;
+    /// use wasm_flow_sdk::testing::TestExecutor;
+    ///
+    /// /// Counts from its own number on, in steps that leave out what others count.
+    /// struct Counter {
+    ///     next: u32,
+    ///     step: u32,
+    /// }
+    ///
+    /// #[executor]
+    /// impl Counter {
+    ///     fn new(setup: &Setup) -> Self {
+    ///         Counter { next: setup.shard_id(), step: setup.shards() }
+    ///     }
+    ///
+    ///     #[requests(on = "/count")]
+    ///     fn count(&mut self, docs: &mut DocumentArray) {
+    ///         for doc in docs.iter_mut() {
+    ///             doc.set_text(self.next.to_string());
+    ///             self.next += self.step;
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let counter = TestExecutor::<Counter>::builder().shard(1, 3).start(json!({}))?;
+    /// let docs = counter.post("/count", ["", ""])?.docs;
+    /// assert_eq!(docs.texts().collect::<Vec<_>>(), ["1", "4"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn shard(mut self, shard_id: u32, shards: u32) -> Self {
+        self.shard_id = shard_id;
+        self.shards = shards;
+        self
+    }
+
     /// Starts the executor: see [`TestExecutor::start`].
     ///
     /// # Errors
-    /// If the configuration does not fit, if `new` fails, or if the path of the
-    /// workspace is not UTF-8.
+    /// If the configuration does not fit, if `new` fails, if the path of the workspace
+    /// is not UTF-8, or if there is no such shard.
     pub fn start(self, uses_with: Json) -> Result<TestExecutor<E>> {
         let uses_with = match uses_with {
             Value::Object(map) => map,
@@ -225,7 +269,17 @@ impl<E: Executor> TestBuilder<E> {
             let shown = self.workspace.display();
             format!("the path of a workspace is text, and `{shown}` is not UTF-8")
         })?;
+        let (shard_id, shards) = (self.shard_id, self.shards);
+        if shard_id >= shards {
+            return Err(Error::msg(format_args!(
+                "there is no shard {shard_id} of {shards}: they count from 0"
+            )));
+        }
         let name = E::describe().name;
+        let instance = match shards {
+            1 => format!("{name}/rep-0"),
+            _ => format!("{name}/shard-{shard_id}/rep-0"),
+        };
         let object = |json| match json {
             Value::Object(map) => map,
             _ => Map::new(),
@@ -236,10 +290,12 @@ impl<E: Executor> TestBuilder<E> {
             object(metas),
             routes::<E>(),
             object(serde_json::json!({
-                "name": format!("{name}/rep-0"),
+                "name": instance,
                 "executor": name,
                 "replica": 0,
                 "replicas": 1,
+                "shard_id": shard_id,
+                "shards": shards,
             })),
         ))
     }
@@ -314,6 +370,8 @@ impl<E: Executor> TestExecutor<E> {
         TestBuilder {
             http: None,
             workspace: PathBuf::new(),
+            shard_id: 0,
+            shards: 1,
             executor: PhantomData,
         }
     }
@@ -443,6 +501,10 @@ impl<E: Executor> TestExecutor<E> {
             .handle(&method, request.clone(), docs.share(), docs.length());
         answered(&self.http, call).await?;
         let answer = request.answer.take();
+        let docs = match answer.sent.is_empty() {
+            true => answer.docs.unwrap_or(docs),
+            false => together(&answer.sent)?,
+        };
         let results = answer.results.as_deref().map(|results| {
             sent(
                 "what was returned",
@@ -450,7 +512,7 @@ impl<E: Executor> TestExecutor<E> {
             )
         });
         Ok(Reply {
-            docs: Source::new(answer.docs.unwrap_or(docs)).documents().into(),
+            docs: Source::new(docs).documents().into(),
             results: results.transpose()?,
         })
     }
@@ -463,6 +525,15 @@ impl<E: Executor> TestExecutor<E> {
         block_on(answered(&self.http, self.running.stop()))?;
         Ok(self.running.into_inner())
     }
+}
+
+/// Documents that were sent one after the other.
+fn together(sent: &[raw::Array]) -> Result<raw::Array> {
+    let all = raw::Array::new();
+    for docs in sent {
+        all.extend(docs, &raw::Rows::All)?;
+    }
+    Ok(all)
 }
 
 /// Runs a future of an executor, whose requests these answer, if any.

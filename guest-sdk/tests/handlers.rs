@@ -182,6 +182,26 @@ fn none() -> DocumentArray {
 }
 
 #[test]
+fn an_executor_can_be_one_of_several_shards() -> Result<()> {
+    let setup = |shard_id, shards| -> Result<Setup> {
+        let everything = TestExecutor::<Everything>::builder().shard(shard_id, shards);
+        let everything = everything.start(json!({ "foo": "x", "bar": 1 }))?.stop()?;
+        Ok(everything.setup)
+    };
+    let of = |setup: &Setup| (setup.name().to_owned(), setup.shard_id(), setup.shards());
+    let named = |name: &str, shard_id, shards| (name.to_owned(), shard_id, shards);
+    assert_eq!(of(&setup(1, 3)?), named("Everything/shard-1/rep-0", 1, 3));
+    assert_eq!(of(&setup(0, 1)?), named("Everything/rep-0", 0, 1));
+    assert_eq!(of(&Setup::default()), named("", 0, 1));
+    for shards in [0, 3] {
+        let error = setup(3, shards).err().context("it started")?;
+        let expected = format!("there is no shard 3 of {shards}: they count from 0");
+        assert_eq!(error.message(), expected);
+    }
+    Ok(())
+}
+
+#[test]
 fn an_executor_describes_itself() {
     let description = Everything::describe();
     assert_eq!(description.name, "Everything");

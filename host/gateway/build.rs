@@ -10,6 +10,7 @@ use tonic_prost_build::manual::{Builder, Method, MethodBuilder, Service};
 
 /// How a method's frames are carried: see `src/grpc/frame.rs`.
 const RAW_CODEC: &str = "crate::grpc::frame::RawCodec";
+const DOCUMENT_CODEC: &str = "crate::grpc::frame::DocumentCodec";
 const PROST_CODEC: &str = "tonic_prost::ProstCodec";
 const EMPTY: &str = "crate::grpc::proto::Empty";
 
@@ -64,6 +65,13 @@ fn services() -> Vec<Service> {
             "JinaSingleDataRequestRPC",
             raw("process_single_data", "process_single_data"),
         ),
+        service(
+            "JinaSingleDocumentRequestRPC",
+            raw("stream_doc", "stream_doc")
+                .codec_path(DOCUMENT_CODEC)
+                .server_streaming(),
+        ),
+        service("JinaDataRequestRPC", raw("process_data", "process_data")),
         service(
             "JinaDiscoverEndpointsRPC",
             plain("endpoint_discovery", "endpoint_discovery", "EndpointsProto"),

@@ -5,6 +5,9 @@ use std::time::Duration;
 use wasm_flow_contract::bounds::Bound;
 
 wasm_flow_contract::bounds! {
+    /// Bytes of a file with certificates or a key.
+    PEM: u64 = 1 << 20;
+
     /// Bytes of the documents of an `--input` that are read ahead or in flight. A
     /// request that is larger travels alone.
     READ_AHEAD: u32 = 32 << 20;
@@ -50,8 +53,8 @@ wasm_flow_contract::bounds! {
 }
 
 /// Every table of the program, by the part that it belongs to.
-pub fn tables() -> [(&'static str, &'static [Bound]); 7] {
-    [
+pub fn tables() -> Vec<(&'static str, &'static [Bound])> {
+    vec![
         (
             "executors, as flow.toml sets them",
             wasm_flow_contract::bounds::BOUNDS,
@@ -61,7 +64,11 @@ pub fn tables() -> [(&'static str, &'static [Bound]); 7] {
         ("flow.toml", wasm_flow_manifest::bounds::BOUNDS),
         ("the flow", wasm_flow_flow::bounds::BOUNDS),
         ("the gateway", wasm_flow_gateway::bounds::BOUNDS),
+        ("drawings", wasm_flow_drawing::bounds::BOUNDS),
         ("the program", BOUNDS),
+        // The importer comes with the command line.
+        #[cfg(feature = "cli")]
+        ("a Flow's YAML", wasm_flow_import::bounds::BOUNDS),
     ]
 }
 

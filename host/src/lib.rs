@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`contract`] | what the others agree on: calls, replies, failures, stages |
 //! | [`document`] | documents: the model and its wire format |
+//! | [`drawing`] | a flow as a picture, and where its time went |
 //! | [`executor`] | components in their sandbox |
 //! | [`flow`] | a request's way through a graph of executors |
 //! | [`gateway`] | gRPC, and a client for it |
@@ -38,6 +39,7 @@ mod wrong_file;
 
 pub use wasm_flow_contract as contract;
 pub use wasm_flow_document as document;
+pub use wasm_flow_drawing as drawing;
 pub use wasm_flow_flow as flow;
 pub use wasm_flow_gateway as gateway;
 pub use wasm_flow_manifest as manifest;

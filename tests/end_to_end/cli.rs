@@ -23,7 +23,9 @@ fn folder() -> tempfile::TempDir {
 #[test]
 fn help_and_version() {
     let help = Finished::successfully(&mut wasm_flow(["--help"]));
-    for command in ["new", "build", "inspect", "check", "run", "serve", "post"] {
+    for command in [
+        "new", "build", "inspect", "check", "graph", "run", "serve", "post", "import",
+    ] {
         assert!(help.stdout.contains(command), "{help}");
         let own = Finished::successfully(&mut wasm_flow([command, "--help"]));
         assert!(own.stdout.contains("Usage: wasm-flow"), "{own}");
@@ -459,6 +461,8 @@ fn an_interrupted_batch_says_how_far_it_came() {
             command = [{binary:?}, 'run', 'flow.toml', '--on', '/wait', '--input', 'waits.txt', '--request-size', '1']
             run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             printed = ''.join(run.stdout.readline() for _ in range(3))
+            # The fourth of those in flight is sent once the third has been answered.
+            time.sleep(1)
             run.send_signal(signal.SIGINT)
             rest, errors = run.communicate(timeout=60)
             answer([run.returncode, printed + rest, errors])

@@ -81,7 +81,8 @@ fn in_place_of_a_flow() {
         ),
         (
             "flow.yml",
-            "flow.yml is a YAML file; a flow is written in TOML here",
+            "flow.yml is a YAML file; a flow is written in TOML here; `wasm-flow import flow.yml` makes \
+             that of a Jina Flow",
         ),
         ("crate/src/lib.rs", "is Rust source, not a flow"),
         (

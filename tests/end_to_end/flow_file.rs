@@ -201,6 +201,44 @@ fn check_says_how_many_problems_there_are() {
 }
 
 #[test]
+fn environment_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[[executors]]\nname = \"${NAME:-probe}\"\nuses = \"${WF_TEST_PROBE}\"\n\
+                replicas = \"${WF_TEST_REPLICAS:-1}\"\n";
+    let file = folder.path().join("flow.toml");
+    std::fs::write(&file, text).unwrap();
+    let check = |variables: &[(&str, &str)]| {
+        let mut command = wasm_flow(["--format", "json", "check"]);
+        command.arg(&file).envs(variables.iter().copied());
+        Finished::of(command.env_remove("NAME"))
+    };
+    let probe = wasm_flow_tests::guest("probe").display().to_string();
+    let good = check(&[("WF_TEST_PROBE", &probe)]);
+    assert_eq!(good.status, Some(0), "{good}");
+    let unset = check(&[]);
+    assert_eq!(unset.status, Some(1), "{unset}");
+    let problems = |finished: &Finished| -> serde_json::Value {
+        let report: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+        report["problems"].clone()
+    };
+    let problem = &problems(&unset)[0];
+    assert_eq!(
+        problem["message"],
+        "the environment variable `WF_TEST_PROBE` is not set"
+    );
+    assert_eq!(
+        (&problem["line"], &problem["column"]),
+        (&3.into(), &9.into())
+    );
+    let wrong = check(&[("WF_TEST_PROBE", &probe), ("WF_TEST_REPLICAS", "hunter2")]);
+    assert!(!wrong.stdout.contains("hunter2"), "{wrong}");
+    assert_eq!(
+        problems(&wrong)[0]["note"],
+        "the value is that of the environment variable `WF_TEST_REPLICAS`"
+    );
+}
+
+#[test]
 fn a_file_that_is_not_there() {
     let finished = Finished::of(&mut wasm_flow(["run", "/nowhere/flow.toml"]));
     assert_eq!(finished.status, Some(1), "{finished}");

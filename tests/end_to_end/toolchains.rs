@@ -32,6 +32,7 @@ fn expected(example: &str) -> (&'static str, Value, Outcome) {
         }
         "image-tiler" => return ("/", json!({}), Outcome::Fails("ImageError")),
         "vector-index" => ("/status", json!({}), &["hello"]),
+        "best-matches" => ("/search", json!({}), &["hello"]),
         "embed" | "some-coroutines" | "split" | "clean" => ("/index", json!({}), &["hello"]),
         "dedupe" => ("/index", json!({ "threshold": 0.9 }), &["hello"]),
         "async-encode" | "blocking-encode" => ("/index", json!({}), &["HELLO"]),

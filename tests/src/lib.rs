@@ -14,11 +14,13 @@
 
 pub mod cli;
 pub mod http;
+pub mod jina;
 pub mod languages;
 pub mod python;
 pub mod server;
 pub mod setup;
 
 pub use cli::{Finished, Running, wasm_flow};
+pub use jina::Jina;
 pub use server::Server;
 pub use setup::{example, guest, repository};

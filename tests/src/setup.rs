@@ -10,10 +10,11 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Every example, by the name of its crate.
-pub const EXAMPLES: [&str; 22] = [
+pub const EXAMPLES: [&str; 23] = [
     "http-enricher",
     "vector-index",
     "image-tiler",
+    "best-matches",
     "split",
     "clean",
     "embed",

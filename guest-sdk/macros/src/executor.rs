@@ -371,6 +371,7 @@ impl HandlerMethod {
         // A plain `fn` does not await, so nothing comes between its lines in any case.
         let concurrent = self.handler.receiver == Receiver::Shared;
         let Traits { write, batch } = self.traits;
+        let streams = self.handler.streams;
         let documentation = signature::documentation(&self.method.attrs);
         let types = &self.handler.arguments;
         quote! {
@@ -382,6 +383,7 @@ impl HandlerMethod {
                 documentation: #documentation,
                 write: #write,
                 batch: #batch,
+                stream: #streams,
                 parameters_schema: ::wasm_flow_sdk::__private::schema::Schema::of_parameters(
                     |schema| {
                         #(
@@ -403,7 +405,11 @@ impl HandlerMethod {
         let name = self.name();
         let ident = &self.method.sig.ident;
         let wait = self.method.sig.asyncness.map(|_| quote!(.await));
-        let returned = signature::returned(&self.method);
+        // A stream's type cannot be named, and says nothing of the arguments.
+        let returned = match self.handler.streams {
+            true => syn::parse_quote!(::wasm_flow_sdk::__private::handler::Streamed),
+            false => signature::returned(&self.method),
+        };
         // As `setup` above.
         let call = quote!(call);
         let arguments: Vec<_> = self
@@ -434,6 +440,22 @@ impl HandlerMethod {
             Receiver::Shared => (quote!(this), quote!(shared), quote!(&*this)),
             Receiver::Exclusive => (quote!(mut this), quote!(exclusive), quote!(&mut *this)),
         };
+        if self.handler.streams {
+            // Errors about its items point at the return type.
+            let send = quote_spanned! {self.method.sig.output.span()=>
+                ::wasm_flow_sdk::__private::handler::send_all
+            };
+            return quote! {
+                #(#cfgs)*
+                #name => {
+                    #call.is_of(#name);
+                    #(#take)*
+                    let #binding = running.#borrow(method)?;
+                    let documents = <#executor>::#ident(#this, #(#lend),*) #wait;
+                    #send(#call, documents).await
+                }
+            };
+        }
         quote! {
             #(#cfgs)*
             #name => {

@@ -7,7 +7,8 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
     Attribute, Error, Expr, ExprLit, FnArg, GenericArgument, Ident, ImplItemFn, Lit, LitStr, Meta,
-    PathArguments, ReceiverKind, Result, ReturnType, Safety, Token, Type, bracketed,
+    PathArguments, ReceiverKind, Result, ReturnType, Safety, Token, Type, TypeParamBound,
+    bracketed,
 };
 
 /// The endpoint of `#[requests]` without `on`.
@@ -469,6 +470,8 @@ pub(crate) struct Handler {
     pub(crate) receiver: Receiver,
     /// The types of the arguments.
     pub(crate) arguments: Vec<Type>,
+    /// Whether it returns a stream of documents.
+    pub(crate) streams: bool,
 }
 
 pub(crate) fn handler(method: &ImplItemFn, errors: &mut Errors) -> Handler {
@@ -494,11 +497,29 @@ pub(crate) fn handler(method: &ImplItemFn, errors: &mut Errors) -> Handler {
         seen.push(name);
     }
     let returned = returned(method);
-    check_named("the return type of a handler", &returned, errors);
+    let streams = is_stream(&returned);
+    if !streams {
+        check_named("the return type of a handler", &returned, errors);
+    }
     Handler {
         receiver,
         arguments,
+        streams,
     }
+}
+
+/// Whether a type is `impl Stream<..>`.
+fn is_stream(ty: &Type) -> bool {
+    let Type::ImplTrait(ty) = ty else {
+        return false;
+    };
+    ty.bounds.iter().any(|bound| match bound {
+        TypeParamBound::Trait(bound) => {
+            let last = bound.path.segments.last();
+            last.is_some_and(|last| last.ident == "Stream")
+        }
+        _ => false,
+    })
 }
 
 /// A `#[stop]` method.

@@ -4979,7 +4979,7 @@ pub mod wasm_flow {
         /// The documents that one predecessor in the flow sent.
         pub struct Part {
           /// The executor that sent them. For the flow's first executor, this is
-          /// `gateway`.
+          /// `gateway`. If it has several shards, it is one of these: `index/shard-0`.
           pub executor: _rt::String,
           pub docs: DocumentArray,
         }
@@ -5310,6 +5310,106 @@ pub mod wasm_flow {
                 _ => _rt::invalid_enum_discriminant(),
               };
               result17
+            }
+          }
+        }
+        impl Request {
+          #[allow(unused_unsafe, clippy::all)]
+          /// Sends documents while the method runs. They are copied as they are at this
+          /// moment. The future completes with 0 once they were taken, and then it is time for
+          /// more; with 1 if nobody takes documents any more.
+          ///
+          /// A client gets them at once if it asks for a stream. What it was sent stays sent if
+          /// the call fails later. For any other client, they go on together when the method
+          /// returns, instead of the request's documents and of those of `set-docs`.
+          #[allow(async_fn_in_trait)]
+          pub fn send_docs(&self,docs: &DocumentArray,) -> ::core::result::Result<wit_bindgen::rt::async_support::FutureReader<u32>,Error>{
+            unsafe {
+
+              #[cfg_attr(target_pointer_width="64", repr(align(8)))]
+              #[cfg_attr(target_pointer_width="32", repr(align(4)))]
+              struct RetArea([::core::mem::MaybeUninit::<u8>; 4*::core::mem::size_of::<*const u8>()]);
+              let mut ret_area = RetArea([::core::mem::MaybeUninit::uninit(); 4*::core::mem::size_of::<*const u8>()]);
+              let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+              #[cfg(target_arch = "wasm32")]
+              #[link(wasm_import_module = "wasm-flow:executor/requests@0.1.0")]
+              unsafe extern "C" {
+                #[link_name = "[method]request.send-docs"]
+                fn wit_import1(_: i32, _: i32, _: *mut u8, );
+              }
+
+              #[cfg(not(target_arch = "wasm32"))]
+              unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8, ) { unreachable!() }
+              wit_import1((self).handle() as i32, (docs).handle() as i32, ptr0);
+              let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+              let result18 = match l2 {
+                0 => {
+                  let e = {
+                    let l3 = *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<i32>();
+
+                    wit_bindgen::rt::async_support::FutureReader::new(l3 as u32, &<u32 as super::super::super::wit_future::FuturePayload>::VTABLE)
+                  };
+                  Ok(e)
+                }
+                1 => {
+                  let e = {
+                    let l4 = i32::from(*ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+                    use super::super::super::wasm_flow::executor::documents::Error as V17;
+                    let v17 = match l4 {
+                      0 => {
+                        let e17 = {
+                          let l5 = *ptr0.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                          let l6 = *ptr0.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                          let len7 = l6;
+                          let bytes7 = _rt::Vec::from_raw_parts(l5.cast(), len7, len7);
+
+                          _rt::string_lift(bytes7)
+                        };
+                        V17::OutOfRange(e17)
+                      }
+                      1 => {
+                        let e17 = {
+                          let l8 = *ptr0.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                          let l9 = *ptr0.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                          let len10 = l9;
+                          let bytes10 = _rt::Vec::from_raw_parts(l8.cast(), len10, len10);
+
+                          _rt::string_lift(bytes10)
+                        };
+                        V17::Invalid(e17)
+                      }
+                      2 => {
+                        let e17 = {
+                          let l11 = *ptr0.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                          let l12 = *ptr0.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                          let len13 = l12;
+                          let bytes13 = _rt::Vec::from_raw_parts(l11.cast(), len13, len13);
+
+                          _rt::string_lift(bytes13)
+                        };
+                        V17::Limit(e17)
+                      }
+                      n => {
+                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                        let e17 = {
+                          let l14 = *ptr0.add(2*::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                          let l15 = *ptr0.add(3*::core::mem::size_of::<*const u8>()).cast::<usize>();
+                          let len16 = l15;
+                          let bytes16 = _rt::Vec::from_raw_parts(l14.cast(), len16, len16);
+
+                          _rt::string_lift(bytes16)
+                        };
+                        V17::Other(e17)
+                      }
+                    };
+
+                    v17
+                  };
+                  Err(e)
+                }
+                _ => _rt::invalid_enum_discriminant(),
+              };
+              result18
             }
           }
         }
@@ -5744,7 +5844,8 @@ pub mod wasm_flow {
             /// Which endpoint calls which method, with `uses_requests` applied.
             pub requests: _rt::Vec::<(_rt::String,_rt::String,)>,
             /// A JSON object with at least `name` (`encode/rep-0`), `executor`
-            /// (`encode`), `replica` and `replicas`.
+            /// (`encode`), `replica` and `replicas`. Known are also `shard_id`, from 0, and
+            /// `shards`: 0 and 1 if the executor has no shards.
             pub runtime_args: _rt::String,
           }
           impl ::core::fmt::Debug for Configuration {
@@ -6469,21 +6570,21 @@ pub mod wit_future {
     // much more indirection and in theory gets things working for now.
     #[cfg(target_arch = "wasm32")]
     mod imports {
-      #[link(wasm_import_module = "wasm-flow:executor/timers@0.1.0")]
+      #[link(wasm_import_module = "wasm-flow:executor/requests@0.1.0")]
       unsafe extern "C" {
-        #[link_name = "[future-new-0]after"]
+        #[link_name = "[future-new-0][method]request.send-docs"]
         pub(super) fn new() -> u64;
-        #[link_name = "[future-cancel-write-0]after"]
+        #[link_name = "[future-cancel-write-0][method]request.send-docs"]
         pub(super) fn cancel_write(_: u32) -> u32;
-        #[link_name = "[future-cancel-read-0]after"]
+        #[link_name = "[future-cancel-read-0][method]request.send-docs"]
         pub(super) fn cancel_read(_: u32) -> u32;
-        #[link_name = "[future-drop-writable-0]after"]
+        #[link_name = "[future-drop-writable-0][method]request.send-docs"]
         pub(super) fn drop_writable(_: u32);
-        #[link_name = "[future-drop-readable-0]after"]
+        #[link_name = "[future-drop-readable-0][method]request.send-docs"]
         pub(super) fn drop_readable(_: u32);
-        #[link_name = "[async-lower][future-read-0]after"]
+        #[link_name = "[async-lower][future-read-0][method]request.send-docs"]
         pub(super) fn start_read(_: u32, _: *mut u8) -> u32;
-        #[link_name = "[async-lower][future-write-0]after"]
+        #[link_name = "[async-lower][future-write-0][method]request.send-docs"]
         pub(super) fn start_write(_: u32, _: *const u8) -> u32;
       }
     }
@@ -6568,8 +6669,8 @@ macro_rules! __export_bare_impl {
     #[unsafe(link_section = "component-type:wit-bindgen:0.63.0:wasm-flow:executor@0.1.0:bare:imports and exports")]
     #[doc(hidden)]
     #[allow(clippy::octal_escapes)]
-    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4932] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc9%\x01A\x02\x01A\x0f\
+    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4989] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x82&\x01A\x02\x01A\x0f\
 \x01B\x92\x01\x01q\x04\x0cout-of-range\x01s\0\x07invalid\x01s\0\x05limit\x01s\0\x05\
 other\x01s\0\x04\0\x05error\x03\0\0\x01r\x02\x05starty\x05county\x04\0\x04span\x03\
 \0\x02\x01py\x01q\x03\x03all\0\0\x04span\x01\x03\0\x05these\x01\x04\0\x04\0\x04r\
@@ -6639,7 +6740,7 @@ ocument-array.scores\x01c\x01@\x04\x04self+\x05field\x12\x04rows\x06\x06values\x
 nt-array.sizes\x01h\x01j\x01\x19\x01\x01\x01@\x02\x04self+\x04rows\x06\0\xe9\0\x04\
 \0\x1d[method]document-array.encode\x01j\x01@\x01\x05bytes\x19\0-\x04\0\x1d[stat\
 ic]document-array.decode\x01k\x03\0\"wasm-flow:executor/documents@0.1.0\x05\0\x02\
-\x03\0\0\x0edocument-array\x02\x03\0\0\x05error\x01B\x19\x02\x03\x02\x01\x01\x04\
+\x03\0\0\x0edocument-array\x02\x03\0\0\x05error\x01B\x1d\x02\x03\x02\x01\x01\x04\
 \0\x0edocument-array\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\x01i\x01\
 \x01r\x02\x08executors\x04docs\x04\x04\0\x04part\x03\0\x05\x04\0\x07request\x03\x01\
 \x01h\x07\x01@\x01\x04self\x08\0s\x04\0\x12[method]request.id\x01\x09\x04\0\x18[\
@@ -6647,30 +6748,31 @@ method]request.endpoint\x01\x09\x01p\x06\x01@\x01\x04self\x08\0\x0a\x04\0\x1b[me
 thod]request.docs-matrix\x01\x0b\x04\0\x1a[method]request.parameters\x01\x09\x01\
 kw\x01@\x01\x04self\x08\0\x0c\x04\0\x19[method]request.time-left\x01\x0d\x01h\x01\
 \x01j\0\x01\x03\x01@\x02\x04self\x08\x04docs\x0e\0\x0f\x04\0\x18[method]request.\
-set-docs\x01\x10\x01@\x02\x04self\x08\x07resultss\0\x0f\x04\0\x1b[method]request\
-.set-results\x01\x11\x03\0!wasm-flow:executor/requests@0.1.0\x05\x03\x01B\x04\x01\
-r\x02\x07messages\x08locations\x04\0\x05panic\x03\0\0\x01@\x01\x05panic\x01\x01\0\
-\x04\0\x0creport-panic\x01\x02\x03\0$wasm-flow:executor/diagnostics@0.1.0\x05\x04\
-\x01B\x06\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\
-\0\0\x01@\x01\x05level\x01\0\x7f\x04\0\x07enabled\x01\x02\x01@\x03\x05level\x01\x07\
-messages\x06fieldss\x01\0\x04\0\x03log\x01\x03\x03\0\x20wasm-flow:executor/loggi\
-ng@0.1.0\x05\x05\x01B\x03\x01e\x01y\x01@\x01\x0bnanosecondsw\0\0\x04\0\x05after\x01\
-\x01\x03\0\x1fwasm-flow:executor/timers@0.1.0\x05\x06\x02\x03\0\x01\x07request\x01\
-B\x1d\x02\x03\x02\x01\x07\x04\0\x07request\x03\0\0\x02\x03\x02\x01\x01\x04\0\x0e\
-document-array\x03\0\x02\x01ps\x01r\x04\x04names\x07messages\x05trace\x04\x07det\
-ailss\x04\0\x07failure\x03\0\x05\x01m\x02\x0aconcurrent\x09exclusive\x04\0\x0bco\
-ncurrency\x03\0\x07\x01r\x06\x04names\x09endpoints\x04\x0bconcurrency\x08\x0ddoc\
-umentations\x11parameters-schemas\x07detailss\x04\0\x06method\x03\0\x09\x01p\x0a\
-\x01r\x07\x04names\x07versions\x0ddocumentations\x07methods\x0b\x0dconfig-schema\
-s\x03sdks\x07detailss\x04\0\x0bdescription\x03\0\x0c\x01o\x02ss\x01p\x0e\x01r\x04\
-\x09uses-withs\x05metass\x08requests\x0f\x0cruntime-argss\x04\0\x0dconfiguration\
-\x03\0\x10\x01@\0\0\x0d\x04\0\x08describe\x01\x12\x01j\0\x01\x06\x01C\x01\x0dcon\
-figuration\x11\0\x13\x04\0\x05start\x01\x14\x01i\x01\x01i\x03\x01C\x04\x06method\
-y\x07request\x15\x04docs\x16\x06lengthy\0\x13\x04\0\x06handle\x01\x17\x01C\0\x01\
-\0\x04\0\x04stop\x01\x18\x04\0!wasm-flow:executor/executor@0.1.0\x05\x08\x04\0\x1d\
-wasm-flow:executor/bare@0.1.0\x04\0\x0b\x0a\x01\0\x04bare\x03\0\0\0G\x09producer\
-s\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.6\
-3.0";
+set-docs\x01\x10\x01e\x01y\x01j\x01\x11\x01\x03\x01@\x02\x04self\x08\x04docs\x0e\
+\0\x12\x04\0\x19[method]request.send-docs\x01\x13\x01@\x02\x04self\x08\x07result\
+ss\0\x0f\x04\0\x1b[method]request.set-results\x01\x14\x03\0!wasm-flow:executor/r\
+equests@0.1.0\x05\x03\x01B\x04\x01r\x02\x07messages\x08locations\x04\0\x05panic\x03\
+\0\0\x01@\x01\x05panic\x01\x01\0\x04\0\x0creport-panic\x01\x02\x03\0$wasm-flow:e\
+xecutor/diagnostics@0.1.0\x05\x04\x01B\x06\x01m\x05\x05trace\x05debug\x04info\x04\
+warn\x05error\x04\0\x05level\x03\0\0\x01@\x01\x05level\x01\0\x7f\x04\0\x07enable\
+d\x01\x02\x01@\x03\x05level\x01\x07messages\x06fieldss\x01\0\x04\0\x03log\x01\x03\
+\x03\0\x20wasm-flow:executor/logging@0.1.0\x05\x05\x01B\x03\x01e\x01y\x01@\x01\x0b\
+nanosecondsw\0\0\x04\0\x05after\x01\x01\x03\0\x1fwasm-flow:executor/timers@0.1.0\
+\x05\x06\x02\x03\0\x01\x07request\x01B\x1d\x02\x03\x02\x01\x07\x04\0\x07request\x03\
+\0\0\x02\x03\x02\x01\x01\x04\0\x0edocument-array\x03\0\x02\x01ps\x01r\x04\x04nam\
+es\x07messages\x05trace\x04\x07detailss\x04\0\x07failure\x03\0\x05\x01m\x02\x0ac\
+oncurrent\x09exclusive\x04\0\x0bconcurrency\x03\0\x07\x01r\x06\x04names\x09endpo\
+ints\x04\x0bconcurrency\x08\x0ddocumentations\x11parameters-schemas\x07detailss\x04\
+\0\x06method\x03\0\x09\x01p\x0a\x01r\x07\x04names\x07versions\x0ddocumentations\x07\
+methods\x0b\x0dconfig-schemas\x03sdks\x07detailss\x04\0\x0bdescription\x03\0\x0c\
+\x01o\x02ss\x01p\x0e\x01r\x04\x09uses-withs\x05metass\x08requests\x0f\x0cruntime\
+-argss\x04\0\x0dconfiguration\x03\0\x10\x01@\0\0\x0d\x04\0\x08describe\x01\x12\x01\
+j\0\x01\x06\x01C\x01\x0dconfiguration\x11\0\x13\x04\0\x05start\x01\x14\x01i\x01\x01\
+i\x03\x01C\x04\x06methody\x07request\x15\x04docs\x16\x06lengthy\0\x13\x04\0\x06h\
+andle\x01\x17\x01C\0\x01\0\x04\0\x04stop\x01\x18\x04\0!wasm-flow:executor/execut\
+or@0.1.0\x05\x08\x04\0\x1dwasm-flow:executor/bare@0.1.0\x04\0\x0b\x0a\x01\0\x04b\
+are\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10\
+wit-bindgen-rust\x060.63.0";
   };
   )
 }
@@ -6681,8 +6783,8 @@ pub use __export_bare_impl as export_bare;
 #[unsafe(link_section = "component-type:wit-bindgen:0.63.0:wasm-flow:executor@0.1.0:bare-with-all-of-its-exports-removed:encoded world")]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4438] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbb!\x01A\x02\x01A\x0c\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4495] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf4!\x01A\x02\x01A\x0c\
 \x01B\x92\x01\x01q\x04\x0cout-of-range\x01s\0\x07invalid\x01s\0\x05limit\x01s\0\x05\
 other\x01s\0\x04\0\x05error\x03\0\0\x01r\x02\x05starty\x05county\x04\0\x04span\x03\
 \0\x02\x01py\x01q\x03\x03all\0\0\x04span\x01\x03\0\x05these\x01\x04\0\x04\0\x04r\
@@ -6752,7 +6854,7 @@ ocument-array.scores\x01c\x01@\x04\x04self+\x05field\x12\x04rows\x06\x06values\x
 nt-array.sizes\x01h\x01j\x01\x19\x01\x01\x01@\x02\x04self+\x04rows\x06\0\xe9\0\x04\
 \0\x1d[method]document-array.encode\x01j\x01@\x01\x05bytes\x19\0-\x04\0\x1d[stat\
 ic]document-array.decode\x01k\x03\0\"wasm-flow:executor/documents@0.1.0\x05\0\x02\
-\x03\0\0\x0edocument-array\x02\x03\0\0\x05error\x01B\x19\x02\x03\x02\x01\x01\x04\
+\x03\0\0\x0edocument-array\x02\x03\0\0\x05error\x01B\x1d\x02\x03\x02\x01\x01\x04\
 \0\x0edocument-array\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\x01i\x01\
 \x01r\x02\x08executors\x04docs\x04\x04\0\x04part\x03\0\x05\x04\0\x07request\x03\x01\
 \x01h\x07\x01@\x01\x04self\x08\0s\x04\0\x12[method]request.id\x01\x09\x04\0\x18[\
@@ -6760,18 +6862,19 @@ method]request.endpoint\x01\x09\x01p\x06\x01@\x01\x04self\x08\0\x0a\x04\0\x1b[me
 thod]request.docs-matrix\x01\x0b\x04\0\x1a[method]request.parameters\x01\x09\x01\
 kw\x01@\x01\x04self\x08\0\x0c\x04\0\x19[method]request.time-left\x01\x0d\x01h\x01\
 \x01j\0\x01\x03\x01@\x02\x04self\x08\x04docs\x0e\0\x0f\x04\0\x18[method]request.\
-set-docs\x01\x10\x01@\x02\x04self\x08\x07resultss\0\x0f\x04\0\x1b[method]request\
-.set-results\x01\x11\x03\0!wasm-flow:executor/requests@0.1.0\x05\x03\x01B\x04\x01\
-r\x02\x07messages\x08locations\x04\0\x05panic\x03\0\0\x01@\x01\x05panic\x01\x01\0\
-\x04\0\x0creport-panic\x01\x02\x03\0$wasm-flow:executor/diagnostics@0.1.0\x05\x04\
-\x01B\x06\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\
-\0\0\x01@\x01\x05level\x01\0\x7f\x04\0\x07enabled\x01\x02\x01@\x03\x05level\x01\x07\
-messages\x06fieldss\x01\0\x04\0\x03log\x01\x03\x03\0\x20wasm-flow:executor/loggi\
-ng@0.1.0\x05\x05\x01B\x03\x01e\x01y\x01@\x01\x0bnanosecondsw\0\0\x04\0\x05after\x01\
-\x01\x03\0\x1fwasm-flow:executor/timers@0.1.0\x05\x06\x04\0=wasm-flow:executor/b\
-are-with-all-of-its-exports-removed@0.1.0\x04\0\x0b*\x01\0$bare-with-all-of-its-\
-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\
-\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+set-docs\x01\x10\x01e\x01y\x01j\x01\x11\x01\x03\x01@\x02\x04self\x08\x04docs\x0e\
+\0\x12\x04\0\x19[method]request.send-docs\x01\x13\x01@\x02\x04self\x08\x07result\
+ss\0\x0f\x04\0\x1b[method]request.set-results\x01\x14\x03\0!wasm-flow:executor/r\
+equests@0.1.0\x05\x03\x01B\x04\x01r\x02\x07messages\x08locations\x04\0\x05panic\x03\
+\0\0\x01@\x01\x05panic\x01\x01\0\x04\0\x0creport-panic\x01\x02\x03\0$wasm-flow:e\
+xecutor/diagnostics@0.1.0\x05\x04\x01B\x06\x01m\x05\x05trace\x05debug\x04info\x04\
+warn\x05error\x04\0\x05level\x03\0\0\x01@\x01\x05level\x01\0\x7f\x04\0\x07enable\
+d\x01\x02\x01@\x03\x05level\x01\x07messages\x06fieldss\x01\0\x04\0\x03log\x01\x03\
+\x03\0\x20wasm-flow:executor/logging@0.1.0\x05\x05\x01B\x03\x01e\x01y\x01@\x01\x0b\
+nanosecondsw\0\0\x04\0\x05after\x01\x01\x03\0\x1fwasm-flow:executor/timers@0.1.0\
+\x05\x06\x04\0=wasm-flow:executor/bare-with-all-of-its-exports-removed@0.1.0\x04\
+\0\x0b*\x01\0$bare-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
 
 #[inline(never)]
 #[doc(hidden)]

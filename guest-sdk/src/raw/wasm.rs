@@ -238,6 +238,12 @@ impl Request {
         self.0.set_docs(&docs.0).map_err(refused)
     }
 
+    /// Whether somebody took them.
+    pub(crate) async fn send_docs(&self, docs: &Array) -> Result<bool> {
+        let taken = self.0.send_docs(&docs.0).map_err(refused)?;
+        Ok(taken.await == 0)
+    }
+
     pub(crate) fn set_results(&self, results: &str) -> Result<()> {
         self.0.set_results(results).map_err(refused)
     }

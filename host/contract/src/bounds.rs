@@ -70,9 +70,9 @@ bounds! {
     DEFAULT_MEMORY: u64 = 256 << 20;
     /// The most that `limits.memory` can be: linear memory has 32-bit addresses.
     MAX_MEMORY: u64 = 4 << 30;
-    /// Instances of one process, of all executors: `replicas` of all executors of a
-    /// flow come to no more. Each has at least one memory, and each memory takes 6 GiB
-    /// of address space.
+    /// Instances of one process, of all executors: `shards` times `replicas` of all
+    /// executors of a flow come to no more. Each has at least one memory, and each memory
+    /// takes 6 GiB of address space.
     INSTANCES: u32 = 1000;
     /// Default of `limits.concurrency`: calls in flight in one replica. More wait
     /// in the executor's queue.
@@ -83,6 +83,13 @@ bounds! {
         Some(value) => value,
         None => NonZeroU64::MIN,
     };
+    /// Hosts of one remote executor, and addresses that their names may have together.
+    MAX_ADDRESSES: usize = 100;
+    /// The longest name of an executor, in bytes: it is part of every parameter's
+    /// and every result's key that is meant for one executor.
+    MAX_NAME: usize = 128;
+    /// The most names that one message lists.
+    MAX_LISTED: usize = 30;
     /// Conditions of one query. Each is asked of each document.
     MAX_CONDITIONS: usize = 1000;
     /// How deep a query's conditions may nest.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::bounds;
 use crate::grants::Allow;
 use crate::limits::Limits;
+use crate::sharding::{Group, Polling};
 
 /// How an executor of a flow is run.
 #[derive(Debug, Clone)]
@@ -24,8 +25,14 @@ pub struct ExecutorConfig {
     /// Endpoint to method, over the executor's own bindings. A method named
     /// here loses the endpoints of its own.
     pub uses_requests: BTreeMap<String, String>,
-    /// How many instances share the requests.
+    /// How many instances share the requests. If there are shards, each has so many.
     pub replicas: NonZeroU32,
+    /// How many groups of `replicas` there are, each with a part of the documents.
+    pub shards: NonZeroU32,
+    /// Which shards a request goes to.
+    pub polling: Polling,
+    /// Which of the executor's groups this is for, once it is for one of them.
+    pub group: Group,
     /// Endpoints whose calls are put together, and how.
     pub batching: BTreeMap<String, Batching>,
     /// How often a call is tried again, if it failed in a way that cannot have had an
@@ -66,6 +73,9 @@ impl ExecutorConfig {
             uses_metas: Map::new(),
             uses_requests: BTreeMap::new(),
             replicas: NonZeroU32::MIN,
+            shards: NonZeroU32::MIN,
+            polling: Polling::default(),
+            group: Group::Whole,
             batching: BTreeMap::new(),
             retries: bounds::DEFAULT_RETRIES,
             isolation: Isolation::default(),

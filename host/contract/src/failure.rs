@@ -53,6 +53,8 @@ pub enum FailureKind {
     Lost,
     /// No instance could be had.
     Unavailable,
+    /// A remote executor could not be reached. The call was not sent to anybody.
+    Unreachable,
     /// What the executor returned cannot be used.
     Reply,
     /// The executor is being stopped.
@@ -69,6 +71,7 @@ impl FailureKind {
             FailureKind::Timeout => "timeout",
             FailureKind::Lost => "lost",
             FailureKind::Unavailable => "unavailable",
+            FailureKind::Unreachable => "unreachable",
             FailureKind::Reply => "reply",
             FailureKind::Stopped => "stopped",
         }

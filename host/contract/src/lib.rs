@@ -9,13 +9,15 @@
 //!
 //! | module | what it has |
 //! | --- | --- |
-//! | [`call`], [`reply`], [`failure`], [`stage`] | a flow and an executor |
+//! | [`call`], [`reply`], [`failure`], [`stage`], [`outlet`] | a flow and an executor |
 //! | [`request`], [`parameters`], [`service`] | a gateway and a flow |
 //! | [`trace`] | what both pass along for whoever observes a request |
-//! | [`graph`], [`query`] | the shape of a flow, and which documents go where |
+//! | [`graph`], [`outline`], [`query`] | the shape of a flow, how it is written, and which documents go where |
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
+//! | [`remote`] | executors that run elsewhere |
+//! | [`sharding`] | how an executor's instances are divided, and which of them a request goes to |
 //! | [`mod@gateway`] | how a flow is served |
-//! | [`units`] | sizes and durations, read and printed |
+//! | [`units`], [`text`] | sizes and durations, read and printed; text from elsewhere, made fit for people |
 //! | [`mod@nearest`] | names that were probably meant |
 
 pub mod bounds;
@@ -28,18 +30,24 @@ pub mod graph;
 pub mod limits;
 pub mod nearest;
 pub mod origin;
+pub mod outlet;
+pub mod outline;
 pub mod parameters;
 pub mod query;
+pub mod remote;
 pub mod reply;
 pub mod request;
 pub mod service;
+pub mod sharding;
 pub mod stage;
+pub mod text;
 pub mod trace;
 pub mod units;
 
 pub use call::{Call, Part};
 pub use failure::{Failure, FailureKind};
 pub use graph::{GATEWAY, Graph, NodeId};
+pub use outlet::{Outflow, Outlet, Streamed};
 pub use parameters::Parameters;
 pub use reply::{Reply, Results};
 pub use request::{Hop, Request, Response};

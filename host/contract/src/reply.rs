@@ -1,17 +1,17 @@
 //! What an executor answers.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 use wasm_flow_document::DocumentArray;
+
+pub use crate::sharding::{Instance, Origin};
 
 /// What an executor made of a request.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The documents that go on.
     pub docs: DocumentArray,
-    /// The JSON objects for the client. An executor gives at most one; shards
-    /// give one each.
+    /// The JSON objects for the client. An instance gives at most one; shards give
+    /// one each, and so do `uses_before` and `uses_after`.
     pub results: Vec<Results>,
 }
 
@@ -32,48 +32,4 @@ pub struct Results {
     pub origin: Origin,
     /// The object.
     pub values: Map<String, Value>,
-}
-
-/// Which of an executor's instances did something. Printed as Jina's clients
-/// know it, below the executor's name: `rep-0`, `shard-1/rep-0`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
-    /// The shard, if the executor has several.
-    pub shard: Option<u32>,
-    /// The replica.
-    pub replica: u32,
-}
-
-impl Origin {
-    /// A replica of an executor without shards.
-    pub fn replica(replica: u32) -> Origin {
-        Origin {
-            shard: None,
-            replica,
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(shard) = self.shard {
-            write!(f, "shard-{shard}/")?;
-        }
-        write!(f, "rep-{}", self.replica)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn origins_are_printed_as_jina_prints_them() {
-        assert_eq!(Origin::replica(3).to_string(), "rep-3");
-        let shard = Origin {
-            shard: Some(1),
-            replica: 0,
-        };
-        assert_eq!(shard.to_string(), "shard-1/rep-0");
-    }
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 use wasm_flow_document::DocumentArray;
 
+use crate::call::Part;
 use crate::failure::Failure;
 use crate::parameters::Parameters;
 use crate::trace::TraceContext;
@@ -32,6 +33,9 @@ pub struct Request {
     pub parameters: Parameters,
     /// The documents.
     pub docs: DocumentArray,
+    /// The same documents by who sent them, if the client is a flow that says so: this
+    /// flow then stands at one of its nodes. Empty: they come from a client, as one.
+    pub parts: Vec<Part>,
     /// The client's trace, if it sent one.
     pub trace: Option<TraceContext>,
 }
@@ -45,6 +49,7 @@ impl Request {
             target: String::new(),
             parameters: Parameters::default(),
             docs,
+            parts: Vec::new(),
             trace: None,
         }
     }

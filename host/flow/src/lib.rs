@@ -11,6 +11,7 @@ pub mod bounds;
 mod floating;
 mod run;
 pub mod stages;
+mod stream;
 mod target;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -18,11 +19,13 @@ pub mod testing;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::{BoxFuture, Either, join_all};
+use tokio::time::timeout;
 use wasm_flow_contract::graph::{Node, Upstream};
 use wasm_flow_contract::request::DRY_RUN;
-use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage};
+use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage, Streamed};
 
 use floating::Floating;
 use stages::Observed;
@@ -31,6 +34,7 @@ use stages::Observed;
 #[derive(Clone)]
 pub struct Flow {
     inner: Arc<Inner>,
+    timeout: Option<Duration>,
 }
 
 struct Inner {
@@ -121,7 +125,16 @@ impl Flow {
                 starts,
                 floating,
             }),
+            timeout: None,
         }
+    }
+
+    /// The same flow, which gives up requests that take longer. None: only the calls of
+    /// its executors are bounded. Documents that come one by one ([`stream`](Self::stream))
+    /// take as long as they are asked for.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Option<Duration>) -> Flow {
+        Flow { timeout, ..self }
     }
 
     /// The flow's name.
@@ -138,8 +151,7 @@ impl Flow {
     pub fn endpoints(&self) -> Vec<String> {
         let stages = self.inner.graph.iter();
         let mut endpoints: Vec<String> = stages
-            .flat_map(|(_, node)| node.value.info().endpoints)
-            .map(|(endpoint, _)| endpoint)
+            .flat_map(|(_, node)| node.value.info().into_endpoints())
             .chain([DRY_RUN.to_owned()])
             .collect();
         endpoints.sort();
@@ -147,11 +159,45 @@ impl Flow {
         endpoints
     }
 
+    /// Those of [`endpoints`](Self::endpoints) that some executor does not say of that
+    /// its calls can be repeated, sorted. See [`Stage::is_repeatable`].
+    pub fn write_endpoints(&self) -> Vec<String> {
+        let writes = |endpoint: &String| {
+            let mut stages = self.inner.graph.iter().map(|(_, node)| &node.value);
+            endpoint != DRY_RUN
+                && stages.any(|stage| stage.binds(endpoint) && !stage.is_repeatable(endpoint))
+        };
+        self.endpoints().into_iter().filter(writes).collect()
+    }
+
     /// Takes a request through the flow. A failure is part of the answer.
     ///
     /// Dropping the future gives the request up, wherever it is.
     pub fn call(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
-        run::run(Arc::clone(&self.inner), request)
+        let run = |request| run::run(Arc::clone(&self.inner), request);
+        match self.timeout {
+            None => Either::Left(run(request)),
+            Some(limit) => {
+                let flow = Arc::clone(&self.inner);
+                let asked = request.docs.clone();
+                let run = timeout(limit, run(request));
+                Either::Right(async move {
+                    run.await.unwrap_or_else(|_| run::late(&flow, asked, limit))
+                })
+            }
+        }
+    }
+
+    /// Takes a request through the flow, and gives its documents one by one.
+    ///
+    /// If an executor sends documents while it runs, each of them passes the executors
+    /// behind it by itself, as soon as it comes. An executor that sends the next one before
+    /// the last has been taken has to wait. All other documents come when the whole answer
+    /// is there. Only a chain can have an executor that sends documents while it runs.
+    ///
+    /// Dropping the stream gives the request up, wherever it is.
+    pub fn stream(&self, request: Request) -> Streamed {
+        stream::stream(Arc::clone(&self.inner), request)
     }
 
     /// How many calls of floating executors are under way.
@@ -183,8 +229,16 @@ impl Service for Flow {
         Flow::endpoints(self)
     }
 
+    fn write_endpoints(&self) -> Vec<String> {
+        Flow::write_endpoints(self)
+    }
+
     fn call(&self, request: Request) -> BoxFuture<'static, Response> {
         Box::pin(Flow::call(self, request))
+    }
+
+    fn stream(&self, request: Request) -> Streamed {
+        Flow::stream(self, request)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -18,18 +18,15 @@ use wasm_flow_contract::{
 use wasm_flow_document::{DocumentArray, Limits};
 
 use crate::Inner;
-use crate::target::Target;
+use crate::target::{Target, TargetError};
 
 /// The gateway's name, for every request's first call.
 static FROM_GATEWAY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(GATEWAY));
 
 pub(crate) async fn run(flow: Arc<Inner>, request: Request) -> Response {
-    let target = match request.target.as_str() {
-        "" => None,
-        pattern => match Target::parse(pattern) {
-            Ok(target) => Some(target),
-            Err(error) => return refused(request.docs, error.to_string()),
-        },
+    let target = match target(&request) {
+        Ok(target) => target,
+        Err(error) => return refused(request.docs, error.to_string()),
     };
     if flow.is_chain {
         return chain(&flow, request, target).await;
@@ -39,48 +36,117 @@ pub(crate) async fn run(flow: Arc<Inner>, request: Request) -> Response {
     run.response()
 }
 
+/// The executors that a request is for. None: all.
+pub(crate) fn target(request: &Request) -> Result<Option<Target>, TargetError> {
+    match request.target.as_str() {
+        "" => Ok(None),
+        pattern => Target::parse(pattern).map(Some),
+    }
+}
+
 /// Takes a request through a chain. Nearly all flows are one, and it needs nothing to
 /// be kept: one node's documents are the next one's.
 async fn chain(flow: &Inner, mut request: Request, target: Option<Target>) -> Response {
-    let mut docs = std::mem::take(&mut request.docs);
-    let mut response = Response {
-        docs: DocumentArray::new(),
-        results: Map::new(),
-        hops: Vec::with_capacity(flow.graph.len()),
-        failure: None,
-    };
-    let mut from = &*FROM_GATEWAY;
-    for &id in flow.graph.order() {
-        let node = &flow.graph[id];
-        let (mut hop, is_called) = arrival(node, &request, target.as_ref());
-        if is_called {
-            let part = Part {
-                executor: Arc::clone(from),
-                docs: docs.clone(),
-            };
-            let call = call_of(&request, node, docs.clone(), vec![part]);
-            let outcome = node.value.call(call).await;
-            hop.end = Some(SystemTime::now());
-            match outcome {
-                Ok(reply) => {
-                    docs = reply.docs;
-                    keep_results(&node.name, reply.results, &mut response.results);
+    let docs = std::mem::take(&mut request.docs);
+    let parts = std::mem::take(&mut request.parts);
+    let mut way = Way::new(flow, &request, target.as_ref());
+    way.go(flow.graph.order(), docs, parts).await;
+    way.response
+}
+
+/// A request's way through nodes of which each takes the documents of the one before
+/// it.
+pub(crate) struct Way<'r> {
+    flow: &'r Inner,
+    request: &'r Request,
+    target: Option<&'r Target>,
+    /// Who sent the documents of the next node.
+    pub(crate) from: Arc<str>,
+    pub(crate) response: Response,
+}
+
+impl<'r> Way<'r> {
+    pub(crate) fn new(
+        flow: &'r Inner,
+        request: &'r Request,
+        target: Option<&'r Target>,
+    ) -> Way<'r> {
+        Way {
+            flow,
+            request,
+            target,
+            from: Arc::clone(&FROM_GATEWAY),
+            response: Response {
+                docs: DocumentArray::new(),
+                results: Map::new(),
+                hops: Vec::with_capacity(flow.graph.len()),
+                failure: None,
+            },
+        }
+    }
+
+    /// Visits these nodes, or those that come before a failure. `sent` are the documents
+    /// by who sent them, if that was not one executor.
+    pub(crate) async fn go(&mut self, nodes: &[NodeId], docs: DocumentArray, sent: Vec<Part>) {
+        let (mut docs, mut sent) = (docs, sent);
+        for &id in nodes {
+            let node = &self.flow.graph[id];
+            let (mut hop, is_called) = arrival(node, self.request, self.target);
+            let mut parts = std::mem::take(&mut sent);
+            if is_called {
+                if parts.is_empty() {
+                    parts = self.parts(&docs);
                 }
-                Err(failure) => {
-                    let failure = Arc::new(failure);
-                    hop.failure = Some(Arc::clone(&failure));
-                    response.failure = Some(failure);
+                let call = self.call(node, docs.clone(), parts);
+                let outcome = node.value.call(call).await;
+                hop.end = Some(SystemTime::now());
+                match outcome {
+                    Ok(reply) => {
+                        docs = reply.docs;
+                        keep_results(&node.name, reply.results, &mut self.response.results);
+                    }
+                    Err(failure) => {
+                        let failure = Arc::new(failure);
+                        hop.failure = Some(Arc::clone(&failure));
+                        self.response.failure = Some(failure);
+                    }
                 }
             }
+            self.response.hops.push(hop);
+            if self.response.failure.is_some() {
+                break;
+            }
+            self.from = Arc::clone(&node.name);
         }
-        response.hops.push(hop);
-        if response.failure.is_some() {
-            break;
-        }
-        from = &node.name;
+        self.response.docs = docs;
     }
-    response.docs = docs;
-    response
+
+    /// The call of a node.
+    pub(crate) fn call(
+        &self,
+        node: &Node<Arc<dyn Stage>>,
+        docs: DocumentArray,
+        parts: Vec<Part>,
+    ) -> Call {
+        call_of(self.request, node, docs, parts)
+    }
+
+    /// Documents as the last node sent them.
+    pub(crate) fn parts(&self, docs: &DocumentArray) -> Vec<Part> {
+        vec![Part {
+            executor: Arc::clone(&self.from),
+            docs: docs.clone(),
+        }]
+    }
+}
+
+/// Whether a request is one for a node.
+pub(crate) fn called(
+    node: &Node<Arc<dyn Stage>>,
+    request: &Request,
+    target: Option<&Target>,
+) -> bool {
+    arrival(node, request, target).1
 }
 
 /// A request's arrival at a node, and whether the node is called.
@@ -124,9 +190,30 @@ fn keep_results(name: &str, results: Vec<Results>, all: &mut Map<String, Value>)
     all.extend(results);
 }
 
-/// The answer to a `target_executor` that cannot be read.
+/// Why a request with a `target_executor` that cannot be read fails.
+pub(crate) fn bad_target(reason: String) -> Failure {
+    Failure::of_flow(FailureKind::Request, "BadTarget", reason)
+}
+
+/// The answer to such a request.
 fn refused(docs: DocumentArray, reason: String) -> Response {
-    let failure = Failure::of_flow(FailureKind::Request, "BadTarget", reason);
+    let failure = bad_target(reason);
+    Response {
+        docs,
+        results: Map::new(),
+        hops: Vec::new(),
+        failure: Some(Arc::new(failure)),
+    }
+}
+
+/// The answer to a request that took longer than the flow gives it.
+pub(crate) fn late(flow: &Inner, docs: DocumentArray, limit: Duration) -> Response {
+    let reason = format!(
+        "the request was not answered within the {limit:?} that flow `{}` gives it; raise \
+         `timeout` under [flow] in flow.toml if it needs so long",
+        flow.name
+    );
+    let failure = Failure::of_flow(FailureKind::Timeout, "TimeoutError", reason);
     Response {
         docs,
         results: Map::new(),
@@ -265,12 +352,19 @@ impl Run<'_> {
     /// Begins a node's call.
     fn call(&mut self, id: NodeId, node: &Node<Arc<dyn Stage>>) -> Option<Begun> {
         let mut parts = self.parts(node);
-        let docs = match joined(node, &parts) {
-            Ok(docs) => docs,
-            Err(failure) => {
+        let docs = match (node.needs.as_slice(), joined(node, &parts)) {
+            (_, Err(failure)) => {
                 self.not_joined(id, node, failure, parts);
                 return None;
             }
+            ([edge], Ok(docs)) if edge.from == Upstream::Gateway => {
+                // This flow stands at a node of another one, which says who sent what.
+                if !self.request.parts.is_empty() {
+                    parts.clone_from(&self.request.parts);
+                }
+                docs
+            }
+            (_, Ok(docs)) => docs,
         };
         let docs = match &node.options.when {
             None => docs,

@@ -61,6 +61,7 @@ impl Stage for Functions {
                 .map(|endpoint| (endpoint.clone(), "function".to_owned()))
                 .collect(),
             replicas: 1,
+            ..StageInfo::default()
         }
     }
 

@@ -8,7 +8,7 @@ use wasm_flow_contract::graph::{Builder, Edge, Join, NodeOptions, Upstream};
 use wasm_flow_contract::query::Query;
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{Graph, NodeId, Request, Response, Stage};
-use wasm_flow_document::{Document, DocumentArray};
+use wasm_flow_document::{Bytes, Dense, Document, DocumentArray, NdArray};
 
 use crate::testing::{Functions, failure, flow, graph, map, reply, results, suffixed};
 use crate::{Flow, ShapeError};
@@ -40,6 +40,27 @@ fn adds(name: &'static str, endpoint: &str) -> Functions {
     Functions::default().on(endpoint, move |call| async move {
         reply(suffixed(&call.docs, name))
     })
+}
+
+#[tokio::test]
+async fn a_request_has_a_time() {
+    let slow = Functions::default().on("/x", |call| async move {
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        reply(call.docs)
+    });
+    let limit = Duration::from_millis(50);
+    let flow = flow([("a", &[], slow.clone()), ("b", &[0], slow)]).with_timeout(Some(limit));
+    let response = flow.call(request("/x")).await;
+    let failure = response.failure.unwrap();
+    assert_eq!(failure.kind, wasm_flow_contract::FailureKind::Timeout);
+    assert!(
+        failure
+            .description
+            .contains("within the 50ms that flow `test`"),
+        "{failure}"
+    );
+    assert_eq!(texts(&response.docs), texts(&request("/x").docs));
+    assert!(flow.call(request("/other")).await.failure.is_none());
 }
 
 fn request(endpoint: &str) -> Request {
@@ -365,6 +386,57 @@ async fn branches_run_side_by_side_and_fields_come_together() {
     assert_eq!((&*doc.modality, &*doc.mime_type), ("r", "j"));
     // As a depth-first walk meets them.
     assert_eq!(way(&response), "a left join right");
+}
+
+/// Not one byte: what a branch leaves alone is the request's, and what it sets is its
+/// own.
+#[tokio::test]
+async fn a_join_copies_no_embedding() {
+    fn embedding(number: u32) -> Arc<NdArray> {
+        let buffer: Bytes = vec![number as u8; 768 * 4].into();
+        Arc::new(NdArray::numpy(
+            Dense::new("<f4".into(), vec![768], buffer).unwrap(),
+        ))
+    }
+    fn buffers(docs: &DocumentArray) -> Vec<*const u8> {
+        let dense = docs
+            .iter()
+            .map(|doc| doc.embedding.as_ref().unwrap().dense());
+        dense
+            .map(|dense| dense.unwrap().buffer().as_ptr())
+            .collect()
+    }
+    let embedded: Vec<Arc<NdArray>> = (0..100).map(embedding).collect();
+    let made: Vec<*const u8> = embedded
+        .iter()
+        .map(|embedding| embedding.dense().unwrap().buffer().as_ptr())
+        .collect();
+    let flow = flow([
+        ("left", &[], sets(|doc| doc.weight = 1.0)),
+        (
+            "right",
+            &[],
+            Functions::default().on("/x", move |call| {
+                let embedded = embedded.clone();
+                async move {
+                    let docs = call
+                        .docs
+                        .iter()
+                        .zip(embedded)
+                        .map(|(doc, embedding)| Document {
+                            embedding: Some(embedding),
+                            ..doc.clone()
+                        });
+                    reply(docs.collect())
+                }
+            }),
+        ),
+        ("join", &[0, 1], Functions::default()),
+    ]);
+    let docs = DocumentArray::from_texts((0..100).map(|number| number.to_string()));
+    let response = flow.call(Request::new("/x", docs)).await;
+    assert_eq!(buffers(&response.docs), made);
+    assert!(response.docs.iter().all(|doc| doc.weight == 1.0));
 }
 
 #[tokio::test]

@@ -67,6 +67,26 @@ wasm_flow_contract::bounds! {
     /// How many times it asks without an answer. Then the connection is given up.
     TCP_KEEPALIVE_RETRIES: u32 = 3;
 
+    /// How often the names of remote executors are looked up again.
+    LOOKUP: Duration = Duration::from_secs(10);
+
+    /// How often a remote executor that does not bind an endpoint is asked again whether
+    /// it does by now.
+    GREETING: Duration = Duration::from_secs(30);
+
+    /// The first pause before an address that could not be reached is tried again, beside
+    /// the calls. Pauses double.
+    RETURN_FIRST: Duration = Duration::from_millis(250);
+
+    /// The longest of these pauses.
+    RETURN_LONGEST: Duration = Duration::from_secs(15);
+
+    /// Bytes of what a remote executor says of itself.
+    GREETING_SIZE: usize = 4 << 20;
+
+    /// Endpoints of a remote executor that are kept.
+    REMOTE_ENDPOINTS: usize = 10_000;
+
     /// The most requests in flight that a client may ask for with `__prefetch__`, if
     /// `prefetch` in flow.toml is not higher: what Jina gives every client.
     PREFETCH: usize = 1000;
@@ -96,6 +116,10 @@ wasm_flow_contract::bounds! {
     /// Routes that are read from a message. An answer has one for the gateway and one
     /// for each executor.
     ROUTES: usize = 1000;
+
+    /// Requests of one `jina.DataRequestListProto`: one for each predecessor of the node
+    /// that it is for.
+    PARTS: usize = 1000;
 
     /// Bytes of a gRPC status message. It travels in a header, where percent-encoding
     /// can triple it, and clients refuse headers over 8 KiB.

@@ -26,8 +26,8 @@ mod opening;
 mod server;
 
 pub use self::bind::BindError;
-pub use self::grpc::client;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub use self::grpc::fuzzing;
+pub use self::grpc::{client, remote};
 pub use self::server::{Gateway, ServeError};

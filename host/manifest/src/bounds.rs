@@ -7,12 +7,16 @@ wasm_flow_contract::bounds! {
     /// The largest file that is read, in bytes.
     MAX_FILE: u64 = 1 << 20;
 
+    /// The most that the values of environment variables may add to a file, in bytes. A
+    /// file that names one a thousand times gets its value a thousand times.
+    MAX_SUBSTITUTED: usize = 1 << 20;
+
+    /// The shortest value of an environment variable that is taken out of messages, in
+    /// bytes. What is shorter is in many words by chance.
+    MIN_HIDDEN: usize = 4;
+
     /// The most executors that a flow may have.
     MAX_EXECUTORS: usize = 1000;
-
-    /// The longest name of an executor, in bytes: it is part of every parameter's
-    /// and every result's key that is meant for one executor.
-    MAX_NAME: usize = 128;
 
     /// The most calls that one replica may have in flight.
     MAX_CONCURRENCY: u32 = 1_000_000;
@@ -35,7 +39,4 @@ wasm_flow_contract::bounds! {
 
     /// The most problems that one report keeps and shows. The others are counted.
     MAX_PROBLEMS: usize = 100;
-
-    /// The most names that one message lists.
-    MAX_LISTED: usize = 20;
 }

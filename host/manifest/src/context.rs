@@ -20,6 +20,23 @@ pub(crate) struct Context<'r> {
 }
 
 impl Context<'_> {
+    /// Reports why a value cannot be what it should be. It may be that of a variable, so
+    /// what the message says of it does not show it.
+    pub(crate) fn refuse(&mut self, value: &Spanned<DeValue<'_>>, problem: Problem) {
+        let span = value.span();
+        let variables = self.problems.variables();
+        let problem = problem.map(|said| variables.hide(&span, said));
+        self.problems.report(problem);
+    }
+
+    /// The text of a value that is a variable and nothing else: it may stand for a
+    /// number, or for true or false.
+    pub(crate) fn variable<'v>(&self, value: &'v Spanned<DeValue<'_>>) -> Option<&'v str> {
+        let text = value.get_ref().as_str()?;
+        let is_variable = self.problems.variables().is_variable(&value.span());
+        is_variable.then(|| text.trim())
+    }
+
     /// Reports a value of the wrong type.
     pub(crate) fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, expected: &str) {
         self.wrong_type_of(self.name, value, expected);

@@ -11,15 +11,19 @@ use wasm_flow_contract::bounds::{DEFAULT_BATCH_TIMEOUT, INSTANCES};
 use wasm_flow_contract::config::{Batching, ExecutorConfig};
 use wasm_flow_contract::graph::{Graph, Join, NodeOptions};
 use wasm_flow_contract::limits::Limits;
+use wasm_flow_contract::outline::check_name;
+use wasm_flow_contract::sharding::Group;
 
 use crate::entry::{Entry, key_or, value_or};
 use crate::formats::MEMORY;
 use crate::grants;
-use crate::names::check_name;
-use crate::needs::{self, NodeSpec};
+use crate::kinds::Either;
+use crate::late::Head;
+use crate::needs::{self, NodeTable};
+use crate::polling;
 use crate::problems::Problems;
-use crate::report::Problem;
-use crate::tables::{BatchingTable, ExecutorTable, LimitsTable};
+use crate::remote::{RemoteKeys, refuse_local};
+use crate::tables::{BatchingTable, ExecutorTable, HeadTable, LimitsTable};
 use crate::uses::Uses;
 
 /// What a `[[executors]]` table says.
@@ -29,6 +33,10 @@ pub struct ExecutorEntry {
     pub uses: Uses,
     /// How it is run.
     pub config: ExecutorConfig,
+    /// What requests go through before its shards.
+    pub uses_before: Option<Box<ExecutorEntry>>,
+    /// What gets the documents of its shards.
+    pub uses_after: Option<Box<ExecutorEntry>>,
     pub(crate) spans: Spans,
 }
 
@@ -41,10 +49,47 @@ pub(crate) struct Spans {
     pub(crate) uses_requests: Range<usize>,
     /// By the endpoints of `uses_dynamic_batching`.
     pub(crate) batching: HashMap<String, Range<usize>>,
+    pub(crate) tls: Range<usize>,
+    pub(crate) no_reduce: Range<usize>,
+    pub(crate) polling: Range<usize>,
+    /// By the endpoints of `polling`.
+    pub(crate) polled: HashMap<String, Range<usize>>,
     pub(crate) workspace: Range<usize>,
     pub(crate) allow: Range<usize>,
     /// Those of `allow.dirs`.
     pub(crate) dirs: Vec<Range<usize>>,
+}
+
+impl Spans {
+    /// One place for all of them.
+    pub(crate) fn all(span: &Range<usize>) -> Spans {
+        Spans {
+            name: span.clone(),
+            uses: span.clone(),
+            uses_with: span.clone(),
+            uses_requests: span.clone(),
+            batching: HashMap::new(),
+            tls: span.clone(),
+            no_reduce: span.clone(),
+            polling: span.clone(),
+            polled: HashMap::new(),
+            workspace: span.clone(),
+            allow: span.clone(),
+            dirs: Vec::new(),
+        }
+    }
+}
+
+impl ExecutorEntry {
+    /// The places of the executor, or of what is before or after its shards.
+    pub(crate) fn spans_of(&self, head: Option<Head>) -> &Spans {
+        let head = match head {
+            None => None,
+            Some(Head::Before) => self.uses_before.as_ref(),
+            Some(Head::After) => self.uses_after.as_ref(),
+        };
+        head.map_or(&self.spans, |head| &head.spans)
+    }
 }
 
 // The command line takes some of the same values, and holds them to the same
@@ -57,7 +102,7 @@ impl ExecutorEntry {
     pub fn parse_name(text: &str) -> Result<String, String> {
         match check_name(text) {
             Ok(()) => Ok(text.to_owned()),
-            Err(error) => Err(format!("{}: {}", error.title(), error.help())),
+            Err(error) => Err(format!("{error}: {}", error.help())),
         }
     }
 
@@ -88,15 +133,15 @@ pub(crate) fn graph(
     tables: Vec<Spanned<ExecutorTable>>,
     folder: &Path,
 ) -> Option<Graph<ExecutorEntry>> {
-    check_instances(problems, &tables);
-    let (specs, entries): (Vec<NodeSpec>, Vec<Option<ExecutorEntry>>) =
-        tables.into_iter().map(|table| split(table, folder)).unzip();
-    check_names(problems, specs.iter().filter_map(|spec| spec.name.as_ref()));
+    let (tables, entries): (Vec<NodeTable>, Vec<Option<ExecutorEntry>>) = tables
+        .into_iter()
+        .map(|table| split(problems, table, folder))
+        .unzip();
     match entries.into_iter().collect::<Option<Vec<ExecutorEntry>>>() {
-        Some(entries) => needs::graph(problems, specs.into_iter().zip(entries)),
+        Some(entries) => needs::graph(problems, &tables, entries),
         // What else is wrong can still be found out.
         None => {
-            needs::graph(problems, specs.into_iter().map(|spec| (spec, ())));
+            needs::graph(problems, &tables, std::iter::repeat_n((), tables.len()));
             None
         }
     }
@@ -104,8 +149,13 @@ pub(crate) fn graph(
 
 /// A table's part in the graph, and the executor itself. `None` for that if a part
 /// of it was refused.
-fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<ExecutorEntry>) {
+fn split(
+    problems: &mut Problems,
+    table: Spanned<ExecutorTable>,
+    folder: &Path,
+) -> (NodeTable, Option<ExecutorEntry>) {
     let span = table.span();
+    let instances = instances(&table);
     let ExecutorTable {
         name,
         uses,
@@ -119,14 +169,22 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         uses_dynamic_batching,
         retries,
         replicas,
+        shards,
+        polling,
+        uses_before,
+        uses_after,
         isolation,
         timeout,
+        timeout_send,
+        tls,
+        token,
         workspace,
         limits,
         allow,
     } = table.into_inner();
     let name = name.map(|Entry { value, span, .. }| Spanned::new(span, value));
-    let spec = NodeSpec {
+    let no_reduce_span = key_or(no_reduce.as_ref(), &span);
+    let node = NodeTable {
         name: name.clone(),
         needs,
         options: NodeOptions {
@@ -137,10 +195,11 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
             },
             floating: value_or(floating, false),
         },
+        instances,
         table: span.clone(),
     };
     let (Some(name), Some(uses)) = (name, uses) else {
-        return (spec, None);
+        return (node, None);
     };
     let mut spans = Spans {
         name: name.span(),
@@ -148,21 +207,55 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         uses_with: key_or(uses_with.as_ref(), &span),
         uses_requests: key_or(uses_requests.as_ref(), &span),
         batching: batching_spans(uses_dynamic_batching.as_ref()),
+        tls: key_or(tls.as_ref(), &span),
+        no_reduce: no_reduce_span,
+        polling: key_or(polling.as_ref(), &span),
+        polled: HashMap::new(),
         workspace: key_or(workspace.as_ref(), &span),
         allow: key_or(allow.as_ref(), &span),
         dirs: Vec::new(),
     };
+    let remote = RemoteKeys {
+        timeout_send,
+        tls,
+        token,
+    };
+    let local = [
+        ("uses_with", place(&uses_with)),
+        ("uses_metas", place(&uses_metas)),
+        ("uses_requests", place(&uses_requests)),
+        ("replicas", place(&replicas)),
+        ("shards", place(&shards)),
+        ("polling", place(&polling)),
+        ("isolation", place(&isolation)),
+        ("workspace", place(&workspace)),
+        ("memory", of_limits(&limits, |limits| place(&limits.memory))),
+        (
+            "concurrency",
+            of_limits(&limits, |limits| place(&limits.concurrency)),
+        ),
+        ("allow", place(&allow)),
+    ];
+    let uses = read_uses(problems, uses.value, remote, &local, folder);
     let Some(batching) = read_batching(uses_dynamic_batching) else {
-        return (spec, None);
+        return (node, None);
     };
     let (allow, dirs) = grants::allow(allow, folder);
     spans.dirs = dirs;
-    let defaults = ExecutorConfig::new(name.into_inner());
+    let (polling, polled) = polling::read(problems, polling);
+    spans.polled = polled;
+    let name = name.into_inner();
+    let uses_before = read_head(problems, uses_before, &name, Group::UsesBefore, folder);
+    let uses_after = read_head(problems, uses_after, &name, Group::UsesAfter, folder);
+    let defaults = ExecutorConfig::new(name);
     let config = ExecutorConfig {
         uses_with: value_or(uses_with, defaults.uses_with),
         uses_metas: value_or(uses_metas, defaults.uses_metas),
         uses_requests: value_or(uses_requests, defaults.uses_requests),
         replicas: value_or(replicas, defaults.replicas),
+        shards: value_or(shards, defaults.shards),
+        polling,
+        group: defaults.group,
         isolation: value_or(isolation, defaults.isolation),
         batching,
         retries: value_or(retries, defaults.retries),
@@ -173,11 +266,135 @@ fn split(table: Spanned<ExecutorTable>, folder: &Path) -> (NodeSpec, Option<Exec
         name: defaults.name,
     };
     let entry = ExecutorEntry {
-        uses: uses.value.in_folder(folder),
+        uses,
         config,
+        uses_before,
+        uses_after,
         spans,
     };
-    (spec, Some(entry))
+    (node, Some(entry))
+}
+
+/// What is before or after the shards of the executor `name`. `None` if a part of it was
+/// refused, which has then been reported.
+fn read_head(
+    problems: &mut Problems,
+    entry: Option<Entry<Either<Uses, HeadTable>>>,
+    name: &str,
+    group: Group,
+    folder: &Path,
+) -> Option<Box<ExecutorEntry>> {
+    let Entry { key, value, span } = entry?;
+    let HeadTable {
+        uses,
+        uses_with,
+        uses_requests,
+        replicas,
+        timeout,
+        timeout_send,
+        tls,
+        token,
+        limits,
+        allow,
+    } = match value {
+        Either::Table(table) => table,
+        Either::Text(value) => HeadTable {
+            uses: Some(Entry {
+                key: key.clone(),
+                value,
+                span,
+            }),
+            uses_with: None,
+            uses_requests: None,
+            replicas: None,
+            timeout: None,
+            timeout_send: None,
+            tls: None,
+            token: None,
+            limits: None,
+            allow: None,
+        },
+    };
+    let uses = uses?;
+    let mut spans = Spans {
+        uses: uses.span,
+        uses_with: key_or(uses_with.as_ref(), &key),
+        uses_requests: key_or(uses_requests.as_ref(), &key),
+        tls: key_or(tls.as_ref(), &key),
+        allow: key_or(allow.as_ref(), &key),
+        ..Spans::all(&key)
+    };
+    let remote = RemoteKeys {
+        timeout_send,
+        tls,
+        token,
+    };
+    let local = [
+        ("uses_with", place(&uses_with)),
+        ("uses_requests", place(&uses_requests)),
+        ("replicas", place(&replicas)),
+        ("memory", of_limits(&limits, |limits| place(&limits.memory))),
+        (
+            "concurrency",
+            of_limits(&limits, |limits| place(&limits.concurrency)),
+        ),
+        ("allow", place(&allow)),
+    ];
+    let uses = read_uses(problems, uses.value, remote, &local, folder);
+    let (allow, dirs) = grants::allow(allow, folder);
+    spans.dirs = dirs;
+    let defaults = ExecutorConfig::new(name);
+    let config = ExecutorConfig {
+        uses_with: value_or(uses_with, defaults.uses_with),
+        uses_requests: value_or(uses_requests, defaults.uses_requests),
+        replicas: value_or(replicas, defaults.replicas),
+        timeout: value_or(timeout, defaults.timeout),
+        limits: read_limits(limits, defaults.limits),
+        allow,
+        group,
+        ..defaults
+    };
+    Some(Box::new(ExecutorEntry {
+        uses,
+        config,
+        uses_before: None,
+        uses_after: None,
+        spans,
+    }))
+}
+
+/// What an executor is made from. `local` are the keys that one that runs elsewhere cannot
+/// have, as far as they are there.
+fn read_uses(
+    problems: &mut Problems,
+    uses: Uses,
+    remote: RemoteKeys,
+    local: &[(&str, Option<Range<usize>>)],
+    folder: &Path,
+) -> Uses {
+    match uses {
+        Uses::Remote(uses) => {
+            refuse_local(problems, local);
+            Uses::Remote(Box::new(remote.remote(problems, uses.address, folder)))
+        }
+        path @ Uses::Path { .. } => {
+            remote.refuse(problems);
+            path.in_folder(folder)
+        }
+    }
+}
+
+/// Where a key is, if it is there.
+fn place<T>(entry: &Option<Entry<T>>) -> Option<Range<usize>> {
+    entry.as_ref().map(|entry| entry.key.clone())
+}
+
+/// The same of a key of `limits`.
+fn of_limits(
+    limits: &Option<Entry<LimitsTable>>,
+    limit: impl Fn(&LimitsTable) -> Option<Range<usize>>,
+) -> Option<Range<usize>> {
+    limits.as_ref().and_then(|limits| limit(&limits.value))
 }
 
 type BatchingTables = Entry<BTreeMap<String, Spanned<BatchingTable>>>;
@@ -225,47 +442,28 @@ fn read_limits(table: Option<Entry<LimitsTable>>, defaults: Limits) -> Limits {
     }
 }
 
-/// Reports more instances than one process can have.
-fn check_instances(problems: &mut Problems, tables: &[Spanned<ExecutorTable>]) {
-    let mut sum = 0;
-    let mut first_over = None;
-    for table in tables {
-        let replicas = table.get_ref().replicas.as_ref();
-        sum += replicas.map_or(1, |replicas| u64::from(replicas.value.get()));
-        if sum > u64::from(INSTANCES) && first_over.is_none() {
-            first_over = Some(key_or(replicas, &table.span()));
-        }
-    }
-    if let Some(span) = first_over {
-        problems.report(
-            Problem::new(span, format!("the executors have {sum} replicas in all"))
-                .label(format!("here they come to more than {INSTANCES}"))
-                .help(format!("one process runs at most {INSTANCES}")),
-        );
-    }
-}
-
-/// Reports names that executors cannot have, and names that two of them have.
-fn check_names<'a>(problems: &mut Problems, names: impl Iterator<Item = &'a Spanned<String>>) {
-    let mut first: HashMap<&str, &Spanned<String>> = HashMap::new();
-    for name in names {
-        if let Err(error) = check_name(name.get_ref()) {
-            problems.report(Problem::new(name.span(), error.title()).help(error.help()));
-            continue;
-        }
-        match first.get(name.get_ref().as_str()) {
-            Some(earlier) => problems.report(
-                Problem::new(
-                    name.span(),
-                    format!("two executors are called `{}`", name.get_ref()),
-                )
-                .label("used again")
-                .context(earlier.span(), "used here first")
-                .help("every executor of a flow has a name of its own"),
-            ),
-            None => {
-                first.insert(name.get_ref(), name);
-            }
-        }
-    }
+/// How many instances each of a table's executors has in this process, and where that is
+/// said.
+fn instances(table: &Spanned<ExecutorTable>) -> Vec<(u64, Range<usize>)> {
+    let span = table.span();
+    let table = table.get_ref();
+    let count =
+        |entry: Option<&Entry<NonZeroU32>>| entry.map_or(1, |entry| u64::from(entry.value.get()));
+    let is_here = |uses: Option<&Entry<Uses>>| {
+        uses.is_none_or(|uses| matches!(uses.value, Uses::Path { .. }))
+    };
+    let (replicas, shards) = (table.replicas.as_ref(), table.shards.as_ref());
+    let own = is_here(table.uses.as_ref()).then(|| {
+        let count = count(replicas) * count(shards);
+        (count, key_or(replicas.or(shards), &span))
+    });
+    let heads = [&table.uses_before, &table.uses_after];
+    let heads = heads.into_iter().flatten().filter_map(|head| {
+        let (is_here, replicas) = match &head.value {
+            Either::Text(uses) => (matches!(uses, Uses::Path { .. }), None),
+            Either::Table(table) => (is_here(table.uses.as_ref()), table.replicas.as_ref()),
+        };
+        is_here.then(|| (count(replicas), key_or(replicas, &head.key)))
+    });
+    own.into_iter().chain(heads).collect()
 }

@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, json};
-use wasm_flow_contract::bounds::MAX_MEMORY;
+use wasm_flow_contract::bounds::{MAX_MEMORY, MAX_NAME};
 use wasm_flow_contract::gateway::{GatewayConfig, HostError};
 use wasm_flow_contract::graph::GATEWAY;
 use wasm_flow_contract::origin::HttpOrigin;
+use wasm_flow_contract::remote::{RemoteAddress, Secret};
 use wasm_flow_contract::units::{parse_duration, parse_size};
 
-use crate::bounds::{MAX_MESSAGE, MAX_NAME, MIN_MEMORY};
+use crate::bounds::{MAX_MESSAGE, MIN_MEMORY};
 use crate::json::members;
 use crate::kinds::{Format, Quantity};
 use crate::report::Refusal;
 use crate::units::{DURATION_PATTERN, SIZE_PATTERN};
-use crate::uses::{ALLOWED, Uses};
+use crate::uses::{ALLOWED, Remote, TlsFiles, Uses};
 
 /// `name` of `[flow]`.
 pub(crate) const FLOW_NAME: Format<String> = Format {
@@ -81,12 +82,44 @@ pub(crate) const USES: Format<Uses> = Format {
             Some(("oci", _)) => {
                 "executors from a registry (oci://) are not supported yet".to_owned()
             }
-            Some(("grpc", _)) => "remote executors (grpc://) are not supported yet".to_owned(),
+            Some(("grpc" | "grpcs", _)) => {
+                return match RemoteAddress::parse(text) {
+                    Ok(address) => Ok(Uses::Remote(Box::new(Remote {
+                        address,
+                        tls: TlsFiles::default(),
+                        token: None,
+                        timeout_send: None,
+                    }))),
+                    Err(error) => {
+                        Err(Refusal::new("`uses` is not an address").help(error.to_string()))
+                    }
+                };
+            }
             Some((scheme, _)) => format!("`uses` cannot be {scheme}://"),
         };
         Err(Refusal::new(title).help(ALLOWED))
     },
-    schema: || members(json!({ "minLength": 1, "not": { "pattern": "://" } })),
+    schema: || members(json!({ "minLength": 1, "pattern": "^([^:]|:[^/]|:/[^/])*$|^grpcs?://" })),
+};
+
+/// `token`.
+pub(crate) const TOKEN: Format<Secret> = Format {
+    parse: |text| {
+        match text.is_empty() || text.chars().any(|c| c.is_ascii_control() || !c.is_ascii()) {
+        false => Ok(Secret::new(text)),
+        true => Err(Refusal::new("not a token")
+            .help("a token is of visible ASCII characters; `${NAME}` takes it from an environment variable")),
+    }
+    },
+    schema: || members(json!({ "minLength": 1 })),
+};
+
+/// A key of `tls`.
+pub(crate) const PEM: Format<String> = Format {
+    // Whether it is empty is looked at with the other keys of the table, for which a
+    // value that is refused here would not be there.
+    parse: |text| Ok(text.to_owned()),
+    schema: Map::new,
 };
 
 /// An item of `needs`. Whether there is such an executor is checked when all are

@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::entry::Entry;
 use crate::json::{self, members};
 use crate::problems::Problems;
+use crate::variables::or_variable;
 
 /// A TOML table, as the [`table!`] macro declares it.
 pub(crate) trait Keys: Sized {
@@ -195,7 +196,7 @@ impl Visitor for Properties {
         doc: &'static str,
         key: Key<K>,
     ) -> Option<Entry<K::Value>> {
-        let mut schema = key.kind.schema();
+        let mut schema = or_variable(key.kind.schema());
         let examples = key.examples.iter().map(|value| value.to_json()).collect();
         schema.insert("description".to_owned(), doc.trim().into());
         schema.insert("examples".to_owned(), Value::Array(examples));

@@ -41,7 +41,7 @@ impl<T> Format<T> {
             Ok(value) => Some(value),
             Err(refusal) => {
                 let problem = refusal.at(value.span(), &context.example);
-                context.problems.report(problem);
+                context.refuse(value, problem);
                 None
             }
         }
@@ -192,7 +192,7 @@ impl<T> Kind for Quantity<T> {
                 let problem = Problem::new(value.span(), title)
                     .label(reason)
                     .help(context.example.clone());
-                context.problems.report(problem);
+                context.refuse(value, problem);
                 None
             }
         }
@@ -252,18 +252,28 @@ impl<T: Number> Kind for Whole<T> {
     fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
         let (least, most) = (self.bounds.start(), self.bounds.end());
         let expected = format!("a whole number from {least} to {most}");
-        let DeValue::Integer(integer) = value.get_ref() else {
-            context.wrong_type(value, &expected);
-            return None;
+        let number = match value.get_ref() {
+            DeValue::Integer(integer) => u64::from_str_radix(integer.as_str(), integer.radix()),
+            _ => match context.variable(value) {
+                Some(text) => text.parse(),
+                None => {
+                    context.wrong_type(value, &expected);
+                    return None;
+                }
+            },
         };
-        let number = u64::from_str_radix(integer.as_str(), integer.radix())
+        let number = number
             .ok()
             .filter(|number| self.bounds.contains(number))
             .and_then(T::from_u64);
         if number.is_none() {
             let title = format!("`{}` must be {expected}", context.name);
+            let label = match value.get_ref() {
+                DeValue::Integer(_) => "out of range",
+                _ => "stands for something else",
+            };
             let problem = Problem::new(value.span(), title)
-                .label("out of range")
+                .label(label)
                 .help(context.example.clone());
             context.problems.report(problem);
         }
@@ -302,15 +312,19 @@ impl<T> Choice<T> {
     }
 }
 
-impl<T: Copy> Kind for Choice<T> {
-    type Value = T;
-
-    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
+impl<T: Copy> Choice<T> {
+    /// The value of what is called `name` in messages.
+    fn read_named(
+        &self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<T> {
         let text = value.get_ref().as_str();
         if let Some((_, choice)) = self.0.iter().find(|(word, _)| Some(*word) == text) {
             return Some(*choice);
         }
-        let title = format!("`{}` must be {}", context.name, self.expected());
+        let title = format!("`{name}` must be {}", self.expected());
         let problem = Problem::new(value.span(), title);
         context.problems.report(match text {
             None => problem.label(format!("found {}", found(value.get_ref()))),
@@ -321,9 +335,83 @@ impl<T: Copy> Kind for Choice<T> {
         });
         None
     }
+}
+
+impl<T: Copy> Kind for Choice<T> {
+    type Value = T;
+
+    fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<T> {
+        self.read_named(context.name, value, context)
+    }
 
     fn schema(&self) -> Map<String, Value> {
         members(json!({ "type": "string", "enum": self.words().collect::<Vec<_>>() }))
+    }
+}
+
+/// One of a few words, or a table with one of them under any key. `keys` says what the
+/// keys are, for a person: `endpoint`.
+pub(crate) fn choice_by_key<T: Copy>(
+    keys: &'static str,
+    choices: &'static [(&'static str, T)],
+) -> Key<ChoiceByKey<T>> {
+    Key::new(ChoiceByKey {
+        keys,
+        choice: Choice(choices),
+    })
+}
+
+pub(crate) struct ChoiceByKey<T: 'static> {
+    keys: &'static str,
+    choice: Choice<T>,
+}
+
+/// One value, or several by key.
+#[derive(Debug)]
+pub(crate) enum OneOrByKey<T> {
+    One(T),
+    ByKey(BTreeMap<String, Spanned<T>>),
+}
+
+impl<T: Copy> Kind for ChoiceByKey<T> {
+    type Value = OneOrByKey<T>;
+
+    /// The place of each value is that of its key.
+    fn read(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<OneOrByKey<T>> {
+        let entries = match value.get_ref() {
+            DeValue::String(_) => {
+                return self.choice.read(value, context).map(OneOrByKey::One);
+            }
+            DeValue::Table(entries) => entries,
+            _ => {
+                let expected = format!(
+                    "{}, or a table of these by {}",
+                    self.choice.expected(),
+                    self.keys
+                );
+                context.wrong_type(value, &expected);
+                return None;
+            }
+        };
+        let mut choices = BTreeMap::new();
+        for (key, value) in entries.iter() {
+            let name: &str = key.get_ref();
+            let shown = format!("{}.\"{name}\"", context.name);
+            if let Some(choice) = self.choice.read_named(&shown, value, context) {
+                choices.insert(name.to_owned(), Spanned::new(key.span(), choice));
+            }
+        }
+        Some(OneOrByKey::ByKey(choices))
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        let choice = self.choice.schema();
+        let table = json!({ "type": "object", "additionalProperties": choice });
+        members(json!({ "anyOf": [choice, table] }))
     }
 }
 
@@ -340,10 +428,22 @@ impl Kind for Flag {
     fn read(&self, value: &Spanned<DeValue<'_>>, context: &mut Context<'_>) -> Option<bool> {
         match value.get_ref() {
             DeValue::Boolean(flag) => Some(*flag),
-            _ => {
-                context.wrong_type(value, "true or false");
-                None
-            }
+            _ => match context.variable(value) {
+                Some("true") => Some(true),
+                Some("false") => Some(false),
+                Some(_) => {
+                    let title = format!("`{}` must be true or false", context.name);
+                    let problem = Problem::new(value.span(), title)
+                        .label("stands for something else")
+                        .help(context.example.clone());
+                    context.refuse(value, problem);
+                    None
+                }
+                None => {
+                    context.wrong_type(value, "true or false");
+                    None
+                }
+            },
         }
     }
 
@@ -369,7 +469,7 @@ impl Kind for QueryTable {
             Err(error) => {
                 let problem =
                     Problem::new(value.span(), error.to_string()).help(context.example.clone());
-                context.problems.report(problem);
+                context.refuse(value, problem);
                 None
             }
         }
@@ -519,6 +619,53 @@ impl<T: Keys> Kind for Table<T> {
 
     fn schema(&self) -> Map<String, Value> {
         schema_of::<T>()
+    }
+}
+
+/// A string, or a table with declared keys, one of which takes such a string.
+pub(crate) fn text_or_table<S, T: Keys>(format: Format<S>) -> Key<TextOrTable<S, T>> {
+    Key::new(TextOrTable {
+        format,
+        table: PhantomData,
+    })
+}
+
+pub(crate) struct TextOrTable<S, T> {
+    format: Format<S>,
+    table: PhantomData<T>,
+}
+
+/// What a [`TextOrTable`] was.
+#[derive(Debug)]
+pub(crate) enum Either<S, T> {
+    Text(S),
+    Table(T),
+}
+
+impl<S, T: Keys> Kind for TextOrTable<S, T> {
+    type Value = Either<S, T>;
+
+    fn read(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<Either<S, T>> {
+        match value.get_ref() {
+            DeValue::Table(entries) => Some(Either::Table(reader::named_table(
+                context.problems,
+                entries,
+                context.key.clone(),
+                context.name,
+            ))),
+            _ => {
+                let text = self.format.read(value, "a string or a table", context);
+                text.map(Either::Text)
+            }
+        }
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        members(json!({ "anyOf": [self.format.string_schema(), schema_of::<T>()] }))
     }
 }
 

@@ -7,8 +7,8 @@ use wasm_flow_contract::graph::NodeId;
 
 use crate::uses::ALLOWED;
 
-/// The place in the file that a problem found later belongs to. If the file leaves
-/// the key out, the header of the executor's or the gateway's table stands for it.
+/// The key that a problem found later belongs to. If a file leaves the key out, the
+/// header of the executor's or the gateway's table stands for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// `[gateway] host`.
@@ -25,12 +25,41 @@ pub enum Place {
     UsesRequests(NodeId),
     /// An endpoint of an executor's `uses_dynamic_batching`.
     Batching(NodeId, String),
+    /// An executor's `tls`.
+    Tls(NodeId),
+    /// An executor's `no_reduce`.
+    NoReduce(NodeId),
+    /// An executor's `polling`, or an endpoint in its table.
+    Polling(NodeId, Option<String>),
     /// An executor's `workspace`.
     Workspace(NodeId),
     /// An executor's `allow`.
     Allow(NodeId),
     /// `host` of an executor's grant of a folder, by its index in `allow.dirs`.
     Dir(NodeId, usize),
+    /// The same place of what is before or after an executor's shards.
+    Head(Head, Box<Place>),
+}
+
+/// The executors around the shards of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// `uses_before`.
+    Before,
+    /// `uses_after`.
+    After,
+}
+
+impl Place {
+    /// Whether what is wrong there is wrong with a path: what a variable stands for in
+    /// one is no secret, and hard to put right unseen.
+    pub(crate) fn is_a_path(&self) -> bool {
+        match self {
+            Place::Uses(_) | Place::Workspace(_) | Place::Dir(..) => true,
+            Place::Head(_, place) => place.is_a_path(),
+            _ => false,
+        }
+    }
 }
 
 /// A problem that showed up after the file was read.
@@ -44,6 +73,9 @@ pub struct LateProblem {
     pub label: Option<String>,
     /// What to do.
     pub help: Option<String>,
+    /// Whether it is about a path as it was written. Who wrote it is told what such
+    /// paths are relative to.
+    pub is_about_path: bool,
 }
 
 impl LateProblem {
@@ -54,6 +86,7 @@ impl LateProblem {
             title: title.into(),
             label: None,
             help: None,
+            is_about_path: false,
         }
     }
 
@@ -70,6 +103,35 @@ impl LateProblem {
         self.help = Some(help.into());
         self
     }
+
+    /// The same, about a path as it was written.
+    #[must_use]
+    pub fn about_path(mut self) -> LateProblem {
+        self.is_about_path = true;
+        self
+    }
+
+    /// What to do, for whoever writes paths that are relative to `folder`, as in "this
+    /// file's folder".
+    pub fn help_for(&self, folder: &str) -> Option<String> {
+        match (&self.help, self.is_about_path) {
+            (help, false) => help.clone(),
+            (None, true) => Some(format!("paths are relative to {folder}")),
+            (Some(help), true) if help.ends_with('?') => {
+                Some(format!("{help} Paths are relative to {folder}"))
+            }
+            (Some(help), true) => Some(format!("{help}; paths are relative to {folder}")),
+        }
+    }
+}
+
+impl LateProblem {
+    /// The same problem, of what is before or after the executor's shards.
+    #[must_use]
+    pub fn of_head(mut self, head: Head) -> LateProblem {
+        self.place = Place::Head(head, Box::new(self.place));
+        self
+    }
 }
 
 // What a look at the disk finds. This crate does not look.
@@ -77,14 +139,13 @@ impl LateProblem {
     /// What `uses` names is not there. `neighbour` is a name in the same folder that
     /// was probably meant: `nearest` of the contract finds it.
     pub fn uses_is_missing(id: NodeId, path: &Path, neighbour: Option<&str>) -> LateProblem {
-        LateProblem::new(Place::Uses(id), "no such file or folder")
+        let problem = LateProblem::new(Place::Uses(id), "no such file or folder")
             .label(looked_for(path))
-            .help(match neighbour {
-                Some(name) => {
-                    format!("did you mean `{name}`? Paths are relative to this file's folder")
-                }
-                None => "paths are relative to this file's folder".to_owned(),
-            })
+            .about_path();
+        match neighbour {
+            Some(name) => problem.help(format!("did you mean `{name}`?")),
+            None => problem,
+        }
     }
 
     /// `uses` names a folder that is not a crate's.
@@ -106,7 +167,8 @@ impl LateProblem {
     pub fn dir_is_missing(id: NodeId, dir: usize, path: &Path) -> LateProblem {
         LateProblem::new(Place::Dir(id, dir), "no such folder")
             .label(looked_for(path))
-            .help("make it first; paths are relative to this file's folder")
+            .help("make it first")
+            .about_path()
     }
 
     /// A grant names something that is not a folder.
@@ -134,5 +196,5 @@ fn looked_for(path: &Path) -> String {
 fn unreadable(place: Place, path: &Path, error: &std::io::Error) -> LateProblem {
     LateProblem::new(place, format!("cannot look at it: {error}"))
         .label(looked_for(path))
-        .help("paths are relative to this file's folder")
+        .about_path()
 }

@@ -16,7 +16,8 @@
 //! | `keys`, `kinds`, `formats` | how a key is declared, the kinds of values, and the formats of strings |
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
 //! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
-//! | `flow`, `gateway`, `executors`, `names`, `uses`, `grants`, `needs` | what the tables mean |
+//! | `flow`, `gateway`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
+//! | `variables`, `substitutions` | `${NAME}`: environment variables in the file's texts, and how messages show those texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
 //! | [`bounds`] | what a file is held to |
 
@@ -32,24 +33,28 @@ mod json;
 mod keys;
 mod kinds;
 mod late;
-mod names;
 mod needs;
+mod polling;
 mod problems;
 mod reader;
+mod remote;
 mod report;
 mod schema;
-mod suggestion;
+mod substitutions;
 mod tables;
 mod units;
 mod uses;
+mod variables;
 
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::de::DeTable;
 use wasm_flow_contract::gateway::GatewayConfig;
@@ -57,21 +62,25 @@ use wasm_flow_contract::graph::Graph;
 use wasm_flow_contract::units::Size;
 
 pub use executors::ExecutorEntry;
-pub use late::{LateProblem, Place};
+pub use late::{Head, LateProblem, Place};
+pub use problems::Problems;
 pub use report::{Problem, Report};
 pub use schema::schema;
-pub use uses::Uses;
+pub use uses::{Pem, Remote, TlsFiles, Uses};
 
 use bounds::MAX_FILE;
 use gateway::GatewaySpans;
-use problems::Problems;
+use substitutions::Substitutions;
 use tables::FlowToml;
+use variables::Environment;
 
 /// A flow as its `flow.toml` describes it.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     /// The flow's name: that of the file's folder, if the file does not give one.
     pub name: String,
+    /// How long a request may take, all executors together.
+    pub timeout: Option<Duration>,
     /// Where and how it is served.
     pub gateway: GatewayConfig,
     /// Its executors, in the order of the file, and which of them takes its
@@ -86,6 +95,7 @@ struct Source {
     file: String,
     text: String,
     gateway: GatewaySpans,
+    variables: Substitutions,
 }
 
 /// Why there is no [`Manifest`].
@@ -119,14 +129,26 @@ impl Manifest {
     }
 
     /// Reads a file's text. `path` is where it is: messages name it, and paths in
-    /// the text are relative to its folder.
+    /// the text are relative to its folder. `${NAME}` is a variable of this process.
     ///
     /// # Errors
     /// With all that is wrong with it.
     pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Manifest, ManifestError> {
+        Manifest::parse_with(text, path, |name: &str| std::env::var_os(name))
+    }
+
+    /// The same in another environment: `variable` gives the value of one by its name.
+    ///
+    /// # Errors
+    /// With all that is wrong with the file.
+    pub fn parse_with(
+        text: &str,
+        path: impl AsRef<Path>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Manifest, ManifestError> {
         let path = path.as_ref();
         let mut problems = Problems::default();
-        let manifest = read_text(&mut problems, text, path);
+        let manifest = read_text(&mut problems, text, path, &variable);
         match manifest {
             Some(manifest) if problems.count() == 0 => Ok(manifest),
             _ => {
@@ -146,20 +168,26 @@ impl Manifest {
     /// # Panics
     /// If a place is in an executor of another flow.
     pub fn report(&self, late: impl IntoIterator<Item = LateProblem>) -> Report {
-        let mut problems = Problems::default();
-        for LateProblem {
-            place,
-            title,
-            label,
-            help,
-        } in late
-        {
+        let variables = &self.source.variables;
+        let mut problems = Problems::default().with_variables(variables.clone());
+        for late in late {
+            let help = late.help_for("this file's folder");
+            let LateProblem {
+                place,
+                title,
+                label,
+                ..
+            } = late;
+            let shows_values = place.is_a_path();
             let mut problem = Problem::new(self.span(place), title);
             if let Some(label) = label {
                 problem = problem.label(label);
             }
             if let Some(help) = help {
                 problem = problem.help(help);
+            }
+            if !shows_values {
+                problem = problem.map(|said| variables.hide_all(said));
             }
             problems.report(problem);
         }
@@ -176,10 +204,16 @@ impl Manifest {
     }
 
     fn span(&self, place: Place) -> Range<usize> {
-        let executor = |id| &self.executors[id].value.spans;
+        let (head, place) = match place {
+            Place::Head(head, place) => (Some(head), *place),
+            place => (None, place),
+        };
+        let executor = |id| self.executors[id].value.spans_of(head);
         let span = match place {
             Place::Host => &self.source.gateway.host,
             Place::Port => &self.source.gateway.port,
+            // There is nothing around what is itself around shards.
+            Place::Head(_, place) => return self.span(*place),
             Place::Executor(id) => &executor(id).name,
             Place::Uses(id) => &executor(id).uses,
             Place::UsesWith(id) => &executor(id).uses_with,
@@ -187,6 +221,13 @@ impl Manifest {
             Place::Batching(id, endpoint) => {
                 let spans = executor(id);
                 spans.batching.get(&endpoint).unwrap_or(&spans.name)
+            }
+            Place::Tls(id) => &executor(id).tls,
+            Place::NoReduce(id) => &executor(id).no_reduce,
+            Place::Polling(id, endpoint) => {
+                let spans = executor(id);
+                let endpoint = endpoint.and_then(|endpoint| spans.polled.get(&endpoint));
+                endpoint.unwrap_or(&spans.polling)
             }
             Place::Workspace(id) => &executor(id).workspace,
             Place::Allow(id) => &executor(id).allow,
@@ -223,8 +264,13 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// `None` if something is wrong. All that is wrong has then been reported.
-fn read_text(problems: &mut Problems, text: &str, path: &Path) -> Option<Manifest> {
-    let (document, errors) = DeTable::parse_recoverable(text);
+fn read_text(
+    problems: &mut Problems,
+    text: &str,
+    path: &Path,
+    environment: &Environment<'_>,
+) -> Option<Manifest> {
+    let (mut document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         // What follows a syntax error is guesswork: no second opinion on it.
         errors
@@ -233,6 +279,12 @@ fn read_text(problems: &mut Problems, text: &str, path: &Path) -> Option<Manifes
             .for_each(|problem| problems.report(problem));
         return None;
     }
+    let variables = variables::substitute(problems, document.get_mut(), text, environment);
+    if problems.count() > 0 {
+        // What else would be said of the texts with these variables is guesswork, too.
+        return None;
+    }
+    *problems = std::mem::take(problems).with_variables(variables.clone());
     let FlowToml {
         flow,
         gateway,
@@ -241,14 +293,17 @@ fn read_text(problems: &mut Problems, text: &str, path: &Path) -> Option<Manifes
 
     let folder = path.parent().unwrap_or(Path::new(""));
     let (gateway, spans) = gateway::config(gateway);
+    let (name, timeout) = flow::read(flow.map(|flow| flow.value), path);
     Some(Manifest {
-        name: flow::name(flow.map(|flow| flow.value), path),
+        name,
+        timeout,
         gateway,
         executors: executors::graph(problems, executors?.value, folder)?,
         source: Source {
             file: path.display().to_string(),
             text: text.to_owned(),
             gateway: spans,
+            variables,
         },
     })
 }

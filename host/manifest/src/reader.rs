@@ -7,13 +7,13 @@
 use std::ops::Range;
 
 use toml::de::DeTable;
+use wasm_flow_contract::nearest::suggestion;
 
 use crate::context::Context;
 use crate::entry::Entry;
 use crate::keys::{Key, Keys, Kind, Presence, Visitor};
 use crate::problems::Problems;
 use crate::report::Problem;
-use crate::suggestion::suggestion;
 
 /// Reads a table: every key that it declares. Every key that it has and does not
 /// declare is a problem.
@@ -22,11 +22,21 @@ pub(crate) fn table<T: Keys>(
     entries: &DeTable<'_>,
     span: Range<usize>,
 ) -> T {
+    named_table(problems, entries, span, T::NAME)
+}
+
+/// The same of a table that may stand under several keys, and is called like its own.
+pub(crate) fn named_table<T: Keys>(
+    problems: &mut Problems,
+    entries: &DeTable<'_>,
+    span: Range<usize>,
+    name: &'static str,
+) -> T {
     let mut reader = TableReader {
         problems,
         entries,
         span,
-        name: T::NAME,
+        name,
         known: Vec::new(),
     };
     let table = T::visit(&mut reader);

@@ -12,35 +12,57 @@ pub struct Problem {
     label: String,
     span: Range<usize>,
     context: Vec<(Range<usize>, String)>,
+    note: Option<Box<str>>,
     help: Option<String>,
 }
 
 impl Problem {
     /// A problem at a range of bytes of the file.
-    pub(crate) fn new(span: Range<usize>, title: impl Into<String>) -> Problem {
+    pub fn new(span: Range<usize>, title: impl Into<String>) -> Problem {
         Problem {
             title: title.into(),
             label: String::new(),
             span,
             context: Vec::new(),
+            note: None,
             help: None,
         }
     }
 
-    /// A few words under the place itself.
-    pub(crate) fn label(mut self, label: impl Into<String>) -> Problem {
+    /// The same, with a few words under the place itself.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Problem {
         self.label = label.into();
         self
     }
 
-    /// Another place in the file that is part of the problem.
-    pub(crate) fn context(mut self, span: Range<usize>, label: impl Into<String>) -> Problem {
+    /// The same, with another place in the file that is part of the problem.
+    #[must_use]
+    pub fn context(mut self, span: Range<usize>, label: impl Into<String>) -> Problem {
         self.context.push((span, label.into()));
         self
     }
 
-    /// What is allowed, or what to do.
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Problem {
+    /// The same, with what to know of the place.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Problem {
+        self.note = Some(note.into().into());
+        self
+    }
+
+    /// The same with its title, label and help said in another way.
+    pub(crate) fn map(self, say: impl Fn(&str) -> String) -> Problem {
+        Problem {
+            title: say(&self.title),
+            label: say(&self.label),
+            help: self.help.map(|help| say(&help)),
+            ..self
+        }
+    }
+
+    /// The same, with what is allowed, or what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(help.into());
         self
     }
@@ -48,6 +70,16 @@ impl Problem {
     /// What is wrong, in one line.
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// What to know of the place: where its value comes from.
+    pub fn note_text(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// Where it is, in bytes of the file.
+    pub fn span(&self) -> &Range<usize> {
+        &self.span
     }
 
     /// What is allowed, or what to do.
@@ -208,12 +240,15 @@ impl Report {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let group = level.primary_title(problem.title.as_str()).element(
+        let mut group = level.primary_title(problem.title.as_str()).element(
             Snippet::source(self.source.as_str())
                 .path(self.file.as_str())
                 .annotation(primary)
                 .annotations(contexts),
         );
+        if let Some(note) = &problem.note {
+            group = group.element(Level::NOTE.message(normalize_untrusted_str(note)));
+        }
         match &problem.help {
             Some(help) => group.element(Level::HELP.message(normalize_untrusted_str(help))),
             None => group,

@@ -12,12 +12,12 @@ use crate::tables::FlowToml;
 /// It never refuses a file that [`Manifest::parse`](crate::Manifest::parse)
 /// takes. It takes some that are refused there, because a schema cannot say it:
 /// names that are not unique, `needs` that lead nowhere or in a circle, too many
-/// replicas of all executors together, sizes and durations out of bounds.
+/// instances of all executors together, sizes and durations out of bounds.
 pub fn schema() -> Value {
     let mut schema = schema_of::<FlowToml>();
     let document = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "description": "A flow of wasm-flow: its executors, what each is granted, and how the flow is served.",
+        "description": "A flow of wasm-flow: its executors, what each is granted, and how the flow is served. In its texts, ${NAME} is an environment variable.",
     });
     schema.extend(members(document));
     Value::Object(schema)

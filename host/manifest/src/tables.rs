@@ -14,23 +14,25 @@ use wasm_flow_contract::config::Isolation;
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::query::Query;
+use wasm_flow_contract::remote::Secret;
+use wasm_flow_contract::sharding::Poll;
 
 use crate::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_RETRIES};
 use crate::formats::{
-    ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, REPLY,
-    TIMEOUT, USES, WORKSPACE,
+    ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, PEM,
+    REPLY, TIMEOUT, TOKEN, USES, WORKSPACE,
 };
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
-    Items, choice, flag, free_table, quantity, query, table, tables, tables_by_key, text, texts,
-    texts_by_key, whole,
+    Either, Items, OneOrByKey, choice, choice_by_key, flag, free_table, quantity, query, table,
+    tables, tables_by_key, text, text_or_table, texts, texts_by_key, whole,
 };
 use crate::uses::Uses;
 
 table! {
     /// The whole file.
     struct FlowToml = "flow.toml" {
-        /// What the flow is called.
+        /// What the flow is called, and how long its requests may take.
         flow: FlowTable = table()
             .example(Inline(r#"{ name = "search" }"#));
 
@@ -49,12 +51,17 @@ table! {
 }
 
 table! {
-    /// What the flow is called.
+    /// What the flow is called, and how long its requests may take.
     struct FlowTable = "[flow]" {
         /// The flow's name. Without it, the flow is called what the folder of the file
         /// is called.
         name: String = text(FLOW_NAME)
             .example("search");
+
+        /// How long a request may take, all executors together. Without it, only their
+        /// own `timeout` bounds it.
+        timeout: Duration = quantity(TIMEOUT)
+            .example("5m");
     }
 }
 
@@ -94,12 +101,14 @@ table! {
             .required()
             .example("encode");
 
-        /// What runs: the folder of a crate, which is built first, or a WebAssembly
-        /// component. The path is relative to the folder of this file.
+        /// What runs: the folder of a crate, which is built first, a WebAssembly
+        /// component, or an executor that is served elsewhere. The path is relative to the
+        /// folder of this file.
         uses: Uses = text(USES)
             .required()
             .example("executors/encode")
-            .example("encode.wasm");
+            .example("encode.wasm")
+            .example("grpc://127.0.0.1:12345");
 
         /// What the executor is constructed with. Which keys it takes is up to the
         /// executor: `wasm-flow inspect` shows them.
@@ -149,11 +158,37 @@ table! {
         uses_dynamic_batching: BTreeMap<String, Spanned<BatchingTable>> = tables_by_key()
             .example(Inline(r#"{ "/encode" = { preferred_batch_size = 32, timeout = "5ms" } }"#));
 
-        /// How many instances of the executor share the requests. All executors of a flow
-        /// together may have 1000.
+        /// How many instances of the executor share the requests; if it has shards, those of
+        /// each. All executors of a flow together may have 1000.
         replicas: NonZeroU32 = whole(1..=u64::from(INSTANCES))
             .default(1)
             .example(2);
+
+        /// How many groups of `replicas` instances there are. Each keeps a part of the
+        /// documents, and `polling` says which of them a request goes to.
+        shards: NonZeroU32 = whole(1..=u64::from(INSTANCES))
+            .default(1)
+            .example(2);
+
+        /// Which shards a request goes to: `ANY` is one of them, in turn, and `ALL` is all of
+        /// them, whose documents then become one by their ids. Or one of the two for each
+        /// endpoint, with `*` for those that are not named. What is not said is `ALL` for
+        /// `/search`, and `ANY` for all other endpoints.
+        polling: OneOrByKey<Poll> = choice_by_key("endpoint", &[("ANY", Poll::Any), ("ALL", Poll::All)])
+            .example("ALL")
+            .example(Inline(r#"{ "/search" = "ALL", "*" = "ANY" }"#));
+
+        /// Another executor that requests go through before they go to the shards: what
+        /// `uses` can be, or a table.
+        uses_before: Either<Uses, HeadTable> = text_or_table(USES)
+            .example("executors/prepare")
+            .example(Inline(r#"{ uses = "executors/prepare", uses_with = { lower = true } }"#));
+
+        /// Another executor that gets the documents of all shards that were asked, by shard,
+        /// and puts them together: what `uses` can be, or a table.
+        uses_after: Either<Uses, HeadTable> = text_or_table(USES)
+            .example("executors/merge")
+            .example(Inline(r#"{ uses = "executors/merge", uses_with = { top_k = 10 } }"#));
 
         /// How long an instance lives. With `shared`, it serves requests until it fails,
         /// and each sees the state that earlier ones left. With `request`, every request
@@ -175,6 +210,21 @@ table! {
             .default("60s")
             .example("10s");
 
+        /// How long a try at one address of a remote executor may take. Without it, only
+        /// `timeout` bounds it.
+        timeout_send: Duration = quantity(TIMEOUT)
+            .example("5s");
+
+        /// What connections to a remote executor are secured with, if its address is a
+        /// `grpcs://` one. Without it, servers are trusted that a browser would trust.
+        tls: TlsTable = table()
+            .example(Inline(r#"{ ca = "ca.pem" }"#));
+
+        /// What a remote executor gets with every call, over TLS alone, as
+        /// `authorization: Bearer <token>`.
+        token: Secret = text(TOKEN)
+            .example("${TOKEN}");
+
         /// The executor's workspace, a folder for what it keeps. The path is relative to
         /// the folder of this file.
         workspace: String = text(WORKSPACE)
@@ -185,6 +235,57 @@ table! {
             .example(Inline(r#"{ memory = "256MiB" }"#));
 
         /// What the executor may reach. Nothing is granted without this.
+        allow: AllowTable = table()
+            .example(Inline(r#"{ env = ["LANG"] }"#));
+    }
+}
+
+table! {
+    /// An executor before or after the shards of another.
+    struct HeadTable = "uses_before, uses_after" {
+        /// What runs: the folder of a crate, which is built first, a WebAssembly
+        /// component, or an executor that is served elsewhere. The path is relative to the
+        /// folder of this file.
+        uses: Uses = text(USES)
+            .required()
+            .example("executors/merge");
+
+        /// What the executor is constructed with. It does not see the `uses_with` of the
+        /// executor that it belongs to.
+        uses_with: Map<String, Value> = free_table()
+            .example(Inline("{ top_k = 10 }"));
+
+        /// Which of its methods takes which endpoint, over its own bindings.
+        uses_requests: BTreeMap<String, String> = texts_by_key("the name of a method, as a string")
+            .example(Inline(r#"{ "/search" = "merge" }"#));
+
+        /// How many instances share the requests.
+        replicas: NonZeroU32 = whole(1..=u64::from(INSTANCES))
+            .default(1)
+            .example(2);
+
+        /// How long one call may take.
+        timeout: Duration = quantity(TIMEOUT)
+            .default("60s")
+            .example("10s");
+
+        /// How long a try at one address may take, if it runs elsewhere.
+        timeout_send: Duration = quantity(TIMEOUT)
+            .example("5s");
+
+        /// What connections are secured with, if its address is a `grpcs://` one.
+        tls: TlsTable = table()
+            .example(Inline(r#"{ ca = "ca.pem" }"#));
+
+        /// What it gets with every call, over TLS alone, as `authorization: Bearer <token>`.
+        token: Secret = text(TOKEN)
+            .example("${TOKEN}");
+
+        /// What each instance may use.
+        limits: LimitsTable = table()
+            .example(Inline(r#"{ memory = "256MiB" }"#));
+
+        /// What it may reach. It has no grants of the executor that it belongs to.
         allow: AllowTable = table()
             .example(Inline(r#"{ env = ["LANG"] }"#));
     }
@@ -208,6 +309,25 @@ table! {
         flush_all: bool = flag()
             .default(false)
             .example(true);
+    }
+}
+
+table! {
+    /// Certificates and keys, each as PEM: the path of a file, relative to the folder of
+    /// this one, or the text itself, from an environment variable.
+    struct TlsTable = "tls" {
+        /// The certificates of the authorities that a server's certificate may come from.
+        ca: String = text(PEM)
+            .example("ca.pem")
+            .example("${CA_PEM}");
+
+        /// The certificate that is shown to servers.
+        cert: String = text(PEM)
+            .example("client.pem");
+
+        /// The key of that certificate.
+        key: String = text(PEM)
+            .example("client.key");
     }
 }
 

@@ -1,9 +1,13 @@
 //! What an executor is made from.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wasm_flow_contract::remote::{RemoteAddress, Secret};
 
 /// What `uses` may be, for a person.
-pub(crate) const ALLOWED: &str = "allowed: the folder of a crate, or a .wasm file";
+pub(crate) const ALLOWED: &str =
+    "allowed: the folder of a crate, a .wasm file, or grpc://host:port";
 
 /// What an executor is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub enum Uses {
         /// The path as seen from the working directory.
         path: PathBuf,
     },
+    /// It runs elsewhere.
+    Remote(Box<Remote>),
 }
 
 impl Uses {
@@ -26,6 +32,47 @@ impl Uses {
                 written,
                 path: folder.join(path),
             },
+            remote @ Uses::Remote(_) => remote,
+        }
+    }
+}
+
+/// How a remote executor is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// Where it is served.
+    pub address: RemoteAddress,
+    /// What its connections are secured with.
+    pub tls: TlsFiles,
+    /// What goes along with every call, as `authorization: Bearer <token>`.
+    pub token: Option<Secret>,
+    /// The wall-clock bound of a try at one address.
+    pub timeout_send: Option<Duration>,
+}
+
+/// Certificates and keys. Nothing has been read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsFiles {
+    /// Those of the authorities that are trusted.
+    pub ca: Option<Pem>,
+    /// The certificate to show, and its key.
+    pub identity: Option<(Pem, Pem)>,
+}
+
+/// A certificate or a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pem {
+    /// As it stands in the file, which has it from an environment variable.
+    Text(Secret),
+    /// A file that it is in.
+    File(PathBuf),
+}
+
+impl Pem {
+    pub(crate) fn read(text: String, folder: &Path) -> Pem {
+        match text.trim_start().starts_with("-----BEGIN") {
+            true => Pem::Text(Secret::new(text)),
+            false => Pem::File(folder.join(text)),
         }
     }
 }

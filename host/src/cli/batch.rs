@@ -1,8 +1,11 @@
-//! `wasm-flow run --on`: documents through a flow, and what comes out printed.
+//! Documents through a flow: `wasm-flow run --on` prints what comes out, and
+//! `wasm-flow graph --timing` looks at where the time went.
 
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::time::SystemTime;
 
 use futures::StreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,7 +18,8 @@ use super::console::Console;
 use super::input::{Input, InputError, RequestDocs};
 use super::progress::Progress;
 use super::terminal::{self, OutputError, Page};
-use super::{Error, Format, Result, print};
+use super::{Error, Format, Result, input, log, print, shutdown};
+use crate::resolve::Loaded;
 
 /// A batch that is to run.
 pub(super) struct Batch<'a> {
@@ -25,8 +29,13 @@ pub(super) struct Batch<'a> {
     pub(super) parameters: Parameters,
     /// Requests in flight at most.
     pub(super) prefetch: NonZeroUsize,
-    pub(super) print: print::Print,
-    pub(super) format: Format,
+}
+
+/// What is made of a batch's answers.
+pub(super) trait Answers {
+    /// Takes one of success, and puts on the page what is to be printed of it. `time` is
+    /// from when its request came to the flow until it was answered.
+    fn answered(&mut self, response: &Response, time: Range<SystemTime>, page: &mut Page);
 }
 
 /// What came of a batch.
@@ -116,7 +125,7 @@ impl fmt::Display for Documents {
 
 /// A call on a task of its own, so that requests use all cores. The call ends
 /// when this is dropped: nobody is left to take its answer.
-struct Task(JoinHandle<Response>);
+struct Task(JoinHandle<(Response, Range<SystemTime>)>);
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -129,16 +138,71 @@ struct Answer {
     documents: usize,
     /// The input's position behind the request.
     position: u64,
-    response: Result<Response, JoinError>,
+    response: Result<(Response, Range<SystemTime>), JoinError>,
     /// Makes room for further input, once the answer is printed.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+/// Starts a flow's executors, sends it all of an input, and stops them.
+///
+/// # Errors
+/// If they do not start, or with what [`Outcome::result`] says.
+pub(super) async fn run(
+    loaded: &Loaded,
+    endpoint: &str,
+    args: &input::Args,
+    input: Input,
+    prefetch: NonZeroUsize,
+    answers: &mut dyn Answers,
+    format: Format,
+) -> Result<()> {
+    let console = Console::of_batch(format).map_err(Error::Threads)?;
+    log::attach(&console);
+    let started = loaded.start(console.sink()).await;
+    let result = match started {
+        Ok(flow) => {
+            let mut signals = shutdown::listen(shutdown::INTERRUPTED);
+            let batch = Batch {
+                flow: &flow,
+                endpoint,
+                target: args.target(),
+                parameters: args.parameters().into(),
+                prefetch,
+            };
+            let outcome = batch.run(input, answers, signals.first()).await;
+            let result = outcome.result(&console);
+            stop(&flow, signals, &console).await;
+            result
+        }
+        Err(report) => Err(report.into()),
+    };
+    console.finish();
+    result
+}
+
+/// Stops the executors. Calls that a guest is busy with come to their end first.
+async fn stop(flow: &Flow, mut signals: shutdown::Signals, console: &Console) {
+    let stopping = flow.stop();
+    tokio::pin!(stopping);
+    tokio::select! {
+        biased;
+        () = &mut stopping => return,
+        () = signals.first() => {}
+    }
+    console.note("stopping the executors; press Ctrl-C again to stop at once");
+    stopping.await;
+}
+
 impl Batch<'_> {
-    /// Sends requests through the flow, several at a time, and prints what comes
+    /// Sends requests through the flow, several at a time, and hands on what comes
     /// out in the order of what went in. What is printed before an interruption
     /// or an error comes from the first of the documents, without a gap.
-    pub(super) async fn run(&self, input: Input, interrupted: impl Future<Output = ()>) -> Outcome {
+    pub(super) async fn run(
+        &self,
+        input: Input,
+        answers: &mut dyn Answers,
+        interrupted: impl Future<Output = ()>,
+    ) -> Outcome {
         let mut outcome = Outcome {
             answered: 0,
             failed: 0,
@@ -155,7 +219,7 @@ impl Batch<'_> {
                 Some((next?, input))
             }
         });
-        let answers = requests
+        let responses = requests
             .map(|request| {
                 let sending = request.map(|request| {
                     sent.set(sent.get() + request.docs.len());
@@ -173,8 +237,8 @@ impl Batch<'_> {
         let mut handled = false;
         let end = {
             let printing = async {
-                tokio::pin!(answers);
-                while let Some(answer) = answers.next().await {
+                tokio::pin!(responses);
+                while let Some(answer) = responses.next().await {
                     let answer = match answer {
                         Ok(answer) => answer,
                         Err(error) => return End::Input(error),
@@ -183,9 +247,19 @@ impl Batch<'_> {
                     progress.step(answer.position);
                     let mut page = Page::default();
                     let done = match &answer.response {
-                        Ok(response) => {
+                        Ok((response, time)) => {
                             handled |= response.hops.iter().any(|hop| hop.end.is_some());
-                            self.print(response, &mut page)
+                            match &response.failure {
+                                None => answers.answered(response, time.clone(), &mut page),
+                                Some(failure) => {
+                                    print::failure(
+                                        &failure.description,
+                                        &failure.stacks,
+                                        &mut page,
+                                    );
+                                }
+                            }
+                            response.failure.is_none()
                         }
                         Err(error) => {
                             page.error(&format!("a request was given up: {error}"));
@@ -240,7 +314,11 @@ impl Batch<'_> {
             ..Request::new(self.endpoint, docs)
         };
         let flow = self.flow.clone();
-        let mut call = Task(tokio::spawn(async move { flow.call(request).await }));
+        let mut call = Task(tokio::spawn(async move {
+            let start = SystemTime::now();
+            let response = flow.call(request).await;
+            (response, start..SystemTime::now())
+        }));
         async move {
             Answer {
                 documents,
@@ -249,17 +327,6 @@ impl Batch<'_> {
                 _permit: permit,
             }
         }
-    }
-
-    /// Prints an answer, and says whether it is one of success.
-    fn print(&self, response: &Response, page: &mut Page) -> bool {
-        if let Some(failure) = &response.failure {
-            print::failure(&failure.description, &failure.stacks, page);
-            return false;
-        }
-        self.print.documents(&response.docs, self.format, page);
-        print::results(&response.results, page);
-        true
     }
 
     /// What there is to say if every executor was passed by: nearly always the
@@ -309,6 +376,17 @@ mod tests {
         input: input::Args,
     }
 
+    /// Counts what is answered.
+    #[derive(Default)]
+    struct Counted(usize);
+
+    impl Answers for Counted {
+        fn answered(&mut self, _: &Response, time: Range<SystemTime>, _: &mut Page) {
+            assert!(time.start <= time.end);
+            self.0 += 1;
+        }
+    }
+
     /// Two documents a request.
     async fn run(functions: Functions, requests: usize, signal: &Notify) -> Outcome {
         let flow = flow([("a", &[], functions)]);
@@ -324,12 +402,12 @@ mod tests {
             target: None,
             parameters: Parameters::default(),
             prefetch: NonZeroUsize::new(3).unwrap(),
-            print: print::Print::default(),
-            format: Format::Text,
         };
-        batch
-            .run(cli.input.open().unwrap(), signal.notified())
-            .await
+        let mut answers = Counted::default();
+        let input = cli.input.open().unwrap();
+        let outcome = batch.run(input, &mut answers, signal.notified()).await;
+        assert_eq!(answers.0, outcome.answered - outcome.failed);
+        outcome
     }
 
     fn number(docs: &DocumentArray) -> usize {

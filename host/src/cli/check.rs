@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
 }
 
 /// Prints problems of the file as JSON. Any other error is left as it is.
-fn as_json(error: Error) -> Error {
+pub(super) fn as_json(error: Error) -> Error {
     let report = match &error {
         Error::Problems(report) | Error::Manifest(ManifestError::Invalid(report)) => report,
         _ => return error,
@@ -70,6 +70,7 @@ fn problems(report: &Report) -> serde_json::Value {
                 "line": line,
                 "column": column,
                 "message": problem.title(),
+                "note": problem.note_text(),
                 "help": problem.help_text(),
             })
         })

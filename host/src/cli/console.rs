@@ -114,7 +114,7 @@ impl Output for Console {
 impl Console {
     /// Prints what an executor printed or logged.
     pub(super) fn guest_line(&self, line: &GuestLine) {
-        let printer = format!("{}/rep-{}", line.executor, line.replica);
+        let printer = line.printer();
         let text = match (self.format, line.stream) {
             (Format::Json, Some(stream)) => json_text(&json!({
                 "event": "output",

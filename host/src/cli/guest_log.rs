@@ -22,7 +22,7 @@ pub(super) fn enabled(level: Level) -> bool {
 
 /// An event for what an executor logged.
 pub(super) fn record(record: &Record<'_>) {
-    let Printer { executor, replica } = record.printer;
+    let printer = record.printer;
     let fields = match record.fields.is_empty() {
         true => None,
         false => serde_json::to_string(record.fields).ok(),
@@ -31,8 +31,9 @@ pub(super) fn record(record: &Record<'_>) {
         ($level:ident) => {
             tracing::$level!(
                 target: GUEST,
-                executor = &**executor,
-                replica,
+                executor = &*printer.executor,
+                replica = printer.replica,
+                instance = printer.instance(),
                 request = record.request,
                 fields,
                 "{}",
@@ -55,6 +56,7 @@ pub(super) fn line(printer: &Printer, stream: Stream, line: &str) {
         target: GUEST,
         executor = &*printer.executor,
         replica = printer.replica,
+        instance = printer.instance(),
         stream = match stream {
             Stream::Stdout => "stdout",
             Stream::Stderr => "stderr",
@@ -67,6 +69,8 @@ pub(super) fn line(printer: &Printer, stream: Stream, line: &str) {
 pub(super) struct GuestLine {
     pub(super) executor: String,
     pub(super) replica: u64,
+    /// `shard-1/rep-0`. Empty if the executor has nothing but replicas.
+    pub(super) instance: String,
     /// None: it was logged.
     pub(super) stream: Option<Stream>,
     pub(super) level: tracing::Level,
@@ -81,6 +85,7 @@ impl Default for GuestLine {
         GuestLine {
             executor: String::new(),
             replica: 0,
+            instance: String::new(),
             stream: None,
             level: tracing::Level::INFO,
             text: String::new(),
@@ -91,6 +96,14 @@ impl Default for GuestLine {
 }
 
 impl GuestLine {
+    /// Which instance it is of: `index/rep-0`, `index/shard-1/rep-0`.
+    pub(super) fn printer(&self) -> String {
+        match self.instance.as_str() {
+            "" => format!("{}/rep-{}", self.executor, self.replica),
+            instance => format!("{}/{instance}", self.executor),
+        }
+    }
+
     /// What an event with the target [`GUEST`] says.
     pub(super) fn of(event: &Event<'_>) -> GuestLine {
         let mut line = GuestLine {
@@ -112,6 +125,7 @@ impl Visit for GuestLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "executor" => value.clone_into(&mut self.executor),
+            "instance" => value.clone_into(&mut self.instance),
             "stream" => {
                 self.stream = Some(match value {
                     "stderr" => Stream::Stderr,

@@ -11,7 +11,9 @@ mod batch;
 mod build;
 mod check;
 mod console;
+mod graph;
 mod guest_log;
+mod import;
 mod input;
 mod inspect;
 mod log;
@@ -70,12 +72,16 @@ enum Command {
     Inspect(inspect::Args),
     /// Check whether a flow would start: read the file, load the executors.
     Check(check::Args),
+    /// Draw a flow as text, Mermaid or SVG, and where the time of its requests went.
+    Graph(graph::Args),
     /// Run a flow: serve it, or with --on send documents through it and stop.
     Run(run::Args),
     /// Serve one executor alone.
     Serve(serve::Args),
     /// Send documents to a running gateway.
     Post(post::Args),
+    /// Make a flow.toml from the YAML of a Jina Flow.
+    Import(import::Args),
 }
 
 impl Command {
@@ -119,9 +125,13 @@ enum Error {
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error(transparent)]
+    Graph(#[from] graph::WriteError),
+    #[error(transparent)]
     Input(#[from] input::InputError),
     #[error(transparent)]
     New(#[from] new::NewError),
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
     #[error(transparent)]
     File(#[from] WrongFile),
     #[error(transparent)]
@@ -202,10 +212,11 @@ fn explain(usage: &clap::Error) -> ExitCode {
 fn dispatch(cli: Cli) -> Result<()> {
     let format = cli.format;
     cli.log.start(cli.command.serves())?;
-    // These two need no scheduler.
+    // These need no scheduler.
     let command = match cli.command {
         Command::New(args) => return new::run(&args, format),
         Command::Build(args) => return build::run(&args, format),
+        Command::Import(args) => return import::run(&args, format),
         command => command,
     };
     let scheduler = tokio::runtime::Builder::new_multi_thread()
@@ -214,9 +225,10 @@ fn dispatch(cli: Cli) -> Result<()> {
         .map_err(Error::Threads)?;
     let result = scheduler.block_on(async {
         match command {
-            Command::New(_) | Command::Build(_) => Ok(()),
+            Command::New(_) | Command::Build(_) | Command::Import(_) => Ok(()),
             Command::Inspect(args) => inspect::run(&args, format).await,
             Command::Check(args) => check::run(&args, format).await,
+            Command::Graph(args) => graph::run(&args, format).await,
             Command::Run(args) => run::run(args, format).await,
             Command::Serve(args) => serve::run(args, format).await,
             Command::Post(args) => post::run(args, format).await,

@@ -17,6 +17,8 @@ pub(super) enum Action {
     Describe,
     /// Runs it: `run` a flow, `serve` an executor.
     Run,
+    /// Draws it: `graph` of a flow.
+    Draw,
 }
 
 /// Refuses what is not a flow.
@@ -39,7 +41,9 @@ pub(super) fn executor(path: &Path, action: Action) -> Result<Source, SourceErro
     Source::at(path).map_err(|error| match error {
         SourceError::WrongFile(wrong) => {
             let advice = wrong.flow().map(|flow| match action {
-                Action::Describe => format!("`wasm-flow check {}` looks at it", flow.display()),
+                Action::Describe | Action::Draw => {
+                    format!("`wasm-flow check {}` looks at it", flow.display())
+                }
                 Action::Run => format!("`wasm-flow run {}` serves it", flow.display()),
             });
             SourceError::WrongFile(match advice {
@@ -50,6 +54,42 @@ pub(super) fn executor(path: &Path, action: Action) -> Result<Source, SourceErro
         other => other,
     })
 }
+
+/// Refuses what is not the YAML of a Flow, by its first bytes. What the YAML is says
+/// whoever reads it.
+///
+/// # Errors
+/// With what the file is instead. A file that cannot be read is let pass, as above.
+pub(super) fn flow_yaml(path: &Path) -> Result<(), WrongFile> {
+    let Ok(kind) = FileKind::of(path) else {
+        return Ok(());
+    };
+    let refused = |found: &str| WrongFile::new(path, found);
+    Err(match kind {
+        FileKind::Text | FileKind::Stream | FileKind::Empty => return Ok(()),
+        FileKind::Folder => {
+            let wrong = refused("a folder, not the YAML of a Flow");
+            let names = ["flow.yml", "flow.yaml"].map(|name| path.join(name));
+            match names.iter().find(|flow| flow.is_file()) {
+                Some(flow) => wrong.instead(format!(
+                    "`wasm-flow import {}` takes its Flow",
+                    flow.display()
+                )),
+                None => wrong.instead("`wasm-flow import` takes the path of a file"),
+            }
+        }
+        kind => {
+            let wrong = refused(&format!("{kind}, not the YAML of a Flow"));
+            match kind.way_out() {
+                Some(way) => wrong.instead(way),
+                None => wrong,
+            }
+        }
+    })
+}
+
+/// How the files of Flows end.
+const YAML: &[&str] = &["yml", "yaml"];
 
 fn not_a_flow(path: &Path, kind: FileKind, action: Action) -> Option<WrongFile> {
     let refused = |found: &str| WrongFile::new(path, found);
@@ -63,8 +103,12 @@ fn not_a_flow(path: &Path, kind: FileKind, action: Action) -> Option<WrongFile> 
                 "`wasm-flow serve {}` serves an executor alone",
                 folder_of(path).display()
             )),
-        FileKind::Text if has_extension(path, &["yml", "yaml"]) => refused("a YAML file")
-            .instead("a flow is written in TOML here: `wasm-flow new` makes an example"),
+        FileKind::Text if has_extension(path, YAML) => refused("a YAML file")
+            .instead("a flow is written in TOML here")
+            .instead(format!(
+                "`wasm-flow import {}` makes that of a Jina Flow, and `wasm-flow new` an example",
+                path.display()
+            )),
         FileKind::Text if has_extension(path, &["rs"]) => {
             refused("Rust source, not a flow").instead("name the flow.toml that uses it")
         }
@@ -84,6 +128,7 @@ fn folder_for_flow(path: &Path, action: Action) -> WrongFile {
     let command = match action {
         Action::Describe => "check",
         Action::Run => "run",
+        Action::Draw => "graph",
     };
     let wrong = WrongFile::new(path, "a folder, not a flow.toml");
     let flow = path.join("flow.toml");
@@ -106,7 +151,9 @@ fn folder_for_flow(path: &Path, action: Action) -> WrongFile {
 /// The command that takes this executor.
 fn executor_advice(path: &Path, action: Action) -> String {
     match action {
-        Action::Describe => format!("`wasm-flow inspect {}` says what it is", path.display()),
+        Action::Describe | Action::Draw => {
+            format!("`wasm-flow inspect {}` says what it is", path.display())
+        }
         Action::Run => format!("`wasm-flow serve {}` serves it alone", path.display()),
     }
 }

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 use wasm_flow_contract::parameters::RESULTS;
+use wasm_flow_contract::sharding::Poll;
 use wasm_flow_contract::{Graph, StageInfo};
 use wasm_flow_document::{Content, Document, DocumentArray};
 use wasm_flow_wasm::printable;
@@ -155,6 +156,12 @@ struct Row {
     endpoints: Vec<(String, String)>,
     needs: Vec<String>,
     replicas: u32,
+    remote: bool,
+    shards: u32,
+    /// Where requests to each endpoint go, if there are several shards.
+    polls: Vec<(String, Poll)>,
+    /// What is before and after the shards, by the key of its table.
+    heads: Vec<(&'static str, StageInfo)>,
 }
 
 impl Executors {
@@ -166,16 +173,29 @@ impl Executors {
                 class,
                 endpoints,
                 replicas,
+                remote,
+                shards,
+                polling,
+                uses_before,
+                uses_after,
             } = info(&node.value);
+            let heads = [("uses_before", uses_before), ("uses_after", uses_after)];
+            let heads = heads.map(|(key, head)| head.map(|head| (key, *head)));
             let needs = node.needs.iter();
+            let polled = endpoints.iter().filter(|_| shards > 1);
+            let polls = polled.map(|(endpoint, _)| (endpoint.clone(), polling.of(endpoint)));
             Row {
                 name: node.name.to_string(),
                 class,
+                polls: polls.collect(),
                 endpoints,
                 needs: needs
                     .map(|edge| graph.upstream_name(edge.from).to_owned())
                     .collect(),
                 replicas,
+                remote,
+                shards,
+                heads: heads.into_iter().flatten().collect(),
             }
         });
         Executors(rows.collect())
@@ -184,43 +204,85 @@ impl Executors {
     pub(super) fn table(&self) -> String {
         let mut table = table(&["executor", "type", "endpoints", "needs", "replicas"]);
         for row in &self.0 {
-            let endpoints = match row.endpoints.is_empty() {
-                true => "(none: requests pass)".to_owned(),
-                false => row
-                    .endpoints
-                    .iter()
-                    .map(|(endpoint, method)| format!("{endpoint} → {method}"))
-                    .collect::<Vec<_>>()
-                    .join("\n"),
+            let replicas = match row.shards {
+                0 | 1 => row.replicas.to_string(),
+                shards => format!("{} in each of {shards} shards", row.replicas),
             };
             table.add_row([
                 row.name.as_str(),
                 &row.class,
-                &endpoints,
+                &listed(&row.endpoints, &row.polls, row.remote),
                 &row.needs.join(", "),
-                &row.replicas.to_string(),
+                &replicas,
             ]);
+            for (key, head) in &row.heads {
+                table.add_row([
+                    &format!("{}/{key}", row.name),
+                    &head.class,
+                    &listed(&head.endpoints, &[], head.remote),
+                    "",
+                    &head.replicas.to_string(),
+                ]);
+            }
         }
         table.to_string()
     }
 
     pub(super) fn json(&self) -> Value {
-        self.0
-            .iter()
-            .map(|row| {
-                let endpoints: Map<_, _> = row
-                    .endpoints
-                    .iter()
-                    .map(|(endpoint, method)| (endpoint.clone(), Value::from(method.as_str())))
-                    .collect();
-                json!({
-                    "name": row.name,
-                    "type": row.class,
-                    "endpoints": endpoints,
-                    "needs": row.needs,
-                    "replicas": row.replicas,
-                })
-            })
-            .collect()
+        let rows = self.0.iter().map(|row| {
+            let mut json = json!({
+                "name": row.name,
+                "type": row.class,
+                "endpoints": by_endpoint(&row.endpoints),
+                "needs": row.needs,
+                "replicas": row.replicas,
+                "shards": row.shards.max(1),
+            });
+            let heads = row.heads.iter().map(|(key, head)| {
+                let head = json!({
+                    "type": head.class,
+                    "endpoints": by_endpoint(&head.endpoints),
+                    "replicas": head.replicas,
+                });
+                ((*key).to_owned(), head)
+            });
+            let polls = row.polls.iter();
+            let polls: Map<_, _> = polls
+                .map(|(endpoint, poll)| (endpoint.clone(), poll.as_str().into()))
+                .collect();
+            if let Value::Object(row) = &mut json {
+                row.extend(heads);
+                if !polls.is_empty() {
+                    row.insert("polling".to_owned(), polls.into());
+                }
+            }
+            json
+        });
+        rows.collect()
     }
+}
+
+fn listed(endpoints: &[(String, String)], polls: &[(String, Poll)], remote: bool) -> String {
+    let lines = endpoints.iter().map(|(endpoint, method)| {
+        let bound = match method.is_empty() {
+            true => endpoint.clone(),
+            false => format!("{endpoint} → {method}"),
+        };
+        match polls.iter().find(|(polled, _)| polled == endpoint) {
+            Some((_, poll)) => format!("{bound} ({})", poll.as_str()),
+            None => bound,
+        }
+    });
+    match endpoints.is_empty() {
+        true if remote => "(not known: requests are sent)".to_owned(),
+        true => "(none: requests pass)".to_owned(),
+        false => lines.collect::<Vec<_>>().join("\n"),
+    }
+}
+
+fn by_endpoint(endpoints: &[(String, String)]) -> Map<String, Value> {
+    let methods = endpoints.iter();
+    methods
+        .map(|(endpoint, method)| (endpoint.clone(), Value::from(method.as_str())))
+        .collect()
 }

@@ -1,19 +1,22 @@
 //! `wasm-flow run`: a flow behind its gateway, or over a file.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde_json::json;
+use wasm_flow_contract::Response;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_flow::Flow;
 use wasm_flow_gateway::Gateway;
 use wasm_flow_manifest::{LateProblem, Place};
 
-use super::batch::Batch;
+use super::batch::Answers;
 use super::console::Console;
 use super::operand::{self, Action};
-use super::terminal::{self, json_text, lines};
-use super::{Error, Format, Result, input, load, log, print, shutdown};
+use super::terminal::{self, Page, json_text, lines};
+use super::{Error, Format, Result, batch, input, load, log, print, shutdown};
 use crate::resolve::Loaded;
 
 #[derive(Debug, clap::Args)]
@@ -48,12 +51,12 @@ impl Args {
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     operand::flow(&args.flow, Action::Run)?;
     match &args.on {
-        Some(endpoint) => batch(endpoint, &args, format).await,
+        Some(endpoint) => through(endpoint, &args, format).await,
         None => serve(&args, format).await,
     }
 }
 
-async fn batch(endpoint: &str, args: &Args, format: Format) -> Result<()> {
+async fn through(endpoint: &str, args: &Args, format: Format) -> Result<()> {
     let mut input = args.input.open()?;
     // Before anything is built or started.
     input.check_beginning().await?;
@@ -61,43 +64,34 @@ async fn batch(endpoint: &str, args: &Args, format: Format) -> Result<()> {
     if let Some(warnings) = loaded.warnings() {
         terminal::report(&warnings);
     }
-    let console = Console::of_batch(format).map_err(Error::Threads)?;
-    log::attach(&console);
-    let started = loaded.start(console.sink()).await;
-    let result = match started {
-        Ok(flow) => {
-            let mut signals = shutdown::listen(shutdown::INTERRUPTED);
-            let batch = Batch {
-                flow: &flow,
-                endpoint,
-                target: args.input.target(),
-                parameters: args.input.parameters().into(),
-                prefetch: loaded.manifest().gateway.prefetch,
-                print: args.print,
-                format,
-            };
-            let outcome = batch.run(input, signals.first()).await;
-            let result = outcome.result(&console);
-            stop(&flow, signals, &console).await;
-            result
-        }
-        Err(report) => Err(report.into()),
+    let mut printed = Printed {
+        print: args.print,
+        format,
     };
-    console.finish();
-    result
+    batch::run(
+        &loaded,
+        endpoint,
+        &args.input,
+        input,
+        loaded.manifest().gateway.prefetch,
+        &mut printed,
+        format,
+    )
+    .await
 }
 
-/// Stops the executors. Calls that a guest is busy with come to their end first.
-async fn stop(flow: &Flow, mut signals: shutdown::Signals, console: &Console) {
-    let stopping = flow.stop();
-    tokio::pin!(stopping);
-    tokio::select! {
-        biased;
-        () = &mut stopping => return,
-        () = signals.first() => {}
+/// The documents of a batch, printed as they come, with what executors returned beside
+/// them.
+struct Printed {
+    print: print::Print,
+    format: Format,
+}
+
+impl Answers for Printed {
+    fn answered(&mut self, response: &Response, _time: Range<SystemTime>, page: &mut Page) {
+        self.print.documents(&response.docs, self.format, page);
+        print::results(&response.results, page);
     }
-    console.note("stopping the executors; press Ctrl-C again to stop at once");
-    stopping.await;
 }
 
 async fn serve(args: &Args, format: Format) -> Result<()> {

@@ -86,6 +86,11 @@ impl Page {
     }
 }
 
+/// How many columns standard output has, if it is a terminal.
+pub(super) fn width() -> Option<usize> {
+    comfy_table::Table::new().width().map(usize::from)
+}
+
 /// Text on standard output, with a line end.
 ///
 /// # Errors

@@ -2,17 +2,34 @@
 
 use wasm_flow_contract::NodeId;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
+use wasm_flow_contract::graph::{Join, Node};
 use wasm_flow_contract::origin::HttpOrigin;
+use wasm_flow_contract::sharding::{INDEX, Poll, REST, SEARCH};
 use wasm_flow_manifest::{LateProblem, Place};
 use wasm_flow_wasm::{Description, State, WORKSPACE, Wants, printable};
 
-use super::LoadedExecutor;
+use super::{LoadedExecutor, Runs};
 
 /// What is doubtful about an executor's table.
-pub(super) fn of(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
-    let description = executor.component.description();
+pub(super) fn of(id: NodeId, node: &Node<LoadedExecutor>) -> Vec<LateProblem> {
+    let executor = &node.value;
+    let mut problems = of_one(id, executor);
+    problems.extend(polled(id, executor));
+    problems.extend(without_reduce(id, node));
+    for (head, executor) in executor.heads() {
+        let own = of_one(id, executor).into_iter();
+        problems.extend(own.map(|problem| problem.of_head(head)));
+    }
+    problems
+}
+
+fn of_one(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
+    let mut problems = executor.doubts.clone();
+    let Runs::Component(component) = &executor.runs else {
+        return problems;
+    };
+    let description = component.description();
     let missing = missing(&description.details.wants, &executor.config);
-    let mut problems = Vec::new();
     if !missing.is_empty() {
         let lines = granting_lines(&missing);
         problems.push(
@@ -53,12 +70,81 @@ fn scattered(
                 "{name} keeps state, and each of its {} replicas keeps its own",
                 config.replicas
             ),
-            "use one replica: a request goes to any of them, and finds only what that one was sent",
+            match config.shards.get() {
+                1 => {
+                    "a request goes to any replica, and finds only what that one was sent: use \
+                     one replica, or `shards`, of which `polling` can ask all"
+                }
+                _ => {
+                    "a request goes to any replica of a shard, and finds only what that one was \
+                     sent: use one replica"
+                }
+            },
         )
     } else {
         return None;
     };
     Some(LateProblem::new(Place::Executor(id), title).help(help))
+}
+
+/// Warnings of a `polling` that does nothing, or means something else than in Jina: that
+/// would not be seen before documents are missed.
+fn polled(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
+    let config = &executor.config;
+    let polling = &config.polling;
+    if executor.shards().get() == 1 {
+        let title = "`polling` does nothing: the executor has one shard";
+        let warning = LateProblem::new(Place::Polling(id, None), title)
+            .help("set `shards`, or leave `polling` out");
+        return polling.is_given().then_some(warning).into_iter().collect();
+    }
+    let endpoints = &executor.info.endpoints;
+    let is_meant = |endpoint: &str, unusual: Poll| {
+        let is_bound = endpoints.iter().any(|(bound, _)| bound == endpoint);
+        let is_named = polling.named.contains_key(endpoint);
+        is_bound && !is_named && polling.of(endpoint) == unusual
+    };
+    // Only what is said for all endpoints can be unusual for one that is not named.
+    let warning = |endpoint: &str, what: &str, usual: Poll, aim: &str| {
+        let usual = format!("\"{endpoint}\" = \"{}\"", usual.as_str());
+        let change = match polling.rest {
+            Some(rest) if polling.named.is_empty() => {
+                format!(
+                    "polling = {{ {usual}, \"{REST}\" = \"{}\" }}",
+                    rest.as_str()
+                )
+            }
+            _ => format!("add {usual}"),
+        };
+        let title = format!("`polling` sends `{endpoint}` to {what}");
+        let help = format!(
+            "to {aim}, as Jina does: {change}; if this is what you mean, name `{endpoint}` in a \
+             table"
+        );
+        LateProblem::new(Place::Polling(id, Some(REST.to_owned())), title).help(help)
+    };
+    let index = is_meant(INDEX, Poll::All).then(|| {
+        let what = "every shard: each keeps all documents";
+        warning(INDEX, what, Poll::Any, "divide the documents")
+    });
+    let search = is_meant(SEARCH, Poll::Any).then(|| {
+        let what = "one shard: it finds only what that one keeps";
+        warning(SEARCH, what, Poll::All, "search all shards")
+    });
+    index.into_iter().chain(search).collect()
+}
+
+/// A warning of `no_reduce` that is about shards, where it does nothing.
+fn without_reduce(id: NodeId, node: &Node<LoadedExecutor>) -> Option<LateProblem> {
+    let shards = node.value.shards().get();
+    let does_nothing = node.options.join == Join::Concat && node.needs.len() == 1;
+    let title = format!(
+        "`no_reduce` does nothing: `{}` has one need, and `no_reduce` is about several",
+        node.name
+    );
+    let help = "leave it out: documents of several shards become one by their ids, unless \
+                `uses_after` puts them together";
+    (shards > 1 && does_nothing).then(|| LateProblem::new(Place::NoReduce(id), title).help(help))
 }
 
 /// What an executor wants and is not granted.

@@ -1,38 +1,47 @@
-//! From `flow.toml` to a running flow.
+//! From a plan, `flow.toml` or a program's, to a running flow.
 //!
-//! [`Manifest`] is what the file says. A [`Resolver`] finds what it names:
-//! builds folders, loads components, looks whether folders that are granted
-//! exist. [`Loaded::start`] starts the executors. Each step reports everything
-//! that is wrong, with its place in the file, and not only the first.
+//! A [`Plan`] says what the flow consists of; [`Manifest`] is that of a file. A
+//! [`Resolver`] finds what it names: builds folders, loads components, looks whether
+//! folders that are granted exist. [`Loaded::start`] starts the executors. Each step
+//! reports everything that is wrong, in the words of the plan, and not only the first.
 
 pub(crate) mod advice;
 pub mod build;
 mod executor_file;
+mod plan;
+mod remote;
+mod sharding;
 mod source;
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
+use wasm_flow_contract::graph::Join;
 use wasm_flow_contract::nearest::nearest;
+use wasm_flow_contract::remote::Predecessors;
 use wasm_flow_contract::request::DEFAULT_ENDPOINT;
+use wasm_flow_contract::sharding::Group;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::stages::{Batched, Retried};
 use wasm_flow_flow::{Flow, ShapeError};
-use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Place, Report};
+use wasm_flow_manifest::{Head, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
     StartFailure, StartReason,
 };
 
 pub use crate::wrong_file::WrongFile;
+pub use plan::{Plan, Planned, Uses};
 pub use source::{Source, SourceError};
 
 use build::Event;
 
-/// Finds what a flow's file names. Cheap to clone.
+/// Finds what a flow's plan names. Cheap to clone.
 #[derive(Clone)]
 pub struct Resolver {
     runtime: Runtime,
@@ -45,15 +54,39 @@ pub struct LoadedExecutor {
     /// How it is run.
     pub config: ExecutorConfig,
     /// What runs.
-    pub component: Component,
+    pub runs: Runs,
     /// What it is, as it is run.
     pub info: StageInfo,
+    /// What requests go through before its shards.
+    pub uses_before: Option<Box<LoadedExecutor>>,
+    /// What gets the documents of its shards.
+    pub uses_after: Option<Box<LoadedExecutor>>,
+    /// What keeps it from doing what it should, and the flow not from starting.
+    doubts: Vec<LateProblem>,
+}
+
+/// What stands at an executor's place in the flow.
+#[derive(Clone)]
+pub enum Runs {
+    /// Instances of a component, once they are started.
+    Component(Component),
+    /// A stage that runs already.
+    Stage(Arc<dyn Stage>),
+}
+
+impl std::fmt::Debug for Runs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Runs::Component(component) => f.debug_tuple("Component").field(component).finish(),
+            Runs::Stage(stage) => f.debug_tuple("Stage").field(&stage.info()).finish(),
+        }
+    }
 }
 
 /// A flow whose executors can be started.
-pub struct Loaded {
+pub struct Loaded<P = Manifest> {
     runtime: Runtime,
-    manifest: Manifest,
+    plan: P,
     executors: Graph<LoadedExecutor>,
 }
 
@@ -92,74 +125,203 @@ impl Resolver {
     /// Loads all that a flow names.
     ///
     /// # Errors
-    /// With all that is wrong, each with its place in the file.
-    pub async fn load(&self, manifest: Manifest) -> Result<Loaded, Box<Report>> {
+    /// With all that is wrong, each with its place in the plan.
+    pub async fn load<P: Plan>(&self, plan: P) -> Result<Loaded<P>, P::Error> {
         // A source that several executors use is built and compiled once.
         let mut known: HashMap<Source, Component> = HashMap::new();
         let mut problems = Vec::new();
         let mut loaded = HashMap::new();
-        for (id, node) in manifest.executors.iter() {
-            problems.extend(source::missing_folders(id, &node.value.config.allow));
-            match self.executor(&node.value, &mut known).await {
-                Ok(executor) => {
-                    problems.extend(wrong_batching(id, &executor));
-                    loaded.insert(id, executor);
-                }
-                Err(LoadFailure::Source(error)) => {
-                    problems.push(error.problem(id, &node.value.uses))
-                }
-                Err(LoadFailure::Binding(error)) => {
-                    problems.push(LateProblem::new(Place::UsesRequests(id), error.to_string()));
-                }
+        let planned = plan.executors();
+        for (id, node) in planned.iter() {
+            let predecessors = match node.options.join {
+                Join::Reduce => Predecessors::Together,
+                Join::Concat => Predecessors::Apart,
+            };
+            let loading = self.executor(id, &node.value, predecessors, &mut known);
+            let (executor, wrong) = loading.await;
+            problems.extend(wrong);
+            let mut heads = Vec::new();
+            for (head, planned) in sharding::heads(&node.value) {
+                let predecessors = match head {
+                    Head::Before => predecessors,
+                    // It puts together what comes from the shards.
+                    Head::After => Predecessors::ApartIfTaken,
+                };
+                let loading = self.executor(id, planned, predecessors, &mut known);
+                let (executor, wrong) = loading.await;
+                problems.extend(wrong.into_iter().map(|problem| problem.of_head(head)));
+                heads.push((head, executor));
             }
+            let Some(mut executor) = executor else {
+                continue;
+            };
+            problems.extend(wrong_batching(id, &executor));
+            problems.extend(sharding::wrong_polling(id, &executor));
+            for (head, around) in heads {
+                executor.put_around(head, around);
+            }
+            loaded.insert(id, executor);
         }
-        let executors = manifest.executors.as_ref();
-        match executors.try_map(|id, _, _| loaded.remove(&id)) {
+        match planned.try_map(|id, _, _| loaded.remove(&id)) {
             Some(executors) if problems.is_empty() => Ok(Loaded {
                 runtime: self.runtime.clone(),
                 executors,
-                manifest,
+                plan,
             }),
-            _ => Err(Box::new(manifest.report(problems))),
+            _ => Err(plan.error(problems)),
         }
     }
 
+    /// Loads one executor, and says what is wrong with it.
     async fn executor(
         &self,
-        entry: &ExecutorEntry,
+        id: NodeId,
+        planned: &Planned,
+        predecessors: Predecessors,
+        known: &mut HashMap<Source, Component>,
+    ) -> (Option<LoadedExecutor>, Vec<LateProblem>) {
+        let mut problems = source::missing_folders(id, &planned.config.allow);
+        match self.loaded(id, planned, predecessors, known).await {
+            Ok(executor) => (Some(executor), problems),
+            Err(failure) => {
+                problems.push(failure.problem(id));
+                (None, problems)
+            }
+        }
+    }
+
+    async fn loaded(
+        &self,
+        id: NodeId,
+        planned: &Planned,
+        predecessors: Predecessors,
         known: &mut HashMap<Source, Component>,
     ) -> Result<LoadedExecutor, LoadFailure> {
-        let source = Source::find(&entry.uses)?;
-        let component = match known.get(&source) {
-            Some(component) => component.clone(),
-            None => {
-                let component = self.component(&source).await?;
-                known.insert(source, component.clone());
-                component
+        let config = &planned.config;
+        let component = match &planned.uses {
+            Uses::Named(wasm_flow_manifest::Uses::Remote(remote)) => {
+                let executor = remote::executor(id, remote, config, predecessors)
+                    .map_err(LoadFailure::Remote)?;
+                let absent = executor.connect().await.err();
+                let mut loaded = LoadedExecutor::of_stage(config.clone(), Arc::new(executor));
+                loaded
+                    .doubts
+                    .extend(absent.map(|error| remote::absent(id, &error)));
+                return Ok(loaded);
+            }
+            Uses::Named(uses @ wasm_flow_manifest::Uses::Path { path, .. }) => {
+                let found = self.at(path, known).await;
+                found.map_err(|error| LoadFailure::Source(error, uses.clone()))?
+            }
+            Uses::Component(component) => component.clone(),
+            Uses::Stage(stage) => {
+                return Ok(LoadedExecutor::of_stage(config.clone(), Arc::clone(stage)));
             }
         };
-        let bindings = Bindings::new(component.description(), &entry.config.uses_requests)?;
+        let bindings = Bindings::new(component.description(), &config.uses_requests)?;
         Ok(LoadedExecutor {
             info: StageInfo {
                 class: component.description().name.clone(),
                 endpoints: bindings.to_list(),
-                replicas: entry.config.replicas.get(),
+                replicas: config.replicas.get(),
+                shards: config.shards.get(),
+                polling: config.polling.clone(),
+                ..StageInfo::default()
             },
-            config: entry.config.clone(),
-            component,
+            config: config.clone(),
+            runs: Runs::Component(component),
+            uses_before: None,
+            uses_after: None,
+            doubts: Vec::new(),
         })
+    }
+
+    /// The component at a path, which may be known already.
+    async fn at(
+        &self,
+        path: &Path,
+        known: &mut HashMap<Source, Component>,
+    ) -> Result<Component, SourceError> {
+        let source = Source::at(path)?;
+        if let Some(component) = known.get(&source) {
+            return Ok(component.clone());
+        }
+        let component = self.component(&source).await?;
+        known.insert(source, component.clone());
+        Ok(component)
     }
 }
 
-/// Why an executor of a file cannot be loaded.
-enum LoadFailure {
-    Source(SourceError),
-    Binding(BindingError),
+impl LoadedExecutor {
+    /// One that runs already.
+    fn of_stage(config: ExecutorConfig, stage: Arc<dyn Stage>) -> LoadedExecutor {
+        LoadedExecutor {
+            config,
+            info: stage.info(),
+            runs: Runs::Stage(stage),
+            uses_before: None,
+            uses_after: None,
+            doubts: Vec::new(),
+        }
+    }
+
+    /// How many groups of instances there are. A stage stands for itself.
+    fn shards(&self) -> NonZeroU32 {
+        match self.runs {
+            Runs::Component(_) => self.config.shards,
+            Runs::Stage(_) => NonZeroU32::MIN,
+        }
+    }
+
+    /// Puts an executor before or after the shards of this one, if it could be loaded.
+    fn put_around(&mut self, head: Head, executor: Option<LoadedExecutor>) {
+        let executor = executor.map(Box::new);
+        let info = executor
+            .as_ref()
+            .map(|executor| Box::new(executor.info.clone()));
+        match head {
+            Head::Before => {
+                self.uses_before = executor;
+                self.info.uses_before = info;
+            }
+            Head::After => {
+                self.uses_after = executor;
+                self.info.uses_after = info;
+            }
+        }
+    }
+
+    /// What is before and after its shards.
+    fn heads(&self) -> impl Iterator<Item = (Head, &LoadedExecutor)> {
+        let before = self
+            .uses_before
+            .as_deref()
+            .map(|executor| (Head::Before, executor));
+        let after = self
+            .uses_after
+            .as_deref()
+            .map(|executor| (Head::After, executor));
+        before.into_iter().chain(after)
+    }
 }
 
-impl From<SourceError> for LoadFailure {
-    fn from(error: SourceError) -> Self {
-        LoadFailure::Source(error)
+/// Why an executor cannot be loaded.
+enum LoadFailure {
+    /// With what it is made from.
+    Source(SourceError, wasm_flow_manifest::Uses),
+    Binding(BindingError),
+    Remote(LateProblem),
+}
+
+impl LoadFailure {
+    fn problem(self, id: NodeId) -> LateProblem {
+        match self {
+            LoadFailure::Source(error, uses) => error.problem(id, &uses),
+            LoadFailure::Binding(error) => {
+                LateProblem::new(Place::UsesRequests(id), error.to_string())
+            }
+            LoadFailure::Remote(problem) => problem,
+        }
     }
 }
 
@@ -169,10 +331,22 @@ impl From<BindingError> for LoadFailure {
     }
 }
 
-impl Loaded {
+impl Loaded<Manifest> {
     /// The file.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.plan
+    }
+
+    /// What may not do what it should, from what the executors say of themselves.
+    pub fn warnings(&self) -> Option<Report> {
+        self.plan.warnings(self.doubts())
+    }
+}
+
+impl<P: Plan> Loaded<P> {
+    /// What the flow was made from.
+    pub fn plan(&self) -> &P {
+        &self.plan
     }
 
     /// The executors, in the flow's shape.
@@ -181,10 +355,11 @@ impl Loaded {
     }
 
     /// What may not do what it should, from what the executors say of themselves.
-    pub fn warnings(&self) -> Option<Report> {
+    pub fn doubts(&self) -> Vec<LateProblem> {
         let executors = self.executors.iter();
-        self.manifest
-            .warnings(executors.flat_map(|(id, node)| advice::of(id, &node.value)))
+        executors
+            .flat_map(|(id, node)| advice::of(id, node))
+            .collect()
     }
 
     /// Starts all executors at the same time.
@@ -192,32 +367,28 @@ impl Loaded {
     /// # Errors
     /// When executors do not start: with all that did not, and why. Those that
     /// did are stopped.
-    pub async fn start(&self, output: OutputSink) -> Result<Flow, Box<Report>> {
+    pub async fn start(&self, output: OutputSink) -> Result<Flow, P::Error> {
         let starting = self.executors.iter().map(|(id, node)| {
-            let LoadedExecutor {
-                config, component, ..
-            } = &node.value;
-            let output = Arc::clone(&output);
-            let starting = Executor::start(&self.runtime, component, config.clone(), output);
-            starting.map(move |started| (id, started))
+            let output = &output;
+            let stage = move |executor, group| self.stage(id, executor, group, Arc::clone(output));
+            sharding::start(&node.value, stage).map(move |started| (id, started))
         });
         let mut problems = Vec::new();
         let mut started: HashMap<NodeId, Arc<dyn Stage>> = HashMap::new();
         for (id, executor) in join_all(starting).await {
             match executor {
-                Ok(executor) => {
-                    let config = &self.executors[id].value.config;
-                    started.insert(id, wrapped(Arc::new(executor), config));
+                Ok(stage) => {
+                    started.insert(id, stage);
                 }
-                Err(error) => problems.push(LateProblem::new(place(id, &error), error.to_string())),
+                Err(wrong) => problems.extend(wrong),
             }
         }
         let stages = self.executors.as_ref();
         // Without a problem every node has its stage.
         if let Some(stages) = stages.try_map(|id, _, _| started.get(&id).cloned()) {
-            match Flow::new(self.manifest.name.clone(), stages) {
-                Ok(flow) => return Ok(flow),
-                // Said by the file's reader, too, which knows more to say.
+            match Flow::new(self.plan.name(), stages) {
+                Ok(flow) => return Ok(flow.with_timeout(self.plan.timeout())),
+                // Said by whoever made the plan, too, which knows more to say.
                 Err(error) => {
                     let nodes = match &error {
                         ShapeError::SeveralEnds(ends) => ends.clone(),
@@ -229,14 +400,42 @@ impl Loaded {
             }
         }
         join_all(started.values().map(|stage| stage.stop())).await;
-        Err(Box::new(self.manifest.report(problems)))
+        Err(self.plan.error(problems))
+    }
+
+    /// Starts one group of an executor's instances.
+    async fn stage(
+        &self,
+        id: NodeId,
+        executor: &LoadedExecutor,
+        group: Group,
+        output: OutputSink,
+    ) -> Result<Arc<dyn Stage>, LateProblem> {
+        let stage: Arc<dyn Stage> = match &executor.runs {
+            Runs::Component(component) => {
+                let config = ExecutorConfig {
+                    group,
+                    ..executor.config.clone()
+                };
+                let started = Executor::start(&self.runtime, component, config, output).await;
+                Arc::new(
+                    started
+                        .map_err(|error| LateProblem::new(place(id, &error), error.to_string()))?,
+                )
+            }
+            Runs::Stage(stage) => Arc::clone(stage),
+        };
+        Ok(wrapped(stage, &executor.config))
     }
 }
 
-/// A stage as its table wants it. A batch is tried again as a whole.
+/// A stage as its configuration wants it. A batch is tried again as a whole.
 fn wrapped(mut stage: Arc<dyn Stage>, config: &ExecutorConfig) -> Arc<dyn Stage> {
-    let mut endpoints = stage.info().endpoints.into_iter();
-    if config.retries > 0 && endpoints.any(|(endpoint, _)| stage.is_repeatable(&endpoint)) {
+    let info = stage.info();
+    let mut endpoints = info.endpoints.iter();
+    let is_tried_again =
+        info.remote || endpoints.any(|(endpoint, _)| stage.is_repeatable(endpoint));
+    if config.retries > 0 && is_tried_again {
         stage = Arc::new(Retried::new(stage, config.retries));
     }
     if !config.batching.is_empty() {
@@ -248,8 +447,6 @@ fn wrapped(mut stage: Arc<dyn Stage>, config: &ExecutorConfig) -> Arc<dyn Stage>
 /// Endpoints of `uses_dynamic_batching` that no method is bound to, or whose requests
 /// are to be kept apart.
 fn wrong_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
-    let endpoints = &executor.info.endpoints;
-    let known = || endpoints.iter().map(|(endpoint, _)| endpoint.as_str());
     let batched = executor.config.batching.keys();
     if executor.config.isolation == Isolation::Request {
         let title = "requests cannot be put together and kept apart";
@@ -260,23 +457,40 @@ fn wrong_batching(id: NodeId, executor: &LoadedExecutor) -> Vec<LateProblem> {
         return batched.map(apart).collect();
     }
     batched
-        // The default method takes any endpoint.
-        .filter(|endpoint| {
-            known().all(|known| known != endpoint.as_str() && known != DEFAULT_ENDPOINT)
-        })
-        .map(|endpoint| {
-            let names: Vec<&str> = known().collect();
-            let title = format!(
-                "`uses_dynamic_batching` names `{endpoint}`, which {} binds no method to",
-                executor.info.class
-            );
-            let help = match nearest(endpoint, known()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it binds {}", names.join(", ")),
-            };
-            LateProblem::new(Place::Batching(id, endpoint.clone()), title).help(help)
+        .filter_map(|endpoint| {
+            let place = Place::Batching(id, endpoint.clone());
+            not_bound("uses_dynamic_batching", place, endpoint, executor)
         })
         .collect()
+}
+
+/// What is wrong with an endpoint that is named under `key`, if nothing is bound to it.
+fn not_bound(
+    key: &str,
+    place: Place,
+    endpoint: &str,
+    executor: &LoadedExecutor,
+) -> Option<LateProblem> {
+    let endpoints = &executor.info.endpoints;
+    if executor.info.remote && endpoints.is_empty() {
+        // It was not reached, or does not say.
+        return None;
+    }
+    let known = || endpoints.iter().map(|(endpoint, _)| endpoint.as_str());
+    // The default method takes any endpoint.
+    if known().any(|known| known == endpoint || known == DEFAULT_ENDPOINT) {
+        return None;
+    }
+    let names: Vec<&str> = known().collect();
+    let title = format!(
+        "`{key}` names `{endpoint}`, which {} binds no method to",
+        executor.info.class
+    );
+    let help = match nearest(endpoint, known()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it binds {}", names.join(", ")),
+    };
+    Some(LateProblem::new(place, title).help(help))
 }
 
 /// The key that an executor's failure to start is about.

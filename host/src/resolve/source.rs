@@ -64,12 +64,18 @@ impl SourceError {
     /// The same as a problem of the flow's file, with the executor that it is
     /// about.
     pub(super) fn problem(&self, id: NodeId, uses: &Uses) -> LateProblem {
-        let Uses::Path { written, .. } = uses;
         match self {
             SourceError::Missing { path, neighbour } => {
                 LateProblem::uses_is_missing(id, path, neighbour.as_deref())
             }
-            SourceError::NoCrate(_) => LateProblem::uses_is_not_a_crate(id, written),
+            SourceError::NoCrate(path) => {
+                let path = path.display().to_string();
+                let written = match uses {
+                    Uses::Path { written, .. } => written,
+                    Uses::Remote(_) => &path,
+                };
+                LateProblem::uses_is_not_a_crate(id, written)
+            }
             SourceError::Unreadable { path, error } => {
                 LateProblem::uses_is_unreadable(id, path, error)
             }
@@ -79,16 +85,6 @@ impl SourceError {
 }
 
 impl Source {
-    /// Looks for what an executor's `uses` names.
-    ///
-    /// # Errors
-    /// When there is nothing of use at that path.
-    pub fn find(uses: &Uses) -> Result<Source, SourceError> {
-        match uses {
-            Uses::Path { path, .. } => Source::at(path),
-        }
-    }
-
     /// Looks for an executor at a path.
     ///
     /// # Errors
@@ -165,10 +161,7 @@ mod tests {
         }
 
         fn find(&self, written: &str) -> Result<Source, SourceError> {
-            Source::find(&Uses::Path {
-                written: written.to_owned(),
-                path: self.0.join(written),
-            })
+            Source::at(&self.0.join(written))
         }
     }
 

@@ -7,6 +7,7 @@ wasmtime::component::bindgen!({
     world: "bare",
     imports: {
         "wasm-flow:executor/timers.after": store | trappable,
+        "wasm-flow:executor/requests.[method]request.send-docs": store | trappable,
         "wasm-flow:executor/diagnostics.report-panic": store | trappable,
         "wasm-flow:executor/logging.log": store | trappable,
         default: trappable,

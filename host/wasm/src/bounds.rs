@@ -11,6 +11,9 @@ use std::time::Duration;
 use wasm_flow_contract::bounds::positive;
 
 wasm_flow_contract::bounds! {
+    /// How long documents that a method sends while it runs wait for a client to take
+    /// them. Then it is told that nobody takes them any more.
+    STREAM_STALL: Duration = Duration::from_secs(120);
     /// How often a running guest is interrupted: to end it if it is to end, and
     /// to let others have its thread.
     EPOCH: Duration = Duration::from_millis(10);

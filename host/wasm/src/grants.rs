@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wasm_flow_contract::grants::{Access, Allow};
 use wasm_flow_contract::origin::HttpOrigin;
+use wasm_flow_contract::sharding::Group;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -49,9 +50,16 @@ pub enum GrantError {
 ///
 /// Jina keeps it by the executor's class and shard. Here every replica is an
 /// instance of its own that knows nothing of the others, and two executors of a
-/// flow may be of one class; so it is the name in the flow, and the replica.
-pub(super) fn workspace(folder: &Path, name: &str, replica: u32) -> Result<PathBuf, GrantError> {
-    let path = folder.join(name).join(replica.to_string());
+/// flow may be of one class; so it is the name in the flow, the shard if there are
+/// several, and the replica. The shard is not a bare number: the folder of replica 0
+/// of an executor that had no shards is not to get folders of others inside.
+pub(super) fn workspace(
+    folder: &Path,
+    name: &str,
+    group: Group,
+    replica: u32,
+) -> Result<PathBuf, GrantError> {
+    let path = folder.join(group.name(name)).join(replica.to_string());
     let mut parts = Path::new(name).components();
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(_)), None) => Ok(path),

@@ -55,7 +55,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::{Call, Failure, GATEWAY, Part, Reply, Stage, StageInfo};
+use wasm_flow_contract::{Call, Failure, GATEWAY, Outlet, Part, Reply, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
 pub use bounds::BOUNDS;
@@ -146,7 +146,7 @@ impl std::fmt::Debug for Executor {
 }
 
 impl Executor {
-    /// Starts the replicas of an executor.
+    /// Starts the replicas of an executor, or those of the one group that `config` is for.
     ///
     /// # Errors
     /// When `uses_requests` does not fit it, a folder that it is granted cannot
@@ -247,13 +247,23 @@ impl Executor {
     /// # Errors
     /// See [`CallErrorKind`]. `call.docs` are unchanged.
     pub async fn handle(&self, route: &Route, call: &Call) -> Result<Reply, CallError> {
+        self.handle_into(route, call, None).await
+    }
+
+    /// The same with an outlet for documents that the method sends while it runs.
+    async fn handle_into(
+        &self,
+        route: &Route,
+        call: &Call,
+        outlet: Option<&Outlet>,
+    ) -> Result<Reply, CallError> {
         let Inner {
             config,
             component,
             pool,
             ..
         } = &*self.inner;
-        pool.call(route, call)
+        pool.call(route, call, outlet)
             .await
             .map_err(|failure| failure.at(config, &component.description().name, route, call))
     }
@@ -299,11 +309,37 @@ impl Stage for Executor {
             class: self.description().name.clone(),
             endpoints: self.bindings().to_list(),
             replicas: self.config().replicas.get(),
+            ..StageInfo::default()
         }
     }
 
     fn binds(&self, endpoint: &str) -> bool {
         self.inner.bindings.route(endpoint).is_some()
+    }
+
+    fn streams(&self, endpoint: &str) -> bool {
+        let route = self.inner.bindings.route(endpoint);
+        let method = route.and_then(|route| {
+            let methods = &self.description().methods;
+            methods.get(route.index as usize)
+        });
+        method.is_some_and(|method| method.details.stream)
+    }
+
+    fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+        let executor = self.clone();
+        Box::pin(async move {
+            match executor.inner.bindings.route(&call.endpoint) {
+                Some(route) if executor.streams(&call.endpoint) => {
+                    let reply = executor.handle_into(route, &call, Some(&outlet)).await?;
+                    Ok(Reply {
+                        docs: DocumentArray::new(),
+                        ..reply
+                    })
+                }
+                _ => Ok(outlet.send_each(executor.call(call).await?).await),
+            }
+        })
     }
 
     fn is_repeatable(&self, endpoint: &str) -> bool {

@@ -222,6 +222,8 @@ impl AsyncWrite for LineStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasm_flow_contract::sharding::Group;
+
     use crate::output::{Discard, Level, Output, Record};
 
     #[derive(Default)]
@@ -243,6 +245,7 @@ mod tests {
     fn stderr(sink: OutputSink, writer: &CurrentCall) -> LineStream {
         let printer = Printer {
             executor: "e".into(),
+            group: Group::Whole,
             replica: 0,
         };
         LineStream::new(printer, Stream::Stderr, writer.clone(), sink)

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use wasm_flow_contract::reply::Origin;
+use wasm_flow_contract::sharding::Group;
 
 /// Which of its streams an executor printed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +20,19 @@ pub enum Stream {
 pub struct Printer {
     /// The executor's name in the flow.
     pub executor: Arc<str>,
-    /// Which of its replicas it is.
+    /// Which group of its replicas it is in.
+    pub group: Group,
+    /// Which of these replicas it is.
     pub replica: u32,
+}
+
+impl Printer {
+    /// Where in the executor it is, for the log: `shard-1/rep-0`. None if the executor has
+    /// nothing but replicas.
+    pub fn instance(&self) -> Option<String> {
+        let origin = Origin::replica_of(self.group, self.replica);
+        (self.group != Group::Whole).then(|| origin.to_string())
+    }
 }
 
 /// How much a message matters.

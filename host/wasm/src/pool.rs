@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::reply::Origin as ReplyOrigin;
-use wasm_flow_contract::{Call, Reply, Results};
+use wasm_flow_contract::{Call, Outlet, Reply, Results};
 
 use super::abort::AbortOnDrop;
 use super::back_off::BackOff;
@@ -44,7 +44,12 @@ impl Pool {
     }
 
     /// Calls the replica with the fewest calls in flight.
-    pub(super) async fn call(&self, route: &Route, call: &Call) -> Result<Reply, Unplaced> {
+    pub(super) async fn call(
+        &self,
+        route: &Route,
+        call: &Call,
+        outlet: Option<&Outlet>,
+    ) -> Result<Reply, Unplaced> {
         let concurrency = match self.policy.sharing {
             Sharing::Replica { .. } => route.concurrency,
             // There is nobody else in its instance anyway.
@@ -59,7 +64,7 @@ impl Pool {
                 // The queue knows as many replicas as there are.
                 return Err(CallErrorKind::Stopped.into());
             };
-            let reason = match replica.call(route, call, place).await? {
+            let reason = match replica.call(route, call, outlet, place).await? {
                 Attempt::Answered(reply) => return Ok(reply),
                 Attempt::NotEntered => continue,
                 Attempt::Lost(reason) => reason,
@@ -259,7 +264,13 @@ impl Replica {
     }
 
     /// Has a call answered by this replica's instance, or by one of its own.
-    async fn call(&self, route: &Route, call: &Call, place: Place) -> Result<Attempt, Unplaced> {
+    async fn call(
+        &self,
+        route: &Route,
+        call: &Call,
+        outlet: Option<&Outlet>,
+        place: Place,
+    ) -> Result<Attempt, Unplaced> {
         let unavailable = |failure: StartFailure| CallErrorKind::Unavailable {
             reason: failure.to_string(),
         };
@@ -278,7 +289,9 @@ impl Replica {
                     .map_err(unavailable)?
             }
         };
-        let answer = self.call_instance(&instance, route, call, place).await;
+        let answer = self
+            .call_instance(&instance, route, call, outlet, place)
+            .await;
         if matches!(self.policy.sharing, Sharing::Request) {
             instance.close();
         }
@@ -315,10 +328,11 @@ impl Replica {
         instance: &Arc<Instance>,
         route: &Route,
         call: &Call,
+        outlet: Option<&Outlet>,
         place: Place,
     ) -> Option<Result<Reply, Unplaced>> {
         let limit = self.policy.timeout;
-        let pending = Pending::submit(instance, route, call, limit, place);
+        let pending = Pending::submit(instance, route, call, outlet, limit, place);
         Some(match pending.finish().await {
             Finish::Reply(Ok(outcome)) => {
                 self.recovered();

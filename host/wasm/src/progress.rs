@@ -2,8 +2,8 @@
 //! request and the caller who keeps its time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use wasm_flow_document::DocumentArray;
@@ -16,6 +16,18 @@ pub(super) struct Progress {
     /// Whether the caller has gone.
     abandoned: AtomicBool,
     answer: Mutex<Answer>,
+    waits: Mutex<Waits>,
+}
+
+/// The time that a method has waited for its documents to be taken, which is the
+/// client's and not its own.
+#[derive(Debug, Default)]
+struct Waits {
+    /// How many of its documents wait now.
+    now: u32,
+    /// Since when any of them do.
+    since: Option<Instant>,
+    before: Duration,
 }
 
 /// What a method has answered so far. It counts once the method returns without a
@@ -25,6 +37,15 @@ pub(super) struct Answer {
     /// The documents that go on instead of the request's.
     pub(super) docs: Option<DocumentArray>,
     pub(super) results: Option<Map<String, Value>>,
+    /// Documents that were sent and are kept.
+    pub(super) sent: Option<Sent>,
+}
+
+/// Documents that a method sent while it ran, for a client that takes no stream.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    pub(super) docs: Vec<DocumentArray>,
+    pub(super) bytes: u64,
 }
 
 impl Progress {
@@ -48,7 +69,41 @@ impl Progress {
         self.abandoned.load(Ordering::Relaxed)
     }
 
+    /// Documents of the call wait to be taken, for as long as this value lives.
+    pub(super) fn wait(self: &Arc<Self>) -> Waiting {
+        let mut waits = self.waits();
+        waits.now += 1;
+        waits.since.get_or_insert_with(Instant::now);
+        Waiting(Arc::clone(self))
+    }
+
+    /// How long the call has waited for its documents to be taken.
+    pub(super) fn waited(&self) -> Duration {
+        let waits = self.waits();
+        let now = waits.since.map_or(Duration::ZERO, |since| since.elapsed());
+        waits.before.saturating_add(now)
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn answer(&self) -> MutexGuard<'_, Answer> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Progress::wait`].
+pub(super) struct Waiting(Arc<Progress>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waits = self.0.waits();
+        waits.now = waits.now.saturating_sub(1);
+        if waits.now == 0
+            && let Some(since) = waits.since.take()
+        {
+            waits.before = waits.before.saturating_add(since.elapsed());
+        }
     }
 }

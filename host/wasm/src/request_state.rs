@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
-use wasm_flow_contract::Part;
+use wasm_flow_contract::{Outlet, Part};
 
 use super::progress::Progress;
 
@@ -17,6 +17,12 @@ pub struct RequestState {
     /// The documents by predecessor, as they came.
     pub(super) parts: Vec<Part>,
     pub(super) progress: Arc<Progress>,
+    /// Where documents go that the method sends while it runs. None: they are kept until
+    /// it returns.
+    pub(super) outlet: Option<Outlet>,
+    /// Bytes that the documents may take that the method sends at once or, if they are
+    /// kept, in all.
+    pub(super) reply_limit: u64,
     /// Known when the guest gets the call.
     pub(super) deadline: Option<Instant>,
 }

@@ -1,16 +1,20 @@
 //! The host's side of the WIT interfaces `requests`, `diagnostics` and `timers`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasm_flow_document::LiveArray;
+use wasm_flow_contract::units::Size;
+use wasm_flow_document::{DocumentArray, Limits, LiveArray};
 use wasmtime::AsContextMut;
 use wasmtime::component::{Access, FutureReader, Resource};
 
 use super::bindings::documents::Error as Refusal;
 use super::bindings::{HasCtx, diagnostics, requests, timers};
+use super::progress::Sent;
 use super::reply::{check_docs, parse_results};
 use super::request_state::RequestState;
 use super::store::{Ctx, Panic, running_task};
+use crate::bounds::STREAM_STALL;
 use crate::text::cut_printable;
 
 impl requests::Host for Ctx {}
@@ -88,6 +92,75 @@ impl requests::HostRequest for Ctx {
         self.table.delete(this)?;
         Ok(())
     }
+}
+
+impl<T> requests::HostRequestWithStore<T> for HasCtx {
+    fn send_docs(
+        mut host: Access<'_, T, Self>,
+        this: Resource<RequestState>,
+        docs: Resource<LiveArray>,
+    ) -> wasmtime::Result<Result<FutureReader<u32>, Refusal>> {
+        let ctx = host.get();
+        let limits = ctx.document_limits;
+        let docs = ctx.table.get(&docs)?.snapshot();
+        let request = ctx.table.get(&this)?;
+        let progress = Arc::clone(&request.progress);
+        let outlet = request.outlet.clone();
+        let most = request.reply_limit;
+        let checked = match &outlet {
+            Some(_) => check_sent(&docs, 0, limits, most).map(|_| ()),
+            None => {
+                let mut answer = progress.answer();
+                let sent = answer.sent.get_or_insert_default();
+                keep(sent, docs.clone(), limits, most)
+            }
+        };
+        if let Err(reason) = checked {
+            return Ok(Err(Refusal::Limit(reason)));
+        }
+        let taken = async move {
+            let Some(mut outlet) = outlet else {
+                return Ok::<u32, wasmtime::Error>(0);
+            };
+            let _waiting = progress.wait();
+            // A client that is there and does not read must not hold the call for ever.
+            match tokio::time::timeout(STREAM_STALL, outlet.send(docs)).await {
+                Ok(Ok(())) => Ok(0),
+                Ok(Err(_)) | Err(_) => Ok(1),
+            }
+        };
+        FutureReader::new(host.as_context_mut(), taken).map(Ok)
+    }
+}
+
+/// Holds documents that are sent to the bounds of a reply. Gives their bytes, with those
+/// of before.
+fn check_sent(docs: &DocumentArray, before: u64, limits: Limits, most: u64) -> Result<u64, String> {
+    check_docs(docs, limits)?;
+    let left = most.saturating_sub(before);
+    match docs.encoded_len_within(left) {
+        Some(bytes) => Ok(before.saturating_add(bytes)),
+        None => Err(format!(
+            "the documents that it sends come to more than `limits.reply` of {}; send fewer or \
+             smaller documents, or raise that limit in the executor's table of flow.toml",
+            Size(most)
+        )),
+    }
+}
+
+/// Keeps documents that were sent until the method returns.
+fn keep(sent: &mut Sent, docs: DocumentArray, limits: Limits, most: u64) -> Result<(), String> {
+    sent.bytes = check_sent(&docs, sent.bytes, limits, most)?;
+    let total = |docs: &DocumentArray| docs.total();
+    let all = sent.docs.iter().map(total).sum::<u64>() + docs.total();
+    if all > limits.documents {
+        return Err(format!(
+            "it has sent {all} documents, chunks and matches included; at most {} are allowed",
+            limits.documents
+        ));
+    }
+    sent.docs.push(docs);
+    Ok(())
 }
 
 impl diagnostics::Host for Ctx {}

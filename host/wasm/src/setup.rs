@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::origin::HttpOrigin;
+use wasm_flow_contract::reply::Origin;
 
 use super::bindings::guest;
 use super::grants::{self, GrantError};
@@ -54,13 +55,16 @@ impl Setup {
         }
         let workspace = config.workspace.as_ref().map(|folder| {
             metas.insert("workspace".to_owned(), grants::WORKSPACE.into());
-            grants::workspace(folder, &config.name, replica)
+            grants::workspace(folder, &config.name, config.group, replica)
         });
+        let group = config.group;
         let runtime_args = json!({
-            "name": format!("{}/rep-{replica}", config.name),
+            "name": format!("{}/{}", config.name, Origin::replica_of(group, replica)),
             "executor": config.name,
             "replica": replica,
             "replicas": config.replicas,
+            "shard_id": group.shard_id(),
+            "shards": group.count(),
         });
         let configuration = guest::Configuration {
             uses_with: Value::Object(config.uses_with.clone()).to_string(),
@@ -77,6 +81,7 @@ impl Setup {
             component,
             printer: Printer {
                 executor: config.name.as_str().into(),
+                group,
                 replica,
             },
             config,

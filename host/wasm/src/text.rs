@@ -1,25 +1,8 @@
 //! What a guest says, made fit for people and logs.
 
-use crate::bounds::MAX_TEXT;
+pub use wasm_flow_contract::text::printable;
 
-/// The text without characters that a terminal would act on: a guest's output
-/// must not move the operator's cursor or write over other lines.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .filter_map(|c| match c {
-            '\t' => Some(' '),
-            '\r' => None,
-            c if c.is_control() => Some(char::REPLACEMENT_CHARACTER),
-            // What reorders the text around it.
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                Some(char::REPLACEMENT_CHARACTER)
-            }
-            // Other ends of lines.
-            '\u{2028}' | '\u{2029}' => Some(' '),
-            c => Some(c),
-        })
-        .collect()
-}
+use crate::bounds::MAX_TEXT;
 
 /// At most [`MAX_TEXT`] bytes of what a guest says, and nothing that a terminal
 /// would act on.
@@ -33,22 +16,4 @@ pub(super) fn cut_printable(text: &str) -> String {
         .map(printable)
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_left_that_a_terminal_would_act_on() {
-        for (text, shown) in [
-            ("a\tb\r", "a b"),
-            ("\u{1b}[2J\u{9b}", "\u{fffd}[2J\u{fffd}"),
-            ("a\u{202e}b\u{200f}", "a\u{fffd}b\u{fffd}"),
-            ("a\u{2028}b", "a b"),
-            ("größe", "größe"),
-        ] {
-            assert_eq!(printable(text), shown);
-        }
-    }
 }

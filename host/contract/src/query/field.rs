@@ -1,6 +1,7 @@
 //! The fields that a query can ask about.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde_json::{Map, Value};
 use wasm_flow_document::{Content, Document, Scores};
@@ -191,6 +192,14 @@ impl Field {
             Seen::Value(Value::Object(object)) => !object.is_empty(),
             Seen::Value(Value::Bool(_)) => true,
         }
+    }
+}
+
+/// With a dot before what is below: `tags.lang`.
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        self.below.iter().try_for_each(|key| write!(f, ".{key}"))
     }
 }
 

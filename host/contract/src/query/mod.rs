@@ -18,6 +18,7 @@
 
 mod field;
 mod parse;
+mod shown;
 
 use std::cmp::Ordering;
 

@@ -89,6 +89,15 @@ impl DocumentArray {
     /// shape does not fit its bytes, or exceeds `limits` or a million scores and
     /// evaluations. The error names the document and field.
     pub fn decode_within(bytes: Bytes, limits: Limits) -> Result<Self, DecodeError> {
+        DocumentArray::decode_field(tag::document_array::DOCS, bytes, limits)
+    }
+
+    /// Reads the documents that are a field of another message, whose other fields are
+    /// passed over: those of a `DocumentArrayProto` are its field 1.
+    ///
+    /// # Errors
+    /// As [`decode_within`](Self::decode_within).
+    pub fn decode_field(wanted: u32, bytes: Bytes, limits: Limits) -> Result<Self, DecodeError> {
         let mut budget = Budget {
             documents: limits.documents,
             scores: SCORES,
@@ -100,7 +109,7 @@ impl DocumentArray {
             .field()
             .map_err(|e| DecodeError::from(e).at("docs"))?
         {
-            if number == tag::document_array::DOCS {
+            if number == wanted {
                 let doc = slice(field)
                     .and_then(|slice| document(slice, 1, &mut budget))
                     .map_err(|e| e.at(format_args!("docs[{}]", docs.len())))?;

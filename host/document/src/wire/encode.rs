@@ -132,12 +132,13 @@ impl Encoding {
 
     /// Writes a `docarray.DocumentArrayProto`.
     pub fn write(&self, out: &mut impl BufMut) {
-        put_documents(
-            tag::document_array::DOCS,
-            &self.docs,
-            &mut self.lens.iter(),
-            out,
-        );
+        self.write_field(tag::document_array::DOCS, out);
+    }
+
+    /// Writes the documents as a field of another message: the field of a
+    /// `DocumentArrayProto` is 1. Fields up to 15 take as many bytes.
+    pub fn write_field(&self, field: u32, out: &mut impl BufMut) {
+        put_documents(field, &self.docs, &mut self.lens.iter(), out);
     }
 }
 

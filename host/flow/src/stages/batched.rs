@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use wasm_flow_contract::config::Batching;
 use wasm_flow_contract::request::DEFAULT_ENDPOINT;
-use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
+use wasm_flow_contract::{Call, Failure, FailureKind, Outlet, Reply, Stage, StageInfo};
 use wasm_flow_document::{DocumentArray, Limits};
 
 /// A stage whose calls of some endpoints wait for others, so that the documents of
@@ -142,6 +142,10 @@ impl Stage for Batched {
         self.inner.is_repeatable(endpoint)
     }
 
+    fn streams(&self, endpoint: &str) -> bool {
+        self.inner.streams(endpoint)
+    }
+
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         match self.queues(&call.endpoint) {
             // Without documents there is nothing to put together.
@@ -150,6 +154,17 @@ impl Stage for Batched {
                 Box::pin(async move { queues.call(call).await.map(Reply::new) })
             }
             _ => self.inner.call(call),
+        }
+    }
+
+    fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+        match self.inner.streams(&call.endpoint) {
+            // Documents that are sent belong to one request.
+            true => self.inner.stream(call, outlet),
+            false => {
+                let calling = self.call(call);
+                Box::pin(async move { Ok(outlet.send_each(calling.await?).await) })
+            }
         }
     }
 
@@ -708,17 +723,21 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_late_timer_leaves_the_next_queue_alone() {
         let calls = Calls::default();
-        let stage = calls.stage(batching(9, Duration::from_millis(10), false));
+        let stage = calls.stage(batching(9, Duration::from_secs(2), false));
         let first = tokio::spawn(texts_boxed(&stage, "a"));
         let queues = Arc::clone(&stage.endpoints["/x"]);
         while queues.lock().queues.is_empty() {
+            assert!(
+                !first.is_finished(),
+                "the machine is too busy for this test"
+            );
             tokio::task::yield_now().await;
         }
         let next = tokio::spawn(std::future::pending::<()>());
         tokio::task::block_in_place(|| {
             let mut waiting = queues.lock();
             // The timer is done sleeping, and waits for the lock.
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(2500));
             for queue in waiting.queues.values_mut() {
                 queue.timer = Some(next.abort_handle());
             }

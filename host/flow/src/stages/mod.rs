@@ -7,7 +7,9 @@
 mod batched;
 mod observed;
 mod retried;
+mod sharded;
 
 pub use batched::Batched;
 pub use observed::Observed;
 pub use retried::Retried;
+pub use sharded::Sharded;

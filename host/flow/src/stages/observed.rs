@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures::future::BoxFuture;
 use tracing::{Instrument as _, Span, debug, debug_span, warn};
-use wasm_flow_contract::{Call, Failure, Reply, Stage, StageInfo};
+use wasm_flow_contract::{Call, Failure, Outlet, Reply, Stage, StageInfo};
 
 /// A stage whose calls are observed: each has a span, and each that fails has a
 /// line in the log.
@@ -48,7 +48,29 @@ impl Stage for Observed {
         self.inner.is_repeatable(endpoint)
     }
 
+    fn streams(&self, endpoint: &str) -> bool {
+        self.inner.streams(endpoint)
+    }
+
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        self.observed(call, |inner, call| inner.call(call))
+    }
+
+    fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+        self.observed(call, |inner, call| inner.stream(call, outlet))
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        self.inner.stop()
+    }
+}
+
+impl Observed {
+    fn observed(
+        &self,
+        call: Call,
+        begin: impl FnOnce(&dyn Stage, Call) -> BoxFuture<'static, Result<Reply, Failure>>,
+    ) -> BoxFuture<'static, Result<Reply, Failure>> {
         let span = self.span(&call);
         let observation = Observation {
             executor: Arc::clone(&self.name),
@@ -56,7 +78,7 @@ impl Stage for Observed {
             request: Arc::clone(&call.request_id),
             start: Instant::now(),
         };
-        let inner = span.in_scope(|| self.inner.call(call));
+        let inner = span.in_scope(|| begin(&*self.inner, call));
         let observed = async move {
             let outcome = inner.await;
             observation.end(&outcome);
@@ -66,10 +88,6 @@ impl Stage for Observed {
             true => Box::pin(observed),
             false => Box::pin(observed.instrument(span)),
         }
-    }
-
-    fn stop(&self) -> BoxFuture<'static, ()> {
-        self.inner.stop()
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tracing::debug;
-use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
+use wasm_flow_contract::{Call, Failure, FailureKind, Outlet, Reply, Stage, StageInfo};
 
 use crate::bounds::{RETRY_BUDGET, RETRY_EARNED_BY, RETRY_FIRST, RETRY_LONGEST};
 
 /// A stage whose calls are tried again, if they fail in a way that cannot have had an
-/// effect outside of the documents: calls of a method that says that it leaves nothing
-/// behind ([`Stage::is_repeatable`]), if the instance was lost, or if the method says of
-/// its error that it may be tried again.
+/// effect outside of the documents: calls that a remote executor did not get, and calls
+/// of a method that says that it leaves nothing behind ([`Stage::is_repeatable`]), if the
+/// instance was lost, or if the method says of its error that it may be tried again.
 ///
 /// Any other failure is the client's. A call that no instance could be had for is not
 /// tried again: the executor's replicas have tried to start several.
@@ -25,6 +25,7 @@ use crate::bounds::{RETRY_BUDGET, RETRY_EARNED_BY, RETRY_FIRST, RETRY_LONGEST};
 pub struct Retried {
     inner: Arc<dyn Stage>,
     retries: u32,
+    remote: bool,
     budget: Arc<Budget>,
 }
 
@@ -32,6 +33,7 @@ impl Retried {
     /// Tries calls of a stage again, up to so many times.
     pub fn new(inner: Arc<dyn Stage>, retries: u32) -> Retried {
         Retried {
+            remote: inner.info().remote,
             inner,
             retries,
             budget: Arc::new(Budget::new()),
@@ -52,8 +54,13 @@ impl Stage for Retried {
         self.inner.is_repeatable(endpoint)
     }
 
+    fn streams(&self, endpoint: &str) -> bool {
+        self.inner.streams(endpoint)
+    }
+
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
-        if !self.inner.is_repeatable(&call.endpoint) {
+        let repeatable = self.inner.is_repeatable(&call.endpoint);
+        if !repeatable && !self.remote {
             return self.inner.call(call);
         }
         self.budget.earn();
@@ -67,7 +74,8 @@ impl Stage for Retried {
                     Ok(reply) => return Ok(reply),
                     Err(failure) => failure,
                 };
-                let again = attempt < retries && may_succeed(&failure) && budget.spend();
+                let again =
+                    attempt < retries && may_succeed(&failure, repeatable) && budget.spend();
                 if !again {
                     return Err(failure);
                 }
@@ -79,16 +87,28 @@ impl Stage for Retried {
         })
     }
 
+    fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+        match self.inner.streams(&call.endpoint) {
+            // What was sent cannot be called back.
+            true => self.inner.stream(call, outlet),
+            false => {
+                let calling = self.call(call);
+                Box::pin(async move { Ok(outlet.send_each(calling.await?).await) })
+            }
+        }
+    }
+
     fn stop(&self) -> BoxFuture<'static, ()> {
         self.inner.stop()
     }
 }
 
-/// Whether another call may succeed.
-fn may_succeed(failure: &Failure) -> bool {
+/// Whether another call may succeed, and does no harm.
+fn may_succeed(failure: &Failure, repeatable: bool) -> bool {
     match failure.kind {
-        FailureKind::Lost => true,
-        FailureKind::Method => failure.details.as_ref().is_some_and(|details| {
+        FailureKind::Unreachable => true,
+        FailureKind::Lost => repeatable,
+        FailureKind::Method if repeatable => failure.details.as_ref().is_some_and(|details| {
             details.retry && details.retry_after.is_none_or(|wait| wait <= RETRY_LONGEST)
         }),
         // It would fail again, or take as long again.

@@ -15,6 +15,7 @@ use super::deadline;
 use super::methods::{REQUESTS, SERVED};
 use super::refusal::held_back;
 use super::request_body::{RequestBody, Unread};
+use super::trailers;
 use crate::drain::Drain;
 
 /// Lets calls in to their services: refuses those to methods that are not served with
@@ -76,10 +77,11 @@ async fn answer(
     let deadline = deadline::of(request.headers());
     // The routes are always ready.
     let response = tower_service::Service::call(&mut services, request);
-    match deadline {
+    let answer = match deadline {
         None => response.await,
         Some(time) => deadline::within(time, response).await,
-    }
+    };
+    answer.map(trailers::marked)
 }
 
 /// Lets an answer be compressed if the request was, the same way.
@@ -107,13 +109,6 @@ fn not_served(path: &str) -> String {
         .next()
         .unwrap_or_default();
     let instead = match service {
-        "jina.JinaDataRequestRPC" => {
-            "Jina's workers are called with it, and there are none here; send requests with \
-             jina.JinaRPC/Call or jina.JinaSingleDataRequestRPC/process_single_data"
-        }
-        "jina.JinaSingleDocumentRequestRPC" => {
-            "executors cannot stream single documents yet; send requests with jina.JinaRPC/Call"
-        }
         "jina.JinaExecutorSnapshot"
         | "jina.JinaExecutorSnapshotProgress"
         | "jina.JinaExecutorRestore"

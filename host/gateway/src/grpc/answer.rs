@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use prost::Message as _;
 use prost_types::Timestamp;
 use serde_json::Value;
 use tracing::{Instrument as _, Span, debug_span};
 use wasm_flow_contract::parameters::RESULTS;
 use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{
-    Failure, FailureKind, GATEWAY, Hop, Parameters, Request, Response, Service, TraceContext,
+    Failure, FailureKind, GATEWAY, Hop, Parameters, Part, Request, Response, Service, TraceContext,
 };
-use wasm_flow_document::{DocumentArray, Encoding, Struct, StructError, random_id};
+use wasm_flow_document::{DocumentArray, Encoding, Limits, Struct, StructError, random_id};
 
-use super::frame::{Answer, Data, FrameError, Incoming};
+use super::frame::{Answer, Data, DataError, Frame, FrameError, Incoming};
 use super::proto::status_proto::{ExceptionProto, StatusCode};
 use super::proto::{HeaderProto, RouteProto, StatusProto};
 use super::status::short;
@@ -26,39 +27,76 @@ use crate::bounds;
 const NO_ENDPOINT: &str =
     "the request names no endpoint (header.exec_endpoint); only default handlers can have run";
 
+/// A frame whose header can be read.
+pub(super) struct Arrived {
+    start: SystemTime,
+    /// With a request id: its own, or one that was made up.
+    pub(super) header: HeaderProto,
+    request: Result<(Request, Option<Struct>), Unreadable>,
+}
+
+impl Arrived {
+    /// Takes a frame apart.
+    ///
+    /// # Errors
+    /// When its header cannot be read: it has no request id to be answered to.
+    pub(super) fn new(trace: Option<TraceContext>, frame: Frame) -> Result<Arrived, FrameError> {
+        let start = SystemTime::now();
+        let (mut header, mut request) = match frame.decode() {
+            Ok((mut incoming, others)) => {
+                let mut header = std::mem::take(&mut incoming.header);
+                let decoded =
+                    cut_names(&mut header).and_then(|()| request(&header, incoming, others));
+                (header, decoded)
+            }
+            Err(mut error) => match error.header.take() {
+                // Bytes that merely begin like a header name no request.
+                Some(mut header) if !header.request_id.is_empty() => {
+                    let short = cut_names(&mut header);
+                    (*header, short.and(Err(Unreadable::new(&error))))
+                }
+                _ => return Err(error),
+            },
+        };
+        if header.request_id.is_empty() {
+            header.request_id = random_id().to_string();
+        }
+        if let Ok((request, _)) = &mut request {
+            request.id = Arc::from(header.request_id.as_str());
+            request.trace = trace;
+        }
+        Ok(Arrived {
+            start,
+            header,
+            request,
+        })
+    }
+
+    /// The request, or why there is none.
+    pub(super) fn request(self) -> Result<Request, Box<Failure>> {
+        match self.request {
+            Ok((request, _)) => Ok(request),
+            Err(unreadable) => Err(unreadable.failure),
+        }
+    }
+}
+
 /// Takes a frame through the flow. The answer takes no more than `max_message` bytes.
 ///
-/// A frame whose header can be read is always answered. The caller refuses the others:
-/// they have no request id to answer to.
+/// A frame whose header can be read is always answered. The caller refuses the others.
 pub(super) async fn answer(
     flow: &dyn Service,
     max_message: usize,
     trace: Option<TraceContext>,
-    frame: Bytes,
+    frame: Frame,
 ) -> Result<Answer, FrameError> {
-    let start = SystemTime::now();
-    let (mut header, decoded) = match Incoming::decode(frame) {
-        Ok(mut incoming) => {
-            let mut header = std::mem::take(&mut incoming.header);
-            let decoded = cut_names(&mut header).and_then(|()| request(&header, incoming));
-            (header, decoded)
-        }
-        Err(mut error) => match error.header.take() {
-            // Bytes that merely begin like a header name no request.
-            Some(mut header) if !header.request_id.is_empty() => {
-                let short = cut_names(&mut header);
-                (*header, short.and(Err(Unreadable::new(&error))))
-            }
-            _ => return Err(error),
-        },
-    };
-    if header.request_id.is_empty() {
-        header.request_id = random_id().to_string();
-    }
-    Ok(match decoded {
-        Ok((mut request, parameters)) => {
-            request.id = Arc::from(header.request_id.as_str());
-            request.trace = trace;
+    let Arrived {
+        start,
+        header,
+        request,
+    } = Arrived::new(trace, frame)?;
+    Ok(match request {
+        Ok((request, parameters)) => {
             let span = span(&request);
             let served = served(flow, max_message, start, header, request, parameters);
             match span.is_disabled() {
@@ -146,6 +184,7 @@ fn cut_names(header: &mut HeaderProto) -> Result<(), Unreadable> {
 fn request(
     header: &HeaderProto,
     incoming: Incoming,
+    others: Vec<Incoming>,
 ) -> Result<(Request, Option<Struct>), Unreadable> {
     let parameters = match incoming.parameters {
         Some(bytes) if bytes.len() > bounds::PARAMETERS => {
@@ -167,18 +206,11 @@ fn request(
         }
         None => None,
     };
-    let docs = match incoming.data {
-        Data::None => Ok(DocumentArray::new()),
-        Data::Docs(bytes) => DocumentArray::decode(bytes).map_err(Unreadable::new),
-        Data::Pickle => Err(Unreadable::new(
-            "data.docs_bytes holds a Python pickle, which is never opened, because opening it can \
-             run code; send the documents as data.docs",
-        )),
-    };
-    let docs = docs.map_err(|unreadable| Unreadable {
-        parameters: parameters.clone(),
-        ..unreadable
-    })?;
+    let (docs, parts) =
+        documents(incoming.data, &incoming.routes, others).map_err(|unreadable| Unreadable {
+            parameters: parameters.clone(),
+            ..unreadable
+        })?;
     let request = Request {
         id: Arc::default(),
         endpoint: Arc::from(header.exec_endpoint.as_deref().unwrap_or_default()),
@@ -188,9 +220,67 @@ fn request(
             .map(|parameters| Parameters::from(parameters.to_map()))
             .unwrap_or_default(),
         docs,
+        parts,
         trace: None,
     };
     Ok((request, parameters))
+}
+
+/// The documents of a request, and by who sent them if a flow did.
+fn documents(
+    data: Data,
+    routes: &[Bytes],
+    others: Vec<Incoming>,
+) -> Result<(DocumentArray, Vec<Part>), Unreadable> {
+    let docs = decoded(data)?;
+    let sender = sender(routes)?;
+    if others.is_empty() {
+        let parts = sender.map(|executor| Part {
+            executor,
+            docs: docs.clone(),
+        });
+        return Ok((docs, parts.into_iter().collect()));
+    }
+    let part = |sender: Option<Arc<str>>, docs| Part {
+        executor: sender.unwrap_or_else(|| Arc::from(GATEWAY)),
+        docs,
+    };
+    let mut parts = vec![part(sender, docs)];
+    for other in others {
+        parts.push(part(self::sender(&other.routes)?, decoded(other.data)?));
+    }
+    let docs = DocumentArray::concat(parts.iter().map(|part| &part.docs));
+    // Each part was held to the limits by itself.
+    Limits::default().check(&docs).map_err(Unreadable::new)?;
+    Ok((docs, parts))
+}
+
+fn decoded(data: Data) -> Result<DocumentArray, Unreadable> {
+    data.decode().map_err(|error| match error {
+        DataError::Malformed(error) => Unreadable::new(error),
+        DataError::Pickle => Unreadable::new(
+            "data.docs_bytes holds a Python pickle, which is never opened, because opening it can \
+             run code; send the documents as data.docs",
+        ),
+    })
+}
+
+/// The executor that a request comes from, if another flow sent it: the last of its
+/// routes, as Jina has it.
+fn sender(routes: &[Bytes]) -> Result<Option<Arc<str>>, Unreadable> {
+    let Some(last) = routes.last() else {
+        return Ok(None);
+    };
+    let route = RouteProto::decode(last.clone())
+        .map_err(|error| Unreadable::new(format_args!("routes: {error}")))?;
+    if route.executor.len() > bounds::NAME {
+        return Err(Unreadable::new(format_args!(
+            "the name of an executor in its routes takes {}, and it may take {}",
+            Size(route.executor.len() as u64),
+            Size(bounds::NAME as u64),
+        )));
+    }
+    Ok(Some(Arc::from(route.executor)))
 }
 
 async fn served(

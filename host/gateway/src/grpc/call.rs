@@ -15,7 +15,7 @@ use tonic::{Status, Streaming};
 use wasm_flow_contract::Service;
 
 use super::answer::answer;
-use super::frame::{Answer, FrameError};
+use super::frame::{Answer, Frame, FrameError};
 use super::options::CallOptions;
 use super::status::{read_error, short};
 use crate::bounds::SMALL_REQUEST;
@@ -147,7 +147,10 @@ impl SmallRequests {
         poll_fn(|cx| {
             loop {
                 while let Poll::Ready(Some((frame, reply))) = inbox.poll_recv(cx) {
-                    let work = answer(&*flow, options.max_message, options.trace, frame);
+                    let work = {
+                        let frame = Frame::Request(frame);
+                        answer(&*flow, options.max_message, options.trace, frame)
+                    };
                     running.push(async {
                         // A request that panics does not take its neighbours along.
                         if let Ok(answered) = AssertUnwindSafe(work).catch_unwind().await {
@@ -249,6 +252,7 @@ impl CallStream {
         } else {
             let flow = self.flow.clone();
             let work = async move {
+                let frame = Frame::Request(frame);
                 reply.send(answer(&*flow, options.max_message, options.trace, frame).await);
             };
             alone = Some(tokio::spawn(work).abort_handle());

@@ -8,25 +8,25 @@ use prost::Message;
 use serde_json::{Map, Value};
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
-use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Endpoint};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
+use wasm_flow_contract::remote::{RemoteAddress, Secret, TlsConfig};
 use wasm_flow_contract::units::Size;
 use wasm_flow_document::{DocumentArray, Struct, random_id};
 
-use super::frame::{Answer, Data, Incoming, RawCodec};
+use super::channel::{Connector, Keepalive, TlsError, bearer, root_cause};
+use super::frame::{Answer, Incoming, RawCodec};
 use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto, StatusProto};
-use crate::bounds::{
-    CLIENT_KEEPALIVE, CONNECT, CONNECTION_WINDOW, KEEPALIVE_ANSWER, STREAM_WINDOW, TCP_KEEPALIVE,
-    TCP_KEEPALIVE_RETRIES,
-};
+use crate::bounds::{CLIENT_KEEPALIVE, KEEPALIVE_ANSWER};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Channel,
     address: String,
+    token: Option<MetadataValue<Ascii>>,
 }
 
 /// What is sent.
@@ -90,11 +90,24 @@ pub struct PostOptions {
 #[non_exhaustive]
 pub enum ClientError {
     /// The address cannot be read.
-    #[error("`{address}` is not a gateway's address: write grpc://host:port")]
+    #[error(
+        "`{address}` is not a gateway's address: write grpc://host:port, or grpcs://host:port for TLS"
+    )]
     Address {
         /// What was given.
         address: String,
     },
+    /// There is a token or a certificate, and the address is not one over TLS.
+    #[error(
+        "`{address}` has no TLS to send a token or a certificate over: write grpcs://host:port"
+    )]
+    Insecure {
+        /// What was given.
+        address: String,
+    },
+    /// The certificates, the key or the token cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Nobody answers there.
     #[error(
         "cannot reach {address}: {reason}; is `wasm-flow run` or `wasm-flow serve` running there? \
@@ -140,7 +153,7 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// Connects to `grpc://host:port`, or `host:port`.
+    /// Connects to `grpc://host:port`, `host:port`, or `grpcs://host:port` over TLS.
     ///
     /// # Errors
     /// When that is not an address, or nobody answers there within 10 s.
@@ -155,38 +168,87 @@ impl Client {
         keepalive: Duration,
         answer: Duration,
     ) -> Result<Client, ClientError> {
+        Client::open(
+            address,
+            &TlsConfig::default(),
+            None,
+            Keepalive {
+                after: keepalive,
+                answer,
+            },
+        )
+        .await
+    }
+
+    /// Connects to `grpcs://host:port` with certificates and a token of one's own. The
+    /// token goes along with every call, as `authorization: Bearer <token>`.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and when the certificates or the key cannot be used,
+    /// or there is a token and no TLS to send it over.
+    pub async fn connect_secure(
+        address: &str,
+        tls: &TlsConfig,
+        token: Option<&Secret>,
+    ) -> Result<Client, ClientError> {
+        let keepalive = Keepalive {
+            after: CLIENT_KEEPALIVE,
+            answer: KEEPALIVE_ANSWER,
+        };
+        Client::open(address, tls, token, keepalive).await
+    }
+
+    async fn open(
+        address: &str,
+        tls: &TlsConfig,
+        token: Option<&Secret>,
+        keepalive: Keepalive,
+    ) -> Result<Client, ClientError> {
         let wrong = || ClientError::Address {
             address: address.to_owned(),
         };
-        let authority = address.strip_prefix("grpc://").unwrap_or(address);
-        let authority = authority.trim_end_matches('/');
-        let parsed: http::uri::Authority = authority.parse().map_err(|_| wrong())?;
-        if parsed.port().is_none() || authority.contains('@') {
+        let parsed = match address.contains("://") {
+            true => RemoteAddress::parse(address),
+            false => RemoteAddress::parse(&format!("grpc://{address}")),
+        };
+        let parsed = parsed.map_err(|_| wrong())?;
+        let [server] = parsed.hosts() else {
             return Err(wrong());
-        }
-        let endpoint = Endpoint::from_shared(format!("http://{authority}"))
-            .map_err(|_| wrong())?
-            .connect_timeout(CONNECT)
-            .tcp_nodelay(true)
-            // A call waits as long as its executors take. Only a path that is dead ends it.
-            .tcp_keepalive(Some(TCP_KEEPALIVE))
-            .tcp_keepalive_interval(Some(TCP_KEEPALIVE))
-            .tcp_keepalive_retries(Some(TCP_KEEPALIVE_RETRIES))
-            .http2_keep_alive_interval(keepalive)
-            .keep_alive_timeout(answer)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW);
-        let channel = endpoint
+        };
+        let connector = match parsed.is_secure() {
+            true => Connector::secure(tls, keepalive)?,
+            false if token.is_some() || tls.ca.is_some() || tls.identity.is_some() => {
+                return Err(ClientError::Insecure {
+                    address: address.to_owned(),
+                });
+            }
+            false => Connector::plain(keepalive),
+        };
+        let authority = server.to_string();
+        let channel = connector
+            .endpoint(server, &authority)?
             .connect()
             .await
             .map_err(|error| ClientError::Connect {
-                address: authority.to_owned(),
+                address: authority.clone(),
                 reason: root_cause(&error),
             })?;
         Ok(Client {
             channel,
-            address: authority.to_owned(),
+            token: token.map(bearer).transpose()?,
+            address: authority,
         })
+    }
+
+    /// A request with the token.
+    fn request<M>(&self, message: M) -> tonic::Request<M> {
+        let mut request = tonic::Request::new(message);
+        if let Some(token) = &self.token {
+            request
+                .metadata_mut()
+                .insert("authorization", token.clone());
+        }
+        request
     }
 
     /// `host:port`.
@@ -221,7 +283,7 @@ impl Client {
                 });
                 std::future::ready(message.ok())
             });
-        let mut request = tonic::Request::new(messages);
+        let mut request = self.request(messages);
         let metadata = request.metadata_mut();
         if let Some(prefetch) = options.prefetch {
             metadata.insert("__prefetch__", MetadataValue::from(prefetch));
@@ -260,7 +322,7 @@ impl Client {
             "/jina.JinaSingleDataRequestRPC/process_single_data",
         );
         let frame = grpc
-            .unary(tonic::Request::new(message(request)?), path, RawCodec)
+            .unary(self.request(message(request)?), path, RawCodec)
             .await
             .map_err(|status| self.ended(&status))?
             .into_inner();
@@ -276,7 +338,7 @@ impl Client {
         let path = http::uri::PathAndQuery::from_static("/jina.JinaGatewayDryRunRPC/dry_run");
         let codec = tonic_prost::ProstCodec::<(), StatusProto>::default();
         let status = grpc
-            .unary(tonic::Request::new(()), path, codec)
+            .unary(self.request(()), path, codec)
             .await
             .map_err(|status| self.ended(&status))?
             .into_inner();
@@ -324,15 +386,10 @@ impl Client {
                 .to_map(),
             None => Map::new(),
         };
-        let docs = match incoming.data {
-            Data::None => DocumentArray::new(),
-            Data::Docs(bytes) => {
-                DocumentArray::decode(bytes).map_err(|error| wrong(error.to_string()))?
-            }
-            Data::Pickle => {
-                return Err(wrong("its documents are a Python pickle".to_owned()));
-            }
-        };
+        let docs = incoming
+            .data
+            .decode()
+            .map_err(|error| wrong(error.to_string()))?;
         let routes = incoming
             .routes
             .into_iter()
@@ -396,17 +453,8 @@ fn failure(status: StatusProto) -> Option<PostFailure> {
     })
 }
 
-/// The innermost of an error's causes: the outer ones say "transport error".
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
 /// gRPC's own names.
-fn code_name(code: Code) -> &'static str {
+pub(super) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

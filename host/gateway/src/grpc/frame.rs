@@ -14,8 +14,9 @@ use wasm_flow_contract::units::Size;
 use wasm_flow_document::protobuf::{
     Fault, Field, Merged, Merging, Reader, Slice, message_len, put_head, put_message,
 };
-use wasm_flow_document::{Encoding, Struct};
+use wasm_flow_document::{DecodeError, DocumentArray, Encoding, Limits, Struct};
 
+use super::proto::status_proto::StatusCode;
 use super::proto::{HeaderProto, RouteProto};
 use crate::bounds;
 
@@ -24,6 +25,8 @@ const HEADER: u32 = 1;
 const PARAMETERS: u32 = 2;
 const ROUTES: u32 = 3;
 const DATA: u32 = 4;
+/// Field number of `DataRequestListProto`.
+const REQUESTS: u32 = 1;
 /// Field numbers of `DataContentProto`.
 const DOCS: u32 = 1;
 const DOCS_BYTES: u32 = 2;
@@ -35,7 +38,7 @@ pub(crate) struct Incoming {
     pub(crate) header: HeaderProto,
     /// An encoded `google.protobuf.Struct`.
     pub(crate) parameters: Option<Bytes>,
-    /// The first [`ROUTES`](bounds::ROUTES). Those of a request do not matter.
+    /// The first [`ROUTES`](bounds::ROUTES).
     pub(crate) routes: Vec<Bytes>,
     pub(crate) data: Data,
 }
@@ -48,8 +51,33 @@ pub(crate) enum Data {
     None,
     /// An encoded `docarray.DocumentArrayProto`.
     Docs(Bytes),
+    /// An encoded `jina.SingleDocumentRequestProto`, with one document in it.
+    Document(Bytes),
     /// A Python object, which is never opened.
     Pickle,
+}
+
+/// Documents that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataError {
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
+    #[error("its documents are a Python pickle")]
+    Pickle,
+}
+
+impl Data {
+    /// Reads the documents, within the default limits.
+    pub(crate) fn decode(self) -> Result<DocumentArray, DataError> {
+        match self {
+            Data::None => Ok(DocumentArray::new()),
+            Data::Docs(bytes) => Ok(DocumentArray::decode(bytes)?),
+            Data::Document(frame) => {
+                Ok(DocumentArray::decode_field(DATA, frame, Limits::default())?)
+            }
+            Data::Pickle => Err(DataError::Pickle),
+        }
+    }
 }
 
 /// A frame that is not a `DataRequestProto`.
@@ -85,6 +113,35 @@ enum FrameFault {
         most = Size(bounds::HEADER as u64)
     )]
     LongHeader,
+    #[error("there are more than {most} of them", most = bounds::PARTS)]
+    ManyParts,
+}
+
+/// What a gRPC message holds.
+#[derive(Debug, Clone)]
+pub(crate) enum Frame {
+    /// A `jina.DataRequestProto`.
+    Request(Bytes),
+    /// A `jina.DataRequestListProto`: the documents of one request, apart by who sent
+    /// them.
+    Parts(Bytes),
+    /// A `jina.SingleDocumentRequestProto`.
+    Document(Bytes),
+}
+
+impl Frame {
+    /// Takes a frame apart: the request, and what else there is of its documents.
+    pub(crate) fn decode(self) -> Result<(Incoming, Vec<Incoming>), FrameError> {
+        match self {
+            Frame::Request(frame) => Ok((Incoming::decode(frame)?, Vec::new())),
+            Frame::Parts(frame) => {
+                let mut requests = Incoming::decode_list(&frame)?.into_iter();
+                let first = requests.next().unwrap_or_default();
+                Ok((first, requests.collect()))
+            }
+            Frame::Document(frame) => Ok((Incoming::decode_document(frame)?, Vec::new())),
+        }
+    }
 }
 
 impl Incoming {
@@ -101,6 +158,7 @@ impl Incoming {
                         .end()
                         .map_or(Data::None, |docs| Data::Docs(docs.share())),
                     Docs::Pickle => Data::Pickle,
+                    Docs::Document => Data::None,
                 };
                 Ok(message)
             }
@@ -109,6 +167,50 @@ impl Incoming {
                 fault,
             }),
         }
+    }
+
+    /// Takes a `jina.SingleDocumentRequestProto` apart, which differs only in its
+    /// documents.
+    fn decode_document(frame: Bytes) -> Result<Incoming, FrameError> {
+        let mut message = Incoming::default();
+        let mut parts = Parts {
+            is_document: true,
+            ..Parts::default()
+        };
+        match message.read(&frame, &mut parts) {
+            Ok(()) => {
+                message.parameters = parts.parameters.end().map(Merged::share);
+                if matches!(parts.docs, Docs::Document) {
+                    message.data = Data::Document(frame);
+                }
+                Ok(message)
+            }
+            Err(fault) => Err(FrameError {
+                header: parts.header.then(|| Box::new(message.header)),
+                fault,
+            }),
+        }
+    }
+
+    /// Takes the requests of a `jina.DataRequestListProto` apart.
+    fn decode_list(frame: &Bytes) -> Result<Vec<Incoming>, FrameError> {
+        let refused = |fault| FrameError {
+            header: None,
+            fault,
+        };
+        let mut requests = Vec::new();
+        let mut fields = Fields::of("", Slice::of(frame));
+        while let Some((number, field)) = fields.next().map_err(refused)? {
+            if number != REQUESTS {
+                continue;
+            }
+            if requests.len() == bounds::PARTS {
+                return Err(refused(FrameFault::ManyParts));
+            }
+            let request = slice_of("requests", field).map_err(refused)?;
+            requests.push(Incoming::decode(request.share())?);
+        }
+        Ok(requests)
     }
 
     fn read<'a>(&mut self, frame: &'a Bytes, parts: &mut Parts<'a>) -> Result<(), FrameFault> {
@@ -135,6 +237,10 @@ impl Incoming {
                         self.routes.push(route.share());
                     }
                 }
+                DATA if parts.is_document => {
+                    slice_of("document", field)?;
+                    parts.docs = Docs::Document;
+                }
                 DATA => parts.docs.read(slice_of("data", field)?)?,
                 _ => {}
             }
@@ -151,6 +257,8 @@ struct Parts<'a> {
     header_len: usize,
     parameters: Merging<'a>,
     docs: Docs<'a>,
+    /// Whether there is a document in the place of the data.
+    is_document: bool,
 }
 
 /// The members of `DataContentProto`'s oneof: the last one counts, and is merged
@@ -161,6 +269,8 @@ enum Docs<'a> {
     None,
     Message(Merging<'a>),
     Pickle,
+    /// One document, in place of all this.
+    Document,
 }
 
 impl<'a> Docs<'a> {
@@ -234,6 +344,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Whether it says that the request failed.
+    pub(super) fn is_error(&self) -> bool {
+        let status = self.header.status.as_ref();
+        status.is_some_and(|status| status.code == i32::from(StatusCode::Error))
+    }
+
     /// Bytes that the message takes, found without writing it. `u64::MAX` stands for
     /// more than can be counted.
     pub(crate) fn encoded_len(&self) -> u64 {
@@ -321,6 +437,82 @@ impl Encoder for RawCodec {
     }
 }
 
+/// [`RawCodec`] for a `SingleDocumentRequestProto`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DocumentCodec;
+
+impl Codec for DocumentCodec {
+    type Encode = Answer;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = RawCodec;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> RawCodec {
+        RawCodec
+    }
+}
+
+impl Encoder for DocumentCodec {
+    type Item = Answer;
+    type Error = Status;
+
+    fn encode(&mut self, answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        // Its first fields are those of a `DataRequestProto`, and fields may be written apart.
+        let docs = answer.docs.clone();
+        let beside = Answer {
+            docs: None,
+            ..answer
+        };
+        let written = beside.encode(out, EncodeBuf::reserve);
+        written.map_err(|error| {
+            Status::resource_exhausted(format!("the message cannot be sent: {error}"))
+        })?;
+        if let Some(docs) = docs {
+            out.reserve(docs.len());
+            docs.write_field(DATA, out);
+        }
+        Ok(())
+    }
+}
+
+/// [`RawCodec`] for a `DataRequestListProto`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ListCodec;
+
+impl Codec for ListCodec {
+    type Encode = Vec<Answer>;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = RawCodec;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> RawCodec {
+        RawCodec
+    }
+}
+
+impl Encoder for ListCodec {
+    type Item = Vec<Answer>;
+    type Error = Status;
+
+    fn encode(&mut self, requests: Vec<Answer>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        for request in requests {
+            put_head(REQUESTS, request.encoded_len(), out);
+            request.encode(out, EncodeBuf::reserve).map_err(|error| {
+                Status::resource_exhausted(format!("the message cannot be sent: {error}"))
+            })?;
+        }
+        Ok(())
+    }
+}
+
 impl Decoder for RawCodec {
     type Item = Bytes;
     type Error = Status;
@@ -335,7 +527,6 @@ impl Decoder for RawCodec {
 mod tests {
     use bytes::BytesMut;
     use serde_json::{Map, Value, json};
-    use wasm_flow_document::DocumentArray;
 
     use super::*;
 
@@ -470,6 +661,28 @@ mod tests {
             panic!("no documents")
         };
         assert_eq!(DocumentArray::decode(read).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_list_is_taken_apart() {
+        let (mut list, one) = (BytesMut::new(), encoded(&full()));
+        for _ in 0..2 {
+            put_message(REQUESTS, &one, &mut list);
+        }
+        let (first, others) = Frame::Parts(list.freeze()).decode().unwrap();
+        assert_eq!((first.header, others.len()), (full().header, 1));
+        let (first, others) = Frame::Parts(Bytes::new()).decode().unwrap();
+        assert!(matches!(first.data, Data::None) && others.is_empty());
+        let many = vec![[0x0a, 0]; bounds::PARTS + 1].concat();
+        let error = Frame::Parts(many.into()).decode().unwrap_err();
+        assert!(error.to_string().contains("more than 1000"), "{error}");
+        for garbage in [&b"garbage"[..], &[0x08, 1], &[0x0a, 9, 1]] {
+            assert!(
+                Frame::Parts(Bytes::copy_from_slice(garbage))
+                    .decode()
+                    .is_err()
+            );
+        }
     }
 
     #[test]

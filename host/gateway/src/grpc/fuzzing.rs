@@ -72,7 +72,7 @@ impl Frame {
     /// The documents, not checked yet.
     pub fn documents(&self) -> Documents {
         match &self.0.data {
-            Data::None => Documents::None,
+            Data::None | Data::Document(_) => Documents::None,
             Data::Docs(docs) => Documents::Encoded(docs.clone()),
             Data::Pickle => Documents::Pickle,
         }
@@ -97,7 +97,7 @@ impl Frame {
                 .collect::<Result<_, _>>()
                 .ok()?,
             docs: match data {
-                Data::None => None,
+                Data::None | Data::Document(_) => None,
                 Data::Docs(docs) => Some(DocumentArray::decode(docs).ok()?.encoding()),
                 Data::Pickle => return None,
             },

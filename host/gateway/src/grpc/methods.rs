@@ -1,7 +1,6 @@
 //! The services and methods of a gateway, by name.
 
-/// The services that reflection lists: Jina's own list, whose names are not those of
-/// what is implemented, and health.
+/// The services that reflection lists: Jina's own list, and health.
 pub(super) const LISTED: [&str; 9] = [
     "jina.JinaRPC",
     "jina.JinaSingleDataRequestRPC",
@@ -15,9 +14,11 @@ pub(super) const LISTED: [&str; 9] = [
 ];
 
 /// The methods that are served.
-pub(super) const SERVED: [&str; 9] = [
+pub(super) const SERVED: [&str; 11] = [
     "/jina.JinaRPC/Call",
     "/jina.JinaSingleDataRequestRPC/process_single_data",
+    "/jina.JinaDataRequestRPC/process_data",
+    "/jina.JinaSingleDocumentRequestRPC/stream_doc",
     "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery",
     "/jina.JinaGatewayDryRunRPC/dry_run",
     "/jina.JinaInfoRPC/_status",
@@ -29,9 +30,11 @@ pub(super) const SERVED: [&str; 9] = [
 
 /// The methods that take requests for the flow. The [`Drain`](crate::drain::Drain)
 /// decides what becomes of their calls at a stop.
-pub(super) const REQUESTS: [&str; 2] = [
+pub(super) const REQUESTS: [&str; 4] = [
     "/jina.JinaRPC/Call",
     "/jina.JinaSingleDataRequestRPC/process_single_data",
+    "/jina.JinaDataRequestRPC/process_data",
+    "/jina.JinaSingleDocumentRequestRPC/stream_doc",
 ];
 
 #[cfg(test)]
@@ -44,15 +47,11 @@ mod tests {
 
     #[test]
     fn the_lists_agree() {
-        // Jina lists these without serving them, and knows one version of reflection.
-        let not_served = [
-            "jina.JinaDataRequestRPC",
-            "jina.JinaSingleDocumentRequestRPC",
-        ];
+        // Jina knows one version of reflection.
         let not_listed = "grpc.reflection.v1.ServerReflection";
         for listed in LISTED {
             let served = SERVED.iter().any(|method| service(method) == listed);
-            assert_ne!(served, not_served.contains(&listed), "{listed}");
+            assert!(served, "{listed}");
         }
         for method in SERVED {
             let listed = LISTED.contains(&service(method));

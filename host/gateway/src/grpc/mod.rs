@@ -6,6 +6,7 @@ mod admission;
 mod answer;
 mod arrival;
 mod call;
+mod channel;
 pub mod client;
 mod deadline;
 mod frame;
@@ -16,12 +17,15 @@ mod methods;
 mod options;
 mod proto;
 mod refusal;
+pub mod remote;
 mod request_body;
 mod service;
 mod services;
 mod status;
+mod stream_doc;
 #[cfg(test)]
 mod tests;
+mod trailers;
 mod unary;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 #![allow(
     missing_docs,
     unreachable_pub,
+    non_camel_case_types,
     clippy::all,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +19,11 @@ include!(concat!(env!("OUT_DIR"), "/jina.JinaRPC.rs"));
 include!(concat!(
     env!("OUT_DIR"),
     "/jina.JinaSingleDataRequestRPC.rs"
+));
+include!(concat!(env!("OUT_DIR"), "/jina.JinaDataRequestRPC.rs"));
+include!(concat!(
+    env!("OUT_DIR"),
+    "/jina.JinaSingleDocumentRequestRPC.rs"
 ));
 include!(concat!(
     env!("OUT_DIR"),

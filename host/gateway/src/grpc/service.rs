@@ -10,14 +10,18 @@ use wasm_flow_document::DocumentArray;
 
 use super::answer;
 use super::call::CallStream;
-use super::frame::Answer;
+use super::frame::{Answer, Frame};
 use super::options::{options, trace};
+use super::proto::jina_data_request_r_p_c_server::JinaDataRequestRPC;
 use super::proto::jina_discover_endpoints_r_p_c_server::JinaDiscoverEndpointsRPC;
 use super::proto::jina_gateway_dry_run_r_p_c_server::JinaGatewayDryRunRPC;
 use super::proto::jina_info_r_p_c_server::JinaInfoRPC;
 use super::proto::jina_r_p_c_server::JinaRPC;
 use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPC;
+use super::proto::jina_single_document_request_r_p_c_server::JinaSingleDocumentRequestRPC;
 use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
+use super::stream_doc::DocumentStream;
+use super::trailers::IsError;
 use super::unary;
 use crate::drain::Drain;
 
@@ -49,6 +53,25 @@ impl JinaService {
     pub(super) fn max_message(&self) -> usize {
         self.max_message
     }
+
+    /// Answers a call of one message.
+    async fn unary(
+        &self,
+        request: Request<Streaming<Bytes>>,
+        frame: fn(Bytes) -> Frame,
+    ) -> Result<Response<Answer>, Status> {
+        let active = self.drain.enter();
+        let trace = trace(request.metadata());
+        let input = request.into_inner();
+        let answer =
+            unary::single(&*self.flow, input, frame, self.max_message, trace, active).await?;
+        let failed = answer.is_error();
+        let mut response = Response::new(answer);
+        if failed {
+            response.extensions_mut().insert(IsError);
+        }
+        Ok(response)
+    }
 }
 
 #[async_trait]
@@ -75,10 +98,32 @@ impl JinaSingleDataRequestRPC for JinaService {
         &self,
         request: Request<Streaming<Bytes>>,
     ) -> Result<Response<Answer>, Status> {
+        self.unary(request, Frame::Request).await
+    }
+}
+
+#[async_trait]
+impl JinaDataRequestRPC for JinaService {
+    async fn process_data(
+        &self,
+        request: Request<Streaming<Bytes>>,
+    ) -> Result<Response<Answer>, Status> {
+        self.unary(request, Frame::Parts).await
+    }
+}
+
+#[async_trait]
+impl JinaSingleDocumentRequestRPC for JinaService {
+    type stream_docStream = DocumentStream;
+
+    async fn stream_doc(
+        &self,
+        request: Request<Streaming<Bytes>>,
+    ) -> Result<Response<DocumentStream>, Status> {
         let active = self.drain.enter();
         let trace = trace(request.metadata());
         let input = request.into_inner();
-        unary::single(&*self.flow, input, self.max_message, trace, active)
+        DocumentStream::open(&*self.flow, input, self.max_message, trace, active)
             .await
             .map(Response::new)
     }
@@ -89,6 +134,7 @@ impl JinaDiscoverEndpointsRPC for JinaService {
     async fn endpoint_discovery(&self, _: Request<()>) -> Result<Response<EndpointsProto>, Status> {
         Ok(Response::new(EndpointsProto {
             endpoints: self.flow.endpoints(),
+            write_endpoints: self.flow.write_endpoints(),
             ..EndpointsProto::default()
         }))
     }

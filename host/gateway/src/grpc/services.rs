@@ -9,11 +9,13 @@ use tonic_health::pb::health_server::HealthServer;
 use super::health::HealthService;
 use super::methods::LISTED;
 use super::proto;
+use super::proto::jina_data_request_r_p_c_server::JinaDataRequestRPCServer;
 use super::proto::jina_discover_endpoints_r_p_c_server::JinaDiscoverEndpointsRPCServer;
 use super::proto::jina_gateway_dry_run_r_p_c_server::JinaGatewayDryRunRPCServer;
 use super::proto::jina_info_r_p_c_server::JinaInfoRPCServer;
 use super::proto::jina_r_p_c_server::JinaRPCServer;
 use super::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPCServer;
+use super::proto::jina_single_document_request_r_p_c_server::JinaSingleDocumentRequestRPCServer;
 use super::service::JinaService;
 use crate::drain::Drain;
 
@@ -46,6 +48,8 @@ pub(super) fn routes(
     }
     Ok(Routes::new(configured!(JinaRPCServer))
         .add_service(configured!(JinaSingleDataRequestRPCServer))
+        .add_service(configured!(JinaDataRequestRPCServer))
+        .add_service(configured!(JinaSingleDocumentRequestRPCServer))
         .add_service(configured!(JinaDiscoverEndpointsRPCServer))
         .add_service(configured!(JinaGatewayDryRunRPCServer))
         .add_service(configured!(JinaInfoRPCServer))

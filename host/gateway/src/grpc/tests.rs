@@ -4,7 +4,9 @@ mod answers;
 mod calls;
 mod openings;
 mod refusals;
+mod remote;
 mod stopping;
+mod stream_doc;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -27,7 +29,7 @@ use wasm_flow_flow::Flow;
 use wasm_flow_flow::testing::{Functions, failure, flow, map, reply, results, suffixed};
 
 use super::client::{Client, PostOptions, PostRequest};
-use super::frame::{Data, Incoming, RawCodec};
+use super::frame::{Data, Frame, Incoming, RawCodec};
 use super::methods::LISTED;
 use super::proto::{EndpointsProto, HeaderProto, JinaInfoProto};
 use super::{answer, options, proto};
@@ -396,7 +398,7 @@ async fn no_bytes_break_it() {
         }
         for variant in variants {
             // Answered or refused: either is fine, as long as it ends.
-            let _ = answer::answer(&flow, 1 << 20, None, variant.into()).await;
+            let _ = answer::answer(&flow, 1 << 20, None, Frame::Request(variant.into())).await;
         }
     }
 }
@@ -653,12 +655,7 @@ async fn the_services_beside_requests() {
     assert_eq!(info.jina["wasm-flow"], env!("CARGO_PKG_VERSION"));
     assert!(info.envs.is_empty());
 
-    for path in [
-        "/jina.JinaDataRequestRPC/process_data",
-        "/jina.JinaSingleDocumentRequestRPC/stream_doc",
-        "/jina.JinaExecutorSnapshot/snapshot",
-        "/no.Such/thing",
-    ] {
+    for path in ["/jina.JinaExecutorSnapshot/snapshot", "/no.Such/thing"] {
         let status = served.unary(path, Bytes::new()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
         assert!(status.message().contains(path), "{status}");

@@ -1,4 +1,4 @@
-//! `process_single_data`: one frame in, one answer out.
+//! `process_single_data` and `process_data`: one frame in, one answer out.
 
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -6,7 +6,7 @@ use tonic::{Status, Streaming};
 use wasm_flow_contract::{Service, TraceContext};
 
 use super::answer::answer;
-use super::frame::Answer;
+use super::frame::{Answer, Frame};
 use super::status::{read_error, short};
 use crate::bounds::STOP_GRACE;
 use crate::drain::Active;
@@ -15,10 +15,29 @@ use crate::drain::Active;
 pub(super) async fn single(
     flow: &dyn Service,
     mut input: Streaming<Bytes>,
+    frame: fn(Bytes) -> Frame,
     max_message: usize,
     trace: Option<TraceContext>,
     mut active: Active,
 ) -> Result<Answer, Status> {
+    let bytes = message(&mut input, max_message, &mut active).await?;
+    let _unanswered = active.request();
+    answer(flow, max_message, trace, frame(bytes))
+        .await
+        .map_err(|error| {
+            Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
+        })
+}
+
+/// The one message of a call.
+///
+/// # Errors
+/// When it cannot be read, or does not come in time once the gateway is being stopped.
+pub(super) async fn message(
+    input: &mut Streaming<Bytes>,
+    max_message: usize,
+    active: &mut Active,
+) -> Result<Bytes, Status> {
     let too_late = async {
         active.stopping().await;
         sleep(STOP_GRACE).await;
@@ -33,17 +52,11 @@ pub(super) async fn single(
             ));
         }
     };
-    let frame = message
+    message
         .map_err(|status| read_error(status, 1, max_message))?
         .ok_or_else(|| {
             Status::invalid_argument(
                 "this call ended without a message; send one jina.DataRequestProto",
             )
-        })?;
-    let _unanswered = active.request();
-    answer(flow, max_message, trace, frame)
-        .await
-        .map_err(|error| {
-            Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
         })
 }

@@ -17,11 +17,16 @@ dirs = [{ host = "data", guest = "/data" }, { guest = "/more", host = "more" }]
 [[executors]]
 name = "b"
 uses = "b.wasm"
+polling = { "/x" = "ALL" }
+uses_before = "c.wasm"
+uses_after = { uses_with = {}, uses = "d", allow.dirs = [{ host = "x", guest = "/y" }] }
+no_reduce = true
 "#,
     );
     let [first, second] = ids(&manifest)[..] else {
         panic!("two executors")
     };
+    let of = |head, place| LateProblem::new(place, "late").of_head(head).place;
     for (place, expected) in [
         (Place::Host, (1, 2)),
         (Place::Port, (2, 1)),
@@ -37,6 +42,19 @@ uses = "b.wasm"
         (Place::Executor(second), (10, 8)),
         (Place::Allow(second), (9, 1)),
         (Place::Dir(second, 0), (9, 1)),
+        (Place::NoReduce(first), (3, 1)),
+        (Place::NoReduce(second), (15, 1)),
+        (Place::Polling(first, None), (3, 1)),
+        (Place::Polling(second, None), (12, 1)),
+        (Place::Polling(second, Some("/x".to_owned())), (12, 13)),
+        (Place::Polling(second, Some("/y".to_owned())), (12, 1)),
+        (of(Head::Before, Place::Uses(second)), (13, 15)),
+        (of(Head::Before, Place::UsesWith(second)), (13, 1)),
+        (of(Head::After, Place::UsesWith(second)), (14, 16)),
+        (of(Head::After, Place::Uses(second)), (14, 39)),
+        (of(Head::After, Place::Allow(second)), (14, 44)),
+        (of(Head::After, Place::Dir(second, 0)), (14, 67)),
+        (of(Head::After, Place::Uses(first)), (5, 8)),
     ] {
         let report = manifest.report([LateProblem::new(place.clone(), "late")]);
         assert_eq!(

@@ -4,6 +4,7 @@ mod cases;
 mod late;
 mod schema;
 mod validator;
+mod variables;
 
 use std::fs;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -11,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use wasm_flow_contract::bounds::DEFAULT_TIMEOUT;
+use wasm_flow_contract::bounds::{DEFAULT_TIMEOUT, MAX_LISTED};
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::graph::{GATEWAY, NodeId};
+use wasm_flow_contract::sharding::{Group, Poll, Polling};
 
 use super::*;
-use crate::bounds::{MAX_EXECUTORS, MAX_LISTED, MAX_PROBLEMS};
+use crate::bounds::{MAX_EXECUTORS, MAX_PROBLEMS};
 
 fn parse(text: &str) -> Manifest {
     match Manifest::parse(text, "flows/search/flow.toml") {
@@ -57,6 +59,8 @@ fn everything_that_a_file_can_say() {
             name = "last"
             uses = "a.wasm"
             needs = ["first"]
+            uses_before = "grpc://a:5000"
+            uses_after = { uses = "grpcs://b:443", timeout_send = "2s", tls = { ca = "ca.pem" }, token = "t" }
             [[executors]]
             name = "first"
             uses = "crate"
@@ -65,6 +69,10 @@ fn everything_that_a_file_can_say() {
             uses_metas = { description = "d" }
             uses_requests = { "/index" = "encode" }
             replicas = 2
+            shards = 3
+            polling = { "/x" = "ALL", "*" = "ANY" }
+            uses_before = "before.wasm"
+            uses_after = { uses = "after", uses_with = { k = 1 }, uses_requests = { "/a" = "m" }, replicas = 4, timeout = "1s", limits = { memory = "1MiB" }, allow = { env = "A", dirs = [{ host = "data", guest = "/d" }] } }
             isolation = "request"
             timeout = "1.5s"
             workspace = "work"
@@ -109,8 +117,59 @@ fn everything_that_a_file_can_say() {
     assert_eq!(uses(first), path("crate"));
     assert_eq!(graph[last].value.config.timeout, DEFAULT_TIMEOUT);
 
+    let before = graph[first].value.uses_before.as_ref().unwrap();
+    assert_eq!(before.uses, path("before.wasm"));
+    assert_eq!(
+        (before.config.name.as_str(), before.config.group),
+        ("first", Group::UsesBefore)
+    );
+    let after = graph[first].value.uses_after.as_ref().unwrap();
+    assert_eq!(after.uses, path("after"));
+    let after = &after.config;
+    assert_eq!(
+        (after.name.as_str(), after.group),
+        ("first", Group::UsesAfter)
+    );
+    assert_eq!(
+        (
+            after.uses_with["k"].as_i64(),
+            after.uses_requests["/a"].as_str()
+        ),
+        (Some(1), "m")
+    );
+    assert_eq!(
+        (after.replicas.get(), after.timeout),
+        (4, Duration::from_secs(1))
+    );
+    assert_eq!(
+        (after.limits.memory, after.limits.concurrency.get()),
+        (1 << 20, 256)
+    );
+    assert_eq!(after.allow.env, ["A"]);
+    assert_eq!(after.allow.dirs[0].host, Path::new("flows/search/data"));
+
+    // Either may run elsewhere.
+    let remote = |entry: &Option<Box<ExecutorEntry>>| match entry.as_ref().map(|entry| &entry.uses)
+    {
+        Some(Uses::Remote(remote)) => (**remote).clone(),
+        other => panic!("{other:?}"),
+    };
+    let before = remote(&graph[last].value.uses_before);
+    assert_eq!(before.address.to_string(), "grpc://a:5000");
+    let after = remote(&graph[last].value.uses_after);
+    assert_eq!(after.address.to_string(), "grpcs://b:443");
+    assert_eq!(after.timeout_send, Some(Duration::from_secs(2)));
+    let ca = Pem::File("flows/search/ca.pem".into());
+    assert_eq!((after.token.is_some(), after.tls.ca), (true, Some(ca)));
+
     let first = &graph[first].value.config;
     assert_eq!(first.name, "first");
+    assert_eq!((first.shards.get(), first.group), (3, Group::Whole));
+    let polling = Polling {
+        named: [("/x".to_owned(), Poll::All)].into(),
+        rest: Some(Poll::Any),
+    };
+    assert_eq!(first.polling, polling);
     assert_eq!(
         serde_json::Value::Object(first.uses_with.clone()),
         json!({"s": "x", "n": 1, "f": 0.5, "b": true, "l": [1, {"d": "1979-05-27"}]})
@@ -159,7 +218,9 @@ fn the_current_folder_names_a_flow_too() {
     let folder = std::env::current_dir().unwrap();
     assert_eq!(folder.file_name().unwrap(), manifest.name.as_str());
     let (_, node) = manifest.executors.iter().next().unwrap();
-    let Uses::Path { path, .. } = &node.value.uses;
+    let Uses::Path { path, .. } = &node.value.uses else {
+        panic!("not a path")
+    };
     assert_eq!(path, Path::new("a.wasm"));
 }
 
@@ -285,8 +346,12 @@ fn what_a_report_holds_is_bounded() {
     let many: String = (0..100).map(executor).collect();
     let report = refused(&(many + "needs = \"zzz\"\n"));
     let help = report.problems()[0].help_text().unwrap();
-    let more = 101 - MAX_LISTED;
-    assert!(help.ends_with(&format!("e18 and {more} more")), "{help}");
+    // The gateway is one of them.
+    let (last, more) = (MAX_LISTED - 2, 101 - MAX_LISTED);
+    assert!(
+        help.ends_with(&format!("e{last} and {more} more")),
+        "{help}"
+    );
 }
 
 #[test]

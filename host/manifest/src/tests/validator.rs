@@ -37,13 +37,9 @@ fn holds(
     let object = value.as_object();
     Ok(match keyword {
         "$schema" | "title" | "description" | "examples" | "default" => true,
-        "type" => match argument.as_str().unwrap() {
-            "object" => value.is_object(),
-            "array" => value.is_array(),
-            "string" => value.is_string(),
-            "boolean" => value.is_boolean(),
-            "integer" => value.is_i64() || value.is_u64(),
-            other => panic!("type {other}"),
+        "type" => match argument {
+            Value::Array(types) => types.iter().any(|name| is_of_type(value, name)),
+            name => is_of_type(value, name),
         },
         "enum" => argument.as_array().unwrap().contains(value),
         "const" => argument == value,
@@ -111,6 +107,17 @@ fn holds(
         }),
         other => panic!("{place}: {other} is not a keyword that is known here"),
     })
+}
+
+fn is_of_type(value: &Value, name: &Value) -> bool {
+    match name.as_str().unwrap() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        other => panic!("type {other}"),
+    }
 }
 
 fn count(argument: &Value) -> usize {

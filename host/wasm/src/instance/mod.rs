@@ -34,7 +34,6 @@ use signals::{BROKEN, End, EndGuard, Signals};
 
 use super::setup::Setup;
 use crate::abort::AbortOnDrop;
-use crate::output::Printer;
 use crate::queue::{Generation, Place};
 
 /// A running instance.
@@ -152,10 +151,12 @@ impl Instance {
                     break;
                 }
                 if idle {
-                    let Printer { executor, replica } = &setup.printer;
+                    let printer = &setup.printer;
                     warn!(
-                        executor = &**executor,
-                        replica, "the instance did not stop within {stop_within:?}, and was ended"
+                        executor = &*printer.executor,
+                        replica = printer.replica,
+                        instance = printer.instance(),
+                        "the instance did not stop within {stop_within:?}, and was ended"
                     );
                     task.abort();
                     break;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tracing::debug_span;
-use wasm_flow_contract::Call;
+use wasm_flow_contract::{Call, Outlet};
 use wasm_flow_document::{Limits as DocumentLimits, LiveArray};
 
 use super::Instance;
@@ -14,7 +14,6 @@ use super::job::{Job, JobResult, ReplyTo};
 use super::signals::{BROKEN, End, Signals};
 use crate::description::Route;
 use crate::error::CallErrorKind;
-use crate::output::Printer;
 use crate::progress::Progress;
 use crate::queue::Place;
 use crate::request_state::RequestState;
@@ -55,7 +54,8 @@ impl Clock {
             let now = Instant::now();
             due = match self.progress.entered() {
                 Some(entered) => {
-                    let end = entered.checked_add(self.limit);
+                    let limit = self.limit.saturating_add(self.progress.waited());
+                    let end = entered.checked_add(limit);
                     if end.is_some_and(|end| end <= now) {
                         return Overrun::Method;
                     }
@@ -110,6 +110,7 @@ impl Pending {
         instance: &Arc<Instance>,
         route: &Route,
         call: &Call,
+        outlet: Option<&Outlet>,
         limit: Duration,
         place: Place,
     ) -> Pending {
@@ -118,11 +119,12 @@ impl Pending {
             DocumentLimits::default(),
             column_limit(instance.setup.config.limits.memory),
         );
-        let Printer { executor, replica } = &instance.setup.printer;
+        let printer = &instance.setup.printer;
         let span = debug_span!(
             "guest",
-            executor = &**executor,
-            replica,
+            executor = &*printer.executor,
+            replica = printer.replica,
+            instance = printer.instance(),
             method = route.method(),
             request = &*call.request_id,
         );
@@ -138,6 +140,8 @@ impl Pending {
                 parameters: call.parameters.clone(),
                 parts: call.parts.clone(),
                 progress: progress.clone(),
+                outlet: outlet.cloned(),
+                reply_limit: instance.setup.config.limits.reply.get(),
                 deadline: None,
             },
             sent: call.docs.clone(),

@@ -18,7 +18,7 @@ use crate::bindings::guest;
 use crate::details;
 use crate::grants::{self, HttpGrants};
 use crate::line_stream::{CurrentCall, LineStream};
-use crate::output::{Printer, Stream};
+use crate::output::Stream;
 use crate::progress::{Answer, Progress};
 use crate::reply::{check_docs, check_size};
 use crate::setup::Setup;
@@ -80,10 +80,11 @@ pub(super) async fn run(
                 Some(started) => drop(started.send(Err(StartFailure::Trapped(trap.clone())))),
                 // No call's error says so.
                 None if idle => {
-                    let Printer { executor, replica } = &setup.printer;
+                    let printer = &setup.printer;
                     warn!(
-                        executor = &**executor,
-                        replica,
+                        executor = &*printer.executor,
+                        replica = printer.replica,
+                        instance = printer.instance(),
                         frames = ?trap.frames(),
                         "the instance trapped outside of any call: {trap}"
                     );
@@ -250,8 +251,12 @@ fn answered(
     let Answer {
         docs: instead,
         results,
+        sent: kept,
     } = std::mem::take(&mut *progress.answer());
-    let (docs, grown) = match instead {
+    let (docs, grown) = match kept
+        .map(|kept| DocumentArray::concat(kept.docs.iter()))
+        .or(instead)
+    {
         // They were checked when they were given.
         Some(instead) => (instead, None),
         None => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wasm_flow_contract::grants::Allow;
+use wasm_flow_contract::sharding::Group;
 use wasmtime::Store;
 
 use crate::abort::AbortOnDrop;
@@ -43,6 +44,7 @@ pub(super) async fn describe(
 ) -> Result<guest::Description, DescribeError> {
     let printer = Printer {
         executor: "describe".into(),
+        group: Group::Whole,
         replica: 0,
     };
     let (writer, output) = (CurrentCall::default(), Arc::new(Discard));

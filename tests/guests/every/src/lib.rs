@@ -207,7 +207,10 @@ async fn every(request: &wit::Request, docs: &DocumentArray, length: u32) -> Res
     again.arrange(&[0, 1, 3, 2])?;
     let nested = again.flatten(&[NestedField::Matches])?;
     again.extend(&nested, all)?;
-    request.set_docs(&again.select(all)?)?;
+    let sent = again.select(all)?;
+    let taken = request.send_docs(&sent)?;
+    drop(taken);
+    request.set_docs(&sent)?;
 
     let read = read.map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")));
     request.set_results(&format!("{{\"read\":[{}]}}", read.join(",")))

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use wasm_flow_sdk::future::{Stream, stream};
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, Instant, sleep};
 use wasm_flow_sdk::{log, task};
@@ -51,6 +52,23 @@ impl Probe {
     #[requests(on = "/ticks")]
     fn ticks(&self) -> Json {
         json!({ "ticks": self.ticks.get() })
+    }
+
+    /// Sends as many documents as the first text says, `<text> 0` and so on, and then fails
+    /// if that ends with `!`. Of a thousand or more, each has 10,000 bytes.
+    #[requests(on = "/stream")]
+    fn stream(&self, docs: &DocumentArray) -> impl Stream<Item = Result<Document>> {
+        let text = docs.texts().next().unwrap_or_default().to_owned();
+        let count: u32 = text.trim_end_matches('!').parse().unwrap_or_default();
+        let failure = text.ends_with('!').then(|| Err(Error::msg("enough")));
+        let documents = (0..count).map(move |number| {
+            if count >= 1000 {
+                println!("sends {number}");
+            }
+            let width = if count >= 1000 { 10_000 } else { 0 };
+            Ok(Document::new(format!("{text} {number:<width$}")))
+        });
+        stream::iter(documents.chain(failure))
     }
 
     /// Replaces each content by its length.

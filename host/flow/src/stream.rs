@@ -1,0 +1,334 @@
+//! A request whose documents come one by one.
+
+use std::sync::Arc;
+
+use futures::channel::mpsc;
+use futures::{SinkExt as _, StreamExt as _};
+use tokio::sync::oneshot;
+use wasm_flow_contract::{Failure, FailureKind, NodeId, Outflow, Outlet, Request, Streamed};
+use wasm_flow_document::DocumentArray;
+
+use crate::Inner;
+use crate::run::{self, Way, called};
+use crate::target::Target;
+
+/// See [`Flow::stream`](crate::Flow::stream).
+pub(crate) fn stream(flow: Arc<Inner>, request: Request) -> Streamed {
+    let (taker, taken) = mpsc::channel(0);
+    let driven = async move {
+        let mut taker = Taker(taker);
+        if let Err(Stop::Failed(failure)) = documents(flow, request, &mut taker).await {
+            // Nobody is told if nobody is there.
+            let _ = taker.0.send(Err(failure)).await;
+        }
+    };
+    // It runs while its documents are asked for.
+    let driven = futures::stream::once(driven).filter_map(|()| std::future::ready(None));
+    Box::pin(futures::stream::select(taken, driven))
+}
+
+/// Why a stream ends early.
+enum Stop {
+    Failed(Arc<Failure>),
+    /// Nobody takes its documents any more.
+    Gone,
+}
+
+impl Stop {
+    fn failed(failure: Failure) -> Stop {
+        Stop::Failed(Arc::new(failure))
+    }
+}
+
+/// Who takes the documents.
+struct Taker(mpsc::Sender<Result<DocumentArray, Arc<Failure>>>);
+
+impl Taker {
+    async fn take(&mut self, docs: &DocumentArray) -> Result<(), Stop> {
+        for doc in docs.iter() {
+            let doc = DocumentArray::from_iter([doc.clone()]);
+            self.0.send(Ok(doc)).await.map_err(|_| Stop::Gone)?;
+        }
+        Ok(())
+    }
+}
+
+async fn documents(flow: Arc<Inner>, request: Request, taker: &mut Taker) -> Result<(), Stop> {
+    let target =
+        run::target(&request).map_err(|error| Stop::failed(run::bad_target(error.to_string())))?;
+    let order = flow.graph.order();
+    let streams = |id: &NodeId| {
+        let node = &flow.graph[*id];
+        node.value.streams(&request.endpoint) && called(node, &request, target.as_ref())
+    };
+    let Some(at) = order.iter().position(streams) else {
+        let response = run::run(Arc::clone(&flow), request).await;
+        return match response.failure {
+            Some(failure) => Err(Stop::Failed(failure)),
+            None => taker.take(&response.docs).await,
+        };
+    };
+    let (before, rest) = order.split_at_checked(at).unwrap_or_default();
+    let Some((&id, behind)) = rest.split_first() else {
+        return Ok(());
+    };
+    let node = &flow.graph[id];
+    if !flow.is_chain {
+        return Err(Stop::failed(Failure::of_flow(
+            FailureKind::Request,
+            "StreamInGraph",
+            format!(
+                "executor `{}` sends documents one by one at endpoint `{}`, which only a chain \
+                 can pass on: flow `{}` has branches, conditions or floating executors",
+                node.name, request.endpoint, flow.name
+            ),
+        )));
+    }
+    let mut way = Way::new(&flow, &request, target.as_ref());
+    way.go(before, request.docs.clone(), request.parts.clone())
+        .await;
+    if let Some(failure) = way.response.failure {
+        return Err(Stop::Failed(failure));
+    }
+    let call = way.call(
+        node,
+        way.response.docs.clone(),
+        way.parts(&way.response.docs),
+    );
+    let (outlet, outflow) = Outlet::new();
+    let calling = node.value.stream(call, outlet);
+    let (end, ended) = oneshot::channel::<()>();
+    let calling = async {
+        let outcome = calling.await;
+        drop(end);
+        Ok::<_, Stop>(outcome)
+    };
+    let behind = Behind {
+        flow: &flow,
+        request: &request,
+        target: target.as_ref(),
+        from: &node.name,
+        nodes: behind,
+    };
+    let passing = behind.pass(outflow, ended, taker);
+    let ((), outcome) = futures::future::try_join(passing, calling).await?;
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(Stop::failed(failure)),
+    }
+}
+
+/// The executors behind one that sends documents.
+struct Behind<'f> {
+    flow: &'f Inner,
+    request: &'f Request,
+    target: Option<&'f Target>,
+    from: &'f Arc<str>,
+    nodes: &'f [NodeId],
+}
+
+impl Behind<'_> {
+    /// Takes what is sent through these executors, until the call has ended. It may leave
+    /// its end of the channel open.
+    async fn pass(
+        &self,
+        mut outflow: Outflow,
+        mut ended: oneshot::Receiver<()>,
+        taker: &mut Taker,
+    ) -> Result<(), Stop> {
+        loop {
+            tokio::select! {
+                biased;
+                docs = outflow.next() => match docs {
+                    Some(docs) => self.pass_each(&docs, taker).await?,
+                    None => return Ok(()),
+                },
+                _ = &mut ended => break,
+            }
+        }
+        outflow.close();
+        while let Some(docs) = outflow.next().await {
+            self.pass_each(&docs, taker).await?;
+        }
+        Ok(())
+    }
+
+    async fn pass_each(&self, docs: &DocumentArray, taker: &mut Taker) -> Result<(), Stop> {
+        if self.nodes.is_empty() {
+            return taker.take(docs).await;
+        }
+        for doc in docs.iter() {
+            let mut way = Way::new(self.flow, self.request, self.target);
+            way.from = Arc::clone(self.from);
+            let doc = DocumentArray::from_iter([doc.clone()]);
+            way.go(self.nodes, doc, Vec::new()).await;
+            if let Some(failure) = way.response.failure {
+                return Err(Stop::Failed(failure));
+            }
+            taker.take(&way.response.docs).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use futures::future::BoxFuture;
+    use wasm_flow_contract::{Call, Graph, Reply, Stage, StageInfo};
+
+    use super::*;
+    use crate::Flow;
+    use crate::testing::{Functions, failure, flow, graph, reply, suffixed};
+
+    /// Sends as many documents as the request's first text says, and then fails if it
+    /// ends with `!`.
+    #[derive(Default)]
+    struct Counts {
+        sent: Arc<AtomicUsize>,
+    }
+
+    impl Stage for Counts {
+        fn info(&self) -> StageInfo {
+            StageInfo::default()
+        }
+
+        fn binds(&self, endpoint: &str) -> bool {
+            endpoint == "/count"
+        }
+
+        fn streams(&self, endpoint: &str) -> bool {
+            self.binds(endpoint)
+        }
+
+        fn call(&self, _: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+            Box::pin(async { Err(failure("Called")) })
+        }
+
+        fn stream(
+            &self,
+            call: Call,
+            mut outlet: Outlet,
+        ) -> BoxFuture<'static, Result<Reply, Failure>> {
+            let sent = Arc::clone(&self.sent);
+            Box::pin(async move {
+                let text = call.docs.texts().next().unwrap_or_default().to_owned();
+                let count = text.trim_end_matches('!').parse().unwrap();
+                for number in 0..count {
+                    sent.fetch_add(1, Ordering::SeqCst);
+                    let doc = DocumentArray::from_texts([number.to_string()]);
+                    if outlet.send(doc).await.is_err() {
+                        return Err(failure("Gone"));
+                    }
+                }
+                // One that goes on after its call does not keep the stream open.
+                std::mem::forget(outlet);
+                match text.ends_with('!') {
+                    true => Err(failure("Enough")),
+                    false => reply(DocumentArray::new()),
+                }
+            })
+        }
+
+        fn stop(&self) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    fn suffix(with: &'static str) -> Functions {
+        Functions::default().on("/count", move |call| async move {
+            match call.docs.texts().next() {
+                Some("2x") if with == "no2" => Err(failure("Two")),
+                _ => reply(suffixed(&call.docs, with)),
+            }
+        })
+    }
+
+    fn counting(behind: &[&'static str]) -> (Flow, Arc<AtomicUsize>) {
+        let counts = Counts::default();
+        let sent = Arc::clone(&counts.sent);
+        let mut stages: Vec<(String, Arc<dyn Stage>)> = vec![
+            ("first".into(), Arc::new(suffix(""))),
+            ("counts".into(), Arc::new(counts)),
+        ];
+        for with in behind {
+            stages.push((format!("then{with}"), Arc::new(suffix(with))));
+        }
+        (Flow::new("test", Graph::chain(stages)).unwrap(), sent)
+    }
+
+    /// What is streamed: texts, and at the end the failure's name.
+    async fn streamed(flow: &Flow, text: &str) -> Vec<String> {
+        let docs = DocumentArray::from_texts([text]);
+        let stream = flow.stream(Request::new("/count", docs));
+        let told = stream.map(|item| match item {
+            Ok(docs) => docs.texts().collect::<Vec<_>>().join(","),
+            Err(failure) => failure.name.clone(),
+        });
+        told.collect().await
+    }
+
+    #[tokio::test]
+    async fn documents_come_one_by_one_and_pass_the_rest() {
+        let (flow, _) = counting(&["x", "y"]);
+        assert_eq!(streamed(&flow, "3").await, ["0xy", "1xy", "2xy"]);
+        assert!(streamed(&flow, "0").await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_failure_comes_last_and_once() {
+        let (flow, _) = counting(&["x"]);
+        assert_eq!(streamed(&flow, "2!").await, ["0x", "1x", "Enough"]);
+        assert_eq!(streamed(&flow, "0!").await, ["Enough"]);
+        let (flow, _) = counting(&["x", "no2"]);
+        assert_eq!(streamed(&flow, "9").await, ["0xno2", "1xno2", "Two"]);
+    }
+
+    #[tokio::test]
+    async fn who_sends_waits_until_documents_are_taken() {
+        let (flow, sent) = counting(&[]);
+        let docs = DocumentArray::from_texts(["1000"]);
+        let mut stream = flow.stream(Request::new("/count", docs));
+        for taken in 1..5 {
+            stream.next().await.unwrap().unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let ahead = sent.load(Ordering::SeqCst) - taken;
+            assert!(ahead <= 5, "{ahead} ahead");
+        }
+        drop(stream);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(sent.load(Ordering::SeqCst) < 20);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_stream_gives_its_answer() {
+        let plain = flow([("a", &[], suffix("a")), ("b", &[0], suffix("b"))]);
+        assert_eq!(streamed(&plain, "1").await, ["1ab"]);
+        assert_eq!(streamed(&plain, "2x").await, ["2xab"]);
+        let fails = flow([("a", &[], suffix("no2"))]);
+        assert_eq!(streamed(&fails, "2x").await, ["Two"]);
+        let mut request = Request::new("/count", DocumentArray::new());
+        request.target = "(".to_owned();
+        let items: Vec<_> = plain.stream(request).collect().await;
+        assert_eq!(items[0].as_ref().unwrap_err().name, "BadTarget");
+    }
+
+    #[tokio::test]
+    async fn only_a_chain_passes_them_on() {
+        let counts: Arc<dyn Stage> = Arc::new(Counts::default());
+        let branches = graph([
+            ("a", &[], suffix("")),
+            ("b", &[0], suffix("")),
+            ("c", &[0], suffix("")),
+            ("d", &[1, 2], suffix("")),
+        ]);
+        let branches = branches.map(|_, name, stage| match &**name {
+            "b" => Arc::clone(&counts),
+            _ => stage,
+        });
+        let flow = Flow::new("test", branches).unwrap();
+        assert_eq!(streamed(&flow, "3").await, ["StreamInGraph"]);
+    }
+}

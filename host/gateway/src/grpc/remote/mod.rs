@@ -1,0 +1,245 @@
+//! An executor that runs elsewhere: `wasm-flow serve`, or a Jina Executor or
+//! Deployment.
+
+mod greeting;
+mod message;
+mod peer;
+mod peers;
+mod unreachable;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, join_all};
+use tokio::time::timeout;
+use wasm_flow_contract::remote::{Predecessors, RemoteAddress, RemoteConfig};
+use wasm_flow_contract::{Call, Failure, FailureKind, Reply, Stage, StageInfo};
+
+use self::message::Message;
+use self::peer::{Attempt, Peer};
+use self::peers::Peers;
+pub use self::unreachable::{Tried, Unreachable};
+pub use super::channel::TlsError;
+use crate::bounds::CONNECT;
+
+/// An executor behind a `grpc://` address, as a flow calls it.
+///
+/// All addresses of its hosts are used, each with one connection that is kept. Names
+/// are looked up again from time to time, so addresses may come and go. A call goes to
+/// the address with the fewest calls in flight. If that cannot be reached, the call has
+/// not been sent, and goes to the next one. A call that was sent is not sent again:
+/// nobody here knows what it has done.
+///
+/// Before it gets calls, a server is asked which endpoints it binds, and what it
+/// speaks. One that does not say gets all calls.
+#[derive(Debug, Clone)]
+pub struct RemoteExecutor {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: Arc<str>,
+    address: RemoteAddress,
+    timeout: Duration,
+    timeout_send: Option<Duration>,
+    predecessors: Predecessors,
+    peers: Arc<Peers>,
+}
+
+impl RemoteExecutor {
+    /// An executor at an address. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the certificates or the key cannot be used.
+    pub fn new(config: RemoteConfig) -> Result<RemoteExecutor, TlsError> {
+        Ok(RemoteExecutor {
+            inner: Arc::new(Inner {
+                peers: Arc::new(Peers::new(&config)?),
+                name: Arc::from(config.name),
+                address: config.address,
+                timeout: config.timeout,
+                timeout_send: config.timeout_send,
+                predecessors: config.predecessors,
+            }),
+        })
+    }
+
+    /// Where it is served.
+    pub fn address(&self) -> &RemoteAddress {
+        &self.inner.address
+    }
+
+    /// Connects to all addresses, and asks what is there. Calls connect by themselves:
+    /// this is to know early.
+    ///
+    /// # Errors
+    /// With the addresses that cannot be reached, or that are of something else, each
+    /// with its reason.
+    pub async fn connect(&self) -> Result<(), Unreachable> {
+        let peers = self.inner.peers.current().await?;
+        let greetings = peers.iter().map(|peer| async move {
+            let greeted = timeout(CONNECT, peer.greeting()).await;
+            let greeted = greeted.unwrap_or_else(|_| Err(format!("no answer within {CONNECT:?}")));
+            greeted.err().map(|reason| peer.tried(reason))
+        });
+        let tried: Vec<Tried> = join_all(greetings).await.into_iter().flatten().collect();
+        match tried.is_empty() {
+            true => Ok(()),
+            false => Err(Unreachable::new(tried)),
+        }
+    }
+}
+
+impl Stage for RemoteExecutor {
+    fn info(&self) -> StageInfo {
+        let greeting = self.inner.peers.greeting();
+        let endpoints = greeting.iter().flat_map(|greeting| greeting.endpoints());
+        StageInfo {
+            class: self.inner.address.to_string(),
+            // Which methods they are bound to is not said.
+            endpoints: endpoints
+                .map(|endpoint| (endpoint.to_owned(), String::new()))
+                .collect(),
+            replicas: 1,
+            remote: true,
+            ..StageInfo::default()
+        }
+    }
+
+    fn binds(&self, endpoint: &str) -> bool {
+        self.inner.peers.binds(endpoint)
+    }
+
+    fn is_repeatable(&self, endpoint: &str) -> bool {
+        let greeting = self.inner.peers.greeting();
+        greeting.is_some_and(|greeting| greeting.is_repeatable(endpoint))
+    }
+
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            let limit = inner.timeout;
+            match timeout(limit, inner.deliver(&call)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(inner.failed(
+                    FailureKind::Timeout,
+                    "TimeoutError",
+                    format!(
+                        "it did not answer within its `timeout` of {limit:?}; raise that in the \
+                         executor's table of flow.toml if it needs so long"
+                    ),
+                )),
+            }
+        })
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Whether a call has all documents of its predecessors, and none that several became.
+fn is_one_after_the_other(call: &Call) -> bool {
+    let lengths = call.parts.iter().map(|part| part.docs.len());
+    lengths.sum::<usize>() == call.docs.len()
+}
+
+impl Inner {
+    async fn deliver(&self, call: &Call) -> Result<Reply, Failure> {
+        let peers = match self.peers.current().await {
+            Ok(peers) => peers,
+            Err(unreachable) => return Err(self.unreachable(&unreachable)),
+        };
+        let mut tried = Vec::new();
+        for peer in self.peers.in_order(&peers) {
+            match self.attempt(&peer, call).await? {
+                Attempt::Answered(frame) => return self.reply(&peer, frame),
+                Attempt::NotSent(reason) => tried.push(peer.tried(reason)),
+                Attempt::NotApart => {
+                    return Err(self.failed(
+                        FailureKind::Unavailable,
+                        "NotSupported",
+                        format!(
+                            "{}: it does not take the documents of several predecessors apart; \
+                             leave `no_reduce` out, or serve the executor with `wasm-flow serve` or \
+                             `jina executor`",
+                            peer.address()
+                        ),
+                    ));
+                }
+                Attempt::Failed(kind, name, reason) => {
+                    return Err(self.failed(kind, name, format!("{}: {reason}", peer.address())));
+                }
+            }
+        }
+        Err(self.unreachable(&Unreachable::new(tried)))
+    }
+
+    /// Sends a call to one server, in the form that it takes.
+    async fn attempt(&self, peer: &Arc<Peer>, call: &Call) -> Result<Attempt, Failure> {
+        let message = |is_apart: bool| {
+            let message = Message::of(call, is_apart);
+            message.map_err(|reason| self.failed(FailureKind::Request, "BadRequest", reason))
+        };
+        let is_apart = match self.predecessors {
+            Predecessors::Together => false,
+            Predecessors::Apart => true,
+            Predecessors::ApartIfTaken => peer.may_take_parts() && is_one_after_the_other(call),
+        };
+        let attempt = peer
+            .call(&message(is_apart)?, call, self.timeout_send)
+            .await;
+        match (attempt, self.predecessors) {
+            // It has done nothing with them.
+            (Attempt::NotApart, Predecessors::ApartIfTaken) => {
+                Ok(peer.call(&message(false)?, call, self.timeout_send).await)
+            }
+            (attempt, _) => Ok(attempt),
+        }
+    }
+
+    fn reply(&self, peer: &Peer, frame: Bytes) -> Result<Reply, Failure> {
+        match message::reply(frame) {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(failure)) => Err(Failure {
+                description: format!(
+                    "executor `{}` at {} failed: {}",
+                    self.name,
+                    peer.address(),
+                    failure.description
+                ),
+                ..failure
+            }),
+            Err(reason) => Err(self.failed(
+                FailureKind::Reply,
+                "BadReply",
+                format!(
+                    "{} sent something that is not an answer: {reason}",
+                    peer.address()
+                ),
+            )),
+        }
+    }
+
+    fn unreachable(&self, unreachable: &Unreachable) -> Failure {
+        self.failed(
+            FailureKind::Unreachable,
+            "ExecutorUnreachable",
+            format!("{unreachable}; the request was not sent to it, and may be sent again"),
+        )
+    }
+
+    fn failed(&self, kind: FailureKind, name: &str, reason: String) -> Failure {
+        Failure {
+            executor: self.address.to_string().into(),
+            args: vec![reason.clone()],
+            ..Failure::of_flow(
+                kind,
+                name,
+                format!("remote executor `{}`: {name}: {reason}", self.name),
+            )
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! One server of a remote executor.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use tokio::time::{sleep, timeout};
+use tonic::client::Grpc;
+use tonic::codec::{Codec, CompressionEncoding};
+use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
+use tonic::{Code, ConnectError, Request, Status, TimeoutExpired};
+use tracing::{debug, info, warn};
+use wasm_flow_contract::remote::HostPort;
+use wasm_flow_contract::{Call, FailureKind};
+
+use super::super::channel::root_cause;
+use super::super::client::code_name;
+use super::super::frame::{ListCodec, RawCodec};
+use super::super::proto::{EndpointsProto, JinaInfoProto};
+use super::greeting::{Greeting, Latest};
+use super::message::Message;
+use super::unreachable::Tried;
+use crate::bounds::{CONNECT, GREETING_SIZE, RETURN_FIRST, RETURN_LONGEST};
+
+/// A server, with the connection to it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    server: HostPort,
+    address: SocketAddr,
+    channel: Channel,
+    token: Option<MetadataValue<tonic::metadata::Ascii>>,
+    max_reply: usize,
+    in_flight: AtomicUsize,
+    /// Whether it could not be reached, and nobody has found since that it can be.
+    down: AtomicBool,
+    /// Whether it did not take the documents of several predecessors apart.
+    refuses_parts: AtomicBool,
+    /// What it said of itself. None: it has to be asked.
+    greeting: Mutex<Option<Arc<Greeting>>>,
+    asking: tokio::sync::Mutex<()>,
+    /// The same of all of the executor's servers.
+    latest: Arc<Latest>,
+}
+
+/// How a try to call a server ended.
+pub(super) enum Attempt {
+    Answered(Bytes),
+    /// It did not get the call: why.
+    NotSent(String),
+    /// It does not take the documents of several predecessors apart.
+    NotApart,
+    /// It may have got it. What went wrong, its name and its reason.
+    Failed(FailureKind, &'static str, String),
+}
+
+/// What went wrong with a call.
+enum Broken {
+    /// The server did not get it.
+    NotSent(String),
+    Ended(Status),
+}
+
+impl Peer {
+    pub(super) fn new(
+        server: HostPort,
+        address: SocketAddr,
+        channel: Channel,
+        token: Option<MetadataValue<tonic::metadata::Ascii>>,
+        max_reply: usize,
+        latest: Arc<Latest>,
+    ) -> Peer {
+        Peer {
+            server,
+            address,
+            channel,
+            token,
+            max_reply,
+            in_flight: AtomicUsize::new(0),
+            down: AtomicBool::new(false),
+            refuses_parts: AtomicBool::new(false),
+            greeting: Mutex::new(None),
+            asking: tokio::sync::Mutex::new(()),
+            latest,
+        }
+    }
+
+    pub(super) fn is(&self, server: &HostPort, address: SocketAddr) -> bool {
+        self.server == *server && self.address == address
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    /// Its address, with the name that it was found under.
+    pub(super) fn address(&self) -> String {
+        match self.address.ip().to_string() == self.server.host {
+            true => self.address.to_string(),
+            false => format!("{} ({})", self.address, self.server),
+        }
+    }
+
+    pub(super) fn tried(&self, reason: String) -> Tried {
+        Tried {
+            address: self.address(),
+            reason,
+        }
+    }
+
+    /// What it says of itself. It is asked once a connection.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or is something else: why.
+    pub(super) async fn greeting(&self) -> Result<Arc<Greeting>, String> {
+        if let Some(greeting) = self.greeted() {
+            return Ok(greeting);
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(greeting) = self.greeted() {
+            return Ok(greeting);
+        }
+        let info: Option<JinaInfoProto> = self.ask("/jina.JinaInfoRPC/_status").await?;
+        let endpoints: Option<EndpointsProto> = self
+            .ask("/jina.JinaDiscoverEndpointsRPC/endpoint_discovery")
+            .await?;
+        let greeting = Arc::new(Greeting::read(info, endpoints)?);
+        debug!(
+            address = self.address(),
+            ?greeting,
+            "a remote executor answers"
+        );
+        *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&greeting));
+        self.latest.set(Arc::clone(&greeting));
+        Ok(greeting)
+    }
+
+    /// Whether it may take the documents of several predecessors apart. Nobody says so
+    /// before: it is tried.
+    pub(super) fn may_take_parts(&self) -> bool {
+        !self.refuses_parts.load(Ordering::Relaxed)
+    }
+
+    /// What it said of itself last.
+    pub(super) fn greeted(&self) -> Option<Arc<Greeting>> {
+        self.greeting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Asks it anew before the next call.
+    pub(super) fn forget(&self) {
+        self.refuses_parts.store(false, Ordering::Relaxed);
+        *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// A question without documents. `None` if the server cannot answer it.
+    async fn ask<M: prost::Message + Default + 'static>(
+        &self,
+        path: &'static str,
+    ) -> Result<Option<M>, String> {
+        let codec = tonic_prost::ProstCodec::<(), M>::default();
+        let request = self.request((), Some(CONNECT));
+        let path = PathAndQuery::from_static(path);
+        match self.unary(request, path, codec, GREETING_SIZE).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Broken::NotSent(reason)) => Err(reason),
+            // It came from this side: what is there did not answer.
+            Err(Broken::Ended(status)) if status.source().is_some() => {
+                Err(format!("it does not speak gRPC: {}", said(&status)))
+            }
+            Err(Broken::Ended(status)) => match status.code() {
+                // Jina's gateway fails at this for documents of the first protocol.
+                Code::Unimplemented | Code::Unknown | Code::Internal => Ok(None),
+                Code::Unauthenticated | Code::PermissionDenied => {
+                    Err(format!("it refuses: {}", said(&status)))
+                }
+                _ => Err(said(&status)),
+            },
+        }
+    }
+
+    /// Sends a call to it.
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        message: &Message,
+        call: &Call,
+        time: Option<Duration>,
+    ) -> Attempt {
+        if let Err(reason) = self.greeting().await {
+            self.is_lost(&reason);
+            return Attempt::NotSent(reason);
+        }
+        let _counted = Counted::new(&self.in_flight);
+        let sent = self.send(message, call, time);
+        let outcome = match time {
+            None => sent.await,
+            Some(time) => match timeout(time, sent).await {
+                Ok(outcome) => outcome,
+                Err(_) => return timed_out(time),
+            },
+        };
+        match outcome {
+            Ok(frame) => Attempt::Answered(frame),
+            Err(Broken::NotSent(reason)) => {
+                self.is_lost(&reason);
+                Attempt::NotSent(reason)
+            }
+            Err(Broken::Ended(status))
+                if status.code() == Code::Unimplemented && matches!(message, Message::Parts(_)) =>
+            {
+                self.refuses_parts.store(true, Ordering::Relaxed);
+                Attempt::NotApart
+            }
+            Err(Broken::Ended(status)) => self.ended(&status, time),
+        }
+    }
+
+    async fn send(
+        &self,
+        message: &Message,
+        call: &Call,
+        time: Option<Duration>,
+    ) -> Result<Bytes, Broken> {
+        match message.clone() {
+            Message::Request(request) => {
+                let request = self.of_call(*request, call, time);
+                let path =
+                    PathAndQuery::from_static("/jina.JinaSingleDataRequestRPC/process_single_data");
+                self.unary(request, path, RawCodec, self.max_reply).await
+            }
+            Message::Parts(requests) => {
+                let request = self.of_call(requests, call, time);
+                let path = PathAndQuery::from_static("/jina.JinaDataRequestRPC/process_data");
+                self.unary(request, path, ListCodec, self.max_reply).await
+            }
+        }
+    }
+
+    /// A request with what goes along with a call.
+    fn of_call<M>(&self, message: M, call: &Call, time: Option<Duration>) -> Request<M> {
+        let mut request = self.request(message, time);
+        let metadata = request.metadata_mut();
+        // Jina's workers are told so.
+        if let Ok(endpoint) = MetadataValue::try_from(&*call.endpoint) {
+            metadata.insert("endpoint", endpoint);
+        }
+        if let Some(trace) = call.trace
+            && let Ok(trace) = MetadataValue::try_from(trace.to_string())
+        {
+            metadata.insert("traceparent", trace);
+        }
+        request
+    }
+
+    fn request<M>(&self, message: M, time: Option<Duration>) -> Request<M> {
+        let mut request = Request::new(message);
+        if let Some(token) = &self.token {
+            request
+                .metadata_mut()
+                .insert("authorization", token.clone());
+        }
+        if let Some(time) = time {
+            // So that the server gives up, too.
+            request.set_timeout(time);
+        }
+        request
+    }
+
+    async fn unary<C>(
+        &self,
+        request: Request<C::Encode>,
+        path: PathAndQuery,
+        codec: C,
+        most: usize,
+    ) -> Result<C::Decode, Broken>
+    where
+        C: Codec + Send + Sync + 'static,
+        C::Encode: Send + Sync + 'static,
+        C::Decode: Send + Sync + 'static,
+    {
+        let mut grpc = Grpc::new(self.channel.clone())
+            .max_decoding_message_size(most)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Deflate);
+        grpc.ready()
+            .await
+            .map_err(|error| Broken::NotSent(root_cause(&error)))?;
+        match grpc.unary(request, path, codec).await {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => match not_sent(&status) {
+                Some(reason) => Err(Broken::NotSent(reason)),
+                None => Err(Broken::Ended(status)),
+            },
+        }
+    }
+
+    /// What a status means that a call ended with.
+    fn ended(self: &Arc<Self>, status: &Status, time: Option<Duration>) -> Attempt {
+        let reason = said(status);
+        match status.code() {
+            Code::DeadlineExceeded => match time {
+                Some(time) => timed_out(time),
+                None => Attempt::Failed(FailureKind::Timeout, "TimeoutError", reason),
+            },
+            // The time that goes along is kept on this side, too.
+            _ if has_cause::<TimeoutExpired>(status) => timed_out(time.unwrap_or_default()),
+            // A status with a cause is of this side: the other side sent none.
+            code if code == Code::Unavailable || status.source().is_some() => {
+                // What is there afterwards may be something else.
+                self.forget();
+                Attempt::Failed(
+                    FailureKind::Lost,
+                    "ConnectionLost",
+                    format!(
+                        "the call broke off: {reason}; whether it was carried out is not known; \
+                         the documents are unchanged, and the request may be sent again if doing \
+                         it twice does no harm"
+                    ),
+                )
+            }
+            Code::ResourceExhausted => Attempt::Failed(
+                FailureKind::Unavailable,
+                "ResourceExhausted",
+                format!("{reason} (gRPC status RESOURCE_EXHAUSTED)"),
+            ),
+            Code::OutOfRange => Attempt::Failed(
+                FailureKind::Reply,
+                "BadReply",
+                format!(
+                    "its answer is too large: {reason}; `limits.reply` in the executor's table of \
+                     flow.toml bounds it"
+                ),
+            ),
+            Code::Unimplemented => Attempt::Failed(
+                FailureKind::Unavailable,
+                "NotAnExecutor",
+                format!("it is not an executor: {reason} (gRPC status UNIMPLEMENTED)"),
+            ),
+            code => Attempt::Failed(
+                FailureKind::Method,
+                "CallEnded",
+                format!(
+                    "it ended the call: {reason} (gRPC status {})",
+                    code_name(code)
+                ),
+            ),
+        }
+    }
+
+    /// It cannot be reached. Calls go to others until it can be again, which a task of
+    /// its own finds out.
+    fn is_lost(self: &Arc<Self>, reason: &str) {
+        self.forget();
+        if self.down.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        warn!(
+            "cannot reach a remote executor at {}: {reason}",
+            self.address()
+        );
+        tokio::spawn(returns(Arc::downgrade(self)));
+    }
+}
+
+/// Waits until a server can be reached again, or is not needed any more.
+async fn returns(peer: Weak<Peer>) {
+    let mut pause = RETURN_FIRST;
+    loop {
+        // Not all at the same time.
+        sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        let Some(peer) = peer.upgrade() else {
+            return;
+        };
+        if peer.greeting().await.is_ok() {
+            peer.down.store(false, Ordering::Relaxed);
+            info!("the remote executor at {} is reached again", peer.address());
+            return;
+        }
+        pause = (pause * 2).min(RETURN_LONGEST);
+    }
+}
+
+fn timed_out(time: Duration) -> Attempt {
+    Attempt::Failed(
+        FailureKind::Timeout,
+        "TimeoutError",
+        format!(
+            "no answer within its `timeout_send` of {time:?}; raise that in the executor's table \
+             of flow.toml if it needs so long"
+        ),
+    )
+}
+
+fn has_cause<E: Error + 'static>(status: &Status) -> bool {
+    let mut causes = std::iter::successors(status.source(), |cause| (*cause).source());
+    causes.any(|cause| cause.is::<E>())
+}
+
+/// Why a call was not sent, if that is certain.
+fn not_sent(status: &Status) -> Option<String> {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return Some(connect_reason(error));
+        }
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            // The server says of these that it has not begun with them.
+            let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM) && error.is_remote();
+            let after_the_last = error.is_go_away() && error.is_remote();
+            return (refused || after_the_last).then(|| error.to_string());
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>()
+            && error.is_canceled()
+        {
+            return Some(format!(
+                "it closed the connection ({}); if it always does, it does not speak gRPC",
+                root_cause(error)
+            ));
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// The innermost cause, in other words if it says nothing to whoever runs a flow.
+fn connect_reason(error: &dyn Error) -> String {
+    let cause = root_cause(error);
+    match cause.as_str() {
+        // tokio's and hyper's words for it.
+        "deadline has elapsed" | "connection timed out" => {
+            format!("no connection within {CONNECT:?}")
+        }
+        _ => cause,
+    }
+}
+
+/// A status in words.
+fn said(status: &Status) -> String {
+    match (status.message(), status.source()) {
+        (message, None) if !message.is_empty() => message.to_owned(),
+        (_, None) => code_name(status.code()).to_owned(),
+        _ => root_cause(status),
+    }
+}
+
+/// Counts a call for as long as it is in flight.
+struct Counted<'p>(&'p AtomicUsize);
+
+impl<'p> Counted<'p> {
+    fn new(count: &'p AtomicUsize) -> Counted<'p> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
