@@ -16,18 +16,24 @@
 //! | the scope of parameters | `routing::what_an_executor_does_to_its_parameters_stays_there` |
 //! | parameters for one executor | `routing::parameters_meant_for_one_executor` |
 //! | `target_executor` | `routing::target_executor_is_a_pattern_from_the_names_beginning`, `routing::an_invalid_target_executor_is_a_clear_error_and_the_flow_goes_on` |
-//! | `needs`, `needs_all`, the gateway | `graphs::needs_and_needs_all_make_a_diamond_whose_first_need_counts`, `jina_behaviour::the_gateway_can_be_one_of_several_needs`, `flow_file::several_ends_say_how_to_join_them` |
+//! | `needs`, `needs_all`, the gateway | `graphs::needs_and_needs_all_make_a_diamond_whose_first_need_counts`, `jina_behaviour::the_gateway_can_be_one_of_several_needs` |
+//! | several open ends | `flow_file::several_ends_say_how_to_join_them` |
 //! | reduce at a join | `graphs::reduce_at_join_takes_each_field_from_the_first_that_has_it`, `jina_behaviour::reduce_appends_what_is_new_and_puts_nested_documents_together` |
 //! | `no_reduce` | `graphs::no_reduce_gives_all_documents_by_predecessor`, `jina_behaviour::no_reduce_keeps_duplicates_for_the_method_to_put_together` |
 //! | `when` | `graphs::when_sends_matching_documents_and_the_answer_has_the_requests_order` |
 //! | `floating` | `graphs::floating_is_not_awaited_and_ends_before_the_flow_does` |
 //! | `replicas` | `routing::replicas_take_turns_and_key_their_results`, `routing::state_lasts_or_not_as_the_isolation_says` |
+//! | `shards` and `polling` | `shards::each_endpoint_is_polled_as_the_table_says_and_an_instance_knows_which_it_is`, `shards::a_client_sees_what_it_sees_of_jina`, `shards::an_index_is_divided_and_a_search_finds_what_all_shards_keep`, `jina_behaviour::shards_take_turns_or_are_all_asked_by_endpoint`, `shards::a_shard_that_fails_fails_the_request_and_is_named` |
+//! | `uses_before` and `uses_after` | `shards::what_is_around_the_shards_sees_their_documents_and_has_results_of_its_own`, `shards::what_is_behind_the_shards_puts_the_best_first` |
 //! | `uses_with`, `uses_metas` | `seeds::s3_s4_construction_metas_requests_and_runtime_arguments`, `seeds::s3_a_missing_or_misspelt_argument_is_a_start_error_that_names_it`, `jina_behaviour::uses_metas_count_over_what_the_executor_says` |
 //! | `uses_requests` | `routing::endpoints_match_exactly_or_fall_to_the_default`, `flow_file::a_method_that_does_not_exist`, `jina_behaviour::uses_requests_takes_a_method_from_all_its_endpoints` |
 //! | dynamic batching | `graphs::dynamic_batching_puts_requests_together_and_gives_each_its_own`, `jina_behaviour::dynamic_batching_keeps_parameters_apart_and_flushes_all`, `jina_behaviour::dynamic_batching_fails_the_requests_of_a_batch_and_no_others` |
 //! | an executor's exception | `hostile::an_error`, `hostile::what_earlier_executors_did_is_kept`, `protocol::errors_and_callbacks` |
+//! | errors go with gRPC's OK | `protocol::errors_and_callbacks`, `jina_behaviour::a_failed_request_is_answered_and_its_stream_goes_on` |
 //! | a failure in a branch | `graphs::an_executor_that_fails_in_a_branch_ends_the_request` |
-//! | retries | `jina_behaviour::retries_are_as_many_as_the_flow_says` |
+//! | `external` | `remote::an_executor_between_two_of_jina`, `remote::an_executor_behind_a_gateway_of_jina`, `jina_behaviour::an_external_executor_that_is_down_fails_the_request_and_is_named`, `remote::a_remote_executor_that_is_killed_and_comes_back` |
+//! | retries | `jina_behaviour::retries_are_as_many_as_the_flow_says`, `jina_behaviour::a_retry_goes_to_the_next_address` |
+//! | `timeout_send` | `jina_behaviour::timeout_send_bounds_a_call_which_is_made_once` |
 //! | `timeout_ready` | `hostile::failing_at_the_start_is_told_before_anything_is_served` |
 //! | `prefetch` | `protocol::prefetch_bounds_what_is_in_flight` |
 //! | the order of answers | `protocol::results_come_as_they_are_ready_or_in_order` |
@@ -35,6 +41,10 @@
 //! | health and reflection | `protocol::health_and_reflection_are_the_standard_services` |
 //! | endpoint discovery | `protocol::discovery_dry_run_and_status` |
 //! | `Executor.serve` | `seeds::s13_an_executor_is_served_alone` |
+//! | `stream_doc` | `stream_doc::a_handler_yields_documents_and_fails_once`, `stream_doc::each_document_passes_the_rest_of_the_chain`, `stream_doc::only_a_chain_passes_documents_on`, `jina_behaviour::stream_doc_sends_messages_of_their_own_and_echoes_once` |
+//! | the Flow in YAML | `import::an_imported_flow_runs`, `import::as_json` |
+//! | progress and `profiling()` | `protocol::readiness_profiling_and_progress` |
+//! | numbers of parameters | `routing::parameters_meant_for_one_executor` |
 //! | the keys of results | `graphs::results_of_branches_are_kept_by_runtime_name`, `routing::replicas_take_turns_and_key_their_results` |
 //! | the order of routes | `graphs::needs_and_needs_all_make_a_diamond_whose_first_need_counts` |
 //! | `docs_map` | `routing::the_executor_knows_what_jina_tells_it`, `graphs::no_reduce_gives_all_documents_by_predecessor` |
@@ -47,7 +57,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::json;
-use wasm_flow_tests::{Server, repository};
+use wasm_flow_tests::jina::free_port;
+use wasm_flow_tests::{Server, guest, repository};
 
 /// The table above: each test is one that exists, and those of this module are in it.
 #[test]
@@ -283,6 +294,134 @@ fn retries_are_as_many_as_the_flow_says() {
             "{retries}"
         );
     }
+}
+
+#[test]
+fn shards_take_turns_or_are_all_asked_by_endpoint() {
+    let asked = |polling: &str| {
+        let bound = "\"/index\" = \"tell\", \"/search\" = \"tell\", \"/go\" = \"tell\"";
+        let flow = Server::run(&format!(
+            "[[executors]]\nname = \"a\"\nuses = \"{{twins}}\"\nshards = 2\n\
+             uses_requests = {{ {bound} }}\n{polling}\n"
+        ));
+        flow.python(
+            "
+            def shards(on):
+                return [int(key.split('/')[1][-1]) for key in sorted(results(on, texts('x')))]
+            answer({on: [shards(on) for _ in range(3)] for on in ['/index', '/search', '/go']})
+            ",
+        )
+    };
+    let (all, any) = (
+        json!([[0, 1], [0, 1], [0, 1]]),
+        json!([[0], [1], [0]]),
+    );
+    for (polling, index, search, go) in [
+        ("", &any, &all, &any),
+        (r#"polling = { "/go" = "ALL" }"#, &any, &all, &all),
+        (r#"polling = { "/search" = "ANY", "*" = "ALL" }"#, &all, &any, &all),
+        // Jina has it that `/index` still goes to one.
+        (r#"polling = "ALL""#, &all, &all, &all),
+        // And `/search` to all.
+        (r#"polling = "ANY""#, &any, &any, &any),
+    ] {
+        let expected = json!({ "/index": index, "/search": search, "/go": go });
+        assert_eq!(asked(polling), expected, "{polling}");
+    }
+}
+
+#[test]
+fn a_failed_request_is_answered_and_its_stream_goes_on() {
+    let flow = Server::run(&twin("a", "fail", ""));
+    let seen = flow.python(
+        "
+        docs = DocumentArray([Document(tags=tags) for tags in ({}, {'bad': 1}, {})])
+        answer(sorted(r.header.status.code for r in responses('/go', docs, request_size=1)))
+        ",
+    );
+    assert_eq!(seen, json!([0, 0, 1]));
+}
+
+/// The flow has `far` at these addresses.
+fn remote(addresses: &str, more: &str) -> Server {
+    Server::run(&format!(
+        "[[executors]]\nname = \"far\"\nuses = \"{addresses}\"\n{more}\n"
+    ))
+}
+
+#[test]
+fn an_external_executor_that_is_down_fails_the_request_and_is_named() {
+    let port = free_port();
+    let seen = remote(&format!("grpc://127.0.0.1:{port}"), "").python(
+        "
+        result = told(raw(request('/trace', texts('x'))))
+        answer([result['status'], result['code'], result['description']])
+        ",
+    );
+    assert_eq!((&seen[0], &seen[1]), (&json!("OK"), &json!(1)));
+    let description = seen[2].as_str().unwrap();
+    for part in ["`far`", &format!("127.0.0.1:{port}")] {
+        assert!(description.contains(part), "{description}");
+    }
+}
+
+/// `wasm-flow serve` of the probe.
+fn served() -> Server {
+    let component = guest("probe").display().to_string();
+    Server::serve([component.as_str(), "--port", "0"])
+}
+
+#[test]
+fn a_retry_goes_to_the_next_address() {
+    let there = served();
+    let addresses = format!("grpc://127.0.0.1:{},127.0.0.1:{}", free_port(), there.port());
+    // Most calls would first go to the one that is down, were they not sent on.
+    let seen = remote(&addresses, "").python(
+        "answer([client().post('/trace', texts('t')).texts for _ in range(4)])",
+    );
+    assert_eq!(seen, json!(vec![["t>executor/rep-0"]; 4]));
+}
+
+#[test]
+fn timeout_send_bounds_a_call_which_is_made_once() {
+    let there = served();
+    let address = format!("grpc://127.0.0.1:{}", there.port());
+    let seen = remote(&address, "timeout_send = \"500ms\"").python(
+        "
+        start = time.monotonic()
+        description = failed(lambda: client().post('/gauge', parameters={'seconds': 30}))['description']
+        answer([description, time.monotonic() - start, client().post('/trace', texts('t')).texts])
+        ",
+    );
+    let description = seen[0].as_str().unwrap();
+    assert!(description.contains("`timeout_send` of 500ms"), "{description}");
+    // Jina makes it four times, and takes 4.5 seconds.
+    let seconds = seen[1].as_f64().unwrap();
+    assert!((0.5..4.0).contains(&seconds), "{seconds}");
+    assert_eq!(there.printed_lines(1), ["waiting"]);
+    assert_eq!(seen[2], json!(["t>executor/rep-0"]));
+}
+
+#[test]
+fn stream_doc_sends_messages_of_their_own_and_echoes_once() {
+    let flow = Server::run("[[executors]]\nname = \"a\"\nuses = \"{twins}\"\n");
+    let seen = flow.python(
+        "
+        def streamed(on):
+            made = jina_pb2.SingleDocumentRequestProto()
+            made.header.request_id = 'a' * 32
+            made.header.exec_endpoint = on
+            made.document.CopyFrom(Document(id='x', text='x').to_protobuf())
+            method = '/jina.JinaSingleDocumentRequestRPC/stream_doc'
+            with channel() as c:
+                answers = list(c.unary_stream(method)(made.SerializeToString(), timeout=30))
+            read = jina_pb2.SingleDocumentRequestProto
+            return [read.FromString(answer).document.text for answer in answers]
+        answer([streamed('/nobody'), streamed('/upper')])
+        ",
+    );
+    // Jina echoes four times if nothing is bound.
+    assert_eq!(seen, json!([["x"], ["X"]]));
 }
 
 #[test]

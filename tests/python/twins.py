@@ -23,8 +23,9 @@ CLOCK = multiprocessing.RawArray('d', [0.0, 0.0])
 class Call:
     """What a method gets beside the documents."""
 
-    def __init__(self, name, config, parameters, matrix, parts):
+    def __init__(self, name, config, parameters, matrix, parts, shard=0):
         self.name = name
+        self.shard = shard
         self.step = config.get('step', 0)
         self.part = config.get('part', 0)
         self.parameters = parameters
@@ -168,11 +169,21 @@ def weave(docs, call):
     return DocumentArray(woven)
 
 
+def piece(docs, call):
+    kept = [doc for place, doc in enumerate(docs) if place % 4 != call.shard]
+    for doc in kept:
+        doc.tags['shard'] = call.shard
+        doc.matches.append(Document(id=f'{doc.id}@{call.shard}', weight=0.5))
+        if call.shard:
+            doc.modality = f'of {call.shard}'
+    return DocumentArray(kept)
+
+
 METHODS = {
     function.__name__: function
     for function in (
         upper, mark, tell, embed, split, find, rank, even, grow, fresh, turn, content, fields,
-        score, wipe, fail, pick, weave,
+        score, wipe, fail, pick, weave, piece,
     )
 }  # fmt: skip
 
@@ -180,27 +191,31 @@ METHODS = {
 OWN = {'/upper': 'upper', '/shout': 'upper', '/mark': 'mark', '/tell': 'tell'}
 
 
-def handler(function):
-    """A method of the executor."""
+def handler(function, endpoints):
+    """A method of an executor, bound to these endpoints."""
 
     async def handle(self, docs, parameters, docs_matrix, docs_map, **kwargs):
         name = self.runtime_args.name.split('/')[0]
-        call = Call(name, self.config, parameters, docs_matrix, docs_map)
+        shard = self.runtime_args.shard_id
+        call = Call(name, self.config, parameters, docs_matrix, docs_map, shard)
         try:
             return function(docs, call)
         finally:
             await self.wait()
 
     handle.__name__ = function.__name__
-    endpoints = [endpoint for endpoint, method in OWN.items() if method == function.__name__]
     return requests(on=endpoints)(handle) if endpoints else handle
 
 
-class Twin(Executor):
-    """All the methods, each of which answers in its turn: the answers of branches come
-    in an order that the test knows."""
+def handlers(bound):
+    """All the methods, bound to endpoints as a table says."""
+    endpoints = {name: [on for on, method in bound.items() if method == name] for name in METHODS}
+    return {name: handler(function, endpoints[name]) for name, function in METHODS.items()}
 
-    vars().update({name: handler(function) for name, function in METHODS.items()})
+
+class Waiting(Executor):
+    """An executor whose methods each answer in its turn: the answers of branches come in
+    an order that the test knows."""
 
     def __init__(self, turn=0, config=None, **kwargs):
         super().__init__(**kwargs)
@@ -212,3 +227,14 @@ class Twin(Executor):
         if self.turn and length:
             left = start + self.turn * length - time.monotonic()
             await asyncio.sleep(max(0.0, left))
+
+
+class Twin(Waiting):
+    """All the methods."""
+
+    vars().update(handlers(OWN))
+
+
+def around(name, bound):
+    """A class for `uses_before` or `uses_after`, which take no `uses_requests` on Jina."""
+    return type(Waiting)(name, (Waiting,), handlers(bound))

@@ -251,7 +251,10 @@ def compare(made, jina, wasm):
     failures = []
     rows = collections.Counter()
     known = Predictions(made)
-    several = {node.name for node in made.nodes if node.replicas > 1}
+    alike = [
+        (model.REPLICA, answers.any_replica, {n.name for n in made.nodes if n.replicas > 1}),
+        (model.SHARD, answers.any_shard, {n.name for n in made.nodes if n.shards > 1}),
+    ]
     same = 0
     for number in range(len(made.requests)):
         models = known.of(number, 0), known.of(number, len(model.ROWS))
@@ -266,13 +269,13 @@ def compare(made, jina, wasm):
             one_plain, other_plain = one.plain(certain), other.plain(certain)
             if whole != one_plain or other.plain() != other_plain:
                 rows[model.FAILED_BRANCH] += 1
-            if several:
+            for row, numberless, names in alike:
                 raw = one_plain, other_plain
-                one_plain = answers.any_replica(one_plain, several)
-                other_plain = answers.any_replica(other_plain, several)
-                whole = answers.any_replica(whole, several)
+                one_plain, other_plain, whole = (
+                    numberless(plain, names) for plain in (one_plain, other_plain, whole)
+                )
                 if answers.differences(*raw) != answers.differences(one_plain, other_plain):
-                    rows[model.REPLICA] += 1
+                    rows[row] += 1
             different = answers.differences(one_plain, other_plain)
             wrong_jina = answers.differences(whole, jina_model.plain())
             wrong_wasm = answers.differences(other_plain, wasm_model.plain(certain))

@@ -1,5 +1,6 @@
 """Answers in a form that can be compared."""
 
+import collections
 import re
 from dataclasses import dataclass
 from typing import Optional
@@ -142,6 +143,33 @@ def any_replica(plain, names):
         for key, value in plain['results'].items()
     }
     return {**plain, 'results': results}
+
+
+def any_shard(plain, names):
+    """The results of these executors, without the number of the shard, if one alone was
+    asked. What they saw of each other may have it, too."""
+
+    def numberless(table):
+        counts = collections.Counter(key.split('/')[0] for key in table if '/shard-' in key)
+        alone = {name for name in names if counts[name] == 1}
+        return {
+            re.sub(r'/shard-\d+', '/shard-0', key) if key.split('/')[0] in alone else key: value
+            for key, value in table.items()
+        }
+
+    def told(results):
+        """Results, and what is in them of those before them."""
+        made = {}
+        for key, value in numberless(results).items():
+            if 'map' in value:
+                parameters = value['parameters']
+                if '__results__' in parameters:
+                    parameters = {**parameters, '__results__': told(parameters['__results__'])}
+                value = {**value, 'map': numberless(value['map']), 'parameters': parameters}
+            made[key] = value
+        return made
+
+    return {**plain, 'results': told(plain['results'])}
 
 
 NOTHING = '(nothing)'

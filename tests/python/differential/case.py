@@ -12,8 +12,11 @@ from twins import METHODS, OWN
 
 GATEWAY = 'gateway'
 DEFAULT = '/default'
-ENDPOINTS = ['/a', '/b']
+# The two that most requests of a case are for. Shards know `/index` and `/search`.
+ENDPOINTS = [['/a', '/b'], ['/index', '/search']]
 MOST_EXECUTORS = 12
+# Each shard is a process on Jina, and so is what is around them.
+MOST_SHARDED = 2
 # The turn of what floats: the answer has gone out by then.
 AFTER_ALL = 40
 
@@ -21,9 +24,12 @@ AFTER_ALL = 40
 COMMON = {
     'upper': 2, 'mark': 4, 'tell': 4, 'embed': 3, 'split': 3, 'find': 3, 'rank': 2, 'even': 2,
     'grow': 2, 'fresh': 1, 'turn': 2, 'content': 3, 'fields': 3, 'score': 3, 'wipe': 2, 'fail': 1,
-    'pick': 1, 'weave': 1,
+    'pick': 1, 'weave': 1, 'piece': 1,
 }  # fmt: skip
 AT_JOINS = {**COMMON, 'pick': 6, 'weave': 6, 'tell': 6}
+IN_SHARDS = {**COMMON, 'piece': 12, 'tell': 6}
+# What is around shards is another class on Jina, which a failure would name.
+AROUND = {name: weight for name, weight in AT_JOINS.items() if name not in ('fail', 'piece')}
 assert set(COMMON) == set(METHODS)
 
 
@@ -41,6 +47,12 @@ class Node:
     no_reduce: bool = False
     floating: bool = False
     replicas: int = 1
+    shards: int = 1
+    # As in flow.toml: a word, a table, or none.
+    polling: object = None
+    # What `uses_before` and `uses_after` bind, if there are such.
+    before: Optional[dict] = None
+    after: Optional[dict] = None
     # Whether `needs` is left out, because it is what it would be anyway.
     silent: bool = False
 
@@ -57,6 +69,17 @@ class Node:
             bound = {on: m for on, m in OWN.items() if m not in self.requests.values()}
             bound.update(self.requests)
         return bound.get(endpoint, bound.get(DEFAULT))
+
+    def asks_all(self, endpoint, as_said):
+        """Whether a request goes to all shards. What `polling` says holds for every endpoint
+        that a table does not name, or for all of these but two, as in Jina."""
+        table = self.polling if isinstance(self.polling, dict) else {'*': self.polling}
+        usual = {'/search': 'ALL', '/index': 'ANY'}
+        said = table.get(endpoint)
+        if not said and not as_said:
+            said = usual.get(endpoint)
+        said = said or table.get('*') or usual.get(endpoint)
+        return self.shards > 1 and said == 'ALL'
 
     @property
     def joins(self):
@@ -85,6 +108,8 @@ class Case:
 
     seed: int
     nodes: list
+    # The endpoints that most requests are for.
+    endpoints: list
     requests: list
     covers: set = field(default_factory=set)
 
@@ -102,7 +127,8 @@ def make(seed, settled):
     is answered."""
     rng = random.Random(seed)
     while True:
-        case = Case(seed, flow(rng), [])
+        endpoints = rng.choice(ENDPOINTS)
+        case = Case(seed, flow(rng, endpoints), endpoints, [])
         if not schedule(rng, case.nodes):
             continue
         tries = 0
@@ -120,7 +146,7 @@ def make(seed, settled):
 # --- flows
 
 
-def flow(rng):
+def flow(rng, endpoints):
     """Nodes with their needs. One of them is the end."""
     shape = rng.choice(['chain', 'diamond', 'diamond', 'graph', 'graph', 'graph'])
     count = {'chain': rng.randint(1, 5), 'diamond': rng.randint(3, 7)}.get(shape)
@@ -136,12 +162,15 @@ def flow(rng):
         nodes.append(node)
     for node in nodes:
         node.config = {'step': rng.randint(1, 3), 'part': rng.randint(0, 2)}
-        node.requests = bindings(rng, node)
         node.no_reduce = node.joins and rng.random() < 0.35
+        sharded = sum(node.shards > 1 for node in nodes)
+        if rng.random() < 0.2 and not node.floating and sharded < MOST_SHARDED:
+            divide(rng, node, endpoints)
+        elif rng.random() < 0.05:
+            node.replicas = 2
+        bind(rng, node, endpoints)
         if rng.random() < (0.2 if len(nodes) > 1 else 0.5):
             node.when = query(rng)
-        if rng.random() < 0.05:
-            node.replicas = 2
     return nodes
 
 
@@ -173,16 +202,52 @@ def needs(rng, shape, nodes, last):
     return rng.sample([*usable, GATEWAY], min(len(usable), rng.choice([2, 2, 3])))
 
 
-def bindings(rng, node):
-    weights = AT_JOINS if node.joins else COMMON
-    made = {}
-    for endpoint in ENDPOINTS:
-        if rng.random() < 0.93:
-            made[endpoint] = rng.choices(list(weights), list(weights.values()))[0]
+def divide(rng, node, endpoints):
+    """Gives a node shards, and what is around them."""
+    node.shards = rng.choice([2, 2, 3])
+    table = {on: rng.choice(['ALL', 'ANY']) for on in endpoints if rng.random() < 0.6}
+    if rng.random() < 0.3:
+        table['*'] = rng.choice(['ALL', 'ANY'])
+    node.polling = rng.choice([None, 'ALL', 'ALL', 'ANY', table or None, table or None])
+    if not node.no_reduce and rng.random() < 0.3:
+        node.before = around(rng, endpoints)
+    if rng.random() < 0.4:
+        node.after = around(rng, endpoints)
+
+
+def bind(rng, node, endpoints):
+    """Binds a node's methods."""
+    for endpoint in endpoints:
+        # What a table names has to be bound.
+        named = isinstance(node.polling, dict) and endpoint in node.polling
+        if named or rng.random() < 0.93:
+            node.requests[endpoint] = method(rng, node, endpoint)
     # One that floats is always called: nobody knows when it would be passed by.
     if node.floating or rng.random() < 0.12:
-        made[DEFAULT] = rng.choices(list(weights), list(weights.values()))[0]
-    return made
+        node.requests[DEFAULT] = method(rng, node, DEFAULT)
+
+
+def method(rng, node, endpoint):
+    """A method for an endpoint."""
+    weights = dict(AT_JOINS if node.joins else COMMON)
+    if node.shards > 1:
+        weights = dict(IN_SHARDS)
+        if endpoint == DEFAULT or not all(node.asks_all(endpoint, said) for said in (True, False)):
+            # Which shard is asked is not known, so the answer must not depend on it.
+            del weights['piece']
+    if node.before is not None or node.after is not None:
+        # What is around shards runs on Jina even if these fail.
+        del weights['fail']
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def around(rng, endpoints):
+    """What is bound before shards, or after them."""
+    return {
+        endpoint: rng.choices(list(AROUND), list(AROUND.values()))[0]
+        for endpoint in endpoints
+        if rng.random() < 0.8
+    }
 
 
 def schedule(rng, nodes):
@@ -288,7 +353,7 @@ def request(rng, case):
     target = None
     if rng.random() < 0.15:
         target = rng.choice([rng.choice(names), 'e', 'enc|my', '.*[02468]', 'nobody', 'x$'])
-    on = rng.choice([*ENDPOINTS * 8, *OWN, '/unknown', DEFAULT])
+    on = rng.choice([*case.endpoints * 8, *OWN, '/unknown', DEFAULT])
     made = Request(on, docs, parameters(rng, names), target)
     straight = not any(node.turn or node.replicas > 1 for node in case.nodes)
     if straight and rng.random() < 0.3:
@@ -386,6 +451,12 @@ def covers(case):
         'filter at a join': any(node.when and node.joins for node in nodes),
         'floating': any(node.floating for node in nodes),
         'replicas': any(node.replicas > 1 for node in nodes),
+        'shards': any(node.shards > 1 for node in nodes),
+        'a request to all shards': any(
+            node.asks_all(request.on, True) for node in nodes for request in case.requests
+        ),
+        'uses_before': any(node.before is not None for node in nodes),
+        'uses_after': any(node.after is not None for node in nodes),
         'eight or more executors': len(nodes) >= 8,
         'needs in another order than they come': out_of_order(nodes),
         'a failure': any('fail' in node.requests.values() for node in nodes),

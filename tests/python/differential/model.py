@@ -21,6 +21,7 @@ from jina.serve.runtimes.helper import _parse_specific_params as addressed_by_ji
 
 import twins
 
+from . import sides
 from .answers import Answer, Route
 from .case import GATEWAY
 
@@ -45,16 +46,25 @@ FAILED_DOCS = 'the documents of a failure at a join with `no_reduce`'
 FAILED_BRANCH = 'after a failure in a branch'
 REPLICA = 'which replica is called'
 MISFIT = 'a condition whose operator does not fit the value, as `<` between a number and a text'
+POLLING = '`polling = "ALL"` or `"ANY"`, and `*` in a table'
+SHARD = 'which shard is called with `ANY`'
+UNBOUND_SHARDS = 'an executor with shards that binds nothing to the endpoint'
+SHARD_FAILS = 'one of several shards that were asked fails'
+SHARD_RESULTS = '`__results__` of several shards, if there is a `uses_after`'
+SHARD_MAP = '`docs_map` in `uses_after`'
+AFTER_UNBOUND = 'documents of several shards, if `uses_after` binds nothing to the endpoint'
+SHARDS_APART = '`no_reduce` of an executor with shards'
 NAMES = 'parameters for an executor whose name has `__`'
 REBOUND = 'a method of several endpoints that `uses_requests` binds to another'
 
 ROWS = [
     ORDER, CONTENT, WHEN, ONE_ID, MIME, SHARED, BRANCHES, TARGET, UNBOUND_JOIN, UNBOUND_WHEN,
     UNBOUND_ROUTE, MATRIX, EMPTY_MATRIX, MAP, RESULTS, ECHO, FAILED_DOCS, MISFIT, NAMES, REBOUND,
+    POLLING, UNBOUND_SHARDS, SHARD_FAILS, SHARD_RESULTS, SHARD_MAP, AFTER_UNBOUND, SHARDS_APART,
 ]  # fmt: skip
 
 # Those that the comparison itself knows.
-BESIDE = [FAILED_BRANCH, REPLICA]
+BESIDE = [FAILED_BRANCH, REPLICA, SHARD]
 
 # In turns: how long it takes until what is sent is read, and to be passed by.
 AT_ONCE = 0.0001
@@ -77,6 +87,8 @@ class Parcel:
         self.parameters = parameters
         self.last = last
         self.failure = None
+        # What methods returned, by who did.
+        self.results = {}
         # The times at which executors took it, and what had come last to each.
         self.taken = []
         self._docs = None
@@ -96,6 +108,7 @@ class Parcel:
     def __deepcopy__(self, _):
         copied = Parcel(copy.deepcopy(self.proto), copy.deepcopy(self.parameters), self.last)
         copied.failure = self.failure
+        copied.results = dict(self.results)
         return copied
 
 
@@ -205,6 +218,7 @@ class _Run:
         for _, parcel in parts:
             parcel.parameters = self.parameters_for(node, self.inputs)
         method = node.method(self.request.on, REBOUND in self.rows)
+        binds = method or self.around(node, 'before') or self.around(node, 'after')
         is_meant = not self.request.target or re.match(self.request.target, node.name)
         if node.floating and is_meant:
             # Nobody learns what comes of it.
@@ -230,7 +244,7 @@ class _Run:
         if not is_meant:
             self.left_out(node, last, untouched, time)
             return
-        if method is None:
+        if not binds:
             self.not_bound(node, visit, sent, untouched, time)
             return
         # It answers in its turn, which nothing that it needs has.
@@ -242,8 +256,8 @@ class _Run:
         needs = [need for need, _ in parts]
 
         def call(_):
-            called = self.call(node, method, sent, apart or sent, needs)
-            self.at(answers_at, lambda time: self.answered(node, visit, *called, time))
+            parcel = self.call(node, method, sent, apart or sent, needs)
+            self.at(answers_at, lambda time: self.answered(node, visit, parcel, time))
 
         # Jina sends it once all that take the same documents have begun.
         self.at(time + AT_ONCE, call)
@@ -260,6 +274,8 @@ class _Run:
     def not_bound(self, node, visit, sent, untouched, time):
         """Jina sends the documents all the same, and gets back those of the first part."""
         parcel = copy.deepcopy(sent[0])
+        if node.shards > 1 and UNBOUND_SHARDS not in self.rows:
+            parcel = self.ask_shards(node, None, sent, sent, [])
         if node.when and UNBOUND_WHEN in self.rows:
             sent = untouched
             if node.joins and not node.no_reduce:
@@ -272,21 +288,35 @@ class _Run:
         self.at(time + A_MOMENT, lambda time: self.pass_on(node.name, parcel, time))
 
     def call(self, node, method, sent, apart, needs):
-        """A call of a method: what goes on, and its results. `apart` has the documents by
+        """A call of a node: what goes on, and its results. `apart` has the documents by
         predecessor."""
+        if node.shards > 1:
+            parcel = self.ask_shards(node, method, sent, apart, needs)
+        else:
+            parcel = self.work(node, method, 'rep-0', sent, apart, needs if MAP in self.rows else None)
+        parcel.parameters = copy.deepcopy(self.inputs)
+        row = SHARD_FAILS if node.shards > 1 else FAILED_DOCS
+        if parcel.failure and row in self.rows:
+            parcel.docs = concatenated(sent)
+        return parcel
+
+    def work(self, node, method, who, sent, apart, names=None, shard=0):
+        """What one instance makes of parcels. Without `names` for the predecessors, those
+        of the executors that were called last."""
         docs = concatenated(sent)
-        names = needs if MAP in self.rows else [parcel.last for parcel in apart]
+        names = names or [parcel.last for parcel in apart]
         matrix = [DocumentArray.from_protobuf(parcel.proto) for parcel in apart]
         by_name = dict(zip(names, matrix))
         if EMPTY_MATRIX not in self.rows and not any(len(docs) for docs in matrix):
             matrix = None
-        parameters = copy.deepcopy(sent[0].parameters)
+        parcel = Parcel(sent[0].proto, copy.deepcopy(sent[0].parameters), node.name)
+        parcel.results = dict(sent[0].results)
+        seen = copy.deepcopy(parcel.parameters)
         if RESULTS in self.rows:
-            parameters.pop('__results__', None)
-        call = twins.Call(node.name, node.config, parameters, matrix, by_name)
-        parcel = Parcel(sent[0].proto, copy.deepcopy(self.inputs), node.name)
-        if FAILED_DOCS in self.rows:
-            parcel.docs = concatenated(sent)
+            seen.pop('__results__', None)
+        elif parcel.results:
+            seen['__results__'] = copy.deepcopy(parcel.results)
+        call = twins.Call(node.name, node.config, seen, matrix, by_name, shard)
         try:
             returned = twins.METHODS[method](docs, call)
         except Exception as error:
@@ -295,15 +325,59 @@ class _Run:
                 'args': [str(arg) for arg in error.args],
                 'executor': twins.Twin.__name__,
             }
-            return parcel, None
-        results = as_struct(returned) if isinstance(returned, dict) else None
-        parcel.docs = docs if returned is None or results is not None else returned
-        return parcel, results
+            return parcel
+        if isinstance(returned, dict):
+            parcel.results[f'{node.name}/{who}'] = as_struct(returned)
+            returned = None
+        parcel.docs = docs if returned is None else returned
+        return parcel
 
-    def answered(self, node, visit, parcel, results, time):
+    def around(self, node, place):
+        """The method of what is before a node's shards, or after them, if there is one."""
+        bound = getattr(node, place)
+        return None if bound is None else sides.bound_around(bound).get(self.request.on)
+
+    def ask_shards(self, node, method, sent, apart, needs):
+        """What shards, and what is around them, make of parcels."""
+        names = needs if MAP in self.rows else None
+        if before := self.around(node, 'before'):
+            sent = apart = [self.work(node, before, 'uses_before-0', sent, apart, names)]
+            names = names and [f'{node.name}/uses_before']
+        asked = range(node.shards if node.asks_all(self.request.on, POLLING in self.rows) else 1)
+        if method:
+            replies = []
+            for n in asked:
+                who = f'shard-{n}/rep-0'
+                replies.append(self.work(node, method, who, sent, apart, names, shard=n))
+            names = [f'{node.name}/shard-{n}' for n in asked]
+            apart = replies
+        elif UNBOUND_SHARDS in self.rows:
+            replies = sent
+        else:
+            apart = replies = [copy.deepcopy(sent[0]) for _ in asked]
+        results = {key: value for reply in replies for key, value in reply.results.items()}
+        failure = replies[0].failure
+        is_after = node.after is not None and not (failure and SHARD_FAILS in self.rows)
+        if after := is_after and self.around(node, 'after'):
+            names = names if SHARD_MAP in self.rows else None
+            parcel = self.work(node, after, 'uses_after-0', replies, apart, names)
+        elif len(replies) == 1 or is_after and AFTER_UNBOUND not in self.rows:
+            parcel = replies[0]
+        elif node.no_reduce and SHARDS_APART not in self.rows:
+            parcel = replies[0]
+            parcel.docs = concatenated(sent)
+        else:
+            parcel = self.reduce(replies)
+            parcel.results = results
+        if SHARDS_APART in self.rows or SHARD_RESULTS in self.rows and node.after is not None:
+            parcel.results = {**results, **parcel.results}
+        parcel.failure = failure
+        return parcel
+
+    def answered(self, node, visit, parcel, time):
         visit.ended = True
-        if results is not None:
-            self.results[f'{node.name}/rep-0'] = results
+        self.results.update(parcel.results)
+        parcel.results = {}
         if parcel.failure:
             if self.failed:
                 raise Ambiguous('two failures')

@@ -81,16 +81,42 @@ def jina_arguments(node):
     for key in ('no_reduce', 'floating'):
         if getattr(node, key):
             arguments[key] = True
-    if node.replicas > 1:
-        arguments['replicas'] = node.replicas
+    for key in ('replicas', 'shards'):
+        if getattr(node, key) > 1:
+            arguments[key] = getattr(node, key)
+    if node.polling:
+        arguments['polling'] = node.polling
     return arguments
+
+
+def around(node):
+    """What is around a node's shards, by the key that has it."""
+    parts = {'uses_before': node.before, 'uses_after': node.after}
+    return {key: bound for key, bound in parts.items() if bound is not None}
+
+
+def jina_around(node):
+    """What is around a node's shards, as `Flow.add` is given it."""
+    return {
+        key: twins.around(f'{node.name}_{key}', bound_around(bound))
+        for key, bound in around(node).items()
+    }
+
+
+def bound_around(bound):
+    """What an executor around shards binds: its methods lose endpoints of their own."""
+    own = {on: method for on, method in twins.OWN.items() if method not in bound.values()}
+    return {**own, **bound}
 
 
 def jina_source(case):
     """The flow as somebody would write it."""
     lines = ['Flow()']
     for node in case.nodes:
-        arguments = ', '.join(f'{key}={value!r}' for key, value in jina_arguments(node).items())
+        arguments = [f'{key}={value!r}' for key, value in jina_arguments(node).items()]
+        for key, bound in around(node).items():
+            arguments.append(f'{key}=twins.around({key!r}, {bound_around(bound)!r})')
+        arguments = ', '.join(arguments)
         lines.append(f'    .add(uses=twins.Twin, {arguments})')
     return ' \\\n'.join(lines)
 
@@ -105,7 +131,7 @@ def start_jina(case, turn):
     local = {'host': '127.0.0.1', 'quiet': True, 'quiet_error': True}
     flow = jina.Flow(**local)
     for node in case.nodes:
-        flow = flow.add(uses=twins.Twin, **jina_arguments(node), **local)
+        flow = flow.add(uses=twins.Twin, **jina_arguments(node), **jina_around(node), **local)
     return flow.start().port
 
 
@@ -142,8 +168,16 @@ def flow_toml(case, component):
         for key in ('no_reduce', 'floating'):
             if getattr(node, key):
                 lines.append(f'{key} = true')
-        if node.replicas > 1:
-            lines.append(f'replicas = {node.replicas}')
+        for key in ('replicas', 'shards'):
+            if getattr(node, key) > 1:
+                lines.append(f'{key} = {getattr(node, key)}')
+        if node.polling:
+            lines.append(f'polling = {toml(node.polling)}')
+        for key, bound in around(node).items():
+            table = {'uses': component, 'uses_with': node.config}
+            if bound:
+                table['uses_requests'] = bound
+            lines.append(f'{key} = {toml(table)}')
     return '\n'.join(lines) + '\n'
 
 

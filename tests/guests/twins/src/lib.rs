@@ -19,6 +19,7 @@ struct Settings {
 struct Twin {
     settings: Settings,
     name: String,
+    shard: usize,
 }
 
 /// Does what its twin in Python does.
@@ -28,6 +29,7 @@ impl Twin {
         Twin {
             settings,
             name: setup.executor().to_owned(),
+            shard: setup.shard_id() as usize,
         }
     }
 
@@ -266,6 +268,25 @@ impl Twin {
             }
         }
         woven
+    }
+
+    /// What a shard keeps: most documents, each with a match of its own.
+    #[requests(on = [])]
+    async fn piece(&self, docs: &mut DocumentArray) {
+        let shard = self.shard;
+        let mut place = 0;
+        docs.retain(|_| {
+            place += 1;
+            (place - 1) % 4 != shard
+        });
+        for doc in docs.iter_mut() {
+            doc.set_tag("shard", shard);
+            let found = Document::default().with_id(format!("{}@{shard}", doc.id()));
+            doc.matches_mut().push(found.with_weight(0.5));
+            if shard > 0 {
+                doc.set_modality(format!("of {shard}"));
+            }
+        }
     }
 
     /// Prints that it was called, and fails in a way that may be tried again. It has no
