@@ -167,7 +167,7 @@ fn reduce_appends_what_is_new_and_puts_nested_documents_together() {
     assert_eq!(
         seen,
         json!([
-            ["grown-7", null, null],
+            ["grown-7", [], []],
             ["x", ["x/one0", "x/four0"], ["x~0"]]
         ]),
     );
@@ -278,7 +278,7 @@ fn dynamic_batching_fails_the_requests_of_a_batch_and_no_others() {
         answer(together({{'n': 1}}, {{'n': 2}}))
         "
     ));
-    let refused = json!([1, "BadReply"]);
+    let refused = json!([1, "BatchError"]);
     assert_eq!(seen, json!([refused, refused]));
 }
 

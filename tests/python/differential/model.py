@@ -82,16 +82,21 @@ class Broken(Exception):
 class Parcel:
     """A request on its way, as Jina's gateway holds it."""
 
-    def __init__(self, docs, parameters, last=GATEWAY):
+    def __init__(self, docs, parameters, routes=(GATEWAY,)):
         self.proto = docs
         self.parameters = parameters
-        self.last = last
+        # The executors that were called on the way.
+        self.routes = list(routes)
         self.failure = None
         # What methods returned, by who did.
         self.results = {}
         # The times at which executors took it, and what had come last to each.
         self.taken = []
         self._docs = None
+
+    @property
+    def last(self):
+        return self.routes[-1]
 
     @property
     def docs(self):
@@ -106,7 +111,7 @@ class Parcel:
         self._docs = None
 
     def __deepcopy__(self, _):
-        copied = Parcel(copy.deepcopy(self.proto), copy.deepcopy(self.parameters), self.last)
+        copied = Parcel(copy.deepcopy(self.proto), copy.deepcopy(self.parameters), self.routes)
         copied.failure = self.failure
         copied.results = dict(self.results)
         return copied
@@ -309,7 +314,8 @@ class _Run:
         by_name = dict(zip(names, matrix))
         if EMPTY_MATRIX not in self.rows and not any(len(docs) for docs in matrix):
             matrix = None
-        parcel = Parcel(sent[0].proto, copy.deepcopy(sent[0].parameters), node.name)
+        routes = [*sent[0].routes, node.name]
+        parcel = Parcel(sent[0].proto, copy.deepcopy(sent[0].parameters), routes)
         parcel.results = dict(sent[0].results)
         seen = copy.deepcopy(parcel.parameters)
         if RESULTS in self.rows:
@@ -340,6 +346,11 @@ class _Run:
     def ask_shards(self, node, method, sent, apart, needs):
         """What shards, and what is around them, make of parcels."""
         names = needs if MAP in self.rows else None
+        if apart is sent:
+            # Jina takes the first part for one that the executors of all have called.
+            first = copy.deepcopy(sent[0])
+            first.routes = list(dict.fromkeys(name for parcel in sent for name in parcel.routes))
+            sent = apart = [first, *sent[1:]]
         if before := self.around(node, 'before'):
             sent = apart = [self.work(node, before, 'uses_before-0', sent, apart, names)]
             names = names and [f'{node.name}/uses_before']
