@@ -15,8 +15,8 @@ use std::process::Stdio;
 
 use wasm_flow_tests::{guest, python, setup};
 
-/// The cases of a plain run: chains, joins, filters and a failure among them.
-const FEW: [&str; 4] = ["--cases", "5", "--seed", "1"];
+/// The cases of a plain run. Together they have a bit of everything.
+const FEW: [&str; 5] = ["--cases", "6", "--seed", "130", "--complete"];
 
 #[test]
 fn random_flows_answer_as_on_jina_but_for_the_rows_of_the_table() {

@@ -166,10 +166,7 @@ fn reduce_appends_what_is_new_and_puts_nested_documents_together() {
     );
     assert_eq!(
         seen,
-        json!([
-            ["grown-7", [], []],
-            ["x", ["x/one0", "x/four0"], ["x~0"]]
-        ]),
+        json!([["grown-7", [], []], ["x", ["x/one0", "x/four0"], ["x~0"]]]),
     );
 }
 
@@ -312,14 +309,16 @@ fn shards_take_turns_or_are_all_asked_by_endpoint() {
             ",
         )
     };
-    let (all, any) = (
-        json!([[0, 1], [0, 1], [0, 1]]),
-        json!([[0], [1], [0]]),
-    );
+    let (all, any) = (json!([[0, 1], [0, 1], [0, 1]]), json!([[0], [1], [0]]));
     for (polling, index, search, go) in [
         ("", &any, &all, &any),
         (r#"polling = { "/go" = "ALL" }"#, &any, &all, &all),
-        (r#"polling = { "/search" = "ANY", "*" = "ALL" }"#, &all, &any, &all),
+        (
+            r#"polling = { "/search" = "ANY", "*" = "ALL" }"#,
+            &all,
+            &any,
+            &all,
+        ),
         // Jina has it that `/index` still goes to one.
         (r#"polling = "ALL""#, &all, &all, &all),
         // And `/search` to all.
@@ -374,11 +373,14 @@ fn served() -> Server {
 #[test]
 fn a_retry_goes_to_the_next_address() {
     let there = served();
-    let addresses = format!("grpc://127.0.0.1:{},127.0.0.1:{}", free_port(), there.port());
-    // Most calls would first go to the one that is down, were they not sent on.
-    let seen = remote(&addresses, "").python(
-        "answer([client().post('/trace', texts('t')).texts for _ in range(4)])",
+    let addresses = format!(
+        "grpc://127.0.0.1:{},127.0.0.1:{}",
+        free_port(),
+        there.port()
     );
+    // Most calls would first go to the one that is down, were they not sent on.
+    let seen = remote(&addresses, "")
+        .python("answer([client().post('/trace', texts('t')).texts for _ in range(4)])");
     assert_eq!(seen, json!(vec![["t>executor/rep-0"]; 4]));
 }
 
@@ -394,7 +396,10 @@ fn timeout_send_bounds_a_call_which_is_made_once() {
         ",
     );
     let description = seen[0].as_str().unwrap();
-    assert!(description.contains("`timeout_send` of 500ms"), "{description}");
+    assert!(
+        description.contains("`timeout_send` of 500ms"),
+        "{description}"
+    );
     // Jina makes it four times, and takes 4.5 seconds.
     let seconds = seen[1].as_f64().unwrap();
     assert!((0.5..4.0).contains(&seconds), "{seconds}");

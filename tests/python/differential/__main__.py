@@ -59,6 +59,9 @@ def arguments():
     parser.add_argument('--seed', type=int, help='the first case; without it, any')
     parser.add_argument('--case', type=int, help='this one alone')
     parser.add_argument('--workers', type=int, default=2, help='how many at once')
+    parser.add_argument(
+        '--complete', action='store_true', help='fail if there is something that no case covers'
+    )
     parser.add_argument('--report', help='a file for the report, as JSON')
     options = parser.parse_args()
     if options.seed is None:
@@ -255,7 +258,7 @@ def compare(made, jina, wasm):
         (model.REPLICA, answers.any_replica, {n.name for n in made.nodes if n.replicas > 1}),
         (model.SHARD, answers.any_shard, {n.name for n in made.nodes if n.shards > 1}),
     ]
-    same = 0
+    same = same_docs = 0
     for number in range(len(made.requests)):
         models = known.of(number, 0), known.of(number, len(model.ROWS))
         sides_of_one = [jina[number], wasm[number], *models]
@@ -279,13 +282,24 @@ def compare(made, jina, wasm):
             different = answers.differences(one_plain, other_plain)
             wrong_jina = answers.differences(whole, jina_model.plain())
             wrong_wasm = answers.differences(other_plain, wasm_model.plain(certain))
+            same_docs += one_plain['docs'] == other_plain['docs']
             if not different:
                 same += 1
             else:
                 rows.update(known.differing(number, message))
             if wrong_jina or wrong_wasm:
                 failures.append((number, message, different, wrong_jina, wrong_wasm))
-    return {'seed': made.seed, 'failures': failures, 'rows': rows, 'same': same}
+    counts = {
+        'answers that were the same': same,
+        'answers with the same documents': same_docs,
+        'executors': len(made.nodes),
+        'requests': len(made.requests),
+        'answers': sum(len(side) for side in jina),
+        'documents in them': sum(
+            answers.count(answer.plain()['docs']) for side in jina for answer in side
+        ),
+    }
+    return {'failures': failures, 'rows': rows, 'counts': counts}
 
 
 class Predictions:
@@ -360,15 +374,16 @@ class Report:
     def __init__(self, options):
         self.options = options
         self.start = time.monotonic()
-        self.cases = self.failed = self.same = self.repeated = 0
+        self.cases = self.failed = self.repeated = 0
+        self.counts = collections.Counter()
         self.covers = collections.Counter()
         self.rows = collections.Counter()
 
     def take(self, outcome):
         self.cases += 1
         self.failed += bool(outcome['failures'])
-        self.same += outcome.get('same', 0)
         self.repeated += outcome['attempts'] - 1
+        self.counts.update(outcome.get('counts', {}))
         self.covers.update(outcome.get('covers', []))
         self.rows.update(outcome.get('rows', {}))
         for failure in outcome['failures']:
@@ -384,8 +399,8 @@ class Report:
             'failed': self.failed,
             'seed': self.options.seed,
             'seconds': round(seconds, 1),
+            **self.counts,
             'attempts that Jina failed': self.repeated,
-            'answers that were the same': self.same,
             'cases by what they cover': dict(self.covers.most_common()),
             'answers by the rows that they differ by': dict(self.rows.most_common()),
         }
@@ -393,6 +408,10 @@ class Report:
             with open(self.options.report, 'w') as file:
                 json.dump(found, file)
         print(json.dumps(found, indent=2))
+        missing = set(case.MARKS) - set(self.covers)
+        if self.options.complete and missing:
+            print(f'no case covers: {", ".join(sorted(missing))}; choose another seed')
+            return 1
         return 1 if self.failed else 0
 
 

@@ -121,6 +121,11 @@ def document(doc):
     return made
 
 
+def count(docs):
+    """How many documents there are, with those inside of them."""
+    return sum(1 + count(doc.get('chunks', [])) + count(doc.get('matches', [])) for doc in docs)
+
+
 def score(each):
     # What is not set is what it is by default.
     return {

@@ -438,6 +438,15 @@ def array(rng):
     return np.array([rng.randint(0, 9) for _ in range(size)]).astype(kind).reshape(shape)
 
 
+# What a case can be a test of.
+MARKS = [
+    'chain', 'branch', 'join', 'no_reduce', 'filter', 'filter at a join', 'floating', 'replicas',
+    'shards', 'a request to all shards', 'uses_before', 'uses_after', 'eight or more executors',
+    'needs in another order than they come', 'a failure', 'target_executor',
+    'several messages in one call', 'documents of one id', 'no documents',
+]  # fmt: skip
+
+
 def covers(case):
     """What a case is a test of."""
     nodes = case.nodes
@@ -467,6 +476,7 @@ def covers(case):
         ),
         'no documents': any(not len(request.docs) for request in case.requests),
     }
+    assert set(marks) == set(MARKS)
     return {name for name, holds in marks.items() if holds}
 
 
