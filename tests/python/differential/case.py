@@ -27,7 +27,7 @@ COMMON = {
     'pick': 1, 'weave': 1, 'piece': 1,
 }  # fmt: skip
 AT_JOINS = {**COMMON, 'pick': 6, 'weave': 6, 'tell': 6}
-IN_SHARDS = {**COMMON, 'piece': 12, 'tell': 6}
+IN_SHARDS = {**COMMON, 'piece': 12, 'tell': 6, 'fail': 6}
 # What is around shards is another class on Jina, which a failure would name.
 AROUND = {name: weight for name, weight in AT_JOINS.items() if name not in ('fail', 'piece')}
 assert set(COMMON) == set(METHODS)
