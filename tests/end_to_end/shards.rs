@@ -501,8 +501,8 @@ fn a_client_sees_what_it_sees_of_jina() {
             &format!("{SEEN}\n{IN_PYTHON}\nanswer({{'jina': {of_jina}, 'here': seen(PORT)}})"),
         )
     };
-    // Nobody has sorted the matches of both shards: they stand in the order in which the
-    // shards answered there, and of the shards here.
+    // Nobody has sorted the matches of both shards. They stand in the order of the shards,
+    // and Jina began with another shard.
     let mut plain = seen(&Server::run(&index("")), "of_jina()");
     for whose in ["jina", "here"] {
         for found in plain[whose]["found"].as_array_mut().unwrap() {

@@ -30,18 +30,14 @@ impl Python {
         let answer = folder.path().join("answer.json");
         let text = format!("from wf import *\n{}\n", dedented(snippet));
         fs::write(&script, &text).expect("the snippet's file");
-        let mut command = Command::new(setup::python());
+        let mut command = interpreter();
         command
             .arg(&script)
             .current_dir(folder.path())
-            .env("PYTHONPATH", setup::repository().join("tests/python"))
-            .env("PYTHONDONTWRITEBYTECODE", "1")
             // Wide enough for the progress bar to stay on one line.
             .env("COLUMNS", "200")
             .env("WASM_FLOW_TEST_PORT", port.to_string())
-            .env("WASM_FLOW_TEST_ANSWER", &answer)
-            // What a proxy would make of loopback is not what is tested.
-            .env("no_proxy", "*");
+            .env("WASM_FLOW_TEST_ANSWER", &answer);
         let finished = Finished::of(&mut command);
         assert_eq!(
             finished.status,
@@ -57,6 +53,19 @@ impl Python {
             output: finished.stdout + &finished.stderr,
         }
     }
+}
+
+/// The Python with the real Jina, which finds what is in `tests/python`.
+pub fn interpreter() -> Command {
+    let mut command = Command::new(setup::python());
+    command
+        .env("PYTHONPATH", setup::repository().join("tests/python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        // Jina would tell its makers of each client and each flow.
+        .env("JINA_OPTOUT_TELEMETRY", "1")
+        // What a proxy would make of loopback is not what is tested.
+        .env("no_proxy", "*");
+    command
 }
 
 /// Without the white space that all lines begin with.

@@ -49,7 +49,7 @@ pub const RUST_EXAMPLES: [&str; 8] = [
 ];
 
 /// The tests' own executors.
-pub const GUESTS: [&str; 4] = ["probe", "hostile", "every", "raw"];
+pub const GUESTS: [&str; 5] = ["probe", "hostile", "every", "raw", "twins"];
 
 /// Those that ask for features of the dependencies that the others are to be tested
 /// without. They are built by themselves.

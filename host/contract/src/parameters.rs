@@ -44,9 +44,34 @@ pub struct Parameters {
     /// What executors see that nothing in the request is addressed to: nearly
     /// always all of them, so it is shared and not copied.
     shared: Arc<Map<String, Value>>,
-    /// Executor, key, value.
-    addressed: Vec<(String, String, Value)>,
+    addressed: Vec<Addressed>,
     results: Map<String, Value>,
+}
+
+/// A parameter for one executor.
+#[derive(Debug, Clone)]
+struct Addressed {
+    /// `exec__key`.
+    whole: String,
+    /// Where the key begins.
+    key: usize,
+    value: Value,
+}
+
+impl Addressed {
+    fn of(whole: String, value: Value) -> Option<Addressed> {
+        let key = key_of(&whole)?;
+        Some(Addressed { whole, key, value })
+    }
+
+    fn executor(&self) -> &str {
+        let end = self.key.saturating_sub(SEPARATOR.len());
+        self.whole.get(..end).unwrap_or_default()
+    }
+
+    fn key(&self) -> &str {
+        self.whole.get(self.key..).unwrap_or_default()
+    }
 }
 
 impl From<Map<String, Value>> for Parameters {
@@ -56,15 +81,12 @@ impl From<Map<String, Value>> for Parameters {
             _ => Map::new(),
         };
         let mut addressed = Vec::new();
-        if map.keys().any(|key| split(key).is_some()) {
+        if map.keys().any(|key| key_of(key).is_some()) {
             let (mine, others): (Vec<_>, Vec<_>) =
-                map.into_iter().partition(|(key, _)| split(key).is_some());
+                map.into_iter().partition(|(key, _)| key_of(key).is_some());
             addressed = mine
                 .into_iter()
-                .filter_map(|(key, value)| {
-                    let (executor, key) = split(&key)?;
-                    Some((executor.to_owned(), key.to_owned(), value))
-                })
+                .filter_map(|(whole, value)| Addressed::of(whole, value))
                 .collect();
             map = others.into_iter().collect();
         }
@@ -79,21 +101,21 @@ impl From<Map<String, Value>> for Parameters {
 impl Parameters {
     /// What the executor of this name sees.
     pub fn for_executor(&self, name: &str) -> Arc<Map<String, Value>> {
-        let object = match self.shared.get(name) {
+        // A name with the separator looks as if it were for another executor.
+        let own = |one: &&Addressed| one.whole == name;
+        let own = self.addressed.iter().find(own).map(|one| &one.value);
+        let object = match self.shared.get(name).or(own) {
             Some(Value::Object(object)) if !object.is_empty() => Some(object),
             _ => None,
         };
-        let mut addressed = self
-            .addressed
-            .iter()
-            .filter(|(executor, _, _)| executor == name)
-            .peekable();
+        let addressed = self.addressed.iter();
+        let mut addressed = addressed.filter(|one| one.executor() == name).peekable();
         if object.is_none() && addressed.peek().is_none() {
             return Arc::clone(&self.shared);
         }
         let mut map = Map::clone(&self.shared);
-        for (_, key, value) in addressed {
-            map.insert(key.clone(), value.clone());
+        for one in addressed {
+            map.insert(one.key().to_owned(), one.value.clone());
         }
         for (key, value) in object.into_iter().flatten() {
             map.insert(key.clone(), value.clone());
@@ -108,18 +130,18 @@ impl Parameters {
     }
 }
 
-/// Splits `exec__key`.
+/// Where the key of `exec__key` begins.
 ///
 /// Unlike Jina, which never finds an executor whose name holds `__`, the last
 /// separator counts, and what stands before it is the name.
-fn split(key: &str) -> Option<(&str, &str)> {
-    if key.starts_with(SEPARATOR) || key.ends_with(SEPARATOR) {
+fn key_of(whole: &str) -> Option<usize> {
+    if whole.starts_with(SEPARATOR) || whole.ends_with(SEPARATOR) {
         return None;
     }
     // Separators do not overlap and are counted from the left, as Python's
     // `split` does: `a___b` is `a` and `_b`.
-    let (at, _) = key.match_indices(SEPARATOR).last()?;
-    Some((key.get(..at)?, key.get(at + SEPARATOR.len()..)?))
+    let (at, _) = whole.match_indices(SEPARATOR).last()?;
+    Some(at + SEPARATOR.len())
 }
 
 #[cfg(test)]
@@ -166,6 +188,10 @@ mod tests {
     fn names_with_separators() {
         assert_eq!(seen(json!({"my__exec__k": 1}), "my__exec"), json!({"k": 1}));
         assert_eq!(seen(json!({"a___b": 1}), "a"), json!({"_b": 1}));
+        // As an object, under a key that is the name itself.
+        let all = json!({"my__exec": {"k": 2}, "my__exec__k": 1, "my__exec__l": 3});
+        assert_eq!(seen(all.clone(), "my__exec"), json!({"k": 2, "l": 3}));
+        assert_eq!(seen(all, "my"), json!({"exec": {"k": 2}}));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Documents of several arrays put together, as docarray's `reduce` does.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::iter;
 use std::sync::Arc;
 
@@ -16,6 +17,9 @@ impl DocumentArray {
     /// is unset in it is taken from the others: each field whole, from the first that
     /// has it. Text, blob and tensor are one field, the content. Chunks and matches are
     /// put together in the same way.
+    ///
+    /// If one array has several documents of an id, the first of them goes with the
+    /// first of the others, the second with the second, and so on.
     ///
     /// Documents that need no change are shared and not copied, and so is everything
     /// in a document that does. Documents without an id are never one:
@@ -96,31 +100,74 @@ fn same(one: &DocumentArray, other: &DocumentArray) -> bool {
 /// Documents that are being put together.
 struct Reduced {
     docs: Vec<Arc<Document>>,
-    /// The first document of each id.
-    places: HashMap<ByteString, usize>,
+    known: HashMap<ByteString, Known>,
+    /// How many arrays were added.
+    arrays: usize,
+}
+
+/// The documents of one id.
+struct Known {
+    first: usize,
+    /// The places of more. Nearly always there are none.
+    more: Vec<usize>,
+    /// How many of them the array with this number has met.
+    met: (usize, usize),
+}
+
+impl Known {
+    /// The place of the next document that an array has not met, if there is one.
+    fn next(&mut self, array: usize) -> Option<usize> {
+        let met = match self.met {
+            (number, met) if number == array => met,
+            _ => 0,
+        };
+        self.met = (array, met + 1);
+        match met.checked_sub(1) {
+            None => Some(self.first),
+            Some(more) => self.more.get(more).copied(),
+        }
+    }
 }
 
 impl Reduced {
     fn of(first: &DocumentArray) -> Reduced {
-        let docs = first.shared().to_vec();
-        let mut places = HashMap::with_capacity(docs.len());
-        for (place, doc) in docs.iter().enumerate() {
-            places.entry(doc.id.clone()).or_insert(place);
+        let mut reduced = Reduced {
+            docs: first.shared().to_vec(),
+            known: HashMap::with_capacity(first.len()),
+            arrays: 0,
+        };
+        for (place, doc) in first.shared().iter().enumerate() {
+            reduced.note(doc, place);
         }
-        Reduced { docs, places }
+        reduced
+    }
+
+    /// Notes that a document is in a place. The array that it comes from has met it.
+    fn note(&mut self, doc: &Document, place: usize) {
+        match self.known.entry(doc.id.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(Known {
+                    first: place,
+                    more: Vec::new(),
+                    met: (self.arrays, 1),
+                });
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().more.push(place),
+        }
     }
 
     fn add(&mut self, other: &DocumentArray) {
+        self.arrays += 1;
         for doc in other.shared() {
-            if doc.id.is_empty() {
-                self.docs.push(Arc::clone(doc));
-                continue;
-            }
-            let known = self.places.get(&doc.id).copied();
-            match known.and_then(|place| self.docs.get_mut(place)) {
+            let known = match doc.id.is_empty() {
+                true => None,
+                false => self.known.get_mut(&doc.id),
+            };
+            let place = known.and_then(|known| known.next(self.arrays));
+            match place.and_then(|place| self.docs.get_mut(place)) {
                 Some(base) => merge(base, doc),
                 None => {
-                    self.places.insert(doc.id.clone(), self.docs.len());
+                    self.note(doc, self.docs.len());
                     self.docs.push(Arc::clone(doc));
                 }
             }
@@ -273,6 +320,42 @@ mod tests {
         ]);
         assert_eq!(ids(&reduced), ["a", "b", "c", "d"]);
         assert!(DocumentArray::reduce(&[]).is_empty());
+    }
+
+    #[test]
+    fn documents_of_one_id_in_one_array_stay_apart() {
+        let weighed = |id: &str, weight| Document { weight, ..doc(id) };
+        let texts = |docs: &DocumentArray| -> Vec<String> {
+            docs.iter()
+                .map(|doc| format!("{}{}", doc.text(), doc.weight))
+                .collect()
+        };
+        let two = array([text("x", "one"), text("x", "two")]);
+        let reduced = DocumentArray::reduce(&[
+            two.clone(),
+            array([weighed("x", 1.0), weighed("x", 2.0), weighed("x", 3.0)]),
+            array([
+                weighed("y", 4.0),
+                weighed("x", 5.0),
+                text("y", "y"),
+                text("x", "not taken"),
+                text("x", "three"),
+            ]),
+        ]);
+        assert_eq!(ids(&reduced), ["x", "x", "x", "y", "y"]);
+        assert_eq!(texts(&reduced), ["one1", "two2", "three3", "4", "y0"]);
+        // What a branch does not change makes no difference, also beside one that it does.
+        let tagged = array([
+            two.shared()[0].as_ref().clone(),
+            Document {
+                uri: "u".into(),
+                ..two.shared()[1].as_ref().clone()
+            },
+        ]);
+        let reduced = DocumentArray::reduce(&[two.clone(), tagged]);
+        assert_eq!(texts(&reduced), ["one0", "two0"]);
+        let uris: Vec<&str> = reduced.iter().map(|doc| &*doc.uri).collect();
+        assert_eq!(uris, ["", "u"]);
     }
 
     #[test]

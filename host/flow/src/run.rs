@@ -507,6 +507,10 @@ impl Run<'_> {
             Some((failure, docs)) => (Some(failure), docs),
             None => (None, self.end()),
         };
+        let docs = match self.flow.filters {
+            true => in_order_of(&self.request.docs, &docs),
+            false => docs,
+        };
         let walk = self.flow.graph.walk().iter();
         let hops = walk.filter_map(|id| self.visits[*id].hop.take());
         Response {
@@ -522,11 +526,7 @@ impl Run<'_> {
         let Some(end) = self.flow.end else {
             return self.request.docs.clone();
         };
-        let docs = self.visits[end].docs.take().unwrap_or_default();
-        match self.flow.filters {
-            true => in_order_of(&self.request.docs, &docs),
-            false => docs,
-        }
+        self.visits[end].docs.take().unwrap_or_default()
     }
 }
 

@@ -519,8 +519,9 @@ async fn without_a_reduce_all_documents_come() {
     );
 }
 
-#[tokio::test]
-async fn a_filter_sends_some_documents_and_the_answer_has_the_requests_order() {
+/// Sends short and long texts different ways. They come together at `join`, the long ones
+/// first.
+fn by_length(join: Functions) -> Flow {
     let when = |query: Value| Some(Arc::new(Query::parse(&query).unwrap()));
     let mut builder = Builder::default();
     let mut node = |name, functions: Functions, when| {
@@ -544,11 +545,16 @@ async fn a_filter_sends_some_documents_and_the_answer_has_the_requests_order() {
         sets(|doc| doc.uri = "long".into()),
         when(json!({ "text": { "$not": { "$size": 1 } } })),
     );
-    let join = node("join", Functions::default(), None);
+    let join = node("join", join, None);
     for need in [long, short] {
         builder.need(join, Edge::new(Upstream::Node(need)));
     }
-    let flow = Flow::new("test", builder.build().unwrap()).unwrap();
+    Flow::new("test", builder.build().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_filter_sends_some_documents_and_the_answer_has_the_requests_order() {
+    let flow = by_length(Functions::default());
     let docs = DocumentArray::from_texts(["a", "bb", "c", "dd"]);
     let response = flow.call(Request::new("/x", docs)).await;
     let seen: Vec<_> = response
@@ -573,6 +579,13 @@ async fn a_filter_sends_some_documents_and_the_answer_has_the_requests_order() {
         })
         .await;
     assert_eq!(texts(&response.docs), ["x"]);
+    // The documents of a failure have that order, too.
+    let flow =
+        by_length(Functions::default().on("/default", |_| async { Err(failure("ValueError")) }));
+    let docs = DocumentArray::from_texts(["a", "bb", "c"]);
+    let response = flow.call(Request::new("/x", docs)).await;
+    assert!(response.failure.is_some());
+    assert_eq!(texts(&response.docs), ["a", "bb", "c"]);
 }
 
 /// Counts when it goes.
