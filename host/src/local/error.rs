@@ -166,6 +166,7 @@ fn argument(place: &Place) -> Option<&'static str> {
         Place::UsesRequests(_) => Some("uses_requests"),
         Place::Batching(..) => Some("uses_dynamic_batching"),
         Place::Tls(_) => Some("tls"),
+        Place::Token(_) => Some("token"),
         Place::NoReduce(_) => Some("no_reduce"),
         Place::Polling(..) => Some("polling"),
         Place::Workspace(_) => Some("workspace"),
@@ -185,6 +186,7 @@ pub(super) fn executor(place: &Place) -> Option<wasm_flow_contract::NodeId> {
         | Place::UsesRequests(id)
         | Place::Batching(id, _)
         | Place::Tls(id)
+        | Place::Token(id)
         | Place::NoReduce(id)
         | Place::Polling(id, _)
         | Place::Workspace(id)
