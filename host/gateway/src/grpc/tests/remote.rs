@@ -933,8 +933,11 @@ async fn a_client_says_why_it_does_not_get_through_tls() {
         "{other_name}"
     );
     let nobody = failure_of(known(), &trusting, None).await;
+    // With TLS 1.3, the server refuses when the first call is on its way, and its reason may
+    // be lost with the connection.
     assert!(
-        nobody.contains("the gateway wants a certificate of this side"),
+        nobody.contains("the gateway wants a certificate of this side")
+            || nobody.contains("ended the call: "),
         "{nobody}"
     );
     let mine = |key: &Secret| TlsConfig {
