@@ -54,7 +54,7 @@ fn keys(table: &str) -> BTreeSet<String> {
 /// Whoever adds a key adds the method to `ExecutorSpec`, and both to this list.
 #[test]
 fn a_program_can_say_what_a_file_can() {
-    let methods: [(&str, &str); 24] = [
+    let methods: [(&str, &str); 25] = [
         ("name", "new, remote, stage"),
         ("uses", "new, remote, stage"),
         ("uses_with", "uses_with"),
@@ -76,6 +76,7 @@ fn a_program_can_say_what_a_file_can() {
         ("timeout_send", "timeout_send"),
         ("tls", "tls"),
         ("token", "token"),
+        ("token_file", "token_file"),
         ("workspace", "workspace"),
         ("limits", "limits, limit_reply"),
         ("allow", "allow_http, allow_env, allow_dir"),
@@ -87,7 +88,7 @@ fn a_program_can_say_what_a_file_can() {
 /// The same of what is before and after shards, and of the flow itself.
 #[test]
 fn a_program_can_say_what_the_other_tables_can() {
-    let head: [(&str, &str); 10] = [
+    let head: [(&str, &str); 11] = [
         ("uses", "new, remote, stage"),
         ("uses_with", "uses_with"),
         ("uses_requests", "uses_requests"),
@@ -96,6 +97,7 @@ fn a_program_can_say_what_the_other_tables_can() {
         ("timeout_send", "timeout_send"),
         ("tls", "tls"),
         ("token", "token"),
+        ("token_file", "token_file"),
         ("limits", "limits, limit_reply"),
         ("allow", "allow_http, allow_env, allow_dir"),
     ];

@@ -1,6 +1,7 @@
 //! An executor that runs elsewhere.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use wasm_flow_contract::remote::{RemoteAddress, Secret, TlsConfig};
@@ -75,6 +76,14 @@ impl ExecutorSpec<Remote> {
         }
         let this = self.change(|remote| remote.token = Some(Token::Text(token)));
         this.over_tls("token")
+    }
+
+    /// The same of a token that a file holds. It is read when the flow is started, and blanks
+    /// around it do not count.
+    pub fn token_file(self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let this = self.change(|remote| remote.token = Some(Token::File(path)));
+        this.over_tls("token_file")
     }
 
     fn over_tls(self, argument: &'static str) -> Self {
