@@ -166,7 +166,8 @@ fn argument(place: &Place) -> Option<&'static str> {
         Place::UsesRequests(_) => Some("uses_requests"),
         Place::Batching(..) => Some("uses_dynamic_batching"),
         Place::Tls(_) => Some("tls"),
-        Place::Token(_) => Some("token"),
+        // A token itself is looked at before the flow is started.
+        Place::Token(_) => Some("token_file"),
         Place::NoReduce(_) => Some("no_reduce"),
         Place::Polling(..) => Some("polling"),
         Place::Workspace(_) => Some("workspace"),

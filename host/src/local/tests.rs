@@ -591,6 +591,10 @@ async fn what_cannot_be_of_a_remote_executor_or_a_flow() {
         "executor `a`: `token`: a token is of visible ASCII characters"
     );
     assert_eq!(
+        one(ExecutorSpec::remote("a", "grpcs://127.0.0.1:1").token_file("/nowhere/token")).await,
+        "executor `a`: `token_file`: cannot read /nowhere/token: No such file or directory (os error 2)"
+    );
+    assert_eq!(
         one(remote().timeout_send(Duration::ZERO).limit_reply(0)).await,
         "2 problems\n- executor `a`: `timeout_send`: must be longer than zero\n\
          - executor `a`: `limit_reply`: at least one byte"

@@ -1,5 +1,6 @@
 //! What is before or after an executor's shards.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -150,6 +151,12 @@ impl HeadSpec<Remote> {
     /// Sent with every call as `authorization: Bearer <token>`, to a `grpcs://` address.
     pub fn token(self, token: Secret) -> Self {
         HeadSpec(self.0.token(token))
+    }
+
+    /// The same of a token that a file holds. It is read when the flow is started, and blanks
+    /// around it do not count.
+    pub fn token_file(self, path: impl Into<PathBuf>) -> Self {
+        HeadSpec(self.0.token_file(path))
     }
 
     /// Bytes that the documents of one reply may take: 256 MiB, if it is not said.
