@@ -145,12 +145,12 @@ fn a_taken_port() {
     let file = wasm_flow_tests::server::write_flow(folder.path(), &toml);
     let finished = Finished::of(wasm_flow(["run"]).arg(&file));
     assert_eq!(finished.status, Some(1), "{finished}");
-    finished.complains_of(&["flow.toml:2:", "another program has that port", &port]);
+    finished.complains_of(&["flow.toml:2:", "something else has that port", &port]);
 
     // The same on the command line, where there is no line to point at.
     let finished = Finished::of(wasm_flow(["run"]).arg(&file).args(["--port", &port]));
     assert_eq!(finished.status, Some(1), "{finished}");
-    finished.complains_of(&["another program has that port", &port]);
+    finished.complains_of(&["something else has that port", &port]);
 }
 
 #[test]

@@ -229,6 +229,14 @@ fn post_says_what_keeps_it_from_a_gateway_over_tls() {
         "{nobody}"
     );
 
+    let without = Finished::of(&mut wasm_flow([
+        "post",
+        &gateway.address.replace("grpcs://", "grpc://"),
+        "--on",
+        "/x",
+    ]));
+    without.complains_of(&["its address is a grpcs:// one"]);
+
     let plain = Finished::of(&mut wasm_flow([
         "post",
         "grpc://localhost:1",

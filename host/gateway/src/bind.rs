@@ -23,9 +23,9 @@ pub(super) async fn listen(host: &str, port: u16) -> Result<(TcpListener, Socket
 /// Why a gateway has no port.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Another program has it.
+    /// Something else has it.
     #[error(
-        "cannot listen on {address}: another program has that port; stop it, or take another \
+        "cannot listen on {address}: something else has that port; stop it, or take another \
          port with `--port` or with `port` under [gateway] in flow.toml (0 takes any free one)"
     )]
     Taken {

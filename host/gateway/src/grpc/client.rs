@@ -424,7 +424,11 @@ impl Client {
                     let help = tls_help(&cause);
                     cause + help
                 }
-                _ => root_cause(status),
+                _ => {
+                    let cause = root_cause(status);
+                    let help = plain_help(&cause);
+                    cause + help
+                }
             },
         }
     }
@@ -473,6 +477,17 @@ fn tls_help(reason: &str) -> &'static str {
     ];
     let found = causes.into_iter().find(|(cause, _)| reason.contains(cause));
     found.map_or("", |(_, help)| help)
+}
+
+/// What to do about a connection without TLS that broke.
+fn plain_help(cause: &str) -> &'static str {
+    // What a server with TLS makes of a call without: an alert, which is not HTTP/2, and an
+    // end.
+    let causes = ["broken pipe", "reset by peer", "frame with invalid size"];
+    match causes.iter().any(|broken| cause.contains(broken)) {
+        true => "; if the gateway wants TLS, its address is a grpcs:// one",
+        false => "",
+    }
 }
 
 /// gRPC's own names.

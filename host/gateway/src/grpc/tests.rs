@@ -688,7 +688,7 @@ async fn a_port_that_cannot_be_had() {
         (
             "127.0.0.1",
             port,
-            format!("cannot listen on 127.0.0.1:{port}: another program"),
+            format!("cannot listen on 127.0.0.1:{port}: something else"),
         ),
         (
             "192.0.2.1",
