@@ -118,6 +118,15 @@ impl Latest {
         *self.lock() = None;
     }
 
+    /// Makes it one that was said long ago.
+    #[cfg(test)]
+    pub(super) fn age(&self) {
+        if let Some(said) = &mut *self.lock() {
+            let long = GREETING + std::time::Duration::from_secs(1);
+            said.when = said.when.checked_sub(long).unwrap();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Said>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

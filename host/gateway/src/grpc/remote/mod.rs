@@ -57,6 +57,12 @@ struct Inner {
 }
 
 impl RemoteExecutor {
+    /// Makes what its servers said of themselves old.
+    #[cfg(test)]
+    pub(super) fn age(&self) {
+        self.inner.peers.age();
+    }
+
     /// An executor at an address. Nothing is connected yet.
     ///
     /// # Errors

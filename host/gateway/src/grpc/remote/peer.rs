@@ -181,6 +181,12 @@ impl Peer {
         !self.refuses_parts.load(Ordering::Relaxed)
     }
 
+    /// Makes what it said of itself old.
+    #[cfg(test)]
+    pub(super) fn age(&self) {
+        self.greeting.age();
+    }
+
     /// What it said of itself last.
     pub(super) fn said(&self) -> Option<Said> {
         self.greeting.get()

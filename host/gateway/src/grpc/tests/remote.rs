@@ -713,13 +713,6 @@ async fn who_refuses_is_passed_by_and_not_said_to_be_unreachable() {
     assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
 }
 
-/// Moves the time on, past what is said to be old.
-async fn later() {
-    tokio::time::pause();
-    tokio::time::advance(crate::bounds::GREETING + Duration::from_secs(1)).await;
-    tokio::time::resume();
-}
-
 #[tokio::test]
 async fn a_new_endpoint_is_called_by_the_first_request_to_it() {
     let served = served().await;
@@ -727,12 +720,12 @@ async fn a_new_endpoint_is_called_by_the_first_request_to_it() {
     let remote = served.remote();
     remote.connect().await.unwrap();
     assert!(!remote.binds("/new"));
-    later().await;
+    remote.age();
     assert!(remote.binds("/new"));
     // It has none, and says so once more.
     assert_eq!(texts(remote.call(hello("/new")).await), ["hello"]);
     assert!(!remote.binds("/new"));
-    later().await;
+    remote.age();
 
     let Served { stop, task, .. } = served;
     drop(stop);
