@@ -592,7 +592,8 @@ async fn what_cannot_be_of_a_remote_executor_or_a_flow() {
     );
     assert_eq!(
         one(ExecutorSpec::remote("a", "grpcs://127.0.0.1:1").token_file("/nowhere/token")).await,
-        "executor `a`: `token_file`: cannot read /nowhere/token: No such file or directory (os error 2)"
+        "executor `a`: `token_file`: cannot read /nowhere/token: No such file or \
+         directory (os error 2); paths are relative to the working directory"
     );
     assert_eq!(
         one(remote().timeout_send(Duration::ZERO).limit_reply(0)).await,
