@@ -153,6 +153,15 @@ impl NdArray {
         }
     }
 
+    /// The size of each dimension; empty for a scalar, and if there is no array.
+    pub fn shape(&self) -> &[u32] {
+        match &self.data {
+            Some(NdArrayData::Dense(dense)) => dense.shape(),
+            Some(NdArrayData::Sparse(sparse)) => &sparse.shape,
+            None => &[],
+        }
+    }
+
     /// The dense array, if it is one.
     pub fn dense(&self) -> Option<&Dense> {
         match &self.data {

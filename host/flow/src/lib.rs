@@ -18,11 +18,13 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, Either, join_all};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use wasm_flow_contract::graph::{Node, Upstream};
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage, Streamed};
@@ -52,6 +54,8 @@ struct Inner {
     /// How many needs are the request's documents.
     starts: usize,
     floating: Floating,
+    /// Those in flight. Closed once the flow is being stopped.
+    requests: TaskTracker,
 }
 
 /// A graph that a request cannot be taken through.
@@ -125,14 +129,15 @@ impl Flow {
                 joins,
                 starts,
                 floating,
+                requests: TaskTracker::new(),
             }),
             timeout: None,
         }
     }
 
     /// The same flow, which gives up requests that take longer. None: only the calls of
-    /// its executors are bounded. Documents that come one by one ([`stream`](Self::stream))
-    /// take as long as they are asked for.
+    /// its executors are bounded. For documents that come one by one
+    /// ([`stream`](Self::stream)), it is the time until the last one.
     #[must_use]
     pub fn with_timeout(self, timeout: Option<Duration>) -> Flow {
         Flow { timeout, ..self }
@@ -176,7 +181,14 @@ impl Flow {
     /// Dropping the future gives the request up, wherever it is.
     pub fn call(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
         let run = |request| run::run(Arc::clone(&self.inner), request);
-        match self.timeout {
+        let requests = &self.inner.requests;
+        // It counts before the flow is asked whether it is being stopped: a stop waits for
+        // it, or it is refused.
+        let place = requests.token();
+        if requests.is_closed() {
+            return Either::Left(ready(run::stopped(&self.inner, request.docs)));
+        }
+        let answer = match self.timeout {
             None => Either::Left(run(request)),
             Some(limit) => {
                 let flow = Arc::clone(&self.inner);
@@ -186,7 +198,11 @@ impl Flow {
                     run.await.unwrap_or_else(|_| run::late(&flow, asked, limit))
                 })
             }
-        }
+        };
+        Either::Right(async move {
+            let _place = place;
+            answer.await
+        })
     }
 
     /// Takes a request through the flow, and gives its documents one by one.
@@ -222,9 +238,11 @@ impl Flow {
         self.inner.floating.failed()
     }
 
-    /// Stops all executors, each after its calls in flight, those that nobody waits
-    /// for included.
+    /// Stops all executors, after the requests in flight and the calls that nobody waits
+    /// for. Requests that come later are refused.
     pub async fn stop(&self) {
+        self.inner.requests.close();
+        self.inner.requests.wait().await;
         self.inner.floating.drained().await;
         let stages = self.inner.graph.iter();
         join_all(stages.map(|(_, node)| node.value.stop())).await;

@@ -216,6 +216,25 @@ pub(crate) fn late(flow: &Inner, docs: DocumentArray, limit: Duration) -> Respon
     }
 }
 
+/// The answer to a request that came when the flow was being stopped.
+pub(crate) fn stopped(flow: &Inner, docs: DocumentArray) -> Response {
+    Response {
+        docs,
+        results: Map::new(),
+        hops: Vec::new(),
+        failure: Some(Arc::new(has_stopped(flow))),
+    }
+}
+
+/// The flow takes no requests any more.
+pub(crate) fn has_stopped(flow: &Inner) -> Failure {
+    let reason = format!(
+        "flow `{}` has been stopped, and takes no requests any more",
+        flow.name
+    );
+    Failure::of_flow(FailureKind::Stopped, "FlowStopped", reason)
+}
+
 /// The flow's own time for a request is over.
 pub(crate) fn too_late(flow: &Inner, limit: Duration) -> Failure {
     let reason = format!(

@@ -30,11 +30,20 @@ pub(crate) struct Limits {
 /// See [`Flow::stream`](crate::Flow::stream).
 pub(crate) fn stream(flow: Arc<Inner>, request: Request, limits: Limits) -> Streamed {
     let start = async move {
+        // As for other requests.
+        let place = flow.requests.token();
+        if flow.requests.is_closed() {
+            let stopped = Err(Arc::new(run::has_stopped(&flow)));
+            return futures::stream::once(std::future::ready(stopped)).boxed();
+        }
         let (taker, taken) = mpsc::channel(0);
         // A task of its own: who reads nothing does not ask for documents, and time
         // passes all the same.
         let mut task = JoinSet::new();
-        task.spawn(drive(flow, request, limits, taker));
+        task.spawn(async move {
+            let _place = place;
+            drive(flow, request, limits, taker).await;
+        });
         let ended = async move {
             if let Some(Err(error)) = task.join_next().await
                 && let Ok(panic) = error.try_into_panic()
@@ -44,7 +53,7 @@ pub(crate) fn stream(flow: Arc<Inner>, request: Request, limits: Limits) -> Stre
             }
         };
         let ended = futures::stream::once(ended).filter_map(|()| std::future::ready(None));
-        taken.chain(ended)
+        taken.chain(ended).boxed()
     };
     Box::pin(futures::stream::once(start).flatten())
 }

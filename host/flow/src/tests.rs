@@ -2,12 +2,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Barrier, Notify, Semaphore};
 use wasm_flow_contract::graph::{Builder, Edge, Join, NodeOptions, Upstream};
 use wasm_flow_contract::query::Query;
 use wasm_flow_contract::request::DRY_RUN;
-use wasm_flow_contract::{Graph, NodeId, Request, Response, Stage};
+use wasm_flow_contract::{Call, FailureKind, Graph, NodeId, Request, Response, Stage};
 use wasm_flow_document::{Bytes, Dense, Document, DocumentArray, NdArray};
 
 use crate::testing::{Functions, failure, flow, graph, map, reply, results, suffixed};
@@ -625,6 +626,43 @@ async fn a_failing_branch_ends_the_others() {
     assert_eq!(texts(&response.docs), ["xa"]);
     assert_eq!(way(&response), "a endless* wrong!");
     assert_eq!(gone.load(Ordering::Relaxed), 1);
+}
+
+/// Also for executors that it has not come to.
+#[tokio::test]
+async fn a_stop_waits_for_requests_and_refuses_later_ones() {
+    let slow = Functions::default().on("/x", |call: Call| async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        reply(call.docs)
+    });
+    let chain = flow([("slow", &[], slow), ("b", &[0], adds("b", "/x"))]);
+    let request = || Request::new("/x", DocumentArray::from_texts(["a"]));
+    let mut running = Box::pin(chain.call(request()));
+    let mut streaming = chain.stream(request());
+    assert!(futures::poll!(&mut running).is_pending());
+    assert!(futures::poll!(streaming.next()).is_pending());
+    let (answer, streamed, ()) = futures::join!(running, streaming.next(), async {
+        chain.stop().await;
+    });
+    assert!(answer.failure.is_none(), "{:?}", answer.failure);
+    assert!(streamed.unwrap().is_ok());
+    let later = chain.call(request()).await.failure.unwrap();
+    assert_eq!(
+        (later.kind, &*later.name),
+        (FailureKind::Stopped, "FlowStopped")
+    );
+    let later = chain.stream(request()).next().await.unwrap().unwrap_err();
+    assert_eq!(later.name, "FlowStopped");
+    // One that is given up is not waited for.
+    let given_up = flow([(
+        "a",
+        &[],
+        Functions::default().on("/x", |_| std::future::pending()),
+    )]);
+    let mut running = Box::pin(given_up.call(request()));
+    assert!(futures::poll!(&mut running).is_pending());
+    drop(running);
+    given_up.stop().await;
 }
 
 #[tokio::test]

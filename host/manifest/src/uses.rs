@@ -79,7 +79,7 @@ pub enum Pem {
 
 impl Pem {
     pub(crate) fn read(text: String, folder: &Path) -> Pem {
-        match text.trim_start().starts_with("-----BEGIN") {
+        match text.contains("-----BEGIN") {
             true => Pem::Text(Secret::new(text)),
             false => Pem::File(folder.join(text)),
         }

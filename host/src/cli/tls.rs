@@ -178,7 +178,15 @@ impl fmt::Display for Origin {
 
 impl Origin {
     fn unreadable(self, path: &Path, error: &std::io::Error) -> CredentialError {
-        self.wrong(format!("cannot read {}: {error}", path.display()))
+        self.wrong(format!("cannot read {}: {error}", self.file(path)))
+    }
+
+    /// A file, for a sentence. What a variable holds may be the secret itself.
+    fn file(self, path: &Path) -> String {
+        match self {
+            Origin::Option(_) => path.display().to_string(),
+            Origin::Variable(_) => "the file that it names".to_owned(),
+        }
     }
 
     fn wrong(self, reason: impl Into<String>) -> CredentialError {
@@ -219,9 +227,7 @@ impl Given {
         Some(Given {
             origin: Origin::Variable(name),
             pem: match value.to_str() {
-                Some(text) if text.trim_start().starts_with("-----BEGIN") => {
-                    Pem::Text(text.to_owned())
-                }
+                Some(text) if text.contains("-----BEGIN") => Pem::Text(text.to_owned()),
                 _ => Pem::File(value.into()),
             },
         })
@@ -240,7 +246,7 @@ impl Given {
     fn place(&self) -> String {
         match &self.pem {
             Pem::Text(_) => "it".to_owned(),
-            Pem::File(path) => path.display().to_string(),
+            Pem::File(path) => self.origin.file(path),
         }
     }
 
@@ -452,6 +458,19 @@ mod tests {
             words(&[], &[("WASM_FLOW_KEY", KEY)]),
             "the variable WASM_FLOW_KEY: there is a key and no certificate; add `--cert`, or \
              WASM_FLOW_CERT"
+        );
+        // What a variable has may be the key itself, in a form that is not read.
+        let secret = words(&[], &[("WASM_FLOW_KEY", "LS0tLS1CRUdJTiBQUklW")]);
+        assert!(!secret.contains("LS0t"), "{secret}");
+        assert!(
+            secret.contains("the variable WASM_FLOW_KEY: cannot read the file that it names"),
+            "{secret}"
+        );
+        let key = format!("Bag Attributes\n{KEY}");
+        let with_bag = words(&[], &[("WASM_FLOW_KEY", &key)]);
+        assert!(
+            with_bag.contains("there is a key and no certificate"),
+            "{with_bag}"
         );
         assert_eq!(of("token-file", "empty"), "`--token-file`: empty is empty");
         assert_eq!(

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_flow_contract::gateway::GatewayConfig;
-use wasm_flow_manifest::{Manifest, Place};
-use wasm_flow_wasm::{Output, OutputSink, Runtime, Wants, printable};
+use wasm_flow_manifest::Manifest;
+use wasm_flow_wasm::{Output, OutputSink, Runtime};
 
-use super::error::{self, FlowError};
+use super::doubts::warn;
+use super::error::FlowError;
 use super::flow::Flow;
 use super::output::Log;
 use super::program::{Parts, Program};
 use super::spec::ExecutorSpec;
 use crate::resolve::build::Event;
-use crate::resolve::{Loaded, Plan, Remedy, Resolver, Unusual};
+use crate::resolve::{Plan, Resolver};
 
 /// Puts a flow together: [`Flow::builder`] makes it.
 ///
@@ -185,61 +186,4 @@ impl fmt::Debug for FlowBuilder {
             .field("executors", &names.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
-}
-
-/// Logs what may not do what it should.
-fn warn<P: Plan>(loaded: &Loaded<P>) {
-    for doubt in loaded.doubts() {
-        let executor = error::executor(&doubt.place);
-        let executor = executor.map(|id| &*loaded.executors()[id].name);
-        let title = match &doubt.place {
-            Place::Head(head, _) => format!("`{}`: {}", head.as_str(), doubt.title),
-            _ => doubt.title,
-        };
-        match doubt.remedy {
-            Remedy::Grant(wants) => {
-                let methods = granting_methods(&wants);
-                tracing::warn!(executor, "{title}; if you trust it with that: {methods}");
-            }
-            Remedy::Poll(unusual) => {
-                tracing::warn!(executor, "{title}; {}", polling_methods(&unusual));
-            }
-            Remedy::Words(words) => tracing::warn!(executor, "{title}; {words}"),
-        }
-    }
-}
-
-/// How the method of `ExecutorSpec` that is about one endpoint is called.
-fn polling_methods(unusual: &Unusual) -> String {
-    let Unusual {
-        endpoint,
-        usual,
-        rest,
-        aim,
-        ..
-    } = unusual;
-    format!(
-        "to {aim}, as Jina does: .polling_of({endpoint:?}, Poll::{usual:?}); if this is what you \
-         mean: .polling_of({endpoint:?}, Poll::{rest:?})"
-    )
-}
-
-/// The methods of `ExecutorSpec` that grant what is wanted.
-fn granting_methods(wants: &Wants) -> String {
-    let Wants { http, env, dirs } = wants;
-    let quoted = |text: &String| format!("{:?}", printable(text));
-    let http = http
-        .iter()
-        .map(|origin| format!(".allow_http({})", quoted(origin)));
-    let env = env
-        .iter()
-        .map(|name| format!(".allow_env({})", quoted(name)));
-    let dirs =
-        dirs.iter().map(
-            |dir| match dir.trim_end_matches('/') == wasm_flow_wasm::WORKSPACE {
-                true => ".workspace(\"...\")".to_owned(),
-                false => format!(".allow_dir(\"...\", {}, Access::Read)", quoted(dir)),
-            },
-        );
-    http.chain(env).chain(dirs).collect()
 }

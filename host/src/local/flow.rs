@@ -35,7 +35,7 @@ use wasm_flow_contract::{Graph, Request, Response, Stage, Streamed};
 ///
 /// # Stopping
 ///
-/// [`stop`](Flow::stop) waits for the calls in flight, and for what executors do when
+/// [`stop`](Flow::stop) waits for the requests in flight, and for what executors do when
 /// they are stopped. When the last clone is dropped without it, the same happens by
 /// itself, on the tokio runtime that the flow was started on, and nobody waits for it. If
 /// that runtime is being shut down, it does not come to it: executors end as they are. A
@@ -130,8 +130,8 @@ impl Flow {
         .boxed()
     }
 
-    /// Stops the executors, each after its calls in flight. Later requests fail, those
-    /// of a [`Serving`](crate::Serving) included: stop that first. If the future is dropped before it is
+    /// Stops the executors after the requests in flight. Later requests fail, those of a
+    /// post that has more to send and those of a [`Serving`](crate::Serving) included: stop that first. If the future is dropped before it is
     /// done, the rest is done when the last clone of the flow is dropped.
     pub async fn stop(&self) {
         self.inner().stop().await;

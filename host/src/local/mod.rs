@@ -5,6 +5,7 @@
 //! runs, and stops with its last clone.
 
 mod builder;
+mod doubts;
 mod error;
 mod flow;
 pub mod kind;

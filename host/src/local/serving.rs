@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_gateway::{BindError, Gateway, ServeError};
 
@@ -76,6 +76,15 @@ impl Serving {
         format!("grpc://{address}")
     }
 
+    /// Waits until the serving ends by itself, which it does only if something is wrong.
+    /// To serve until the program is told to stop, wait for either.
+    ///
+    /// # Errors
+    /// Why it ended.
+    pub async fn ended(&mut self) -> Result<(), ServeError> {
+        outcome((&mut self.task).await)
+    }
+
     /// Stops serving, after what is in flight. The executors go on:
     /// [`Flow::stop`] stops them. Dropping the future gives the waiting up.
     ///
@@ -85,13 +94,17 @@ impl Serving {
     pub async fn stop(self) -> Result<(), ServeError> {
         // Nobody listens if it has ended by itself.
         let _ = self.stop.send(());
-        match self.task.await {
-            Ok(served) => served,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The scheduler is being shut down, and everything with it.
-                Err(_) => Ok(()),
-            },
-        }
+        outcome(self.task.await)
+    }
+}
+
+fn outcome(ended: Result<Result<(), ServeError>, JoinError>) -> Result<(), ServeError> {
+    match ended {
+        Ok(served) => served,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The scheduler is being shut down, and everything with it.
+            Err(_) => Ok(()),
+        },
     }
 }

@@ -32,6 +32,7 @@ use wasm_flow_wasm::{Discard, Executor, OutputSink, Runtime};
 pub use batching::BatchingSpec;
 pub use head::HeadSpec;
 
+use super::doubts::warn;
 use super::error::{FlowError, FlowProblem, FlowProblems, named};
 use super::kind::{Sandboxed, Timed, Unsandboxed};
 use super::program::{Parts, Program, duration};
@@ -549,6 +550,7 @@ impl ExecutorSpec<Sandboxed> {
         let program = Program::new(name.clone(), None, vec![parts])?;
         let resolver = Resolver::new(Runtime::shared()?, |event| tracing::info!("{event}"));
         let loaded = resolver.load(program).await?;
+        warn(&loaded);
         let mut executors = loaded.executors().iter().map(|(_, node)| &node.value);
         let failed = |reason: String| {
             let problem = FlowProblem::new(Some(&name), None, reason);

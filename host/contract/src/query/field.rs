@@ -125,8 +125,14 @@ impl Field {
                 Content::Blob(blob) => blob.len(),
                 _ => 0,
             }),
-            Name::Tensor => Seen::Many(matches!(doc.content, Content::Tensor(_)).into()),
-            Name::Embedding => Seen::Many(doc.embedding.is_some().into()),
+            Name::Tensor => match &doc.content {
+                Content::Tensor(tensor) => Seen::Rows(tensor.shape()),
+                _ => Seen::Null,
+            },
+            Name::Embedding => match &doc.embedding {
+                Some(embedding) => Seen::Rows(embedding.shape()),
+                None => Seen::Null,
+            },
             Name::Chunks => Seen::Many(doc.chunks.len()),
             Name::Matches => Seen::Many(doc.matches.len()),
             Name::Location => match self.below.as_slice() {
@@ -173,7 +179,7 @@ impl Field {
             Seen::Number(number) => *number != 0.0,
             Seen::Numbers(numbers) => !numbers.is_empty(),
             Seen::Nested(nested) => !nested.is_empty(),
-            Seen::Bool(_) | Seen::Json(_) => true,
+            Seen::Bool(_) | Seen::Json(_) | Seen::Rows(_) => true,
         }
     }
 }

@@ -150,7 +150,7 @@ impl Operand {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use wasm_flow_document::{Content, Struct};
+    use wasm_flow_document::{Content, Dense, NdArray, Struct};
 
     use super::*;
 
@@ -239,6 +239,21 @@ mod tests {
         };
         let exists = Query::parse(&json!({ "blob": { "$exists": true } })).unwrap();
         assert!(exists.matches(&blob) && !exists.matches(&doc()));
+        let array = |shape: Vec<u32>| {
+            let len = shape.iter().product::<u32>() as usize * 4;
+            let dense = Dense::new("<f4".into(), shape, vec![0; len].into()).unwrap();
+            Some(std::sync::Arc::new(NdArray::numpy(dense)))
+        };
+        let rows = |shape: Vec<u32>| Document {
+            embedding: array(shape),
+            ..Document::default()
+        };
+        let size = |size: u64| Query::parse(&json!({ "embedding": { "$size": size } })).unwrap();
+        assert!(size(3).matches(&rows(vec![3, 2])) && !size(1).matches(&rows(vec![3, 2])));
+        assert!(size(0).matches(&rows(vec![0])) && !size(0).matches(&rows(vec![])));
+        assert!(!size(0).matches(&doc()));
+        let exists = Query::parse(&json!({ "embedding": { "$exists": true } })).unwrap();
+        assert!(exists.matches(&rows(vec![])) && !exists.matches(&doc()));
     }
 
     #[test]

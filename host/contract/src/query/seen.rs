@@ -21,6 +21,8 @@ pub(super) enum Seen<'d> {
     Nested(Nested<'d>),
     /// An object or a list in the query.
     Json(&'d Value),
+    /// An array of this shape, of which only the first dimension is looked at.
+    Rows(&'d [u32]),
     /// Something of which only the number of parts is looked at.
     Many(usize),
 }
@@ -87,6 +89,8 @@ impl<'d> Seen<'d> {
     pub(super) fn size(&self) -> Option<usize> {
         match self {
             Seen::Many(count) => Some(*count),
+            // As `len` of a numpy array has it: a scalar has none.
+            Seen::Rows(shape) => shape.first().map(|rows| *rows as usize),
             Seen::Text(text) => Some(text.chars().count()),
             Seen::Numbers(numbers) => Some(numbers.len()),
             Seen::Nested(nested) => Some(nested.len()),

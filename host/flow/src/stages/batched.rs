@@ -467,17 +467,16 @@ fn checked(reply: Reply, sent: &DocumentArray, endpoint: &str) -> Result<Documen
     Ok(reply.docs)
 }
 
-/// Whether these are the same documents in another order. A method may give documents
-/// with ids of their own.
+/// Whether a document is in another one's place. A method may give documents with ids of
+/// their own.
 fn is_rearranged(sent: &DocumentArray, given: &DocumentArray) -> bool {
-    let mut moved = sent
-        .iter()
-        .zip(given.iter())
-        .filter(|(one, two)| one.id != two.id);
-    let Some((_, first)) = moved.next() else {
+    let both = sent.iter().zip(given.iter());
+    let mut moved = both.filter(|(one, two)| one.id != two.id).peekable();
+    if moved.peek().is_none() {
         return false;
-    };
-    !first.id.is_empty() && sent.iter().any(|doc| doc.id == first.id)
+    }
+    let ids: HashSet<&str> = sent.iter().map(|doc| &*doc.id).collect();
+    moved.any(|(_, two)| !two.id.is_empty() && ids.contains(&*two.id))
 }
 
 /// Gives each request its own documents.
@@ -720,6 +719,30 @@ mod tests {
             );
             let failure = stage.call(call(json!({}), &["a", "b"])).await.unwrap_err();
             assert!(failure.description.contains(expected), "{failure}");
+        }
+    }
+
+    #[test]
+    fn no_document_is_in_the_place_of_another() {
+        let docs = |ids: &[&'static str]| -> DocumentArray {
+            let docs = ids.iter().map(|id| wasm_flow_document::Document {
+                id: (*id).into(),
+                ..Default::default()
+            });
+            docs.collect()
+        };
+        let sent = docs(&["1", "2", "3"]);
+        for (given, expected) in [
+            (["1", "2", "3"], false),
+            (["3", "2", "1"], true),
+            // Some are new.
+            (["x", "1", "2"], true),
+            (["x", "3", "2"], true),
+            (["1", "x", "2"], true),
+            (["x", "2", "y"], false),
+            (["", "", ""], false),
+        ] {
+            assert_eq!(is_rearranged(&sent, &docs(&given)), expected, "{given:?}");
         }
     }
 

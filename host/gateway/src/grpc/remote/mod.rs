@@ -126,8 +126,7 @@ impl Stage for RemoteExecutor {
     }
 
     fn is_repeatable(&self, endpoint: &str) -> bool {
-        let greeting = self.inner.peers.greeting();
-        greeting.is_some_and(|greeting| greeting.is_repeatable(endpoint))
+        self.inner.peers.is_repeatable(endpoint)
     }
 
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
@@ -173,12 +172,13 @@ impl Inner {
             progress.is_asked(&peer);
             if let Err(absent) = greeting {
                 peer.is_lost(&absent);
-                progress.tried.push(peer.tried(absent));
+                progress.is_absent(&peer, absent, &call.endpoint);
             } else if let Some(reply) = self.delivered(&peer, call, progress).await? {
                 return Ok(reply);
             }
         }
-        match progress.is_passed_by {
+        // One that has something for it may be back soon.
+        match progress.is_passed_by && !progress.misses_one {
             true => Ok(Reply::new(call.docs.clone())),
             false => Err(self.unreachable(&progress.unreachable())),
         }
@@ -203,7 +203,7 @@ impl Inner {
             }
             Err(absent) => {
                 peer.is_lost(&absent);
-                progress.tried.push(peer.tried(absent));
+                progress.is_absent(peer, absent, &call.endpoint);
                 return Ok(None);
             }
         }
@@ -213,7 +213,7 @@ impl Inner {
         match attempt {
             Attempt::Answered(frame) => self.reply(peer, frame).map(Some),
             Attempt::Absent(absent) => {
-                progress.tried.push(peer.tried(absent));
+                progress.is_absent(peer, absent, &call.endpoint);
                 Ok(None)
             }
             Attempt::NotApart => Err(self.failed(

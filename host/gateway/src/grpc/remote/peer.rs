@@ -45,6 +45,8 @@ pub(super) struct Peer {
     refuses_parts: AtomicBool,
     /// What it said of itself. None: it has to be asked.
     greeting: Latest,
+    /// The same, also if it has to be asked again.
+    remembered: Latest,
     asking: Common<Result<Arc<Greeting>, Absent>>,
     /// The same of all of the executor's servers.
     latest: Arc<Latest>,
@@ -91,6 +93,7 @@ impl Peer {
             down: AtomicBool::new(false),
             refuses_parts: AtomicBool::new(false),
             greeting: Latest::default(),
+            remembered: Latest::default(),
             asking: Common::default(),
             latest,
         }
@@ -147,6 +150,7 @@ impl Peer {
                 peer.refuses_parts.store(false, Ordering::Relaxed);
                 let said = Said::now(Arc::clone(&greeting));
                 peer.greeting.set(said.clone());
+                peer.remembered.set(said.clone());
                 peer.latest.set(said);
                 Ok(greeting)
             }
@@ -187,9 +191,14 @@ impl Peer {
         self.greeting.age();
     }
 
-    /// What it said of itself last.
+    /// What it said of itself since it was lost last.
     pub(super) fn said(&self) -> Option<Said> {
         self.greeting.get()
+    }
+
+    /// What it said of itself last, whenever that was.
+    pub(super) fn remembered(&self) -> Option<Arc<Greeting>> {
+        self.remembered.get().map(|said| said.greeting)
     }
 
     /// Asks it anew before the next call.

@@ -150,11 +150,24 @@ impl Peers {
         self.latest.get().map(|said| said.greeting)
     }
 
-    /// Whether the servers may have something for an endpoint. If they said a while ago
-    /// that they do not, they may have by now: the call asks them.
+    /// Whether some server may have something for an endpoint. If one said a while ago that
+    /// it does not, it may have by now: the call asks it.
     pub(super) fn binds(&self, endpoint: &str) -> bool {
-        let said = self.latest.get();
-        said.is_none_or(|said| said.greeting.binds(endpoint) || said.is_old())
+        let list = self.list();
+        let mut remembered = list.iter().filter_map(|peer| peer.remembered()).peekable();
+        remembered.peek().is_none()
+            || remembered.any(|greeting| greeting.binds(endpoint))
+            || list
+                .iter()
+                .any(|peer| peer.said().is_some_and(|said| said.is_old()))
+    }
+
+    /// Whether all servers say that calls of this endpoint leave nothing behind, as far as
+    /// they have said anything.
+    pub(super) fn is_repeatable(&self, endpoint: &str) -> bool {
+        let list = self.list();
+        let mut remembered = list.iter().filter_map(|peer| peer.remembered()).peekable();
+        remembered.peek().is_some() && remembered.all(|greeting| greeting.is_repeatable(endpoint))
     }
 
     /// The servers as they are known now. There is at least one.

@@ -13,7 +13,9 @@ use super::unreachable::{Tried, Unreachable};
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// The servers that did not carry it out, and the reasons.
-    pub(super) tried: Vec<Tried>,
+    tried: Vec<Tried>,
+    /// Whether one of these had something for the endpoint when it was last asked.
+    pub(super) misses_one: bool,
     /// Whether a server said that it has nothing for the endpoint.
     pub(super) is_passed_by: bool,
     /// Whether the names of the hosts were looked up.
@@ -31,6 +33,13 @@ impl Progress {
 
     pub(super) fn is_asked(&mut self, peer: &Arc<Peer>) {
         self.asked.retain(|other| !Arc::ptr_eq(other, peer));
+    }
+
+    /// A server has not carried it out.
+    pub(super) fn is_absent(&mut self, peer: &Peer, absent: Absent, endpoint: &str) {
+        let remembered = peer.remembered();
+        self.misses_one |= remembered.is_some_and(|greeting| greeting.binds(endpoint));
+        self.tried.push(peer.tried(absent));
     }
 
     pub(super) fn send(&mut self, peer: &Arc<Peer>) {

@@ -713,6 +713,32 @@ async fn who_refuses_is_passed_by_and_not_said_to_be_unreachable() {
     assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
 }
 
+/// As in a rolling update.
+#[tokio::test]
+async fn what_one_server_says_does_not_stand_for_the_others() {
+    let new = echo().on("/new", |call| async move {
+        reply(suffixed(&call.docs, " anew"))
+    });
+    let (old, new) = (
+        served().await,
+        Served::new(flow([("executor", &[], new)])).await,
+    );
+    let both = remote(&format!("grpc://{},{}", old.address, new.address));
+    both.connect().await.unwrap();
+    for _ in 0..4 {
+        assert!(both.binds("/new"));
+        assert_eq!(texts(both.call(hello("/new")).await), ["hello anew"]);
+    }
+    let Served { stop, task, .. } = new;
+    drop(stop);
+    task.await.unwrap().unwrap();
+    // It is not passed by as if nobody had anything for it.
+    assert!(both.binds("/new"));
+    let failed = both.call(hello("/new")).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
+    assert!(!both.binds("/none"));
+}
+
 #[tokio::test]
 async fn a_new_endpoint_is_called_by_the_first_request_to_it() {
     let served = served().await;
