@@ -105,7 +105,7 @@ async fn an_executor_is_run_as_its_spec_says() {
     );
     flow.stop().await;
     let error = flow.post("/", DocumentArray::new()).await.unwrap_err();
-    assert!(error.to_string().contains("ExecutorStopped"), "{error}");
+    assert!(error.to_string().contains("has been stopped"), "{error}");
 }
 
 #[tokio::test]
