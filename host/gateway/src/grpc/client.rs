@@ -9,16 +9,19 @@ mod progress;
 mod requests;
 
 use std::collections::BTreeMap;
+use std::future::ready;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::{Either, TryFutureExt as _};
 use futures::stream::{BoxStream, Stream, StreamExt};
 use prost::Message;
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 use wasm_flow_contract::parameters::NotAnObject;
 use wasm_flow_contract::remote::{RemoteAddress, Secret, TlsConfig};
 use wasm_flow_contract::units::Size;
@@ -273,11 +276,11 @@ impl Client {
     }
 
     /// Sends requests in one stream (`JinaRPC/Call`) and gives the answers as
-    /// they come. An error ends the stream. [`post`](Client::post) makes the requests, and
-    /// sees to it that each is answered.
+    /// they come. An error ends the stream, also that of a gateway that refuses the call.
+    /// [`post`](Client::post) makes the requests, and sees to it that each is answered.
     ///
     /// # Errors
-    /// When the call cannot be started.
+    /// When the gateway cannot be reached.
     pub async fn call(
         &self,
         requests: impl Stream<Item = PostRequest> + Send + 'static,
@@ -310,13 +313,18 @@ impl Client {
         }
         let mut grpc = self.grpc(options.compress).await?;
         let path = http::uri::PathAndQuery::from_static("/jina.JinaRPC/Call");
-        let answers = grpc
-            .streaming(request, path, RawCodec)
-            .await
-            .map_err(|status| self.ended(&status))?
-            .into_inner();
+        let mut calling = Box::pin(async move { grpc.streaming(request, path, RawCodec).await });
+        // Polled once, the call is on its way. Jina's gateway says nothing before its first
+        // answer, which may be to a request that is not there yet: nobody waits for that but
+        // who waits for an answer.
+        let begun = match futures::poll!(&mut calling) {
+            Poll::Ready(Err(status)) => return Err(self.ended(&status)),
+            Poll::Ready(Ok(answers)) => Either::Left(ready(Ok(answers))),
+            Poll::Pending => Either::Right(calling),
+        };
         let client = self.clone();
-        let answers = answers.map(move |frame| {
+        let frames = begun.map_ok(Response::into_inner).try_flatten_stream();
+        let answers = frames.map(move |frame| {
             let _ = &held;
             match frame {
                 Ok(frame) => client.response(frame),

@@ -203,7 +203,8 @@ impl Post {
     /// that failed in the flow included.
     ///
     /// # Errors
-    /// When a setting is one that cannot be, or the call cannot be started.
+    /// When a setting is one that cannot be, or the gateway cannot be reached. If it
+    /// refuses the call, that is the first item.
     pub async fn stream(self) -> Result<Answers, ClientError> {
         let Post {
             client,

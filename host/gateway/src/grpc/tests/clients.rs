@@ -1,6 +1,7 @@
 //! The client, as a program uses it.
 
 use serde_json::Map;
+use tokio::net::TcpListener;
 use wasm_flow_document::Document;
 
 use super::*;
@@ -41,6 +42,26 @@ fn documents_in(response: &PostResponse) -> u64 {
     response.results().unwrap()["e/rep-0"]["documents"]
         .as_f64()
         .unwrap() as u64
+}
+
+/// A gateway that says nothing before its first answer, as Jina's.
+#[tokio::test]
+async fn the_first_document_may_come_after_the_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // It accepts and is silent.
+    let silent = tokio::spawn(async move {
+        let mut streams = Vec::new();
+        loop {
+            streams.push(listener.accept().await.unwrap());
+        }
+    });
+    let client = Client::connect(&format!("grpc://{address}")).await.unwrap();
+    let pending = futures::stream::pending::<Document>();
+    let stream = client.post("/count").docs_stream(pending).stream();
+    let answers = tokio::time::timeout(Duration::from_secs(5), stream).await;
+    assert!(answers.unwrap().is_ok());
+    silent.abort();
 }
 
 #[tokio::test]
