@@ -5,8 +5,9 @@ use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
+use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use wasm_flow::contract::gateway::GatewayConfig;
 use wasm_flow::contract::grants::Access;
 use wasm_flow::contract::sharding::Poll;
@@ -433,6 +434,18 @@ async fn the_client_speaks_to_jinas_gateway() {
         .unwrap();
     let expected: Vec<String> = (0..25).map(|n| format!("text {n}>upper")).collect();
     assert_eq!(texts_of(&docs), expected);
+
+    // It sends no headers before its first answer, and there is no document yet.
+    let (mut sender, documents) = futures::channel::mpsc::channel(1);
+    let post = client.post("/trace").docs_stream(documents).request_size(1);
+    let mut answers = timeout(Duration::from_secs(20), post.stream())
+        .await
+        .unwrap()
+        .unwrap();
+    sender.send(Document::from_text("late")).await.unwrap();
+    let late = answers.next().await.unwrap().unwrap();
+    assert_eq!(texts_of(&late.docs), ["late>upper"]);
+    drop((sender, answers));
 
     let mut answers = client
         .post("/parts")

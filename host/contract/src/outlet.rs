@@ -1,5 +1,6 @@
 //! Where documents go that an executor sends while it runs.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use futures::SinkExt as _;
@@ -35,26 +36,41 @@ impl Outlet {
         (Outlet(sender), receiver)
     }
 
-    /// Sends documents, once those before have been taken.
+    /// Puts documents behind those that wait, at once, whether what is returned is polled
+    /// or not. That completes once they were taken.
+    pub fn offer(
+        &self,
+        docs: DocumentArray,
+    ) -> impl Future<Output = Result<(), OutletClosed>> + Send + use<> {
+        // Each sender has room for one.
+        let mut sender = self.0.clone();
+        let offered = sender.try_send(docs);
+        async move {
+            offered.map_err(|_| OutletClosed)?;
+            sender.flush().await.map_err(|_| OutletClosed)
+        }
+    }
+
+    /// Sends documents, and waits until they were taken.
     ///
     /// # Errors
     /// When nobody takes them any more.
-    pub async fn send(&mut self, docs: DocumentArray) -> Result<(), OutletClosed> {
-        self.0.send(docs).await.map_err(|_| OutletClosed)
+    pub async fn send(&self, docs: DocumentArray) -> Result<(), OutletClosed> {
+        self.offer(docs).await
     }
 
     /// Sends the documents of a reply one by one, for as long as somebody takes them. The
     /// rest of the reply comes back.
-    pub async fn send_each(mut self, reply: Reply) -> Reply {
-        for doc in reply.docs.iter() {
-            let doc = DocumentArray::from_iter([doc.clone()]);
-            if self.send(doc).await.is_err() {
+    pub async fn send_reply(
+        self,
+        calling: impl Future<Output = Result<Reply, Failure>>,
+    ) -> Result<Reply, Failure> {
+        let mut reply = calling.await?;
+        for doc in std::mem::take(&mut reply.docs) {
+            if self.send(DocumentArray::from_iter([doc])).await.is_err() {
                 break;
             }
         }
-        Reply {
-            docs: DocumentArray::new(),
-            ..reply
-        }
+        Ok(reply)
     }
 }

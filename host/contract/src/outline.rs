@@ -4,6 +4,7 @@
 //! [`graph`] makes a [`Graph`] of it, and says all that is wrong with it. Where that
 //! stands is for those who wrote it to add: a problem has the executor's index.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -441,9 +442,11 @@ impl<'n> Named<'n> {
         for (id, spec) in &nodes.0 {
             if let Some(name) = spec.name.as_deref() {
                 // Of two with the same name, which is a problem, the first is meant.
-                named.ids.entry(name).or_insert(*id);
-                if check_name(name).is_ok() {
-                    named.known.push(name);
+                if let Entry::Vacant(free) = named.ids.entry(name) {
+                    free.insert(*id);
+                    if check_name(name).is_ok() {
+                        named.known.push(name);
+                    }
                 }
             }
         }
@@ -520,7 +523,7 @@ mod tests {
                 "two executors are called `a`; every executor of a flow has a name of its own",
                 "not a name for an executor; a letter or `_` first, then letters, digits, `_`, \
                  `-` and `.`; at most 128 bytes",
-                "there is no executor called `b`; known: gateway, a, a",
+                "there is no executor called `b`; known: gateway, a",
             ]
         );
         assert_eq!(

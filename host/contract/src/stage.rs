@@ -48,8 +48,7 @@ pub trait Stage: Send + Sync + 'static {
     /// of another one once it has returned. What was sent stays sent if the call fails.
     /// The reply has no documents.
     fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
-        let calling = self.call(call);
-        Box::pin(async move { Ok(outlet.send_each(calling.await?).await) })
+        Box::pin(outlet.send_reply(self.call(call)))
     }
 
     /// Ends it, after the calls in flight.

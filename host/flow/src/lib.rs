@@ -18,11 +18,10 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, Either, join_all};
+use futures::future::{BoxFuture, join_all};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use wasm_flow_contract::graph::{Node, Upstream};
@@ -180,29 +179,24 @@ impl Flow {
     ///
     /// Dropping the future gives the request up, wherever it is.
     pub fn call(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
-        let run = |request| run::run(Arc::clone(&self.inner), request);
-        let requests = &self.inner.requests;
-        // It counts before the flow is asked whether it is being stopped: a stop waits for
-        // it, or it is refused.
-        let place = requests.token();
-        if requests.is_closed() {
-            return Either::Left(ready(run::stopped(&self.inner, request.docs)));
-        }
-        let answer = match self.timeout {
-            None => Either::Left(run(request)),
-            Some(limit) => {
-                let flow = Arc::clone(&self.inner);
-                let asked = request.docs.clone();
-                let run = timeout(limit, run(request));
-                Either::Right(async move {
-                    run.await.unwrap_or_else(|_| run::late(&flow, asked, limit))
-                })
+        let Flow {
+            inner,
+            timeout: limit,
+        } = self.clone();
+        async move {
+            // It counts before the flow is asked whether it is being stopped: a stop waits
+            // for it, or it is refused.
+            let _place = inner.requests.token();
+            if inner.requests.is_closed() {
+                return run::failed(request.docs, run::has_stopped(&inner));
             }
-        };
-        Either::Right(async move {
-            let _place = place;
-            answer.await
-        })
+            let Some(limit) = limit else {
+                return run::run(inner, request).await;
+            };
+            let asked = request.docs.clone();
+            let answer = timeout(limit, run::run(Arc::clone(&inner), request)).await;
+            answer.unwrap_or_else(|_| run::failed(asked, run::too_late(&inner, limit)))
+        }
     }
 
     /// Takes a request through the flow, and gives its documents one by one.

@@ -26,7 +26,7 @@ static FROM_GATEWAY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(GATEWAY));
 pub(crate) async fn run(flow: Arc<Inner>, request: Request) -> Response {
     let target = match target(&request) {
         Ok(target) => target,
-        Err(error) => return refused(request.docs, error.to_string()),
+        Err(error) => return failed(request.docs, bad_target(error.to_string())),
     };
     if flow.is_chain {
         return chain(&flow, request, target).await;
@@ -48,9 +48,9 @@ pub(crate) fn target(request: &Request) -> Result<Option<Target>, TargetError> {
 /// be kept: one node's documents are the next one's.
 async fn chain(flow: &Inner, mut request: Request, target: Option<Target>) -> Response {
     let docs = std::mem::take(&mut request.docs);
-    let parts = std::mem::take(&mut request.parts);
-    let mut way = Way::new(flow, &request, target.as_ref());
-    way.go(flow.graph.order(), docs, parts).await;
+    let sent = std::mem::take(&mut request.parts);
+    let mut way = Way::new(flow, &request, target.as_ref(), sent);
+    way.go(flow.graph.order(), docs).await;
     way.response
 }
 
@@ -60,6 +60,8 @@ pub(crate) struct Way<'r> {
     flow: &'r Inner,
     request: &'r Request,
     target: Option<&'r Target>,
+    /// The next node's documents by who sent them, if that was not one executor.
+    sent: Vec<Part>,
     /// Who sent the documents of the next node.
     pub(crate) from: Arc<str>,
     pub(crate) response: Response,
@@ -70,11 +72,13 @@ impl<'r> Way<'r> {
         flow: &'r Inner,
         request: &'r Request,
         target: Option<&'r Target>,
+        sent: Vec<Part>,
     ) -> Way<'r> {
         Way {
             flow,
             request,
             target,
+            sent,
             from: Arc::clone(&FROM_GATEWAY),
             response: Response {
                 docs: DocumentArray::new(),
@@ -85,19 +89,13 @@ impl<'r> Way<'r> {
         }
     }
 
-    /// Visits these nodes, or those that come before a failure. `sent` are the documents
-    /// by who sent them, if that was not one executor.
-    pub(crate) async fn go(&mut self, nodes: &[NodeId], docs: DocumentArray, sent: Vec<Part>) {
-        let (mut docs, mut sent) = (docs, sent);
+    /// Visits these nodes, or those that come before a failure.
+    pub(crate) async fn go(&mut self, nodes: &[NodeId], mut docs: DocumentArray) {
         for &id in nodes {
             let node = &self.flow.graph[id];
             let (mut hop, is_called) = arrival(node, self.request, self.target);
-            let mut parts = std::mem::take(&mut sent);
             if is_called {
-                if parts.is_empty() {
-                    parts = self.parts(&docs);
-                }
-                let call = self.call(node, docs.clone(), parts);
+                let call = self.call(node, docs.clone());
                 let outcome = node.value.call(call).await;
                 hop.end = Some(SystemTime::now());
                 match outcome {
@@ -117,26 +115,21 @@ impl<'r> Way<'r> {
                 break;
             }
             self.from = Arc::clone(&node.name);
+            self.sent.clear();
         }
         self.response.docs = docs;
     }
 
-    /// The call of a node.
-    pub(crate) fn call(
-        &self,
-        node: &Node<Arc<dyn Stage>>,
-        docs: DocumentArray,
-        parts: Vec<Part>,
-    ) -> Call {
+    /// The call of the next node.
+    pub(crate) fn call(&mut self, node: &Node<Arc<dyn Stage>>, docs: DocumentArray) -> Call {
+        let mut parts = std::mem::take(&mut self.sent);
+        if parts.is_empty() {
+            parts.push(Part {
+                executor: Arc::clone(&self.from),
+                docs: docs.clone(),
+            });
+        }
         call_of(self.request, node, docs, parts)
-    }
-
-    /// Documents as the last node sent them.
-    pub(crate) fn parts(&self, docs: &DocumentArray) -> Vec<Part> {
-        vec![Part {
-            executor: Arc::clone(&self.from),
-            docs: docs.clone(),
-        }]
     }
 }
 
@@ -195,34 +188,13 @@ pub(crate) fn bad_target(reason: String) -> Failure {
     Failure::of_flow(FailureKind::Request, "BadTarget", reason)
 }
 
-/// The answer to such a request.
-fn refused(docs: DocumentArray, reason: String) -> Response {
-    let failure = bad_target(reason);
+/// The answer to a request that failed beside all executors.
+pub(crate) fn failed(docs: DocumentArray, failure: Failure) -> Response {
     Response {
         docs,
         results: Map::new(),
         hops: Vec::new(),
         failure: Some(Arc::new(failure)),
-    }
-}
-
-/// The answer to a request that took longer than the flow gives it.
-pub(crate) fn late(flow: &Inner, docs: DocumentArray, limit: Duration) -> Response {
-    Response {
-        docs,
-        results: Map::new(),
-        hops: Vec::new(),
-        failure: Some(Arc::new(too_late(flow, limit))),
-    }
-}
-
-/// The answer to a request that came when the flow was being stopped.
-pub(crate) fn stopped(flow: &Inner, docs: DocumentArray) -> Response {
-    Response {
-        docs,
-        results: Map::new(),
-        hops: Vec::new(),
-        failure: Some(Arc::new(has_stopped(flow))),
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasm_flow_contract::{Failure, FailureKind, NodeId, Outflow, Outlet, Request, Streamed};
 use wasm_flow_document::DocumentArray;
 
@@ -39,13 +40,10 @@ pub(crate) fn stream(flow: Arc<Inner>, request: Request, limits: Limits) -> Stre
         let (taker, taken) = mpsc::channel(0);
         // A task of its own: who reads nothing does not ask for documents, and time
         // passes all the same.
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let _place = place;
-            drive(flow, request, limits, taker).await;
-        });
+        let driven = drive(flow, request, limits, taker, place);
+        let task = AbortOnDropHandle::new(tokio::spawn(driven));
         let ended = async move {
-            if let Some(Err(error)) = task.join_next().await
+            if let Err(error) = task.await
                 && let Ok(panic) = error.try_into_panic()
             {
                 // Else a stream that broke would look like one that is complete.
@@ -58,7 +56,13 @@ pub(crate) fn stream(flow: Arc<Inner>, request: Request, limits: Limits) -> Stre
     Box::pin(futures::stream::once(start).flatten())
 }
 
-async fn drive(flow: Arc<Inner>, request: Request, limits: Limits, to: Sender) {
+async fn drive(
+    flow: Arc<Inner>,
+    request: Request,
+    limits: Limits,
+    to: Sender,
+    place: TaskTrackerToken,
+) {
     let mut taker = Taker {
         to,
         stall: limits.stall,
@@ -71,6 +75,8 @@ async fn drive(flow: Arc<Inner>, request: Request, limits: Limits, to: Sender) {
             .await
             .unwrap_or_else(|_| Err(Stop::failed(run::too_late(&flow, limit)))),
     };
+    // No executor has to do with it any more, and who reads nothing never takes this.
+    drop(place);
     if let Err(Stop::Failed(failure)) = outcome {
         // Nobody is told if nobody is there.
         let _ = taker.to.send(Err(failure)).await;
@@ -102,9 +108,9 @@ struct Taker {
 }
 
 impl Taker {
-    async fn take(&mut self, docs: &DocumentArray) -> Result<(), Stop> {
-        for doc in docs.iter() {
-            let doc = DocumentArray::from_iter([doc.clone()]);
+    async fn take(&mut self, docs: DocumentArray) -> Result<(), Stop> {
+        for doc in docs {
+            let doc = DocumentArray::from_iter([doc]);
             let since = Instant::now();
             match timeout(self.stall.min(self.left), self.to.send(Ok(doc))).await {
                 Ok(taken) => taken.map_err(|_| Stop::Gone)?,
@@ -139,7 +145,7 @@ async fn documents(flow: &Arc<Inner>, request: Request, taker: &mut Taker) -> Re
         let response = run::run(Arc::clone(flow), request).await;
         return match response.failure {
             Some(failure) => Err(Stop::Failed(failure)),
-            None => taker.take(&response.docs).await,
+            None => taker.take(response.docs).await,
         };
     };
     let (before, rest) = order.split_at_checked(at).unwrap_or_default();
@@ -158,17 +164,14 @@ async fn documents(flow: &Arc<Inner>, request: Request, taker: &mut Taker) -> Re
             ),
         )));
     }
-    let mut way = Way::new(flow, &request, target.as_ref());
-    way.go(before, request.docs.clone(), request.parts.clone())
-        .await;
+    let sent = request.parts.clone();
+    let mut way = Way::new(flow, &request, target.as_ref(), sent);
+    way.go(before, request.docs.clone()).await;
     if let Some(failure) = way.response.failure {
         return Err(Stop::Failed(failure));
     }
-    let call = way.call(
-        node,
-        way.response.docs.clone(),
-        way.parts(&way.response.docs),
-    );
+    let docs = std::mem::take(&mut way.response.docs);
+    let call = way.call(node, docs);
     let (outlet, outflow) = Outlet::new();
     let calling = node.value.stream(call, outlet);
     let (end, ended) = oneshot::channel::<()>();
@@ -214,7 +217,7 @@ impl Behind<'_> {
             tokio::select! {
                 biased;
                 docs = outflow.next() => match docs {
-                    Some(docs) => self.pass_each(&docs, taker).await?,
+                    Some(docs) => self.pass_each(docs, taker).await?,
                     None => return Ok(()),
                 },
                 _ = &mut ended => break,
@@ -222,24 +225,23 @@ impl Behind<'_> {
         }
         outflow.close();
         while let Some(docs) = outflow.next().await {
-            self.pass_each(&docs, taker).await?;
+            self.pass_each(docs, taker).await?;
         }
         Ok(())
     }
 
-    async fn pass_each(&self, docs: &DocumentArray, taker: &mut Taker) -> Result<(), Stop> {
+    async fn pass_each(&self, docs: DocumentArray, taker: &mut Taker) -> Result<(), Stop> {
         if self.nodes.is_empty() {
             return taker.take(docs).await;
         }
-        for doc in docs.iter() {
-            let mut way = Way::new(self.flow, self.request, self.target);
+        for doc in docs {
+            let mut way = Way::new(self.flow, self.request, self.target, Vec::new());
             way.from = Arc::clone(self.from);
-            let doc = DocumentArray::from_iter([doc.clone()]);
-            way.go(self.nodes, doc, Vec::new()).await;
+            way.go(self.nodes, DocumentArray::from_iter([doc])).await;
             if let Some(failure) = way.response.failure {
                 return Err(Stop::Failed(failure));
             }
-            taker.take(&way.response.docs).await?;
+            taker.take(way.response.docs).await?;
         }
         Ok(())
     }
@@ -250,7 +252,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures::future::BoxFuture;
-    use wasm_flow_contract::{Call, Graph, Reply, Stage, StageInfo};
+    use wasm_flow_contract::{Call, Graph, Part, Reply, Stage, StageInfo};
 
     use super::*;
     use crate::Flow;
@@ -280,11 +282,7 @@ mod tests {
             Box::pin(async { Err(failure("Called")) })
         }
 
-        fn stream(
-            &self,
-            call: Call,
-            mut outlet: Outlet,
-        ) -> BoxFuture<'static, Result<Reply, Failure>> {
+        fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
             let sent = Arc::clone(&self.sent);
             Box::pin(async move {
                 let text = call.docs.texts().next().unwrap_or_default().to_owned();
@@ -434,6 +432,67 @@ mod tests {
             taken_slowly(limits(Some(60_000), 60_000, 60_000), 0).await,
             (1000, String::new())
         );
+    }
+
+    /// Who never reads the failure does not keep a flow from being stopped.
+    #[tokio::test]
+    async fn a_stop_does_not_wait_for_a_client_that_has_stalled() {
+        let (flow, _) = counting(&[]);
+        let request = Request::new("/count", DocumentArray::from_texts(["1000"]));
+        let mut stream = super::stream(Arc::clone(&flow.inner), request, limits(None, 50, 60_000));
+        stream.next().await.unwrap().unwrap();
+        let stopped = tokio::time::timeout(Duration::from_secs(20), flow.stop());
+        stopped.await.unwrap();
+        drop(stream);
+    }
+
+    /// A flow that stands at a node of another one is told who sent what.
+    #[tokio::test]
+    async fn who_streams_sees_who_sent_its_documents() {
+        let (sent, parts) = tokio::sync::oneshot::channel();
+        let tells = Tells(std::sync::Mutex::new(Some(sent)));
+        let stages: Vec<(String, Arc<dyn Stage>)> = vec![("tells".into(), Arc::new(tells))];
+        let flow = Flow::new("test", Graph::chain(stages)).unwrap();
+        let part = |executor: &str| Part {
+            executor: executor.into(),
+            docs: DocumentArray::from_texts([executor]),
+        };
+        let mut request = Request::new("/tell", DocumentArray::from_texts(["a", "b"]));
+        request.parts = vec![part("a"), part("b")];
+        assert!(flow.stream(request).next().await.is_none());
+        assert_eq!(parts.await.unwrap(), ["a", "b"]);
+    }
+
+    /// Sends nothing, and tells by whom its documents were sent.
+    struct Tells(std::sync::Mutex<Option<oneshot::Sender<Vec<String>>>>);
+
+    impl Stage for Tells {
+        fn info(&self) -> StageInfo {
+            StageInfo::default()
+        }
+
+        fn binds(&self, _: &str) -> bool {
+            true
+        }
+
+        fn streams(&self, _: &str) -> bool {
+            true
+        }
+
+        fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+            Box::pin(std::future::ready(Ok(Reply::new(call.docs))))
+        }
+
+        fn stream(&self, call: Call, _: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
+            let names = call.parts.iter().map(|part| part.executor.to_string());
+            let sender = self.0.lock().unwrap().take().unwrap();
+            sender.send(names.collect()).unwrap();
+            Box::pin(std::future::ready(Ok(Reply::new(DocumentArray::new()))))
+        }
+
+        fn stop(&self) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::ready(()))
+        }
     }
 
     /// The time that an executor behind takes is not the client's.

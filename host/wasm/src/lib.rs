@@ -283,6 +283,12 @@ impl Executor {
         Post::new(self.clone(), endpoint.into(), docs.into())
     }
 
+    /// Whether a method sends documents while it runs.
+    fn is_streamed(&self, route: &Route) -> bool {
+        let method = self.description().methods.get(route.index as usize);
+        method.is_some_and(|method| method.details.stream)
+    }
+
     /// Ends it after the calls in flight. Later calls fail with
     /// [`CallErrorKind::Stopped`].
     pub async fn stop(&self) {
@@ -306,25 +312,21 @@ impl Stage for Executor {
 
     fn streams(&self, endpoint: &str) -> bool {
         let route = self.inner.bindings.route(endpoint);
-        let method = route.and_then(|route| {
-            let methods = &self.description().methods;
-            methods.get(route.index as usize)
-        });
-        method.is_some_and(|method| method.details.stream)
+        route.is_some_and(|route| self.is_streamed(route))
     }
 
     fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
         let executor = self.clone();
         Box::pin(async move {
             match executor.inner.bindings.route(&call.endpoint) {
-                Some(route) if executor.streams(&call.endpoint) => {
+                Some(route) if executor.is_streamed(route) => {
                     let reply = executor.handle_into(route, &call, Some(&outlet)).await?;
                     Ok(Reply {
                         docs: DocumentArray::new(),
                         ..reply
                     })
                 }
-                _ => Ok(outlet.send_each(executor.call(call).await?).await),
+                _ => outlet.send_reply(executor.call(call)).await,
             }
         })
     }

@@ -48,6 +48,8 @@ pub(super) struct Answer {
 pub(super) struct Sent {
     pub(super) docs: Vec<DocumentArray>,
     pub(super) bytes: u64,
+    /// How many documents they are, chunks and matches included.
+    pub(super) total: u64,
 }
 
 impl Progress {

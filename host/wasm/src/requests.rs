@@ -110,29 +110,29 @@ impl<T> requests::HostRequestWithStore<T> for HasCtx {
         let progress = Arc::clone(&request.progress);
         let outlet = request.outlet.clone();
         let most = request.reply_limit;
-        let checked = match &outlet {
-            Some(_) => check_under_way(&docs, &progress, limits, most),
-            None => {
-                let mut answer = progress.answer();
-                let sent = answer.sent.get_or_insert_default();
-                keep(sent, docs.clone(), limits, most).map(|()| 0)
+        let Some(outlet) = outlet else {
+            let mut answer = progress.answer();
+            let sent = answer.sent.get_or_insert_default();
+            if let Err(reason) = keep(sent, docs, limits, most) {
+                return Ok(Err(Refusal::Limit(reason)));
             }
+            drop(answer);
+            let taken = async { Ok::<u32, wasmtime::Error>(0) };
+            return FutureReader::new(host.as_context_mut(), taken).map(Ok);
         };
-        let bytes = match checked {
+        let bytes = match check_under_way(&docs, &progress, limits, most) {
             Ok(bytes) => bytes,
             Err(reason) => return Ok(Err(Refusal::Limit(reason))),
         };
-        // From now on, or one that does not wait for its sends could begin any number.
         let waiting = progress.wait(bytes);
-        let taken = async move {
+        let offered = outlet.offer(docs);
+        // Not when the guest polls: what it lets pass before it asks is its own time. Who
+        // takes the documents gives up on a client that does not read.
+        let taken = tokio::spawn(async move {
             let _waiting = waiting;
-            // Who takes the documents gives up on a client that does not read.
-            match outlet {
-                None => Ok::<u32, wasmtime::Error>(0),
-                Some(mut outlet) => Ok(u32::from(outlet.send(docs).await.is_err())),
-            }
-        };
-        FutureReader::new(host.as_context_mut(), taken).map(Ok)
+            u32::from(offered.await.is_err())
+        });
+        FutureReader::new(host.as_context_mut(), async move { Ok(taken.await?) }).map(Ok)
     }
 }
 
@@ -171,15 +171,15 @@ fn check_sent(docs: &DocumentArray, before: u64, limits: Limits, most: u64) -> R
 
 /// Keeps documents that were sent until the method returns.
 fn keep(sent: &mut Sent, docs: DocumentArray, limits: Limits, most: u64) -> Result<(), String> {
-    sent.bytes = check_sent(&docs, sent.bytes, limits, most)?;
-    let total = |docs: &DocumentArray| docs.total();
-    let all = sent.docs.iter().map(total).sum::<u64>() + docs.total();
-    if all > limits.documents {
+    let bytes = check_sent(&docs, sent.bytes, limits, most)?;
+    let total = sent.total.saturating_add(docs.total());
+    if total > limits.documents {
         return Err(format!(
-            "it has sent {all} documents, chunks and matches included; at most {} are allowed",
+            "it has sent {total} documents, chunks and matches included; at most {} are allowed",
             limits.documents
         ));
     }
+    (sent.bytes, sent.total) = (bytes, total);
     sent.docs.push(docs);
     Ok(())
 }

@@ -54,18 +54,9 @@ fn in_object<T>(slice: Slice<'_>, path: &[String], see: impl FnOnce(Found<'_>) -
 
 /// The value of a key. The last one counts.
 fn last_entry<'s>(object: Slice<'s>, key: &str) -> Option<Merging<'s>> {
-    let mut found = None;
-    let mut reader = Reader::new(object);
-    // What the checks let through has no faults.
-    while let Ok(Some((number, field))) = reader.field() {
-        if let (tag::structure::FIELDS, Field::Len(entry)) = (number, field)
-            && let Ok((name, value)) = read_entry(entry)
-            && name == key.as_bytes()
-        {
-            found = Some(value);
-        }
-    }
-    found
+    let entries = fields(object, tag::structure::FIELDS).filter_map(|entry| read_entry(entry).ok());
+    let named = entries.filter(|(name, _)| *name == key.as_bytes());
+    named.last().map(|(_, value)| value)
 }
 
 fn in_value<T>(slice: Slice<'_>, path: &[String], see: impl FnOnce(Found<'_>) -> T) -> T {
@@ -110,10 +101,10 @@ fn elements(list: Slice<'_>) -> impl Iterator<Item = Slice<'_>> {
     fields(list, tag::list::VALUES)
 }
 
-/// The message fields of a number.
+/// The message fields of a number. What the checks let through has no faults.
 fn fields(message: Slice<'_>, number: u32) -> impl Iterator<Item = Slice<'_>> {
     let mut reader = Reader::new(message);
-    let next = move || -> Result<Option<Slice<'_>>, Fault> {
+    let mut next = move || -> Result<Option<Slice<'_>>, Fault> {
         while let Some((own, field)) = reader.field()? {
             if let (true, Field::Len(value)) = (own == number, field) {
                 return Ok(Some(value));
@@ -121,7 +112,6 @@ fn fields(message: Slice<'_>, number: u32) -> impl Iterator<Item = Slice<'_>> {
         }
         Ok(None)
     };
-    let mut next = next;
     std::iter::from_fn(move || next().ok().flatten())
 }
 

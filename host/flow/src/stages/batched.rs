@@ -185,10 +185,7 @@ impl Stage for Batched {
         match self.inner.streams(&call.endpoint) {
             // Documents that are sent belong to one request.
             true => self.inner.stream(call, outlet),
-            false => {
-                let calling = self.call(call);
-                Box::pin(async move { Ok(outlet.send_each(calling.await?).await) })
-            }
+            false => Box::pin(outlet.send_reply(self.call(call))),
         }
     }
 

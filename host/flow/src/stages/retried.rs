@@ -94,10 +94,7 @@ impl Stage for Retried {
         match self.inner.streams(&call.endpoint) {
             // What was sent cannot be called back.
             true => self.inner.stream(call, outlet),
-            false => {
-                let calling = self.call(call);
-                Box::pin(async move { Ok(outlet.send_each(calling.await?).await) })
-            }
+            false => Box::pin(outlet.send_reply(self.call(call))),
         }
     }
 

@@ -1,6 +1,7 @@
 //! An executor whose documents are divided over several groups of instances.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -131,10 +132,7 @@ impl Stage for Sharded {
         let inner = Arc::clone(&self.0);
         match inner.streams(&call.endpoint) {
             true => Box::pin(inner.stream(call, outlet)),
-            false => Box::pin(async move {
-                let reply = inner.call(call).await?;
-                Ok(outlet.send_each(reply).await)
-            }),
+            false => Box::pin(outlet.send_reply(inner.call(call))),
         }
     }
 
@@ -212,7 +210,7 @@ impl Inner {
                 reply.map_err(|failure| of_several(failure, is_begun))?
             }
             // It has lost what was bound to the endpoint.
-            _ => outlet.send_each(Reply::new(call.docs)).await,
+            _ => outlet.send_reply(ready(Ok(Reply::new(call.docs)))).await?,
         };
         results.extend(reply.results);
         Ok(Reply { results, ..reply })
@@ -915,7 +913,7 @@ mod tests {
         fn stream(
             &self,
             call: Call,
-            mut outlet: Outlet,
+            outlet: Outlet,
         ) -> BoxFuture<'static, Result<Reply, Failure>> {
             let id = self.0;
             Box::pin(async move {
