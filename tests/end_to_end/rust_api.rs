@@ -96,17 +96,41 @@ async fn an_executor_is_run_as_its_spec_says() {
     let begun = Instant::now();
     let wait = flow
         .post("/wait", texts(["a", "b"]))
-        .parameters(json!({ "seconds": 1 }))
+        .parameters(json!({ "seconds": 3 }))
         .request_size(1);
     wait.await.unwrap();
     assert!(
-        begun.elapsed() < Duration::from_millis(1900),
+        begun.elapsed() < Duration::from_millis(5500),
         "{:?}",
         begun.elapsed()
     );
     flow.stop().await;
     let error = flow.post("/", DocumentArray::new()).await.unwrap_err();
     assert!(error.to_string().contains("has been stopped"), "{error}");
+}
+
+#[tokio::test]
+async fn an_executor_reaches_what_its_spec_grants() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a"), "x").unwrap();
+    let spec = ExecutorSpec::new("it", guest("hostile"))
+        .allow_env("PATH")
+        .allow_dir(folder.path(), "/data", Access::Read);
+    let flow = Flow::builder().add(spec).start().await.unwrap();
+    let post = |on: &str| {
+        let post = flow.post(on, DocumentArray::new());
+        post.parameters(json!({ "path": "/data/a" }))
+    };
+    let seen = async |on: &str| {
+        let responses = post(on).responses().await.unwrap();
+        Value::Object(responses[0].results["it/rep-0"].clone())
+    };
+    let variables = seen("/environment").await;
+    let variables = variables["variables"].as_object().unwrap();
+    assert_eq!(variables.keys().collect::<Vec<_>>(), ["PATH"]);
+    assert_eq!(seen("/read").await["text"], "x");
+    post("/write").await.unwrap_err();
+    assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"x");
 }
 
 #[tokio::test]

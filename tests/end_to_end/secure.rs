@@ -151,6 +151,7 @@ fn post_takes_certificates_and_a_token_from_files_and_from_variables() {
     // Neither the token nor the key is written anywhere.
     let key = gateway.read("client.key");
     let key = key.lines().nth(1).unwrap();
+    assert!(files.stderr.contains("TRACE"), "{files}");
     assert!(!files.stderr.contains(TOKEN) && !files.stderr.contains(key));
 
     let variables = Finished::of(

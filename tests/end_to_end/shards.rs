@@ -391,7 +391,7 @@ fn check_refuses_what_shards_cannot_be() {
         (
             "shards = 2\nuses_after = { uses = \"{probe}\", uses_requests = { \"/x\" = \"trase\" } }",
             "flow.toml:6:",
-            "trase",
+            "`trase`, which is not a method of ",
         ),
         (
             "shards = 2\nuses_before = { uses = \"{probe}\", allow.dirs = [{ host = \"gone\", guest = \"/g\" }] }",

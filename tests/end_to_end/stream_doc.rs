@@ -12,16 +12,16 @@ const TWO: &str = "[[executors]]\nname = \"two\"\nuses = \"{probe}\"\n\
 /// A Python function that streams with the real client: the texts, and the failure.
 const STREAMED: &str = "
         import asyncio
-        async def _streamed(on, text):
+        async def _streamed(on, text, parameters):
             texts = []
             try:
-                async for doc in client(asyncio=True).stream_doc(on, inputs=Document(text=text)):
+                async for doc in client(asyncio=True).stream_doc(on, inputs=Document(text=text), parameters=parameters):
                     texts.append(doc.text)
             except BadServer as error:
                 texts.append('failed: ' + error.args[0].status.exception.args[0])
             return texts
-        def streamed(on, text):
-            return asyncio.run(_streamed(on, text))
+        def streamed(on, text, parameters={}):
+            return asyncio.run(_streamed(on, text, parameters))
         ";
 
 #[test]
@@ -35,7 +35,7 @@ fn a_handler_yields_documents_and_fails_once() {
             'fails': streamed('/stream', '2!'),
             'fails_at_once': streamed('/stream', '0!'),
             'ordinary': streamed('/trace', 't'),
-            'ordinary_fails': len(streamed('/wait', 'no number')),
+            'ordinary_fails': streamed('/wait', 'no number'),
             'together': client().post('/stream', texts('3')).texts,
             'together_fails': failed(lambda: client().post('/stream', texts('3!')))['args'],
         }})
@@ -47,7 +47,11 @@ fn a_handler_yields_documents_and_fails_once() {
     assert_eq!(seen["fails"], json!(["2! 0", "2! 1", "failed: enough"]));
     assert_eq!(seen["fails_at_once"], json!(["failed: enough"]));
     assert_eq!(seen["ordinary"], json!(["t>one/rep-0"]));
-    assert_eq!(seen["ordinary_fails"], 1);
+    let fails = seen["ordinary_fails"].as_array().unwrap();
+    assert!(
+        fails.len() == 1 && fails[0].as_str().unwrap().starts_with("failed: "),
+        "{fails:?}"
+    );
     assert_eq!(seen["together"], json!(["3 0", "3 1", "3 2"]));
     assert_eq!(seen["together_fails"], json!(["enough"]));
 }
@@ -62,6 +66,29 @@ fn each_document_passes_the_rest_of_the_chain() {
     ));
     let expected = json!(["2! 0>two/rep-0", "2! 1>two/rep-0", "failed: enough"]);
     assert_eq!(seen, expected);
+}
+
+/// Also if the method does not ask whether its documents were taken: they are on their way,
+/// and its own time runs.
+#[test]
+fn who_sends_and_does_not_wait_has_its_timeout() {
+    let flow = Server::run("[[executors]]\nname = \"raw\"\nuses = \"{raw}\"\ntimeout = \"1s\"\n");
+    let seen = flow.python(&format!(
+        "{STREAMED}
+        def late(call):
+            started = time.monotonic()
+            return [call(), time.monotonic() - started < 30]
+        post = lambda: client().post('/send_and_sleep', texts('a'), parameters={{'seconds': 60}})
+        answer({{
+            'together': late(lambda: failed(post)['name']),
+            'streamed': late(lambda: [
+                text.split(' ')[0] for text in streamed('/send_and_sleep', 'a', {{'seconds': 60}})
+            ]),
+        }})
+        "
+    ));
+    assert_eq!(seen["together"], json!(["TimeoutError", true]));
+    assert_eq!(seen["streamed"], json!([["a", "failed:"], true]));
 }
 
 /// What comes before the failure has come while the method ran.

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read as _};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
-use crate::python::Python;
+use crate::python::{self, Python};
 use crate::setup;
 
 /// Importing jina and starting its processes takes seconds on a machine that is busy.
@@ -47,12 +47,9 @@ impl Jina {
     #[track_caller]
     fn start<const N: usize>(arguments: [&str; N], port: u16) -> Jina {
         let script = setup::repository().join("tests/python/jina_server.py");
-        let mut child = Command::new(setup::python())
+        let mut child = python::interpreter()
             .arg(script)
             .args(arguments)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("no_proxy", "*")
-            .env("JINA_OPTOUT_TELEMETRY", "1")
             // Its processes end with it.
             .process_group(0)
             .stdin(Stdio::null())

@@ -405,18 +405,6 @@ fn base_python() -> PathBuf {
 pub fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // What the cargo that runs this test told it is not for another one: build
-    // scripts watch some of these, and would compile their crates anew.
-    for (variable, _) in std::env::vars_os() {
-        let inherited = variable.to_str().is_some_and(|name| {
-            name.starts_with("CARGO_MANIFEST_")
-                || name.starts_with("CARGO_PKG_")
-                || name == "OUT_DIR"
-        });
-        if inherited {
-            command.env_remove(variable);
-        }
-    }
     command
         .current_dir(repository())
         .env("CARGO_TARGET_DIR", target())

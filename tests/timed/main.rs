@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use wasm_flow::Client;
 use wasm_flow::executor::Executor;
 use wasm_flow_document::DocumentArray;
 use wasm_flow_tests::{Server, example};
@@ -120,35 +121,41 @@ fn thirty_branches_take_the_time_of_one() {
 }
 
 /// A model that is busy for 2 ms a call and 0.05 ms a document, with 64 requests of one
-/// document in flight: alone, and 32 together.
+/// document in flight: alone, and 32 together. 18 times is the most that there can be.
 #[test]
 fn batches_are_faster_than_calls() {
     let _turn = alone();
-    let requests_a_second = |more: &str| {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let requests_a_second = |requests: usize, more: &str| {
         let flow = Server::run(&format!(
             "[[executors]]\nname = \"model\"\nuses = \"{{probe}}\"\n{more}"
         ));
-        let seen = flow.python(
-            "
-            c = client(prefetch=64)
-            def measure(n):
-                docs = texts(*['x'] * n)
-                started = time.monotonic()
-                c.post('/model', docs, request_size=1, prefetch=64)
-                return n / (time.monotonic() - started)
-            measure(64)
-            answer(measure(640))
-            ",
-        );
-        seen.as_f64().unwrap_or_default()
+        runtime.block_on(async {
+            let address = format!("grpc://127.0.0.1:{}", flow.port());
+            let client = Client::connect(&address).await.expect("a gateway");
+            let post = |count: usize| {
+                let docs = DocumentArray::from_texts(vec!["x"; count]);
+                client
+                    .post("/model")
+                    .docs(docs)
+                    .request_size(1)
+                    .prefetch(64)
+            };
+            post(64).await.expect("answers");
+            let started = Instant::now();
+            assert_eq!(post(requests).await.expect("answers").len(), requests);
+            requests as f64 / started.elapsed().as_secs_f64()
+        })
     };
-    let alone = requests_a_second("");
+    let alone = requests_a_second(640, "");
     let together = requests_a_second(
+        6400,
         "uses_dynamic_batching = { \"/model\" = { preferred_batch_size = 32, timeout = \"5ms\" } }",
     );
     println!(
         "{alone:.0} and {together:.0} requests a second: {:.1} times",
         together / alone
     );
-    assert!(together > 1.5 * alone, "{alone} and {together}");
+    // Another program may take a part of the machine.
+    assert!(together > 4.0 * alone, "{alone} and {together}");
 }

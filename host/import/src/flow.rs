@@ -51,7 +51,11 @@ pub(crate) fn convert(reader: &mut Reader<'_>, root: &Node) -> (String, usize) {
         .iter()
         .chain(&with_gateway)
         .filter(|entry| entry.name == "port");
-    let executor_ports = items.iter().filter_map(|item| item.get("port"));
+    // That of a Deployment stands below `with`.
+    let executor_ports = items.iter().flat_map(|item| {
+        let below = item.get("with").and_then(|with| with.get("port"));
+        item.get("port").into_iter().chain(below)
+    });
     let ports = gateway_ports.map(|entry| entry.value).chain(executor_ports);
     let taken = ports
         .flat_map(Node::items)

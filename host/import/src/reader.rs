@@ -189,12 +189,13 @@ impl<'a> Reader<'a> {
         }
         // Jina's arguments may be cut short.
         let mut longer = all().filter(|(known, _)| known.starts_with(&name));
-        if let (Some(found), None, true) = (longer.next(), longer.next(), name.len() > 2) {
+        if let Some(found) = longer.next()
+            && name.len() > 2
+            // One key may be in several tables.
+            && longer.all(|(other, _)| *other == found.0)
+        {
             let whole = found.0;
-            self.warn(
-                key,
-                format!("is taken as `{whole}`, as Jina does; did you mean that?"),
-            );
+            self.warn(key, format!("is taken as `{whole}`; did you mean that?"));
             return Some(*found);
         }
         let unknown = "is not a key of Jina's, and left out: Jina ignores it, too";

@@ -295,6 +295,7 @@ def compare(made, jina, wasm):
         'executors': len(made.nodes),
         'requests': len(made.requests),
         'answers': sum(len(side) for side in jina),
+        'answers that are failures': sum(bool(answer.failure) for side in wasm for answer in side),
         'documents in them': sum(
             answers.count(answer.plain()['docs']) for side in jina for answer in side
         ),

@@ -1,7 +1,5 @@
 //! What is behind the shards of an index: the best matches of all of them.
 
-use std::collections::HashMap;
-
 use wasm_flow_sdk::prelude::*;
 
 #[config]
@@ -45,19 +43,15 @@ impl BestMatches {
         docs_matrix: &DocsMatrix,
         parameters: Parameters<MergeParameters>,
     ) -> DocumentArray {
-        let mut found: HashMap<&str, Vec<Document>> = HashMap::new();
-        for doc in docs_matrix.iter().flat_map(|part| part.docs().iter()) {
-            let matches = doc.matches().iter().cloned();
-            found.entry(doc.id()).or_default().extend(matches);
-        }
-        // Each shard gives all documents of the request, so the first one's are enough.
+        // Each shard gives all documents of the request, in their order.
         let mut docs = docs_matrix
             .first()
             .map(|part| part.docs().clone())
             .unwrap_or_default();
-        for doc in docs.iter_mut() {
-            let found = found.remove(doc.id()).unwrap_or_default();
-            doc.set_matches(self.best(found, parameters.top_k));
+        for (place, doc) in docs.iter_mut().enumerate() {
+            let same = docs_matrix.iter().filter_map(|part| part.docs().get(place));
+            let found = same.flat_map(|doc| doc.matches().iter().cloned());
+            doc.set_matches(self.best(found.collect(), parameters.top_k));
         }
         docs
     }
@@ -124,6 +118,25 @@ mod tests {
         };
         assert_eq!(best(10)?, ["a", "c", "b"]);
         assert_eq!(best(2)?, ["a", "c"]);
+        Ok(())
+    }
+
+    /// Each of them has the matches that were found for it.
+    #[test]
+    fn documents_of_one_id_stay_apart() -> Result<()> {
+        let merger = TestExecutor::<BestMatches>::start(json!({}))?;
+        let twice: DocumentArray = query(&[("a", 0.9)])
+            .into_iter()
+            .chain(query(&[("b", 0.5)]))
+            .collect();
+        let post = Post::new("/search")
+            .docs(twice.clone())
+            .part("index/shard-0", twice);
+        let docs = merger.request(post)?.docs;
+        let found = docs
+            .iter()
+            .map(|doc| doc.matches().ids().collect::<Vec<_>>());
+        assert_eq!(found.collect::<Vec<_>>(), [["a"], ["b"]]);
         Ok(())
     }
 }

@@ -216,13 +216,30 @@ fn crossings_that_can_be_avoided_are() {
     assert_eq!(crossings(&network), 0);
 }
 
+/// A walk gives 1, 2, 3 and then 4, 5: two lines cross until 2 and 3 are exchanged.
+#[test]
+fn crossings_that_a_walk_leaves_are_exchanged_away() {
+    let (sketch, _) = sketch(&[
+        (20.0, &[]),
+        (20.0, &[0]),
+        (20.0, &[0]),
+        (20.0, &[0]),
+        (20.0, &[1, 3]),
+        (20.0, &[2]),
+    ]);
+    let mut network = Network::of(&sketch.vertices);
+    assert_eq!(crossings(&network), 1);
+    order::reduce_crossings(&mut network);
+    assert_eq!(crossings(&network), 0);
+}
+
 #[test]
 fn nothing_has_a_layout_too() {
     let layout = Sketch::default().layout();
     assert_eq!((layout.size.width, layout.size.height), (0.0, 0.0));
 }
 
-/// Far more lines than people draw: there are fewer sweeps for them.
+/// Far more lines than people draw.
 #[test]
 fn a_graph_of_many_lines_has_a_layout() {
     let mut source = fastrand::Rng::with_seed(5);

@@ -378,7 +378,7 @@ fn values_of_a_context() {
 fn keys_that_are_not_quite_right() {
     let flow = r#"jtype: Flow
 monitoring: true
-with: {port_expose: 1234, portocol: http, uses-with: 1}
+with: {port_expose: 1234, portocol: http, uses-with: 1, timeout_sen: 3}
 pods:
 - {name: a, uses: A, override_with: {x: 1}, parallel: 2, py_module: a.py}
 - {name: a, uses: A, uses: B, needz: a, replica: 2, xyzzy: 1, 'uses_with': {y: 1}, install_requirement: true}
@@ -390,16 +390,17 @@ pods:
 warning: flow.yml:2:1: `monitoring` is left out: Jina ignores it at the top of the file; it belongs below `with`
 warning: flow.yml:3:27: `portocol` is not a key of Jina's, and left out: Jina ignores it, too; did you mean `protocol`?
 note: flow.yml:3:43: `uses-with` is left out: it has no counterpart: there are no gateways of one's own
+warning: flow.yml:3:57: `timeout_sen` is taken as `timeout_send`; did you mean that?
 warning: flow.yml:4:1: `pods` is of Jina 2, and read like `executors`: see whether the executors run with Jina 3
 warning: flow.yml:5:22: `override_with` is Jina 2's name for `uses_with`, and taken as that; Jina 3 ignores it
 note: flow.yml:5:45: `parallel` is left out: it is of Jina 2, and Jina 3 ignores it: write `replicas` or `shards`
-warning: flow.yml:5:58: `py_module` is taken as `py_modules`, as Jina does; did you mean that?
+warning: flow.yml:5:58: `py_module` is taken as `py_modules`; did you mean that?
 warning: flow.yml:6:4: `name` `a` is taken, so this one is called `a1`, as in Jina
 warning: flow.yml:6:22: `uses` is there twice: the last one counts, as in Jina
 warning: flow.yml:6:31: `needz` is not a key of Jina's, and left out: Jina ignores it, too; did you mean `needs`?
-warning: flow.yml:6:41: `replica` is taken as `replicas`, as Jina does; did you mean that?
+warning: flow.yml:6:41: `replica` is taken as `replicas`; did you mean that?
 warning: flow.yml:6:53: `xyzzy` is not a key of Jina's, and left out: Jina ignores it, too
-warning: flow.yml:6:84: `install_requirement` is taken as `install_requirements`, as Jina does; did you mean that?
+warning: flow.yml:6:84: `install_requirement` is taken as `install_requirements`; did you mean that?
 note: flow.yml:6:84: `install_requirement` is left out: it is about Python, and a WebAssembly executor has none
 "
     );

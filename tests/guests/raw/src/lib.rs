@@ -40,7 +40,7 @@ thread_local! {
 }
 
 /// In the order of the description.
-const METHODS: [&str; 17] = [
+const METHODS: [&str; 18] = [
     "ok",
     "sleep",
     "block",
@@ -58,6 +58,7 @@ const METHODS: [&str; 17] = [
     "hoard",
     "bytes",
     "print",
+    "send_and_sleep",
 ];
 
 struct Raw;
@@ -73,7 +74,10 @@ impl wit::Guest for Raw {
             },
             documentation: String::new(),
             parameters_schema: String::new(),
-            details: String::new(),
+            details: match name {
+                "send_and_sleep" => r#"{"stream":true}"#.to_owned(),
+                _ => String::new(),
+            },
         };
         wit::Description {
             name: "Raw".to_owned(),
@@ -133,6 +137,12 @@ impl wit::Guest for Raw {
                 return request.set_docs(&many).map_err(refused);
             }
             "print" => println!("called"),
+            // Does not ask whether they were taken.
+            "send_and_sleep" => {
+                let taken = request.send_docs(&docs).map_err(refused)?;
+                sleep(seconds).await;
+                drop(taken);
+            }
             "bytes" => return bytes(&request, &docs).map_err(refused),
             // More handles than an instance may have.
             "hoard" => {
