@@ -624,7 +624,8 @@ async fn what_cannot_be_of_a_remote_executor_or_a_flow() {
     assert_eq!(
         words(too_many).await,
         "executor `c`: the executors have 1001 instances in all; one process runs at \
-         most 1000: each executor has `replicas`, times `shards`"
+         most 1000: each executor has `replicas`, times `shards`, and the `replicas` of its \
+         `uses_before` and its `uses_after`"
     );
     let named = Flow::builder().add(ExecutorSpec::stage("a", marking("!")));
     assert_eq!(
