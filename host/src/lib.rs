@@ -49,6 +49,7 @@ mod local;
 mod pem;
 pub mod resolve;
 mod sdk;
+mod whole_file;
 mod wrong_file;
 
 pub use local::{

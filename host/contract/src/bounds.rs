@@ -74,8 +74,9 @@ bounds! {
     /// The most that `limits.memory` can be: linear memory has 32-bit addresses.
     MAX_MEMORY: u64 = 4 << 30;
     /// Instances of one process, of all executors: `shards` times `replicas` of all
-    /// executors of a flow come to no more. Each has at least one memory, and each memory
-    /// takes 6 GiB of address space.
+    /// executors of a flow, and the `replicas` of what `uses_before` and `uses_after` name,
+    /// come to no more. Each has at least one memory, and each memory takes 6 GiB of
+    /// address space.
     INSTANCES: u32 = 1000;
     /// Default of `limits.concurrency`: calls in flight in one replica. More wait
     /// in the executor's queue.

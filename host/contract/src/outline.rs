@@ -192,7 +192,8 @@ impl OutlineProblem {
                 "every executor of a flow has a name of its own".to_owned()
             }
             OutlineProblem::Instances { .. } => format!(
-                "one process runs at most {INSTANCES}: each executor has `replicas`, times `shards`"
+                "one process runs at most {INSTANCES}: each executor has `replicas`, times `shards`, \
+                 and the `replicas` of its `uses_before` and its `uses_after`"
             ),
             OutlineProblem::Unknown { name, known, .. } => suggestion(name, "known", known),
             OutlineProblem::NothingOpen { .. } => {

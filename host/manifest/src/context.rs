@@ -25,7 +25,11 @@ impl Context<'_> {
     pub(crate) fn refuse(&mut self, value: &Spanned<DeValue<'_>>, problem: Problem) {
         let span = value.span();
         let variables = self.problems.variables();
-        let problem = problem.map(|said| variables.hide(&span, said));
+        let text = value.get_ref().as_str().unwrap_or_default();
+        let problem = problem.map(|said| {
+            let said = variables.hide(&span, said);
+            variables.cut(&span, text, self.name, &said)
+        });
         self.problems.report(problem);
     }
 

@@ -322,16 +322,7 @@ fn read_head(
                 value,
                 span,
             }),
-            uses_with: None,
-            uses_requests: None,
-            replicas: None,
-            timeout: None,
-            timeout_send: None,
-            tls: None,
-            token: None,
-            token_file: None,
-            limits: None,
-            allow: None,
+            ..HeadTable::default()
         },
     };
     let uses = uses?;

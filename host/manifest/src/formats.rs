@@ -100,7 +100,9 @@ pub(crate) const USES: Format<Uses> = Format {
         };
         Err(Refusal::new(title).help(ALLOWED))
     },
-    schema: || members(json!({ "minLength": 1, "pattern": "^([^:]|:[^/]|:/[^/])*$|^grpcs?://" })),
+    schema: || {
+        members(json!({ "minLength": 1, "pattern": "^([^:]|:[^/]|:/[^/])*(:/?)?$|^grpcs?://" }))
+    },
 };
 
 /// `token`.

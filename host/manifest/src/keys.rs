@@ -222,7 +222,7 @@ macro_rules! table {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug)]
+        #[derive(Debug, Default)]
         pub(crate) struct $table {
             $( $(#[doc = $doc])+ pub(crate) $key: Option<$crate::entry::Entry<$value>>, )+
         }

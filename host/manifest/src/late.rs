@@ -64,10 +64,11 @@ impl Head {
 
 impl Place {
     /// Whether what is wrong there is wrong with a path: what a variable stands for in
-    /// one is no secret, and hard to put right unseen.
+    /// one is no secret, and hard to put right unseen. What should name a file with a
+    /// secret may be the secret itself.
     pub(crate) fn is_a_path(&self) -> bool {
         match self {
-            Place::Uses(_) | Place::Token(_) | Place::Workspace(_) | Place::Dir(..) => true,
+            Place::Uses(_) | Place::Workspace(_) | Place::Dir(..) => true,
             Place::Head(_, place) => place.is_a_path(),
             _ => false,
         }

@@ -19,6 +19,7 @@
 //! | `flow`, `gateway`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
 //! | `variables`, `substitutions` | `${NAME}`: environment variables in the file's texts, and how messages show those texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
+//! | `text` | [`read_text`]: a file's text, if it is not too large |
 //! | [`bounds`] | what a file is held to |
 
 pub mod bounds;
@@ -42,6 +43,7 @@ mod report;
 mod schema;
 mod substitutions;
 mod tables;
+mod text;
 mod units;
 mod uses;
 mod variables;
@@ -50,8 +52,7 @@ mod variables;
 mod tests;
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,13 +60,13 @@ use std::time::Duration;
 use toml::de::DeTable;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::graph::Graph;
-use wasm_flow_contract::units::Size;
 
 pub use executors::ExecutorEntry;
 pub use late::{Head, LateProblem, Place};
 pub use problems::Problems;
 pub use report::{Problem, Report};
 pub use schema::schema;
+pub use text::read_text;
 pub use uses::{Pem, Remote, TlsFiles, Token, Uses};
 
 use bounds::MAX_FILE;
@@ -121,7 +122,8 @@ impl Manifest {
     /// If it cannot be read, or with all that is wrong with it.
     pub fn load(path: impl AsRef<Path>) -> Result<Manifest, ManifestError> {
         let path = path.as_ref();
-        let text = read(path).map_err(|source| ManifestError::Read {
+        let text = read_text(path, MAX_FILE, "a flow.toml");
+        let text = text.map_err(|source| ManifestError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -148,7 +150,7 @@ impl Manifest {
     ) -> Result<Manifest, ManifestError> {
         let path = path.as_ref();
         let mut problems = Problems::default();
-        let manifest = read_text(&mut problems, text, path, &variable);
+        let manifest = read(&mut problems, text, path, &variable);
         match manifest {
             Some(manifest) if problems.count() == 0 => Ok(manifest),
             _ => {
@@ -169,7 +171,8 @@ impl Manifest {
     /// If a place is in an executor of another flow.
     pub fn report(&self, late: impl IntoIterator<Item = LateProblem>) -> Report {
         let variables = &self.source.variables;
-        let mut problems = Problems::default().with_variables(variables.clone());
+        let mut problems = Problems::default();
+        problems.set_variables(variables.clone());
         for late in late {
             let help = late.help_for("this file's folder");
             let LateProblem {
@@ -241,31 +244,8 @@ impl Manifest {
     }
 }
 
-/// The text of a file that is not too large for a `flow.toml`.
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_string(&mut text);
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            let message = "not UTF-8 text, so it is not a flow.toml";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
-        read => read?,
-    };
-    if text.len() as u64 > MAX_FILE {
-        let most = Size(MAX_FILE);
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("larger than {most}, so it is not a flow.toml"),
-        ));
-    }
-    Ok(text)
-}
-
 /// `None` if something is wrong. All that is wrong has then been reported.
-fn read_text(
+fn read(
     problems: &mut Problems,
     text: &str,
     path: &Path,
@@ -285,7 +265,7 @@ fn read_text(
         // What else would be said of the texts with these variables is guesswork, too.
         return None;
     }
-    *problems = std::mem::take(problems).with_variables(variables.clone());
+    problems.set_variables(variables.clone());
     let FlowToml {
         flow,
         gateway,

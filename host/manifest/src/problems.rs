@@ -14,10 +14,10 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// The same for a file with these variables in it: a problem with the value of one
+    /// Says that the file has these variables in it: a problem with the value of one
     /// says so.
-    pub(crate) fn with_variables(self, variables: Substitutions) -> Problems {
-        Problems { variables, ..self }
+    pub(crate) fn set_variables(&mut self, variables: Substitutions) {
+        self.variables = variables;
     }
 
     /// The variables of the file.

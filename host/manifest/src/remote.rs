@@ -42,15 +42,19 @@ impl RemoteKeys {
     /// Reports those that are there, in the table of an executor that runs here.
     pub(crate) fn refuse(&self, problems: &mut Problems) {
         for (name, place) in self.given() {
-            let instead = match name {
-                "timeout_send" => "; for one that runs here, `timeout` bounds a call",
-                _ => "",
+            // The others are for connections that are secured.
+            let (address, instead) = match name {
+                "timeout_send" => (
+                    "grpc://host:port",
+                    "; for one that runs here, `timeout` bounds a call",
+                ),
+                _ => ("grpcs://host:port", ""),
             };
             problems.report(
                 Problem::new(place, format!("`{name}` is for remote executors"))
                     .label("this one runs here")
                     .help(format!(
-                        "leave it out, or write uses = \"grpc://host:port\"{instead}"
+                        "leave it out, or write uses = \"{address}\"{instead}"
                     )),
             );
         }

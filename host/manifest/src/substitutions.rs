@@ -1,11 +1,14 @@
 //! The texts of a file that had variables in them: for messages, which show a text as it
 //! is written, and have `${NAME}` in place of a value, which may be a secret.
 //!
-//! What is wrong with names of executors and with paths is said with their values: those
-//! are in the log anyway, and hard to put right unseen.
+//! What is wrong with names of executors, and with paths of executors and folders, is said
+//! with their values: those are in the log anyway, and hard to put right unseen. The path of
+//! a file with a secret is not: what should name one may be the secret itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
+
+use wasm_flow_contract::remote::Secret;
 
 use crate::bounds::MIN_HIDDEN;
 
@@ -20,6 +23,8 @@ pub(crate) struct Substitutions {
 #[derive(Debug, Clone)]
 pub(crate) struct Substituted {
     pub(crate) end: usize,
+    /// The text as the file has it, without escape sequences.
+    pub(crate) written: String,
     pub(crate) variables: Vec<Variable>,
     /// Whether the text is one variable and nothing else.
     pub(crate) alone: bool,
@@ -30,7 +35,7 @@ pub(crate) struct Substituted {
 pub(crate) struct Variable {
     pub(crate) name: String,
     /// None if the file's own default stands in for it.
-    pub(crate) value: Option<String>,
+    pub(crate) value: Option<Secret>,
 }
 
 impl Substitutions {
@@ -58,14 +63,13 @@ impl Substitutions {
             quoted.join(" and ")
         };
         let names = |set: bool| -> Vec<&str> {
-            let mut names: Vec<&str> = text
-                .variables
+            let mut seen = HashSet::new();
+            text.variables
                 .iter()
                 .filter(|variable| variable.value.is_some() == set)
                 .map(|variable| variable.name.as_str())
-                .collect();
-            names.dedup();
-            names
+                .filter(|name| seen.insert(*name))
+                .collect()
         };
         let (set, unset) = (names(true), names(false));
         Some(match (set.as_slice(), unset.as_slice()) {
@@ -103,7 +107,29 @@ impl Substitutions {
         hide(texts.flat_map(|(_, text)| &text.variables), said)
     }
 
-    /// The same for all texts of the file.
+    /// What is said of the text at this place, without the parts that it quotes of the
+    /// text and that the file does not have: they are of a variable's value, and nobody
+    /// finds a part of a secret by the whole. `key` is quoted for its own sake.
+    pub(crate) fn cut(&self, place: &Range<usize>, text: &str, key: &str, said: &str) -> String {
+        let Some(substituted) = self.at(place) else {
+            return said.to_owned();
+        };
+        let is_of_a_value = |part: &str| {
+            !part.is_empty()
+                && part != key
+                && text.contains(part)
+                && !substituted.written.contains(part)
+        };
+        // A value may have a backquote in it, so what is between two quotations is looked
+        // at, too.
+        let parts = said.split('`').map(|part| match is_of_a_value(part) {
+            true => "...",
+            false => part,
+        });
+        parts.collect::<Vec<_>>().join("`")
+    }
+
+    /// The same as `hide` for all texts of the file.
     pub(crate) fn hide_all(&self, said: &str) -> String {
         hide(self.texts.values().flat_map(|text| &text.variables), said)
     }
@@ -111,7 +137,7 @@ impl Substitutions {
 
 fn hide<'v>(variables: impl Iterator<Item = &'v Variable>, said: &str) -> String {
     let mut values: Vec<(&str, &str)> = variables
-        .filter_map(|variable| Some((variable.value.as_deref()?, variable.name.as_str())))
+        .filter_map(|variable| Some((variable.value.as_ref()?.reveal(), variable.name.as_str())))
         .filter(|(value, _)| value.len() >= MIN_HIDDEN && said.contains(value))
         .collect();
     // One value may be a part of another.

@@ -11,6 +11,7 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use wasm_flow_contract::remote::Secret;
 use wasm_flow_contract::units::Size;
 
 use crate::bounds::MAX_SUBSTITUTED;
@@ -146,6 +147,7 @@ impl Substituter<'_, '_, '_> {
             let alone = matches!(pieces.as_slice(), [Piece::Variable(_)]);
             let substituted = Substituted {
                 end: span.end,
+                written: text.to_owned(),
                 variables,
                 alone,
             };
@@ -207,7 +209,7 @@ impl Substituter<'_, '_, '_> {
         let text = text.to_owned();
         let variable = Variable {
             name: name.to_owned(),
-            value,
+            value: value.map(Secret::new),
         };
         Some((variable, text))
     }

@@ -17,11 +17,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
     operand::flow(&args.flow, Action::Describe)?;
-    let loaded = match load(&args.flow).await {
-        Ok(loaded) => loaded,
-        Err(error) if format == Format::Json => return Err(as_json(error)),
-        Err(error) => return Err(error),
-    };
+    let loaded = in_format(load(&args.flow).await, format)?;
     let executors = print::Executors::new(loaded.executors(), |executor| executor.info.clone());
     let warnings = loaded.warnings();
     match format {
@@ -42,8 +38,20 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
     Ok(())
 }
 
+/// What became of a file: its problems are printed, if that is to be as JSON.
+pub(super) fn in_format<T, E: Into<Error>>(result: Result<T, E>, format: Format) -> Result<T> {
+    let error = match result {
+        Ok(read) => return Ok(read),
+        Err(error) => error.into(),
+    };
+    Err(match format {
+        Format::Text => error,
+        Format::Json => as_json(error),
+    })
+}
+
 /// Prints problems of the file as JSON. Any other error is left as it is.
-pub(super) fn as_json(error: Error) -> Error {
+fn as_json(error: Error) -> Error {
     let report = match &error {
         Error::Problems(report) | Error::Manifest(ManifestError::Invalid(report)) => report,
         _ => return error,

@@ -87,11 +87,7 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
     operand::flow(&args.flow, Action::Draw)?;
     match &args.on {
         None => {
-            let manifest = match Manifest::load(&args.flow) {
-                Ok(manifest) => manifest,
-                Err(error) if format == Format::Json => return Err(check::as_json(error.into())),
-                Err(error) => return Err(error.into()),
-            };
+            let manifest = check::in_format(Manifest::load(&args.flow), format)?;
             write(args, output, &drawing(&manifest), None)
         }
         Some(endpoint) => timed(endpoint, args, output, format).await,
@@ -103,11 +99,7 @@ async fn timed(endpoint: &str, args: &Args, output: Output, format: Format) -> R
     let mut input = args.input.open()?;
     // Before anything is built or started.
     input.check_beginning().await?;
-    let loaded = match load(&args.flow).await {
-        Ok(loaded) => loaded,
-        Err(error) if format == Format::Json => return Err(check::as_json(error)),
-        Err(error) => return Err(error),
-    };
+    let loaded = check::in_format(load(&args.flow).await, format)?;
     if let Some(warnings) = loaded.warnings() {
         terminal::report(&warnings);
     }

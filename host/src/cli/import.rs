@@ -1,17 +1,18 @@
 //! `wasm-flow import`: a flow.toml from the YAML of a Jina Flow.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use wasm_flow_contract::units::Size;
 use wasm_flow_import::bounds::MAX_FILE;
 use wasm_flow_import::{Imported, Note, Options, Target};
+use wasm_flow_manifest::read_text;
 
 use super::operand;
 use super::{Format, Result, terminal};
+use crate::whole_file;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -101,24 +102,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
 
 /// The text of a file that is not too large.
 fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_string(&mut text);
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            let message = "not UTF-8 text, so it is not the YAML of a Flow";
-            Err(io::Error::new(io::ErrorKind::InvalidData, message))
-        }
-        Ok(_) if text.len() as u64 > MAX_FILE => Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!(
-                "larger than {}, so it is not the YAML of a Flow",
-                Size(MAX_FILE)
-            ),
-        )),
-        read => read.map(|_| text),
-    }
+    read_text(path, MAX_FILE, "the YAML of a Flow")
 }
 
 fn write(path: &Path, text: &str, force: bool) -> io::Result<()> {
@@ -127,15 +111,10 @@ fn write(path: &Path, text: &str, force: bool) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         return file.write_all(text.as_bytes());
     }
-    // The file that is there stays whole if the disk is full.
+    // The file that is there stays whole if the disk is full. If it is a link, that leads to
+    // the new text.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mut beside = path.clone().into_os_string();
-    beside.push(".new");
-    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
+    whole_file::replace(&path, text)
 }
 
 fn print(args: &Args, file: &str, imported: &Imported) -> Result<()> {
@@ -200,5 +179,50 @@ fn context(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::whole_file::tests::Folder;
+
+    #[test]
+    fn what_stands_beside_a_file_that_is_written_over_stays() {
+        let folder = Folder::new("import");
+        let path = |name: &str| folder.0.join(name);
+        fs::write(path("flow.toml"), "old").unwrap();
+        fs::write(path("flow.toml.new"), "mine").unwrap();
+        write(&path("flow.toml"), "new", true).unwrap();
+        fs::create_dir(path("taken")).unwrap();
+        fs::write(path("taken/file"), "").unwrap();
+        fs::write(path("taken.new"), "mine").unwrap();
+        assert!(write(&path("taken"), "new", true).is_err());
+
+        let read = |name: &str| fs::read_to_string(path(name)).unwrap();
+        assert_eq!(read("flow.toml"), "new");
+        assert_eq!(read("flow.toml.new"), "mine");
+        assert_eq!(read("taken.new"), "mine");
+        assert_eq!(
+            folder.files(),
+            ["flow.toml", "flow.toml.new", "taken.new", "taken/file"]
+        );
+        // A folder is not made, whether the file may be written over or not.
+        assert!(write(&path("no/flow.toml"), "new", true).is_err());
+        assert!(!path("no").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_leads_to_what_is_written() {
+        let folder = Folder::new("import-link");
+        let (target, link) = (folder.0.join("target"), folder.0.join("link"));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write(&link, "new", true).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 }

@@ -247,12 +247,14 @@ impl Executors {
                 "needs": row.needs,
                 "replicas": row.replicas,
                 "shards": row.shards.max(1),
+                "remote": row.remote,
             });
             let heads = row.heads.iter().map(|(key, head)| {
                 let head = json!({
                     "type": head.class,
                     "endpoints": by_endpoint(&head.endpoints),
                     "replicas": head.replicas,
+                    "remote": head.remote,
                 });
                 ((*key).to_owned(), head)
             });
@@ -295,4 +297,33 @@ fn by_endpoint(endpoints: &[(String, String)]) -> Map<String, Value> {
     methods
         .map(|(endpoint, method)| (endpoint.clone(), Value::from(method.as_str())))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_flow_contract::outline::{self, NodeSpec};
+
+    use super::*;
+
+    #[test]
+    fn programs_are_told_what_runs_elsewhere() {
+        let far = StageInfo {
+            remote: true,
+            ..StageInfo::default()
+        };
+        let near = StageInfo {
+            uses_after: Some(Box::new(far.clone())),
+            ..StageInfo::default()
+        };
+        let spec = |name: &str| NodeSpec {
+            name: Some(name.to_owned()),
+            ..NodeSpec::default()
+        };
+        let graph = outline::graph([(spec("far"), far), (spec("near"), near)]).unwrap();
+        let json = Executors::new(&graph, StageInfo::clone).json();
+        let is_remote = |pointer: &str| json.pointer(pointer).and_then(Value::as_bool);
+        assert_eq!(is_remote("/0/remote"), Some(true));
+        assert_eq!(is_remote("/1/remote"), Some(false));
+        assert_eq!(is_remote("/1/uses_after/remote"), Some(true));
+    }
 }

@@ -67,14 +67,16 @@ impl Args {
         variable: &Variables<'_>,
     ) -> Result<Credentials, CredentialError> {
         if !gateway.starts_with(SECURE) {
+            let host = gateway.strip_prefix("grpc://").unwrap_or(gateway);
             return match self.given() {
                 None => Ok(Credentials::default()),
+                // Not an address at all: the client says what one is.
+                Some(_) if host.contains("://") => Ok(Credentials::default()),
                 Some(option) => Err(CredentialError {
                     is_usage: true,
                     ..Origin::Option(option).wrong(format!(
-                        "`{gateway}` is an address without TLS; write {SECURE}{}, or leave the \
-                         option out",
-                        gateway.trim_start_matches("grpc://")
+                        "`{gateway}` is an address without TLS; write {SECURE}{host}, or leave \
+                         the option out"
                     ))
                 }),
             };
@@ -147,7 +149,13 @@ impl Args {
         }
         match Secret::token(token) {
             Ok(token) => Ok(Some(token)),
-            Err(error) => Err(origin.wrong(format!("{place} is not a token: {error}"))),
+            Err(error) => {
+                let help = match origin {
+                    Origin::Option(_) => "; the file is to hold the token alone, on one line",
+                    Origin::Variable(_) => "",
+                };
+                Err(origin.wrong(format!("{place} is not a token: {error}{help}")))
+            }
         }
     }
 }
@@ -178,7 +186,14 @@ impl fmt::Display for Origin {
 
 impl Origin {
     fn unreadable(self, path: &Path, error: &std::io::Error) -> CredentialError {
-        self.wrong(format!("cannot read {}: {error}", self.file(path)))
+        let help = match self {
+            Origin::Option(_) => "",
+            Origin::Variable(_) => {
+                "; set it to the path of a PEM file, or to the PEM text itself, which begins with \
+                 `-----BEGIN`"
+            }
+        };
+        self.wrong(format!("cannot read {}: {error}{help}", self.file(path)))
     }
 
     /// A file, for a sentence. What a variable holds may be the secret itself.
@@ -402,6 +417,11 @@ mod tests {
             );
             assert_eq!(error, expected);
         }
+        // What is no address at all is not sent anything: the client refuses it.
+        for gateway in ["https://localhost:1", "grpc://https://localhost:1"] {
+            let read = args.read_with(gateway, &variable);
+            assert!(read.unwrap().token.is_none(), "{gateway}");
+        }
     }
 
     #[test]
@@ -429,8 +449,7 @@ mod tests {
         );
         assert_eq!(
             of("ca", "der"),
-            "`--ca`: cannot read der: not text, so it is not a certificate or a key in the form \
-             that is read here"
+            "`--ca`: cannot read der: not UTF-8 text, so it is not a certificate or a key in PEM"
         );
         assert_eq!(
             of("cert", "text"),
@@ -466,6 +485,13 @@ mod tests {
             secret.contains("the variable WASM_FLOW_KEY: cannot read the file that it names"),
             "{secret}"
         );
+        assert!(
+            secret.ends_with(
+                "; set it to the path of a PEM file, or to the PEM text itself, which begins with \
+                 `-----BEGIN`"
+            ),
+            "{secret}"
+        );
         let key = format!("Bag Attributes\n{KEY}");
         let with_bag = words(&[], &[("WASM_FLOW_KEY", &key)]);
         assert!(
@@ -475,7 +501,8 @@ mod tests {
         assert_eq!(of("token-file", "empty"), "`--token-file`: empty is empty");
         assert_eq!(
             of("token-file", "lines"),
-            "`--token-file`: lines is not a token: a token is of visible ASCII characters"
+            "`--token-file`: lines is not a token: a token is of visible ASCII characters; the \
+             file is to hold the token alone, on one line"
         );
         assert_eq!(
             of("token-file", "large"),

@@ -9,14 +9,14 @@ use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_manifest::Manifest;
 use wasm_flow_wasm::{Output, OutputSink, Runtime};
 
-use super::doubts::warn;
+use super::doubts;
 use super::error::FlowError;
 use super::flow::Flow;
 use super::output::Log;
 use super::program::{Parts, Program};
 use super::spec::ExecutorSpec;
 use crate::resolve::build::Event;
-use crate::resolve::{Plan, Resolver};
+use crate::resolve::{Loaded, Plan, Resolver};
 
 /// Puts a flow together: [`Flow::builder`] makes it.
 ///
@@ -56,8 +56,14 @@ impl RunOptions {
         }
     }
 
-    /// Loads and starts what a plan says.
-    pub(super) async fn start<P>(self, plan: P, gateway: GatewayConfig) -> Result<Flow, FlowError>
+    /// Loads and starts what a plan says. `warn` says what is doubtful in the words of
+    /// whoever wrote it.
+    pub(super) async fn start<P>(
+        self,
+        plan: P,
+        gateway: GatewayConfig,
+        warn: impl FnOnce(&Loaded<P>),
+    ) -> Result<Flow, FlowError>
     where
         P: Plan,
         FlowError: From<P::Error>,
@@ -106,7 +112,7 @@ impl Flow {
     async fn load_file(path: &Path, options: RunOptions) -> Result<Flow, FlowError> {
         let manifest = Manifest::load(path)?;
         let gateway = manifest.gateway.clone();
-        options.start(manifest, gateway).await
+        options.start(manifest, gateway, doubts::warn_of_file).await
     }
 }
 
@@ -174,7 +180,8 @@ impl FlowBuilder {
     /// that did start are stopped.
     pub async fn start(self) -> Result<Flow, FlowError> {
         let program = Program::new(self.name, self.timeout, self.executors)?;
-        self.run.start(program, GatewayConfig::default()).await
+        let gateway = GatewayConfig::default();
+        self.run.start(program, gateway, doubts::warn).await
     }
 }
 

@@ -1,13 +1,21 @@
-//! What a program is told of its executors before they run.
+//! What is logged of executors before they run, for who wrote the flow.
 
 use wasm_flow_manifest::Place;
 use wasm_flow_wasm::{Wants, printable};
 
 use super::error;
-use crate::resolve::{Loaded, Plan, Remedy, Unusual};
+use super::program::Program;
+use crate::resolve::{Loaded, Remedy, Unusual};
 
-/// Logs what may not do what it should.
-pub(super) fn warn<P: Plan>(loaded: &Loaded<P>) {
+/// Logs what may not do what a file says, with the places in it.
+pub(super) fn warn_of_file(loaded: &Loaded) {
+    if let Some(report) = loaded.warnings() {
+        tracing::warn!("{report}");
+    }
+}
+
+/// Logs what may not do what a program says, with its methods.
+pub(super) fn warn(loaded: &Loaded<Program>) {
     for doubt in loaded.doubts() {
         let executor = error::executor(&doubt.place);
         let executor = executor.map(|id| &*loaded.executors()[id].name);

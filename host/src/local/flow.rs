@@ -131,8 +131,9 @@ impl Flow {
     }
 
     /// Stops the executors after the requests in flight. Later requests fail, those of a
-    /// post that has more to send and those of a [`Serving`](crate::Serving) included: stop that first. If the future is dropped before it is
-    /// done, the rest is done when the last clone of the flow is dropped.
+    /// post that has more to send and those of a [`Serving`](crate::Serving) included: stop
+    /// that first. If the future is dropped before it is done, the rest is done when the
+    /// last clone of the flow is dropped.
     pub async fn stop(&self) {
         self.inner().stop().await;
         self.owner.stopped.store(true, Ordering::Relaxed);

@@ -40,10 +40,7 @@ impl Output for Log {
 
     fn log(&self, record: &Record<'_>) {
         let printer = record.printer;
-        let fields = match record.fields.is_empty() {
-            true => None,
-            false => serde_json::to_string(record.fields).ok(),
-        };
+        let fields = fields(record);
         macro_rules! event {
             ($level:ident) => {
                 tracing::$level!(
@@ -91,7 +88,13 @@ impl Output for Stdio {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let printer = record.printer;
+        let _ = writeln!(std::io::stderr().lock(), "{}", Stdio::message(record));
+    }
+}
+
+impl Stdio {
+    /// A message in one line.
+    fn message(record: &Record<'_>) -> String {
         let level = match record.level {
             Level::Trace => "TRACE",
             Level::Debug => "DEBUG",
@@ -100,15 +103,58 @@ impl Output for Stdio {
             Level::Error => "ERROR",
         };
         let message = printable(&record.message.replace('\n', " "));
+        let fields = fields(record).map(|fields| format!(" fields={}", printable(&fields)));
+        let fields = fields.unwrap_or_default();
         let Printer {
             executor,
             group,
             replica,
-        } = printer;
+        } = record.printer;
         let origin = Origin::replica_of(*group, *replica);
-        let _ = writeln!(
-            std::io::stderr().lock(),
-            "{executor}/{origin} {level} {message}"
+        format!("{executor}/{origin} {level} {message}{fields}")
+    }
+}
+
+/// What an executor says beside a message, as JSON. None if it says nothing.
+fn fields(record: &Record<'_>) -> Option<String> {
+    match record.fields.is_empty() {
+        true => None,
+        false => serde_json::to_string(record.fields).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Map, Value, json};
+    use wasm_flow_contract::sharding::Group;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_a_line_with_what_is_said_beside_it() {
+        let printer = Printer {
+            executor: Arc::from("index"),
+            group: Group::Whole,
+            replica: 1,
+        };
+        let mut fields: Map<String, Value> = Map::new();
+        let line = |fields: &Map<String, Value>| {
+            Stdio::message(&Record {
+                printer: &printer,
+                request: None,
+                level: Level::Warn,
+                message: "a\nb",
+                fields,
+            })
+        };
+        assert_eq!(line(&fields), "index/rep-1 WARN a b");
+        fields.insert("count".to_owned(), json!(3));
+        fields.insert("text".to_owned(), json!("\u{9b}2J"));
+        assert_eq!(
+            line(&fields),
+            "index/rep-1 WARN a b fields={\"count\":3,\"text\":\"\u{fffd}2J\"}"
         );
     }
 }

@@ -4,7 +4,7 @@ mod batching;
 mod head;
 mod remote;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -79,7 +79,7 @@ pub struct ExecutorSpec<K = Sandboxed> {
     /// Arguments that cannot be, and why.
     refused: Vec<(&'static str, String)>,
     /// Arguments that mean something in a flow alone.
-    of_flow: Vec<&'static str>,
+    of_flow: BTreeSet<&'static str>,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -94,7 +94,7 @@ impl<K> ExecutorSpec<K> {
             uses_before: None,
             uses_after: None,
             refused: Vec::new(),
-            of_flow: Vec::new(),
+            of_flow: BTreeSet::new(),
             kind: PhantomData,
         }
     }
@@ -109,7 +109,7 @@ impl<K> ExecutorSpec<K> {
     /// executor before this one whose documents nobody takes. If it is not said, they
     /// come from the executor that was added before this one.
     pub fn needs<N: Into<String>>(mut self, needs: impl IntoIterator<Item = N>) -> Self {
-        self.of_flow.push("needs");
+        self.of_flow.insert("needs");
         let mut once: Vec<String> = Vec::new();
         for need in needs {
             let need = need.into();
@@ -137,7 +137,7 @@ impl<K> ExecutorSpec<K> {
     /// The documents that it is sent: a condition in docarray's query language, as
     /// `json!({ "tags__lang": { "$eq": "en" } })`. The others do not go on from it.
     pub fn when(mut self, condition: impl Into<Value>) -> Self {
-        self.of_flow.push("when");
+        self.of_flow.insert("when");
         match Query::parse(&condition.into()) {
             Ok(query) => {
                 self.options.when = Some(Arc::new(query));
@@ -150,7 +150,7 @@ impl<K> ExecutorSpec<K> {
     /// Keeps the documents of several needs apart: it gets all of them, and puts them
     /// together itself. Without it, documents of one id become one.
     pub fn no_reduce(mut self) -> Self {
-        self.of_flow.push("no_reduce");
+        self.of_flow.insert("no_reduce");
         self.options.join = Join::Concat;
         self
     }
@@ -158,7 +158,7 @@ impl<K> ExecutorSpec<K> {
     /// Has requests go on without it: it is called beside them, nobody waits for it, and
     /// its documents go nowhere.
     pub fn floating(mut self) -> Self {
-        self.of_flow.push("floating");
+        self.of_flow.insert("floating");
         self.options.floating = true;
         self
     }
@@ -166,7 +166,7 @@ impl<K> ExecutorSpec<K> {
     /// How often a call is tried again that cannot have had an effect: 2, if it is not
     /// said, and 0 for never.
     pub fn retries(mut self, retries: u32) -> Self {
-        self.of_flow.push("retries");
+        self.of_flow.insert("retries");
         self.config.retries = retries;
         match retries <= MAX_RETRIES {
             true => self,
@@ -180,7 +180,7 @@ impl<K> ExecutorSpec<K> {
         endpoint: impl Into<String>,
         batching: BatchingSpec,
     ) -> Self {
-        self.of_flow.push("uses_dynamic_batching");
+        self.of_flow.insert("uses_dynamic_batching");
         let endpoint = endpoint.into();
         let argument = "uses_dynamic_batching";
         match batching.check() {
@@ -211,7 +211,7 @@ impl<K> ExecutorSpec<K> {
 
     fn around<H>(&mut self, head: Head, spec: HeadSpec<H>) -> Around {
         let argument = head.as_str();
-        self.of_flow.push(argument);
+        self.of_flow.insert(argument);
         let (around, refused) = spec.of(&self.config.name, head);
         let refused = refused.into_iter();
         self.refused
@@ -366,7 +366,7 @@ impl ExecutorSpec<Sandboxed> {
     /// Each keeps a part of the documents, and [`polling`](ExecutorSpec::polling) says
     /// which of them a request goes to.
     pub fn shards(mut self, shards: u32) -> Self {
-        self.of_flow.push("shards");
+        self.of_flow.insert("shards");
         match NonZeroU32::new(shards).filter(|shards| shards.get() <= INSTANCES) {
             Some(shards) => {
                 self.config.shards = shards;
@@ -381,7 +381,7 @@ impl ExecutorSpec<Sandboxed> {
     /// [`polling_of`](ExecutorSpec::polling_of) does not name. If it is not said, requests
     /// to `/search` go to all shards, and others to one.
     pub fn polling(mut self, poll: Poll) -> Self {
-        self.of_flow.push("polling");
+        self.of_flow.insert("polling");
         self.config.polling.rest = Some(poll);
         self
     }
@@ -401,7 +401,7 @@ impl ExecutorSpec<Sandboxed> {
             }
             _ => {}
         }
-        self.of_flow.push(argument);
+        self.of_flow.insert(argument);
         let twice = format!("`{endpoint}` is named twice");
         match self.config.polling.named.insert(endpoint, poll) {
             None => self,
@@ -548,6 +548,10 @@ impl ExecutorSpec<Sandboxed> {
             problems,
         };
         let program = Program::new(name.clone(), None, vec![parts])?;
+        // What starts it is spawned.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(FlowError::NoScheduler);
+        }
         let resolver = Resolver::new(Runtime::shared()?, |event| tracing::info!("{event}"));
         let loaded = resolver.load(program).await?;
         warn(&loaded);

@@ -1,8 +1,8 @@
 //! Flows of functions: executors are in the end-to-end tests.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -15,13 +15,14 @@ use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::limits::Limits;
 use wasm_flow_contract::remote::Secret;
 use wasm_flow_contract::sharding::Poll;
-use wasm_flow_contract::{Call, Failure, Reply, Stage, StageInfo};
+use wasm_flow_contract::{Call, Failure, Reply, Request, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 use wasm_flow_flow::testing::results;
 use wasm_flow_gateway::client::Client;
 
 use super::*;
 use crate::Functions;
+use crate::whole_file::tests::Folder;
 
 /// Adds a mark to each text.
 fn marking(mark: &'static str) -> Functions {
@@ -48,6 +49,18 @@ fn keys(table: &str) -> BTreeSet<String> {
     let schema = wasm_flow_manifest::schema();
     let keys = schema.pointer(table).unwrap();
     keys.as_object().unwrap().keys().cloned().collect()
+}
+
+/// The keys that a list has, each with the methods that say it. They are in the sources.
+fn said(list: &[(&str, &str)], sources: &[&str]) -> BTreeSet<String> {
+    for (key, methods) in list {
+        for method in methods.split(", ") {
+            let begins = [format!("pub fn {method}("), format!("pub fn {method}<")];
+            let is_there = |source: &&str| begins.iter().any(|begin| source.contains(begin));
+            assert!(sources.iter().any(is_there), "`{key}`: {method}");
+        }
+    }
+    list.iter().map(|(key, _)| (*key).to_owned()).collect()
 }
 
 /// A key of `flow.toml` without a counterpart here is one that programs cannot say.
@@ -81,7 +94,8 @@ fn a_program_can_say_what_a_file_can() {
         ("limits", "limits, limit_reply"),
         ("allow", "allow_http, allow_env, allow_dir"),
     ];
-    let said: BTreeSet<String> = methods.into_iter().map(|(key, _)| key.into()).collect();
+    let sources = [include_str!("spec.rs"), include_str!("spec/remote.rs")];
+    let said = said(&methods, &sources);
     assert_eq!(said, keys("/properties/executors/items/properties"));
 }
 
@@ -101,14 +115,17 @@ fn a_program_can_say_what_the_other_tables_can() {
         ("limits", "limits, limit_reply"),
         ("allow", "allow_http, allow_env, allow_dir"),
     ];
-    let said: BTreeSet<String> = head.into_iter().map(|(key, _)| key.into()).collect();
+    let of_head = said(&head, &[include_str!("spec/head.rs")]);
     let executor = "/properties/executors/items/properties";
     for key in ["uses_before", "uses_after"] {
-        assert_eq!(said, keys(&format!("{executor}/{key}/anyOf/1/properties")));
+        assert_eq!(
+            of_head,
+            keys(&format!("{executor}/{key}/anyOf/1/properties"))
+        );
     }
     let flow: [(&str, &str); 2] = [("name", "name"), ("timeout", "timeout")];
-    let said: BTreeSet<String> = flow.into_iter().map(|(key, _)| key.into()).collect();
-    assert_eq!(said, keys("/properties/flow/properties"));
+    let of_flow = said(&flow, &[include_str!("builder.rs")]);
+    assert_eq!(of_flow, keys("/properties/flow/properties"));
 }
 
 #[tokio::test]
@@ -417,6 +434,37 @@ async fn a_post_holds_the_flow_and_gives_up_what_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_stream_holds_the_flow_until_it_is_dropped_and_gives_up_then() {
+    let (stage, mut told, go_on) = Telling::new();
+    let running = flow(stage).await;
+    let docs = DocumentArray::from_texts(["a", "b"]);
+    let mut stream = running.stream(Request::new("/x", docs));
+    drop(running);
+    go_on.notify_one();
+    let mut seen = Vec::new();
+    while let Some(docs) = stream.next().await {
+        seen.extend(docs.unwrap().texts().map(str::to_owned));
+    }
+    assert_eq!(seen, ["a", "b"]);
+    assert_eq!(next(&mut told).await, Some("called"));
+    assert_eq!(next(&mut told).await, Some("call over"));
+    tokio::task::yield_now().await;
+    assert!(told.try_recv().is_err());
+    drop(stream);
+    assert_eq!(next(&mut told).await, Some("stopped"));
+
+    let (stage, mut told, _) = Telling::new();
+    let running = flow(stage).await;
+    let mut stream = running.stream(Request::new("/x", DocumentArray::from_texts(["a"])));
+    assert!(stream.next().now_or_never().is_none());
+    assert_eq!(next(&mut told).await, Some("called"));
+    drop(stream);
+    assert_eq!(next(&mut told).await, Some("call over"));
+    drop(running);
+    assert_eq!(next(&mut told).await, Some("stopped"));
+}
+
+#[tokio::test]
 async fn a_flow_is_served_until_that_is_stopped() {
     let (stage, mut told, go_on) = Telling::new();
     let flow = flow(stage).await;
@@ -624,7 +672,8 @@ async fn what_cannot_be_of_a_remote_executor_or_a_flow() {
     assert_eq!(
         words(too_many).await,
         "executor `c`: the executors have 1001 instances in all; one process runs at \
-         most 1000: each executor has `replicas`, times `shards`"
+         most 1000: each executor has `replicas`, times `shards`, and the `replicas` of its \
+         `uses_before` and its `uses_after`"
     );
     let named = Flow::builder().add(ExecutorSpec::stage("a", marking("!")));
     assert_eq!(
@@ -637,6 +686,85 @@ async fn what_cannot_be_of_a_remote_executor_or_a_flow() {
             .to_string(),
         "the flow ` ` cannot be started: 2 problems\n- `timeout` of the flow: must be longer than \
          zero\n- the flow's name is empty"
+    );
+}
+
+/// Keeps the warnings that are logged.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<String>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut visit = |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            if field.name() == "message" {
+                self.0.lock().unwrap().push_str(&format!("{value:?}\n"));
+            }
+        };
+        event.record(&mut visit);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn who_wrote_a_flow_is_warned_in_its_words() {
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let said = || std::mem::take(&mut *warnings.0.lock().unwrap());
+
+    // Nobody is there.
+    let folder = Folder::new("warned");
+    let file = folder.0.join("flow.toml");
+    let text = "[[executors]]\nname = \"far\"\nuses = \"grpc://127.0.0.1:1\"\n";
+    std::fs::write(&file, text).unwrap();
+    Flow::load(&file).await.unwrap().stop().await;
+    let of_file = said();
+    assert!(of_file.contains("flow.toml:3:8"), "{of_file}");
+    assert!(
+        of_file.contains("help: the flow runs all the same"),
+        "{of_file}"
+    );
+
+    let far = ExecutorSpec::remote("far", "grpc://127.0.0.1:1");
+    let flow = Flow::builder().add(far).start().await.unwrap();
+    flow.stop().await;
+    let of_program = said();
+    assert!(
+        of_program.contains("; the flow runs all the same"),
+        "{of_program}"
+    );
+}
+
+#[test]
+fn an_executor_that_is_started_outside_of_a_runtime_says_so() {
+    let starting = ExecutorSpec::new("a", "a.wasm").start();
+    let error = starting.now_or_never().unwrap().unwrap_err();
+    assert!(matches!(error, FlowError::NoScheduler), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_about_a_flow_alone_is_said_once() {
+    let executor = ExecutorSpec::new("a", "a.wasm")
+        .polling_of("/a", Poll::All)
+        .polling_of("/b", Poll::Any);
+    assert_eq!(
+        executor.start().await.unwrap_err().to_string(),
+        "the flow `a` cannot be started: executor `a`: `polling_of`: it means something in a \
+         flow alone, and this executor is in none"
     );
 }
 

@@ -203,9 +203,9 @@ impl Resolver {
                     .extend(absent.map(|error| remote::absent(id, &error)));
                 return Ok(loaded);
             }
-            Uses::Named(uses @ wasm_flow_manifest::Uses::Path { path, .. }) => {
+            Uses::Named(wasm_flow_manifest::Uses::Path { written, path }) => {
                 let component = self.at(path, &mut found.components).await;
-                component.map_err(|error| LoadFailure::Source(error, uses.clone()))?
+                component.map_err(|error| LoadFailure::Source(error, written.clone()))?
             }
             Uses::Component(component) => component.clone(),
             Uses::Stage(stage) => {
@@ -308,8 +308,8 @@ struct Found {
 
 /// Why an executor cannot be loaded.
 enum LoadFailure {
-    /// With what it is made from.
-    Source(SourceError, wasm_flow_manifest::Uses),
+    /// With the path as it was written.
+    Source(SourceError, String),
     Binding(BindingError),
     Remote(LateProblem),
 }
@@ -317,7 +317,7 @@ enum LoadFailure {
 impl LoadFailure {
     fn problem(self, id: NodeId) -> LateProblem {
         match self {
-            LoadFailure::Source(error, uses) => error.problem(id, &uses),
+            LoadFailure::Source(error, written) => error.problem(id, &written),
             LoadFailure::Binding(error) => {
                 LateProblem::new(Place::UsesRequests(id), error.to_string())
             }
@@ -346,11 +346,6 @@ impl Loaded<Manifest> {
 }
 
 impl<P: Plan> Loaded<P> {
-    /// What the flow was made from.
-    pub fn plan(&self) -> &P {
-        &self.plan
-    }
-
     /// The executors, in the flow's shape.
     pub fn executors(&self) -> &Graph<LoadedExecutor> {
         &self.executors

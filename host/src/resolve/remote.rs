@@ -1,6 +1,8 @@
 //! Executors that run elsewhere: what is read before they are called.
 
 use std::collections::HashMap;
+use std::io;
+use std::path::Path;
 
 use futures::future::join_all;
 use wasm_flow_contract::config::ExecutorConfig;
@@ -98,17 +100,30 @@ fn executor(
     })
 }
 
+/// What a file with a token has to be.
+const ALONE: &str = "the file is to hold the token alone, on one line";
+
+/// A file cannot be read. Only if there is none, its path may be the wrong one.
+fn unreadable(place: Place, path: &Path, error: &io::Error) -> LateProblem {
+    let problem = LateProblem::new(place, format!("cannot read {}: {error}", path.display()));
+    match error.kind() {
+        io::ErrorKind::NotFound => problem.about_path(),
+        io::ErrorKind::IsADirectory => problem.help("name the file, not its folder"),
+        _ => problem,
+    }
+}
+
 fn token(id: NodeId, token: &Token) -> Result<Secret, LateProblem> {
     let path = match token {
         Token::Text(token) => return Ok(token.clone()),
         Token::File(path) => path,
     };
     let text = pem::read_token(path).map_err(|error| {
-        LateProblem::new(
-            Place::Token(id),
-            format!("cannot read {}: {error}", path.display()),
-        )
-        .about_path()
+        let problem = unreadable(Place::Token(id), path, &error);
+        match error.kind() {
+            io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidData => problem.help(ALONE),
+            _ => problem,
+        }
     })?;
     // What is in it is not shown.
     Secret::token(text.trim()).map_err(|error| {
@@ -118,7 +133,7 @@ fn token(id: NodeId, token: &Token) -> Result<Secret, LateProblem> {
         )
         .help(match text.trim() {
             "" => "it is empty: put the token into it",
-            _ => "the file is to hold the token alone, on one line",
+            _ => ALONE,
         })
     })
 }
@@ -126,13 +141,9 @@ fn token(id: NodeId, token: &Token) -> Result<Secret, LateProblem> {
 fn tls(id: NodeId, files: &TlsFiles) -> Result<TlsConfig, LateProblem> {
     let text = |pem: &Pem| match pem {
         Pem::Text(text) => Ok(text.clone()),
-        Pem::File(path) => pem::read(path).map(Secret::new).map_err(|error| {
-            LateProblem::new(
-                Place::Tls(id),
-                format!("cannot read {}: {error}", path.display()),
-            )
-            .about_path()
-        }),
+        Pem::File(path) => pem::read(path)
+            .map(Secret::new)
+            .map_err(|error| unreadable(Place::Tls(id), path, &error)),
     };
     let revealed = |pem: &Pem| text(pem).map(|text| text.reveal().to_owned());
     let identity = files.identity.as_ref();
@@ -155,5 +166,48 @@ pub(super) fn absent(id: NodeId, unreachable: &Unreachable) -> Doubt {
                 "the flow runs all the same: requests that need the executor fail, until it is there"
             }
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_flow_contract::graph::Builder;
+
+    use super::*;
+    use crate::whole_file::tests::Folder;
+
+    #[test]
+    fn who_names_a_file_that_cannot_be_read_is_told_what_to_do() {
+        let id = Builder::default().node("a", ());
+        let folder = Folder::new("credentials");
+        std::fs::write(folder.0.join("large"), vec![b'a'; 2 << 20]).unwrap();
+        std::fs::write(folder.0.join("binary"), b"\xff").unwrap();
+        std::fs::write(folder.0.join("lines"), "a\nb").unwrap();
+        let help = |problem: LateProblem| problem.help_for("this file's folder");
+        let of_token = |name: &str| {
+            let file = Token::File(folder.0.join(name));
+            help(token(id, &file).unwrap_err())
+        };
+        let of_tls = |name: &str| {
+            let files = TlsFiles {
+                ca: Some(Pem::File(folder.0.join(name))),
+                identity: None,
+            };
+            help(tls(id, &files).unwrap_err())
+        };
+        let relative = Some("paths are relative to this file's folder".to_owned());
+        assert_eq!(
+            (of_token("none"), of_tls("none")),
+            (relative.clone(), relative)
+        );
+        for name in ["large", "binary", "lines"] {
+            assert_eq!(of_token(name).as_deref(), Some(ALONE), "{name}");
+        }
+        assert_eq!((of_tls("large"), of_tls("binary")), (None, None));
+        // Another system says that it may not be read.
+        #[cfg(unix)]
+        for help in [of_token(""), of_tls("")] {
+            assert_eq!(help.as_deref(), Some("name the file, not its folder"));
+        }
     }
 }

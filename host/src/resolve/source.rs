@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use wasm_flow_contract::NodeId;
 use wasm_flow_contract::grants::Allow;
 use wasm_flow_contract::nearest::nearest;
-use wasm_flow_manifest::{LateProblem, Place, Uses};
+use wasm_flow_manifest::{LateProblem, Place};
 use wasm_flow_wasm::LoadError;
 
 use super::build::BuildError;
@@ -61,21 +61,14 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// The same as a problem of the flow's file, with the executor that it is
-    /// about.
-    pub(super) fn problem(&self, id: NodeId, uses: &Uses) -> LateProblem {
+    /// The same as a problem of the flow's file, with the executor that it is about.
+    /// `written` is the path as the file has it.
+    pub(super) fn problem(&self, id: NodeId, written: &str) -> LateProblem {
         match self {
             SourceError::Missing { path, neighbour } => {
                 LateProblem::uses_is_missing(id, path, neighbour.as_deref())
             }
-            SourceError::NoCrate(path) => {
-                let path = path.display().to_string();
-                let written = match uses {
-                    Uses::Path { written, .. } => written,
-                    Uses::Remote(_) => &path,
-                };
-                LateProblem::uses_is_not_a_crate(id, written)
-            }
+            SourceError::NoCrate(_) => LateProblem::uses_is_not_a_crate(id, written),
             SourceError::Unreadable { path, error } => {
                 LateProblem::uses_is_unreadable(id, path, error)
             }

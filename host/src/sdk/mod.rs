@@ -4,13 +4,14 @@
 //! A build compiles and runs what is in the folder, so it has to be this user's own,
 //! and each file is compared before it is used.
 
-mod file;
 mod patch;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::whole_file;
 
 pub use patch::PatchError;
 pub(crate) use patch::{INCLUDE, Patch};
@@ -119,7 +120,7 @@ fn private_folder(folder: &Path) -> Result<(), SdkError> {
         const OTHERS_WRITE: u32 = 0o002;
         const GROUP_WRITES: u32 = 0o020;
         const STICKY: u32 = 0o1000;
-        let user = file::user(folder).map_err(failed)?;
+        let user = whole_file::user(folder).map_err(failed)?;
         let real = folder.canonicalize().map_err(failed)?;
         // Who can write to a folder above it could put another in its place.
         for (above, path) in real.ancestors().enumerate() {
@@ -211,7 +212,7 @@ fn unpack(folder: &Path, files: &[(&str, &str)]) -> Result<(), SdkError> {
         if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
             continue;
         }
-        file::write(&path, text).map_err(|source| SdkError::Io { path, source })?;
+        whole_file::write(&path, text).map_err(|source| SdkError::Io { path, source })?;
     }
     Ok(())
 }
@@ -222,7 +223,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use file::tests::Folder;
+    use crate::whole_file::tests::Folder;
 
     #[test]
     fn what_is_packed_is_what_the_packages_hold() {

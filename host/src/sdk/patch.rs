@@ -8,7 +8,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{SdkError, file, is_unpacked, unpacked};
+use super::{SdkError, is_unpacked, unpacked};
+use crate::whole_file;
 
 /// Why it cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +69,7 @@ impl Patch {
     /// Writes the file, with this folder of the SDK.
     pub(crate) fn write(&self, sdk: &Path) -> Result<(), PatchError> {
         let text = text(sdk).ok_or_else(|| PatchError::NotText(sdk.to_owned()))?;
-        file::write(&self.path, &text).map_err(|source| PatchError::Write {
+        whole_file::write(&self.path, &text).map_err(|source| PatchError::Write {
             path: self.path.clone(),
             source,
         })
@@ -143,8 +144,8 @@ fn includes(config: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::Folder;
     use super::*;
+    use crate::whole_file::tests::Folder;
 
     /// A project whose file names this folder.
     fn project(name: &str, sdk: &Path) -> (Folder, Patch) {

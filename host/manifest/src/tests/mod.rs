@@ -318,15 +318,20 @@ fn a_file_is_bounded_before_it_is_read() {
     let fits = Manifest::load(&path);
     fs::write(&path, padded(most + 1)).unwrap();
     let too_large = Manifest::load(&path);
+    // It is cut in the middle of a character.
+    fs::write(&path, "a".repeat(most) + "é").unwrap();
+    let cut = Manifest::load(&path);
     fs::remove_file(&path).unwrap();
     assert!(fits.is_ok(), "{fits:?}");
-    assert_eq!(
-        too_large.unwrap_err().to_string(),
-        format!(
-            "cannot read {}: larger than 1 MiB, so it is not a flow.toml",
-            path.display()
-        )
-    );
+    for too_large in [too_large, cut] {
+        assert_eq!(
+            too_large.unwrap_err().to_string(),
+            format!(
+                "cannot read {}: larger than 1 MiB, so it is not a flow.toml",
+                path.display()
+            )
+        );
+    }
 }
 
 /// What a file makes a report hold does not grow with the square of the file.

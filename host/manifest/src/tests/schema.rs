@@ -318,6 +318,9 @@ fn the_schema_takes_what_the_reader_takes() {
     for text in [
         executor("name = \"größe_1.x-y\", uses = \"../x y\""),
         executor("name = \"_\", uses = \"C:\\\\x.wasm\""),
+        executor("name = \"_\", uses = \"a:\""),
+        executor("name = \"_\", uses = \"a:/\""),
+        executor("name = \"_\", uses = \":/:b::/\""),
         index("timeout = \" 1_000 ms \""),
         index("timeout = \".5h\""),
         index("limits = { memory = \"1.5 gib\" }"),

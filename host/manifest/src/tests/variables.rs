@@ -9,6 +9,9 @@ use crate::bounds::MAX_SUBSTITUTED;
 /// A value that no message may show.
 const SECRET: &str = "s3cret \"quoted\"\nname = 'x'";
 
+/// A value that a number and a unit is read from, and a host and a port.
+const PASSWORD: &str = "5hun`ter2,hunter2:1";
+
 fn environment(name: &str) -> Option<OsString> {
     Some(match name {
         "WORD" => "word".into(),
@@ -16,6 +19,7 @@ fn environment(name: &str) -> Option<OsString> {
         "HOST" => "a.example".into(),
         "EMPTY" => "".into(),
         "SECRET" => SECRET.into(),
+        "PASSWORD" => PASSWORD.into(),
         "YES" => "true".into(),
         "HALF" => "x".repeat(MAX_SUBSTITUTED / 2).into(),
         #[cfg(unix)]
@@ -197,12 +201,79 @@ fn what_is_said_later_does_not_show_a_secret() {
         "{shown}"
     );
 
+    // Nor does what is said of a file that should have one in it.
+    let tokens = parse(
+        "[[executors]]\nname = \"a\"\nuses = \"grpcs://a:1\"\ntoken_file = \"${PASSWORD}\"\n\
+         uses_before = { uses = \"grpcs://a:1\", token_file = \"${PASSWORD}\" }",
+    );
+    let id = ids(&tokens)[0];
+    let title = format!("cannot read {PASSWORD}: there is no such file");
+    let missing = LateProblem::new(Place::Token(id), title).about_path();
+    let report = tokens.report([missing.clone(), missing.of_head(Head::Before)]);
+    let shown = report.to_string();
+    assert_eq!(shown.matches("cannot read ${PASSWORD}: ").count(), 2);
+    assert!(!shown.contains("hunter2"), "{shown}");
+
     let around =
         parse("[[executors]]\nname = \"a\"\nuses = \"a.wasm\"\nuses_after = \"${WORD}.wasm\"");
     let id = ids(&around)[0];
     let missing = LateProblem::uses_is_missing(id, Path::new("word.wasm"), None);
     let shown = around.report([missing.of_head(Head::After)]).to_string();
     assert!(shown.contains("looked for word.wasm"), "{shown}");
+}
+
+/// What is said of a value may quote a part of it.
+#[test]
+fn no_part_of_a_refused_secret_is_shown() {
+    for (keys, expected) in [
+        ("timeout = \"${PASSWORD}\"", "unknown unit `...`...`; known"),
+        (
+            "timeout = \"${PASSWORD}x\"",
+            "unknown unit `...`...`; known",
+        ),
+        (
+            "limits.memory = \"${PASSWORD}\"",
+            "unknown unit `...`...`; known",
+        ),
+        // What the file has, it may say.
+        ("timeout = \"${NUMBER}sec\"", "unknown unit `sec`; known"),
+        ("timeout = \"1${UNSET:-sec}\"", "unknown unit `sec`; known"),
+        (
+            "uses_before = \"grpc://${PASSWORD}\"",
+            "`...`...` is not a host name",
+        ),
+        ("uses_before = \"grpc://a,${HOST}:1\"", "`a` has no port"),
+    ] {
+        let text = format!("[[executors]]\nname = \"a\"\nuses = \"a.wasm\"\n{keys}");
+        let shown = refused(&text).to_string();
+        assert!(shown.contains(expected), "{shown}");
+        assert!(!shown.contains("hun") && !shown.contains("ter2"), "{shown}");
+    }
+    // The key's own name stays, though the value has it.
+    let host = refused("gateway.host = \"http://local${WORD}host\"").to_string();
+    assert!(host.contains("`host` is not a host name"), "{host}");
+}
+
+#[test]
+fn a_secret_is_not_printed_for_a_programmer_either() {
+    let text = "[[executors]]\nname = \"a\"\nuses = \"grpcs://a:1\"\ntoken = \"${PASSWORD}\"";
+    let manifest = parse(text);
+    let mut problems = Problems::default();
+    problems.set_variables(manifest.source.variables.clone());
+    for printed in [format!("{manifest:?}"), format!("{problems:?}")] {
+        assert!(!printed.contains("hunter2"), "{printed}");
+    }
+}
+
+#[test]
+fn a_variable_that_stands_there_twice_is_named_once() {
+    let text = "[[executors]]\nname = \"a\"\nuses = \"a.wasm\"\n\
+                timeout = \"${WORD}${NUMBER}${WORD}\"";
+    let shown = refused(text).to_string();
+    assert!(
+        shown.contains("the values of the environment variables `WORD` and `NUMBER` are in it"),
+        "{shown}"
+    );
 }
 
 /// An editor must not mark a variable.

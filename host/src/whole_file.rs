@@ -6,17 +6,25 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Puts a file in its place, over what may be there. If that is a link, the link is
-/// replaced, and not what it leads to.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let temporary = new(folder, text)?;
+/// replaced, and not what it leads to. Its folder is made if it is not there.
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
+    fs::create_dir_all(folder_of(path))?;
+    replace(path, text)
+}
+
+/// The same in a folder that is there.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let temporary = new(folder_of(path), text)?;
     fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 /// The user that runs this process: the owner of a new file.
 #[cfg(unix)]
-pub(super) fn user(folder: &Path) -> io::Result<u32> {
+pub(crate) fn user(folder: &Path) -> io::Result<u32> {
     let probe = new(folder, "")?;
     let user = fs::metadata(&probe).map(|file| std::os::unix::fs::MetadataExt::uid(&file));
     fs::remove_file(&probe)?;
@@ -41,15 +49,15 @@ fn new(folder: &Path, text: &str) -> io::Result<PathBuf> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A folder of a test's own, removed at its end.
-    pub(in crate::sdk) struct Folder(pub(in crate::sdk) PathBuf);
+    pub(crate) struct Folder(pub(crate) PathBuf);
 
     impl Folder {
-        pub(in crate::sdk) fn new(name: &str) -> Self {
-            let name = format!("wasm-flow-sdk-{}-{name}", std::process::id());
+        pub(crate) fn new(name: &str) -> Self {
+            let name = format!("wasm-flow-file-{}-{name}", std::process::id());
             let path = std::env::temp_dir().join(name);
             let _ = fs::remove_dir_all(&path);
             fs::create_dir(&path).unwrap();
@@ -57,7 +65,7 @@ pub(super) mod tests {
         }
 
         /// The paths of all files in it, sorted.
-        pub(in crate::sdk) fn files(&self) -> Vec<String> {
+        pub(crate) fn files(&self) -> Vec<String> {
             let (mut files, mut folders) = (Vec::new(), vec![self.0.clone()]);
             while let Some(folder) = folders.pop() {
                 for entry in fs::read_dir(folder).unwrap() {
