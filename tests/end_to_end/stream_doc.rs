@@ -12,16 +12,16 @@ const TWO: &str = "[[executors]]\nname = \"two\"\nuses = \"{probe}\"\n\
 /// A Python function that streams with the real client: the texts, and the failure.
 const STREAMED: &str = "
         import asyncio
-        async def _streamed(on, text, parameters):
+        async def _streamed(on, text):
             texts = []
             try:
-                async for doc in client(asyncio=True).stream_doc(on, inputs=Document(text=text), parameters=parameters):
+                async for doc in client(asyncio=True).stream_doc(on, inputs=Document(text=text)):
                     texts.append(doc.text)
             except BadServer as error:
                 texts.append('failed: ' + error.args[0].status.exception.args[0])
             return texts
-        def streamed(on, text, parameters={}):
-            return asyncio.run(_streamed(on, text, parameters))
+        def streamed(on, text):
+            return asyncio.run(_streamed(on, text))
         ";
 
 #[test]
@@ -78,11 +78,11 @@ fn who_sends_and_does_not_wait_has_its_timeout() {
         def late(call):
             started = time.monotonic()
             return [call(), time.monotonic() - started < 30]
-        post = lambda: client().post('/send_and_sleep', texts('a'), parameters={{'seconds': 60}})
+        post = lambda: client().post('/send_and_sleep', texts('a'))
         answer({{
             'together': late(lambda: failed(post)['name']),
             'streamed': late(lambda: [
-                text.split(' ')[0] for text in streamed('/send_and_sleep', 'a', {{'seconds': 60}})
+                text.split(' ')[0] for text in streamed('/send_and_sleep', 'a')
             ]),
         }})
         "

@@ -132,7 +132,8 @@ impl<T> requests::HostRequestWithStore<T> for HasCtx {
             let _waiting = waiting;
             u32::from(offered.await.is_err())
         });
-        FutureReader::new(host.as_context_mut(), async move { Ok(taken.await?) }).map(Ok)
+        let taken = async move { Ok::<u32, wasmtime::Error>(taken.await?) };
+        FutureReader::new(host.as_context_mut(), taken).map(Ok)
     }
 }
 

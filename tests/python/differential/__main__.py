@@ -176,7 +176,8 @@ def end_group(leader):
 def run(seed, folder, options, turn):
     made = case.make(seed, settled)
     outcome = compare(made, *both_sides(made, folder, options, turn))
-    outcome['covers'] = sorted(made.covers)
+    failed = {case.FAILURE} if outcome['counts']['answers that are failures'] else set()
+    outcome['covers'] = sorted(made.covers | failed)
     if outcome['failures']:
         outcome['failures'] = [told(made, options, outcome['failures'])]
     return outcome
