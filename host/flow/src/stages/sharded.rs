@@ -910,11 +910,7 @@ mod tests {
             Box::pin(async { reply(docs) })
         }
 
-        fn stream(
-            &self,
-            call: Call,
-            outlet: Outlet,
-        ) -> BoxFuture<'static, Result<Reply, Failure>> {
+        fn stream(&self, call: Call, outlet: Outlet) -> BoxFuture<'static, Result<Reply, Failure>> {
             let id = self.0;
             Box::pin(async move {
                 for number in 0..2 {

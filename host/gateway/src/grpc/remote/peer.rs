@@ -185,6 +185,18 @@ impl Peer {
         !self.refuses_parts.load(Ordering::Relaxed)
     }
 
+    /// As if it had said this of itself.
+    #[cfg(test)]
+    pub(super) fn greets(&self, greeting: Greeting) {
+        self.greeting.set(Said::now(Arc::new(greeting)));
+    }
+
+    /// As if it had so many calls in flight.
+    #[cfg(test)]
+    pub(super) fn set_in_flight(&self, count: usize) {
+        self.in_flight.store(count, Ordering::Relaxed);
+    }
+
     /// Makes what it said of itself old.
     #[cfg(test)]
     pub(super) fn age(&self) {

@@ -204,7 +204,8 @@ impl Peers {
         if known.len() > 1 {
             let middle = turn % known.len();
             known.rotate_left(middle);
-            known.sort_by_key(|peer| peer.in_flight());
+            // Counts change meanwhile: each is read once.
+            known.sort_by_cached_key(|peer| peer.in_flight());
         }
         if !known.is_empty() {
             others.iter().for_each(Peer::get_to_know);
@@ -313,6 +314,7 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
     use futures::FutureExt as _;
@@ -370,6 +372,29 @@ mod tests {
             (moved.found, moved.kept),
             (vec![(host("a"), address(3))], 0)
         );
+    }
+
+    /// A sort that sees other counts each time it looks may panic.
+    #[tokio::test]
+    async fn servers_are_in_order_while_calls_come_and_go() {
+        let peers = peers("grpc://a:1");
+        let all = (1..=100).map(|last| peers.peer(host("a"), address(last)).unwrap());
+        let all: Arc<[Arc<Peer>]> = all.collect();
+        all.iter().for_each(|peer| peer.greets(Greeting::default()));
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    for peer in all.iter() {
+                        peer.set_in_flight(fastrand::usize(..100));
+                    }
+                }
+            });
+            let sorting = || (0..2000).all(|_| peers.in_order(&all).known.len() == all.len());
+            let sorted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(sorting));
+            over.store(true, Ordering::Relaxed);
+            assert!(sorted.unwrap());
+        });
     }
 
     #[test]
