@@ -375,8 +375,10 @@ impl Peer {
             _ if has_cause::<TimeoutExpired>(status) => timed_out(time.unwrap_or_default()),
             // A status with a cause is of this side: the other side sent none.
             code if code == Code::Unavailable || status.source().is_some() => {
-                // What is there afterwards may be something else.
+                // What is there afterwards may be something else. Nobody may call it, and so
+                // ask it, if it had nothing for an endpoint.
                 self.forget();
+                self.get_to_know();
                 Attempt::Failed(
                     FailureKind::Lost,
                     "ConnectionLost",

@@ -399,6 +399,34 @@ async fn a_call_that_breaks_off_is_not_sent_to_another_address() {
     assert_eq!(gone.load(Ordering::SeqCst), 0);
 }
 
+/// No call asks it: a flow passes a server by that had nothing for the endpoint before.
+#[tokio::test]
+async fn what_breaks_off_is_asked_anew_without_a_call() {
+    let server = served().await;
+    let address = server.address;
+    let remote = server.remote();
+    remote.connect().await.unwrap();
+    let calling = tokio::spawn(remote.call(hello("/sleep")));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    server.task.abort();
+    let failed = calling.await.unwrap().unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Lost, "{failed}");
+    assert!(!remote.binds("/new"));
+    let renewed = echo().on("/new", |call| async move { reply(call.docs) });
+    let config = GatewayConfig {
+        port: address.port(),
+        ..GatewayConfig::default()
+    };
+    let gateway = Gateway::bind(&config, Arc::new(flow([("executor", &[], renewed)])));
+    tokio::spawn(gateway.await.unwrap().serve(std::future::pending()));
+    let bound = async {
+        while !remote.binds("/new") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, bound).await.unwrap();
+}
+
 async fn never(gone: &Arc<AtomicUsize>) -> Served {
     let gone = Arc::clone(gone);
     let counting = Functions::default().on("/sleep", move |call| {
