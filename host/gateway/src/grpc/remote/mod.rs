@@ -107,13 +107,12 @@ impl RemoteExecutor {
 
 impl Stage for RemoteExecutor {
     fn info(&self) -> StageInfo {
-        let greeting = self.inner.peers.greeting();
-        let endpoints = greeting.iter().flat_map(|greeting| greeting.endpoints());
+        let endpoints = self.inner.peers.endpoints().into_iter();
         StageInfo {
             class: self.inner.address.to_string(),
             // Which methods they are bound to is not said.
             endpoints: endpoints
-                .map(|endpoint| (endpoint.to_owned(), String::new()))
+                .map(|endpoint| (endpoint, String::new()))
                 .collect(),
             replicas: 1,
             remote: true,

@@ -43,13 +43,8 @@ pub(super) struct Peer {
     down: AtomicBool,
     /// Whether it did not take the documents of several predecessors apart.
     refuses_parts: AtomicBool,
-    /// What it said of itself. None: it has to be asked.
     greeting: Latest,
-    /// The same, also if it has to be asked again.
-    remembered: Latest,
     asking: Common<Result<Arc<Greeting>, Absent>>,
-    /// The same of all of the executor's servers.
-    latest: Arc<Latest>,
 }
 
 /// How a try to call a server ended.
@@ -81,7 +76,6 @@ impl Peer {
         channel: Channel,
         token: Option<MetadataValue<tonic::metadata::Ascii>>,
         max_reply: usize,
-        latest: Arc<Latest>,
     ) -> Peer {
         Peer {
             server,
@@ -93,9 +87,7 @@ impl Peer {
             down: AtomicBool::new(false),
             refuses_parts: AtomicBool::new(false),
             greeting: Latest::default(),
-            remembered: Latest::default(),
             asking: Common::default(),
-            latest,
         }
     }
 
@@ -148,10 +140,7 @@ impl Peer {
                     "a remote executor answers"
                 );
                 peer.refuses_parts.store(false, Ordering::Relaxed);
-                let said = Said::now(Arc::clone(&greeting));
-                peer.greeting.set(said.clone());
-                peer.remembered.set(said.clone());
-                peer.latest.set(said);
+                peer.greeting.set(Said::now(Arc::clone(&greeting)));
                 Ok(greeting)
             }
         })
@@ -209,8 +198,8 @@ impl Peer {
     }
 
     /// What it said of itself last, whenever that was.
-    pub(super) fn remembered(&self) -> Option<Arc<Greeting>> {
-        self.remembered.get().map(|said| said.greeting)
+    pub(super) fn remembered(&self) -> Option<Said> {
+        self.greeting.remembered()
     }
 
     /// Asks it anew before the next call.

@@ -1,6 +1,6 @@
 //! The servers of a remote executor.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -15,7 +15,6 @@ use wasm_flow_contract::remote::{HostPort, RemoteConfig};
 use super::super::channel::{Connector, Keepalive, TlsError, bearer};
 use super::absent::Absent;
 use super::common::Common;
-use super::greeting::{Greeting, Latest};
 use super::peer::Peer;
 use super::unreachable::{Tried, Unreachable};
 use crate::bounds::{
@@ -41,7 +40,6 @@ pub(super) struct Peers {
     /// A name that is not known any more, and addresses that are left out.
     names_warning: Occasional,
     many_warning: Occasional,
-    latest: Arc<Latest>,
     /// Where the next call begins among servers that have as many in flight.
     turn: AtomicUsize,
 }
@@ -140,14 +138,19 @@ impl Peers {
             failed: Mutex::new(None),
             names_warning: Occasional::new(LOOKUP_WARNING),
             many_warning: Occasional::new(LOOKUP_WARNING),
-            latest: Arc::default(),
             turn: AtomicUsize::new(0),
         })
     }
 
-    /// What a server said of itself last.
-    pub(super) fn greeting(&self) -> Option<Arc<Greeting>> {
-        self.latest.get().map(|said| said.greeting)
+    /// The endpoints that some server said last that it binds.
+    pub(super) fn endpoints(&self) -> BTreeSet<String> {
+        let list = self.list();
+        let remembered = list.iter().filter_map(|peer| peer.remembered());
+        let mut endpoints = BTreeSet::new();
+        for said in remembered {
+            endpoints.extend(said.greeting.endpoints().map(str::to_owned));
+        }
+        endpoints
     }
 
     /// Whether some server may have something for an endpoint. If one said a while ago that
@@ -156,10 +159,7 @@ impl Peers {
         let list = self.list();
         let mut remembered = list.iter().filter_map(|peer| peer.remembered()).peekable();
         remembered.peek().is_none()
-            || remembered.any(|greeting| greeting.binds(endpoint))
-            || list
-                .iter()
-                .any(|peer| peer.said().is_some_and(|said| said.is_old()))
+            || remembered.any(|said| said.is_old() || said.greeting.binds(endpoint))
     }
 
     /// Whether all servers say that calls of this endpoint leave nothing behind, as far as
@@ -167,7 +167,7 @@ impl Peers {
     pub(super) fn is_repeatable(&self, endpoint: &str) -> bool {
         let list = self.list();
         let mut remembered = list.iter().filter_map(|peer| peer.remembered()).peekable();
-        remembered.peek().is_some() && remembered.all(|greeting| greeting.is_repeatable(endpoint))
+        remembered.peek().is_some() && remembered.all(|said| said.greeting.is_repeatable(endpoint))
     }
 
     /// The servers as they are known now. There is at least one.
@@ -216,7 +216,6 @@ impl Peers {
     /// Makes what the servers said of themselves old.
     #[cfg(test)]
     pub(super) fn age(&self) {
-        self.latest.age();
         self.list().iter().for_each(|peer| peer.age());
     }
 
@@ -307,7 +306,6 @@ impl Peers {
             endpoint.connect_lazy(),
             self.token.clone(),
             self.max_reply,
-            Arc::clone(&self.latest),
         )))
     }
 }
@@ -320,6 +318,7 @@ mod tests {
     use futures::FutureExt as _;
     use wasm_flow_contract::remote::{Predecessors, RemoteAddress, TlsConfig};
 
+    use super::super::greeting::Greeting;
     use super::*;
 
     fn peers(address: &str) -> Arc<Peers> {

@@ -748,12 +748,21 @@ async fn what_one_server_says_does_not_stand_for_the_others() {
     let new = echo().on("/new", |call| async move {
         reply(suffixed(&call.docs, " anew"))
     });
+    let old = echo().on("/old", |call| async move { reply(call.docs) });
     let (old, new) = (
-        served().await,
+        Served::new(flow([("executor", &[], old)])).await,
         Served::new(flow([("executor", &[], new)])).await,
     );
     let both = remote(&format!("grpc://{},{}", old.address, new.address));
     both.connect().await.unwrap();
+    let endpoints = both.info().endpoints.into_iter();
+    let endpoints: Vec<_> = endpoints.map(|(endpoint, _)| endpoint).collect();
+    for endpoint in ["/new", "/old", "/x"] {
+        assert!(
+            endpoints.iter().any(|other| other == endpoint),
+            "{endpoints:?}"
+        );
+    }
     for _ in 0..4 {
         assert!(both.binds("/new"));
         assert_eq!(texts(both.call(hello("/new")).await), ["hello anew"]);
