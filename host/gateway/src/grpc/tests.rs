@@ -8,6 +8,7 @@ mod refusals;
 mod remote;
 mod stopping;
 mod stream_doc;
+mod unanswered;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use wasm_flow_contract::remote::HostPort;
 use wasm_flow_contract::{Call, FailureKind};
 
-use super::super::channel::root_cause;
+use super::super::channel::{broken, causes, root_cause};
 use super::super::client::code_name;
 use super::super::frame::{ListCodec, RawCodec};
 use super::super::proto::{EndpointsProto, JinaInfoProto};
@@ -36,6 +36,7 @@ pub(super) struct Peer {
     server: HostPort,
     address: SocketAddr,
     channel: Channel,
+    is_secure: bool,
     token: Option<MetadataValue<tonic::metadata::Ascii>>,
     max_reply: usize,
     in_flight: AtomicUsize,
@@ -74,6 +75,7 @@ impl Peer {
         server: HostPort,
         address: SocketAddr,
         channel: Channel,
+        is_secure: bool,
         token: Option<MetadataValue<tonic::metadata::Ascii>>,
         max_reply: usize,
     ) -> Peer {
@@ -81,6 +83,7 @@ impl Peer {
             server,
             address,
             channel,
+            is_secure,
             token,
             max_reply,
             in_flight: AtomicUsize::new(0),
@@ -223,10 +226,7 @@ impl Peer {
         };
         match status.code() {
             // It came from this side: what is there did not answer.
-            _ if status.source().is_some() => Err(Absent::Unreachable(format!(
-                "it does not speak gRPC: {}",
-                said(&status)
-            ))),
+            _ if status.source().is_some() => Err(Absent::Unreachable(self.broken(&status))),
             // Jina's gateway fails at this for documents of the first protocol.
             Code::Unimplemented | Code::Unknown | Code::Internal => Ok(None),
             Code::Unauthenticated | Code::PermissionDenied => {
@@ -342,7 +342,7 @@ impl Peer {
             .map_err(|error| Broken::NotSent(root_cause(&error)))?;
         match grpc.unary(request, path, codec).await {
             Ok(response) => Ok(response.into_inner()),
-            Err(status) => match not_sent(&status) {
+            Err(status) => match self.not_sent(&status) {
                 Some(reason) => Err(Broken::NotSent(reason)),
                 None => Err(Broken::Ended {
                     is_said: noted.is_said(),
@@ -350,6 +350,46 @@ impl Peer {
                 }),
             },
         }
+    }
+
+    /// Why a call was not sent, if that is certain.
+    fn not_sent(&self, status: &Status) -> Option<String> {
+        for error in causes(status) {
+            if error.is::<ConnectError>() {
+                return Some(self.connect_reason(error));
+            }
+            if let Some(error) = error.downcast_ref::<h2::Error>() {
+                // The server says of these that it has not begun with them.
+                let refused =
+                    error.reason() == Some(h2::Reason::REFUSED_STREAM) && error.is_remote();
+                let after_the_last = error.is_go_away() && error.is_remote();
+                return (refused || after_the_last).then(|| error.to_string());
+            }
+            if let Some(canceled) = error.downcast_ref::<hyper::Error>()
+                && canceled.is_canceled()
+            {
+                let reason = self.broken(error);
+                return Some(format!("it closed the connection before a call: {reason}"));
+            }
+        }
+        None
+    }
+
+    /// Why nobody was reached, in other words if the system's say nothing to whoever runs a
+    /// flow.
+    fn connect_reason(&self, error: &(dyn Error + 'static)) -> String {
+        match root_cause(error).as_str() {
+            // tokio's and hyper's words for it.
+            "deadline has elapsed" | "connection timed out" => {
+                format!("no connection within {CONNECT:?}")
+            }
+            _ => self.broken(error),
+        }
+    }
+
+    /// Why the connection broke, and what to do about it.
+    fn broken(&self, error: &(dyn Error + 'static)) -> String {
+        broken(error, self.is_secure, self.remembered().is_some())
     }
 
     /// What a status means that a call ended with. `is_said` if the server sent it.
@@ -361,7 +401,9 @@ impl Peer {
                 None => Attempt::Failed(FailureKind::Timeout, "TimeoutError", reason),
             },
             // The time that goes along is kept on this side, too.
-            _ if has_cause::<TimeoutExpired>(status) => timed_out(time.unwrap_or_default()),
+            _ if causes(status).any(|cause| cause.is::<TimeoutExpired>()) => {
+                timed_out(time.unwrap_or_default())
+            }
             // A status with a cause is of this side: the other side sent none.
             code if code == Code::Unavailable || status.source().is_some() => {
                 // What is there afterwards may be something else. Nobody may call it, and so
@@ -476,49 +518,6 @@ fn timed_out(time: Duration) -> Attempt {
              of flow.toml if it needs so long"
         ),
     )
-}
-
-fn has_cause<E: Error + 'static>(status: &Status) -> bool {
-    let mut causes = std::iter::successors(status.source(), |cause| (*cause).source());
-    causes.any(|cause| cause.is::<E>())
-}
-
-/// Why a call was not sent, if that is certain.
-fn not_sent(status: &Status) -> Option<String> {
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        if error.is::<ConnectError>() {
-            return Some(connect_reason(error));
-        }
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            // The server says of these that it has not begun with them.
-            let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM) && error.is_remote();
-            let after_the_last = error.is_go_away() && error.is_remote();
-            return (refused || after_the_last).then(|| error.to_string());
-        }
-        if let Some(error) = error.downcast_ref::<hyper::Error>()
-            && error.is_canceled()
-        {
-            return Some(format!(
-                "it closed the connection ({}); if it always does, it does not speak gRPC",
-                root_cause(error)
-            ));
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// The innermost cause, in other words if it says nothing to whoever runs a flow.
-fn connect_reason(error: &dyn Error) -> String {
-    let cause = root_cause(error);
-    match cause.as_str() {
-        // tokio's and hyper's words for it.
-        "deadline has elapsed" | "connection timed out" => {
-            format!("no connection within {CONNECT:?}")
-        }
-        _ => cause,
-    }
 }
 
 /// A status in words.

@@ -304,6 +304,7 @@ impl Peers {
             server,
             address,
             endpoint.connect_lazy(),
+            self.connector.is_secure(),
             self.token.clone(),
             self.max_reply,
         )))
