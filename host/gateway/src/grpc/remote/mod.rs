@@ -253,13 +253,11 @@ impl Inner {
             Predecessors::Apart => true,
             Predecessors::ApartIfTaken => peer.may_take_parts() && is_one_after_the_other(call),
         };
-        let attempt = peer
-            .call(&message(is_apart)?, call, self.timeout_send)
-            .await;
+        let attempt = peer.call(message(is_apart)?, call, self.timeout_send).await;
         match (attempt, self.predecessors) {
             // It has done nothing with them.
             (Attempt::NotApart, Predecessors::ApartIfTaken) => {
-                Ok(peer.call(&message(false)?, call, self.timeout_send).await)
+                Ok(peer.call(message(false)?, call, self.timeout_send).await)
             }
             (attempt, _) => Ok(attempt),
         }

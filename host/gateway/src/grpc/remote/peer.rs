@@ -239,11 +239,12 @@ impl Peer {
     /// Sends a call to it.
     pub(super) async fn call(
         self: &Arc<Self>,
-        message: &Message,
+        message: Message,
         call: &Call,
         time: Option<Duration>,
     ) -> Attempt {
         let _counted = Counted::new(&self.in_flight);
+        let is_apart = matches!(message, Message::Parts(_));
         let sent = self.send(message, call, time);
         let outcome = match time {
             None => sent.await,
@@ -260,7 +261,7 @@ impl Peer {
                 Attempt::Absent(absent)
             }
             Err(Broken::Ended { status, .. })
-                if status.code() == Code::Unimplemented && matches!(message, Message::Parts(_)) =>
+                if is_apart && status.code() == Code::Unimplemented =>
             {
                 self.refuses_parts.store(true, Ordering::Relaxed);
                 Attempt::NotApart
@@ -271,11 +272,11 @@ impl Peer {
 
     async fn send(
         &self,
-        message: &Message,
+        message: Message,
         call: &Call,
         time: Option<Duration>,
     ) -> Result<Bytes, Broken> {
-        match message.clone() {
+        match message {
             Message::Request(request) => {
                 let request = self.of_call(*request, call, time);
                 let path =
