@@ -28,6 +28,8 @@ use crate::occasional::Occasional;
 #[derive(Debug)]
 pub(super) struct Peers {
     hosts: Vec<HostPort>,
+    /// Whether any host has a name. An address needs no second lookup.
+    has_names: bool,
     connector: Connector,
     token: Option<MetadataValue<Ascii>>,
     max_reply: usize,
@@ -127,8 +129,11 @@ impl Peers {
         // What stands beside the documents of an answer is bounded by itself.
         let beside = (HEADER + PARAMETERS + REMOTE_RESULTS) as u64;
         let max_reply = usize::try_from(config.reply.saturating_add(beside)).unwrap_or(usize::MAX);
+        let hosts = config.address.hosts().to_vec();
+        let is_name = |host: &HostPort| host.host.parse::<IpAddr>().is_err();
         Ok(Peers {
-            hosts: config.address.hosts().to_vec(),
+            has_names: hosts.iter().any(is_name),
+            hosts,
             connector,
             token: config.token.as_ref().map(bearer).transpose()?,
             max_reply,
@@ -225,15 +230,14 @@ impl Peers {
 
     /// Whether names have to be looked up again. Whoever is told so does it.
     fn is_due(&self) -> bool {
-        let names = self
-            .hosts
-            .iter()
-            .any(|host| host.host.parse::<IpAddr>().is_err());
+        if !self.has_names {
+            return false;
+        }
         let mut looked_up = self
             .looked_up
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let due = names && looked_up.is_none_or(|when| when.elapsed() > LOOKUP);
+        let due = looked_up.is_none_or(|when| when.elapsed() > LOOKUP);
         if due {
             *looked_up = Some(Instant::now());
         }
