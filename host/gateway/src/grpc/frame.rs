@@ -139,7 +139,7 @@ impl Frame {
                 let first = requests.next().unwrap_or_default();
                 Ok((first, requests.collect()))
             }
-            Frame::Document(frame) => Ok((Incoming::decode_document(frame)?, Vec::new())),
+            Frame::Document(frame) => Ok((Incoming::decode_as(frame, true)?, Vec::new())),
         }
     }
 }
@@ -147,8 +147,17 @@ impl Frame {
 impl Incoming {
     /// Takes a frame apart. Zero bytes are an empty request.
     pub(crate) fn decode(frame: Bytes) -> Result<Incoming, FrameError> {
+        Incoming::decode_as(frame, false)
+    }
+
+    /// The same. A `jina.SingleDocumentRequestProto`, which `is_document`, differs only in
+    /// its documents.
+    fn decode_as(frame: Bytes, is_document: bool) -> Result<Incoming, FrameError> {
         let mut message = Incoming::default();
-        let mut parts = Parts::default();
+        let mut parts = Parts {
+            is_document,
+            ..Parts::default()
+        };
         match message.read(&frame, &mut parts) {
             Ok(()) => {
                 message.parameters = parts.parameters.end().map(Merged::share);
@@ -158,31 +167,8 @@ impl Incoming {
                         .end()
                         .map_or(Data::None, |docs| Data::Docs(docs.share())),
                     Docs::Pickle => Data::Pickle,
-                    Docs::Document => Data::None,
+                    Docs::Document => Data::Document(frame),
                 };
-                Ok(message)
-            }
-            Err(fault) => Err(FrameError {
-                header: parts.header.then(|| Box::new(message.header)),
-                fault,
-            }),
-        }
-    }
-
-    /// Takes a `jina.SingleDocumentRequestProto` apart, which differs only in its
-    /// documents.
-    fn decode_document(frame: Bytes) -> Result<Incoming, FrameError> {
-        let mut message = Incoming::default();
-        let mut parts = Parts {
-            is_document: true,
-            ..Parts::default()
-        };
-        match message.read(&frame, &mut parts) {
-            Ok(()) => {
-                message.parameters = parts.parameters.end().map(Merged::share);
-                if matches!(parts.docs, Docs::Document) {
-                    message.data = Data::Document(frame);
-                }
                 Ok(message)
             }
             Err(fault) => Err(FrameError {
@@ -460,17 +446,10 @@ impl Encoder for DocumentCodec {
     type Item = Answer;
     type Error = Status;
 
-    fn encode(&mut self, answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+    fn encode(&mut self, mut answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
         // Its first fields are those of a `DataRequestProto`, and fields may be written apart.
-        let docs = answer.docs.clone();
-        let beside = Answer {
-            docs: None,
-            ..answer
-        };
-        let written = beside.encode(out, EncodeBuf::reserve);
-        written.map_err(|error| {
-            Status::resource_exhausted(format!("the message cannot be sent: {error}"))
-        })?;
+        let docs = answer.docs.take();
+        RawCodec.encode(answer, out)?;
         if let Some(docs) = docs {
             out.reserve(docs.len());
             docs.write_field(DATA, out);
@@ -505,9 +484,7 @@ impl Encoder for ListCodec {
     fn encode(&mut self, requests: Vec<Answer>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
         for request in requests {
             put_head(REQUESTS, request.encoded_len(), out);
-            request.encode(out, EncodeBuf::reserve).map_err(|error| {
-                Status::resource_exhausted(format!("the message cannot be sent: {error}"))
-            })?;
+            RawCodec.encode(request, out)?;
         }
         Ok(())
     }
