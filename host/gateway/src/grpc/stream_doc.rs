@@ -39,8 +39,9 @@ impl DocumentStream {
         trace: Option<TraceContext>,
         mut active: Active,
     ) -> Result<DocumentStream, Status> {
-        let bytes = unary::message(&mut input, max_message, &mut active).await?;
-        let arrived = Arrived::new(trace, Frame::Document(bytes)).map_err(|error| {
+        let frame = Frame::Document;
+        let frame = unary::message(&mut input, frame, max_message, &mut active).await?;
+        let arrived = Arrived::new(trace, frame).map_err(|error| {
             Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
         })?;
         Ok(DocumentStream {
