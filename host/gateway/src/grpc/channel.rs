@@ -11,7 +11,8 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use wasm_flow_contract::remote::{HostPort, Secret, TlsConfig};
 
 use crate::bounds::{
-    CONNECT, CONNECTION_WINDOW, STREAM_WINDOW, TCP_KEEPALIVE, TCP_KEEPALIVE_RETRIES,
+    CLIENT_KEEPALIVE, CONNECT, CONNECTION_WINDOW, KEEPALIVE_ANSWER, STREAM_WINDOW, TCP_KEEPALIVE,
+    TCP_KEEPALIVE_RETRIES,
 };
 
 /// When a server that is silent is asked whether it is still there.
@@ -21,6 +22,15 @@ pub(super) struct Keepalive {
     pub(super) after: Duration,
     /// How long it has to answer.
     pub(super) answer: Duration,
+}
+
+impl Default for Keepalive {
+    fn default() -> Keepalive {
+        Keepalive {
+            after: CLIENT_KEEPALIVE,
+            answer: KEEPALIVE_ANSWER,
+        }
+    }
 }
 
 /// Certificates, a key or a token that cannot be used.

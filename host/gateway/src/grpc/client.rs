@@ -14,7 +14,6 @@ use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{Either, TryFutureExt as _};
@@ -37,7 +36,6 @@ pub use progress::Progress;
 use super::channel::{Connector, Keepalive, TlsError, bearer, broken};
 use super::frame::RawCodec;
 use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
-use crate::bounds::{CLIENT_KEEPALIVE, KEEPALIVE_ANSWER};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -177,26 +175,17 @@ impl Client {
     /// # Errors
     /// When that is not an address, or nobody answers there within 10 s.
     pub async fn connect(address: &str) -> Result<Client, ClientError> {
-        Client::connect_with(address, CLIENT_KEEPALIVE, KEEPALIVE_ANSWER).await
+        Client::open(address, &TlsConfig::default(), None, Keepalive::default()).await
     }
 
     /// The same with other times after which a gateway is asked whether it is still there,
     /// and has to have answered.
+    #[cfg(test)]
     pub(super) async fn connect_with(
         address: &str,
-        keepalive: Duration,
-        answer: Duration,
+        keepalive: Keepalive,
     ) -> Result<Client, ClientError> {
-        Client::open(
-            address,
-            &TlsConfig::default(),
-            None,
-            Keepalive {
-                after: keepalive,
-                answer,
-            },
-        )
-        .await
+        Client::open(address, &TlsConfig::default(), None, keepalive).await
     }
 
     /// Connects to `grpcs://host:port` with certificates and a token of one's own. The
@@ -210,11 +199,7 @@ impl Client {
         tls: &TlsConfig,
         token: Option<&Secret>,
     ) -> Result<Client, ClientError> {
-        let keepalive = Keepalive {
-            after: CLIENT_KEEPALIVE,
-            answer: KEEPALIVE_ANSWER,
-        };
-        Client::open(address, tls, token, keepalive).await
+        Client::open(address, tls, token, Keepalive::default()).await
     }
 
     async fn open(

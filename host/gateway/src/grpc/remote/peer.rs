@@ -445,8 +445,9 @@ impl Peer {
                 "it is not an executor: {reason} (gRPC status UNIMPLEMENTED); see to `uses` in the \
                  executor's table of flow.toml"
             ))),
-            // Its token is no longer the one that it was greeted with.
-            Code::Unauthenticated | Code::PermissionDenied if is_said => {
+            // Its token is no longer the one that it was greeted with. A proxy says so in a
+            // status of HTTP alone.
+            Code::Unauthenticated | Code::PermissionDenied => {
                 let absent = Absent::Refuses(unauthorized(status));
                 self.is_lost(&absent);
                 Attempt::Absent(absent)

@@ -18,8 +18,7 @@ use super::common::Common;
 use super::peer::Peer;
 use super::unreachable::{Tried, Unreachable};
 use crate::bounds::{
-    CLIENT_KEEPALIVE, CONNECT, HEADER, KEEPALIVE_ANSWER, LOOKUP, LOOKUP_FAILED, LOOKUP_WARNING,
-    PARAMETERS, REMOTE_RESULTS,
+    CONNECT, HEADER, LOOKUP, LOOKUP_FAILED, LOOKUP_WARNING, PARAMETERS, REMOTE_RESULTS,
 };
 use crate::occasional::Occasional;
 
@@ -118,10 +117,7 @@ async fn addresses(host: &HostPort) -> Result<Vec<SocketAddr>, String> {
 
 impl Peers {
     pub(super) fn new(config: &RemoteConfig) -> Result<Peers, TlsError> {
-        let keepalive = Keepalive {
-            after: CLIENT_KEEPALIVE,
-            answer: KEEPALIVE_ANSWER,
-        };
+        let keepalive = Keepalive::default();
         let connector = match config.address.is_secure() {
             true => Connector::secure(&config.tls, keepalive)?,
             false => Connector::plain(keepalive),

@@ -676,7 +676,14 @@ async fn calls_wait_for_a_silent_address_together() {
     let (address, _) = silent().await;
     let remote = remote(&format!("grpc://{address}"));
     let start = Instant::now();
-    let calls = (0..5).map(|_| remote.call(hello("/x")));
+    // If each asked for itself, the last would wait until 18 s are over.
+    let calls = (0..5).map(|nth| {
+        let remote = &remote;
+        async move {
+            tokio::time::sleep(Duration::from_secs(2 * nth)).await;
+            remote.call(hello("/x")).await
+        }
+    });
     for outcome in futures::future::join_all(calls).await {
         let failed = outcome.unwrap_err();
         assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
@@ -735,6 +742,30 @@ async fn who_refuses_is_passed_by_and_not_said_to_be_unreachable() {
     let mixed = remote(&format!("grpc://{other},{nobody}"));
     let failed = mixed.call(hello("/x")).await.unwrap_err();
     assert_eq!(failed.kind, FailureKind::Unreachable, "{failed}");
+}
+
+/// A proxy that no longer knows the token answers without any gRPC.
+#[tokio::test]
+async fn a_refusal_may_be_a_status_of_http_alone() {
+    let proxy = listener(|stream| async move {
+        let mut server = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((request, mut answer))) = server.accept().await {
+            let status = match request.uri().path().contains("process_single_data") {
+                true => 401,
+                false => 404,
+            };
+            let response = http::Response::builder().status(status).body(()).unwrap();
+            answer.send_response(response, true).unwrap();
+        }
+    });
+    let (proxy, served) = (proxy.await, served().await);
+    let alone = remote(&format!("grpc://{proxy}"));
+    let failed = alone.call(hello("/x")).await.unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Unavailable, "{failed}");
+    assert!(failed.description.contains("see to `token`"), "{failed}");
+    let both = remote(&format!("grpc://{proxy},{}", served.address));
+    both.connect().await.unwrap();
+    both.call(hello("/x")).await.unwrap();
 }
 
 /// As in a rolling update.
