@@ -27,7 +27,8 @@ use self::message::Message;
 use self::peer::{Attempt, Peer};
 use self::peers::{Order, Peers};
 use self::progress::Progress;
-pub use self::unreachable::{Tried, Unreachable};
+use self::unreachable::Tried;
+pub use self::unreachable::Unreachable;
 pub use super::channel::TlsError;
 
 /// An executor behind a `grpc://` address, as a flow calls it.

@@ -265,7 +265,7 @@ impl Peers {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
             return Err(unreachable);
         }
-        if !unreachable.tried().is_empty() && self.names_warning.is_due() {
+        if !unreachable.is_empty() && self.names_warning.is_due() {
             warn!(
                 "{unreachable}; calls go to the other addresses of the remote executor, and to \
                  {kept} that were known before"
