@@ -9,9 +9,11 @@ mod progress;
 mod requests;
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::future::ready;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{Either, TryFutureExt as _};
@@ -21,7 +23,7 @@ use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Status};
 use wasm_flow_contract::parameters::NotAnObject;
 use wasm_flow_contract::remote::{RemoteAddress, Secret, TlsConfig};
 use wasm_flow_contract::units::Size;
@@ -31,10 +33,9 @@ pub use message::{PostFailure, PostRequest, PostResponse};
 pub use post::{Post, REQUEST_SIZE};
 pub use progress::Progress;
 
-use super::channel::{Connector, Keepalive, TlsError, bearer, root_cause};
+use super::channel::{Connector, Keepalive, TlsError, bearer, broken};
 use super::frame::RawCodec;
 use super::proto::{EndpointsProto, JinaInfoProto, StatusProto};
-use crate::bounds::{CLIENT_KEEPALIVE, KEEPALIVE_ANSWER};
 
 /// A connection to a gateway: wasm-flow's or Jina's. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct Client {
     channel: Channel,
     address: String,
     is_secure: bool,
+    /// Whether the gateway has said anything.
+    has_answered: Arc<AtomicBool>,
     token: Option<MetadataValue<Ascii>>,
 }
 
@@ -106,11 +109,11 @@ pub enum ClientError {
         reason: String,
     },
     /// Nobody answers there over TLS, or whoever does is not trusted.
-    #[error("cannot reach {address} over TLS: {reason}{}", tls_help(reason))]
+    #[error("cannot reach {address} over TLS: {reason}")]
     ConnectSecure {
         /// `host:port`.
         address: String,
-        /// What the system said, or what is wrong with the certificates.
+        /// What the system said, or what is wrong with the certificates, and what to do.
         reason: String,
     },
     /// The gateway ended the call.
@@ -172,26 +175,17 @@ impl Client {
     /// # Errors
     /// When that is not an address, or nobody answers there within 10 s.
     pub async fn connect(address: &str) -> Result<Client, ClientError> {
-        Client::connect_with(address, CLIENT_KEEPALIVE, KEEPALIVE_ANSWER).await
+        Client::open(address, &TlsConfig::default(), None, Keepalive::default()).await
     }
 
     /// The same with other times after which a gateway is asked whether it is still there,
     /// and has to have answered.
+    #[cfg(test)]
     pub(super) async fn connect_with(
         address: &str,
-        keepalive: Duration,
-        answer: Duration,
+        keepalive: Keepalive,
     ) -> Result<Client, ClientError> {
-        Client::open(
-            address,
-            &TlsConfig::default(),
-            None,
-            Keepalive {
-                after: keepalive,
-                answer,
-            },
-        )
-        .await
+        Client::open(address, &TlsConfig::default(), None, keepalive).await
     }
 
     /// Connects to `grpcs://host:port` with certificates and a token of one's own. The
@@ -205,11 +199,7 @@ impl Client {
         tls: &TlsConfig,
         token: Option<&Secret>,
     ) -> Result<Client, ClientError> {
-        let keepalive = Keepalive {
-            after: CLIENT_KEEPALIVE,
-            answer: KEEPALIVE_ANSWER,
-        };
-        Client::open(address, tls, token, keepalive).await
+        Client::open(address, tls, token, Keepalive::default()).await
     }
 
     async fn open(
@@ -244,10 +234,11 @@ impl Client {
             .endpoint(server, &authority)?
             .connect()
             .await
-            .map_err(|error| unreachable(&authority, parsed.is_secure(), &error))?;
+            .map_err(|error| unreachable(&authority, parsed.is_secure(), false, &error))?;
         Ok(Client {
             channel,
             is_secure: parsed.is_secure(),
+            has_answered: Arc::default(),
             token,
             address: authority,
         })
@@ -313,24 +304,26 @@ impl Client {
         }
         let mut grpc = self.grpc(options.compress).await?;
         let path = http::uri::PathAndQuery::from_static("/jina.JinaRPC/Call");
-        let mut calling = Box::pin(async move { grpc.streaming(request, path, RawCodec).await });
+        let client = self.clone();
+        let mut calling =
+            Box::pin(async move { client.outcome(grpc.streaming(request, path, RawCodec).await) });
         // Polled once, the call is on its way. Jina's gateway says nothing before its first
         // answer, which may be to a request that is not there yet: nobody waits for that but
         // who waits for an answer.
         let begun = match futures::poll!(&mut calling) {
-            Poll::Ready(Err(status)) => return Err(self.ended(&status)),
+            Poll::Ready(Err(error)) => return Err(error),
             Poll::Ready(Ok(answers)) => Either::Left(ready(Ok(answers))),
             Poll::Pending => Either::Right(calling),
         };
         let client = self.clone();
-        let frames = begun.map_ok(Response::into_inner).try_flatten_stream();
-        let answers = frames.map(move |frame| {
-            let _ = &held;
-            match frame {
-                Ok(frame) => client.response(frame),
-                Err(status) => Err(client.ended(&status)),
-            }
+        let answers = begun.map_ok(|answers| {
+            let frames = answers.into_inner();
+            frames.map(move |frame| {
+                let _ = &held;
+                client.response(client.outcome(frame)?)
+            })
         });
+        let answers = answers.try_flatten_stream();
         let refusal = futures::stream::once(async move { refusal.try_recv().ok() })
             .filter_map(|error| async { error.map(Err) });
         Ok(answers.chain(refusal).boxed())
@@ -346,12 +339,9 @@ impl Client {
         let path = http::uri::PathAndQuery::from_static(
             "/jina.JinaSingleDataRequestRPC/process_single_data",
         );
-        let frame = grpc
-            .unary(self.request(message::encode(request)?), path, RawCodec)
-            .await
-            .map_err(|status| self.ended(&status))?
-            .into_inner();
-        self.response(frame)
+        let request = self.request(message::encode(request)?);
+        let answer = self.outcome(grpc.unary(request, path, RawCodec).await)?;
+        self.response(answer.into_inner())
     }
 
     /// Asks whether a request gets through the flow (`dry_run`).
@@ -401,7 +391,7 @@ impl Client {
         let codec = tonic_prost::ProstCodec::<(), M>::default();
         let path = http::uri::PathAndQuery::from_static(path);
         let answer = grpc.unary(self.request(()), path, codec).await;
-        Ok(answer.map_err(|status| self.ended(&status))?.into_inner())
+        Ok(self.outcome(answer)?.into_inner())
     }
 
     async fn grpc(&self, compress: bool) -> Result<Grpc<Channel>, ClientError> {
@@ -414,29 +404,34 @@ impl Client {
             grpc = grpc.send_compressed(CompressionEncoding::Gzip);
         }
         let ready = grpc.ready().await;
-        ready.map_err(|error| unreachable(&self.address, self.is_secure, &error))?;
+        ready.map_err(|error| {
+            unreachable(&self.address, self.is_secure, self.has_answered(), &error)
+        })?;
         Ok(grpc)
+    }
+
+    fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
+    }
+
+    /// What became of a call, or of a part of it.
+    fn outcome<T>(&self, outcome: Result<T, Status>) -> Result<T, ClientError> {
+        // A status that came from the gateway has no cause.
+        if outcome.as_ref().err().and_then(Error::source).is_none() {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+        outcome.map_err(|status| self.ended(&status))
     }
 
     fn ended(&self, status: &Status) -> ClientError {
         ClientError::Call {
             address: self.address.clone(),
             code: code_name(status.code()),
-            // A status that came from the gateway has no cause. One of this side says in its
-            // message only that it is about HTTP/2.
-            message: match (status.message(), std::error::Error::source(status)) {
+            message: match (status.message(), status.source()) {
                 (message, None) if !message.is_empty() => message.to_owned(),
-                // Some of what is wrong with a connection shows in its first call.
-                _ if self.is_secure => {
-                    let cause = root_cause(status);
-                    let help = tls_help(&cause);
-                    cause + help
-                }
-                _ => {
-                    let cause = root_cause(status);
-                    let help = plain_help(&cause);
-                    cause + help
-                }
+                // One of this side says in its message only that it is about HTTP/2. Some of
+                // what is wrong with a connection shows in its first call.
+                _ => broken(status, self.is_secure, self.has_answered()),
             },
         }
     }
@@ -452,49 +447,14 @@ impl Client {
 fn unreachable(
     address: &str,
     is_secure: bool,
-    error: &(dyn std::error::Error + 'static),
+    has_answered: bool,
+    error: &(dyn Error + 'static),
 ) -> ClientError {
-    let (address, reason) = (address.to_owned(), root_cause(error));
+    let reason = broken(error, is_secure, has_answered);
+    let address = address.to_owned();
     match is_secure {
         true => ClientError::ConnectSecure { address, reason },
         false => ClientError::Connect { address, reason },
-    }
-}
-
-/// What to do about what rustls says, as far as it does not say so itself.
-fn tls_help(reason: &str) -> &'static str {
-    let causes = [
-        (
-            "UnknownIssuer",
-            "; the gateway's certificate comes from nobody who is trusted: name its authority's \
-             certificate as `ca`",
-        ),
-        (
-            "InvalidContentType",
-            "; what answers there has no TLS: is it a grpc:// address?",
-        ),
-        (
-            // What a gateway without TLS makes of the first bytes of TLS.
-            "reset by peer",
-            "; is it a grpc:// address, without TLS?",
-        ),
-        (
-            "CertificateRequired",
-            "; the gateway wants a certificate of this side: `cert` and `key`",
-        ),
-    ];
-    let found = causes.into_iter().find(|(cause, _)| reason.contains(cause));
-    found.map_or("", |(_, help)| help)
-}
-
-/// What to do about a connection without TLS that broke.
-fn plain_help(cause: &str) -> &'static str {
-    // What a server with TLS makes of a call without: an alert, which is not HTTP/2, and an
-    // end.
-    let causes = ["broken pipe", "reset by peer", "frame with invalid size"];
-    match causes.iter().any(|broken| cause.contains(broken)) {
-        true => "; if the gateway wants TLS, its address is a grpcs:// one",
-        false => "",
     }
 }
 

@@ -25,6 +25,8 @@ const HEADER: u32 = 1;
 const PARAMETERS: u32 = 2;
 const ROUTES: u32 = 3;
 const DATA: u32 = 4;
+/// What a frame is if nothing else is said.
+const REQUEST: &str = "jina.DataRequestProto";
 /// Field number of `DataRequestListProto`.
 const REQUESTS: u32 = 1;
 /// Field numbers of `DataContentProto`.
@@ -80,10 +82,12 @@ impl Data {
     }
 }
 
-/// A frame that is not a `DataRequestProto`.
+/// A frame that is not the message that it should be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("not a jina.DataRequestProto: {fault}")]
+#[error("not a {what}: {fault}")]
 pub(crate) struct FrameError {
+    /// The name of that message.
+    what: &'static str,
     /// The header, if that much could be read.
     pub(crate) header: Option<Box<HeaderProto>>,
     fault: FrameFault,
@@ -113,7 +117,7 @@ enum FrameFault {
         most = Size(bounds::HEADER as u64)
     )]
     LongHeader,
-    #[error("there are more than {most} of them", most = bounds::PARTS)]
+    #[error("it has more than {most} requests, one for each predecessor", most = bounds::PARTS)]
     ManyParts,
 }
 
@@ -130,25 +134,46 @@ pub(crate) enum Frame {
 }
 
 impl Frame {
+    /// The name of the message.
+    pub(super) fn what(&self) -> &'static str {
+        match self {
+            Frame::Request(_) => REQUEST,
+            Frame::Parts(_) => "jina.DataRequestListProto",
+            Frame::Document(_) => "jina.SingleDocumentRequestProto",
+        }
+    }
+
     /// Takes a frame apart: the request, and what else there is of its documents.
     pub(crate) fn decode(self) -> Result<(Incoming, Vec<Incoming>), FrameError> {
-        match self {
-            Frame::Request(frame) => Ok((Incoming::decode(frame)?, Vec::new())),
-            Frame::Parts(frame) => {
-                let mut requests = Incoming::decode_list(&frame)?.into_iter();
-                let first = requests.next().unwrap_or_default();
-                Ok((first, requests.collect()))
+        let what = self.what();
+        let decoded = match self {
+            Frame::Request(frame) => Incoming::decode(frame).map(|request| (request, Vec::new())),
+            Frame::Parts(frame) => Incoming::decode_list(&frame).map(|requests| {
+                let mut requests = requests.into_iter();
+                (requests.next().unwrap_or_default(), requests.collect())
+            }),
+            Frame::Document(frame) => {
+                Incoming::decode_as(frame, true).map(|request| (request, Vec::new()))
             }
-            Frame::Document(frame) => Ok((Incoming::decode_document(frame)?, Vec::new())),
-        }
+        };
+        decoded.map_err(|error| FrameError { what, ..error })
     }
 }
 
 impl Incoming {
     /// Takes a frame apart. Zero bytes are an empty request.
     pub(crate) fn decode(frame: Bytes) -> Result<Incoming, FrameError> {
+        Incoming::decode_as(frame, false)
+    }
+
+    /// The same. A `jina.SingleDocumentRequestProto`, which `is_document`, differs only in
+    /// its documents.
+    fn decode_as(frame: Bytes, is_document: bool) -> Result<Incoming, FrameError> {
         let mut message = Incoming::default();
-        let mut parts = Parts::default();
+        let mut parts = Parts {
+            is_document,
+            ..Parts::default()
+        };
         match message.read(&frame, &mut parts) {
             Ok(()) => {
                 message.parameters = parts.parameters.end().map(Merged::share);
@@ -158,34 +183,12 @@ impl Incoming {
                         .end()
                         .map_or(Data::None, |docs| Data::Docs(docs.share())),
                     Docs::Pickle => Data::Pickle,
-                    Docs::Document => Data::None,
+                    Docs::Document => Data::Document(frame),
                 };
                 Ok(message)
             }
             Err(fault) => Err(FrameError {
-                header: parts.header.then(|| Box::new(message.header)),
-                fault,
-            }),
-        }
-    }
-
-    /// Takes a `jina.SingleDocumentRequestProto` apart, which differs only in its
-    /// documents.
-    fn decode_document(frame: Bytes) -> Result<Incoming, FrameError> {
-        let mut message = Incoming::default();
-        let mut parts = Parts {
-            is_document: true,
-            ..Parts::default()
-        };
-        match message.read(&frame, &mut parts) {
-            Ok(()) => {
-                message.parameters = parts.parameters.end().map(Merged::share);
-                if matches!(parts.docs, Docs::Document) {
-                    message.data = Data::Document(frame);
-                }
-                Ok(message)
-            }
-            Err(fault) => Err(FrameError {
+                what: REQUEST,
                 header: parts.header.then(|| Box::new(message.header)),
                 fault,
             }),
@@ -195,6 +198,7 @@ impl Incoming {
     /// Takes the requests of a `jina.DataRequestListProto` apart.
     fn decode_list(frame: &Bytes) -> Result<Vec<Incoming>, FrameError> {
         let refused = |fault| FrameError {
+            what: REQUEST,
             header: None,
             fault,
         };
@@ -460,17 +464,10 @@ impl Encoder for DocumentCodec {
     type Item = Answer;
     type Error = Status;
 
-    fn encode(&mut self, answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+    fn encode(&mut self, mut answer: Answer, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
         // Its first fields are those of a `DataRequestProto`, and fields may be written apart.
-        let docs = answer.docs.clone();
-        let beside = Answer {
-            docs: None,
-            ..answer
-        };
-        let written = beside.encode(out, EncodeBuf::reserve);
-        written.map_err(|error| {
-            Status::resource_exhausted(format!("the message cannot be sent: {error}"))
-        })?;
+        let docs = answer.docs.take();
+        RawCodec.encode(answer, out)?;
         if let Some(docs) = docs {
             out.reserve(docs.len());
             docs.write_field(DATA, out);
@@ -505,9 +502,7 @@ impl Encoder for ListCodec {
     fn encode(&mut self, requests: Vec<Answer>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
         for request in requests {
             put_head(REQUESTS, request.encoded_len(), out);
-            request.encode(out, EncodeBuf::reserve).map_err(|error| {
-                Status::resource_exhausted(format!("the message cannot be sent: {error}"))
-            })?;
+            RawCodec.encode(request, out)?;
         }
         Ok(())
     }
@@ -675,7 +670,11 @@ mod tests {
         assert!(matches!(first.data, Data::None) && others.is_empty());
         let many = vec![[0x0a, 0]; bounds::PARTS + 1].concat();
         let error = Frame::Parts(many.into()).decode().unwrap_err();
-        assert!(error.to_string().contains("more than 1000"), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "not a jina.DataRequestListProto: it has more than 1000 requests, one for each \
+             predecessor"
+        );
         for garbage in [&b"garbage"[..], &[0x08, 1], &[0x0a, 9, 1]] {
             assert!(
                 Frame::Parts(Bytes::copy_from_slice(garbage))

@@ -39,8 +39,9 @@ impl DocumentStream {
         trace: Option<TraceContext>,
         mut active: Active,
     ) -> Result<DocumentStream, Status> {
-        let bytes = unary::message(&mut input, max_message, &mut active).await?;
-        let arrived = Arrived::new(trace, Frame::Document(bytes)).map_err(|error| {
+        let frame = Frame::Document;
+        let frame = unary::message(&mut input, frame, max_message, &mut active).await?;
+        let arrived = Arrived::new(trace, frame).map_err(|error| {
             Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
         })?;
         Ok(DocumentStream {
@@ -64,27 +65,26 @@ fn answers(flow: &dyn Service, arrived: Arrived, max_message: usize) -> BoxStrea
         }
     };
     let asked = request.docs.clone();
-    let streamed = flow.stream(request);
     // Room for the header.
     let most = (max_message as u64).saturating_sub(1 << 10);
-    let answers = streamed.map(move |docs| {
-        let encoded = docs.and_then(|docs| match docs.encoding_within(most) {
-            Some(docs) => Ok(docs),
-            None => Err(Arc::new(too_large(most))),
+    let begun = Some((flow.stream(request), header, asked));
+    let answers = futures::stream::unfold(begun, move |begun| async move {
+        let (mut streamed, header, asked) = begun?;
+        let docs = streamed.next().await?;
+        let encoded = docs.and_then(|docs| {
+            docs.encoding_within(most)
+                .ok_or_else(|| Arc::new(too_large(most)))
         });
-        match encoded {
-            Ok(docs) => (answer(header.clone(), docs), false),
-            Err(failure) => (failed(header.clone(), &failure, &asked), true),
-        }
-    });
-    // One that is too large is the last, too.
-    let mut ended = false;
-    answers
-        .take_while(move |(_, is_last)| {
-            std::future::ready(!std::mem::replace(&mut ended, *is_last))
+        Some(match encoded {
+            Ok(docs) => {
+                let answer = answer(header.clone(), docs);
+                (answer, Some((streamed, header, asked)))
+            }
+            // One that is too large is the last, too: the request is given up.
+            Err(failure) => (failed(header, &failure, &asked), None),
         })
-        .map(|(answer, _)| answer)
-        .boxed()
+    });
+    answers.boxed()
 }
 
 fn answer(header: HeaderProto, docs: Encoding) -> Answer {

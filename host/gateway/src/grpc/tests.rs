@@ -8,6 +8,7 @@ mod refusals;
 mod remote;
 mod stopping;
 mod stream_doc;
+mod unanswered;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -54,8 +55,16 @@ impl Served {
     }
 
     async fn stopping_in(flow: Flow, config: GatewayConfig, times: StopTimes) -> Served {
+        Served::serving(Arc::new(flow), config, times).await
+    }
+
+    async fn serving(
+        service: Arc<dyn wasm_flow_contract::Service>,
+        config: GatewayConfig,
+        times: StopTimes,
+    ) -> Served {
         let config = GatewayConfig { port: 0, ..config };
-        let mut gateway = Gateway::bind(&config, Arc::new(flow)).await.unwrap();
+        let mut gateway = Gateway::bind(&config, service).await.unwrap();
         gateway.stop_times = times;
         let address = gateway.local_addr();
         let (stop, stopped) = oneshot::channel();

@@ -1,12 +1,7 @@
 //! What a unary answer says behind its message.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use bytes::Bytes;
 use http::{HeaderValue, Response};
-use http_body::{Frame, SizeHint};
-use tonic::Status;
+use http_body_util::BodyExt as _;
 use tonic::body::Body;
 
 /// Marks an answer to a request that failed. A Jina gateway in front of this one passes
@@ -18,38 +13,14 @@ pub(super) struct IsError;
 /// Writes the mark of an answer into its trailers.
 pub(super) fn marked(response: Response<Body>) -> Response<Body> {
     match response.extensions().get::<IsError>() {
-        Some(IsError) => response.map(|body| Body::new(Marked(body))),
-        None => response,
-    }
-}
-
-/// A body whose trailers say that the request failed.
-struct Marked(Body);
-
-impl http_body::Body for Marked {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.0).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| {
-            frame.map(|mut frame| {
+        Some(IsError) => response.map(|body| {
+            Body::new(body.map_frame(|mut frame| {
                 if let Some(trailers) = frame.trailers_mut() {
                     trailers.insert("is-error", HeaderValue::from_static("true"));
                 }
                 frame
-            })
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+            }))
+        }),
+        None => response,
     }
 }

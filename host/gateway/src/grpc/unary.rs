@@ -20,9 +20,9 @@ pub(super) async fn single(
     trace: Option<TraceContext>,
     mut active: Active,
 ) -> Result<Answer, Status> {
-    let bytes = message(&mut input, max_message, &mut active).await?;
+    let frame = message(&mut input, frame, max_message, &mut active).await?;
     let _unanswered = active.request();
-    answer(flow, max_message, trace, frame(bytes))
+    answer(flow, max_message, trace, frame)
         .await
         .map_err(|error| {
             Status::invalid_argument(short(&format!("message 1 of this call is {error}")))
@@ -35,9 +35,10 @@ pub(super) async fn single(
 /// When it cannot be read, or does not come in time once the gateway is being stopped.
 pub(super) async fn message(
     input: &mut Streaming<Bytes>,
+    frame: fn(Bytes) -> Frame,
     max_message: usize,
     active: &mut Active,
-) -> Result<Bytes, Status> {
+) -> Result<Frame, Status> {
     let too_late = async {
         active.stopping().await;
         sleep(STOP_GRACE).await;
@@ -52,11 +53,11 @@ pub(super) async fn message(
             ));
         }
     };
-    message
-        .map_err(|status| read_error(status, 1, max_message))?
-        .ok_or_else(|| {
-            Status::invalid_argument(
-                "this call ended without a message; send one jina.DataRequestProto",
-            )
-        })
+    match message.map_err(|status| read_error(status, 1, max_message))? {
+        Some(bytes) => Ok(frame(bytes)),
+        None => Err(Status::invalid_argument(format!(
+            "this call ended without a message; send one {}",
+            frame(Bytes::new()).what()
+        ))),
+    }
 }

@@ -80,7 +80,7 @@ impl Greeting {
     }
 }
 
-/// What a server said of itself last, and when.
+/// What a server said of itself last, and when. It is remembered when the server is lost.
 #[derive(Debug, Default)]
 pub(super) struct Latest(Mutex<Option<Said>>);
 
@@ -89,6 +89,8 @@ pub(super) struct Latest(Mutex<Option<Said>>);
 pub(super) struct Said {
     pub(super) greeting: Arc<Greeting>,
     when: Instant,
+    /// Whether the server was lost since then: what is there now may be something else.
+    is_past: bool,
 }
 
 impl Said {
@@ -96,12 +98,14 @@ impl Said {
         Said {
             greeting,
             when: Instant::now(),
+            is_past: false,
         }
     }
 
-    /// Whether it may have another endpoint to say by now.
+    /// Whether it may have another endpoint to say by now. One that was lost is asked
+    /// when it is there again.
     pub(super) fn is_old(&self) -> bool {
-        self.when.elapsed() > GREETING
+        !self.is_past && self.when.elapsed() > GREETING
     }
 }
 
@@ -110,12 +114,20 @@ impl Latest {
         *self.lock() = Some(said);
     }
 
+    /// What it said since it was lost last.
     pub(super) fn get(&self) -> Option<Said> {
+        self.remembered().filter(|said| !said.is_past)
+    }
+
+    /// What it said last, whenever that was.
+    pub(super) fn remembered(&self) -> Option<Said> {
         self.lock().clone()
     }
 
     pub(super) fn forget(&self) {
-        *self.lock() = None;
+        if let Some(said) = &mut *self.lock() {
+            said.is_past = true;
+        }
     }
 
     /// Makes it one that was said long ago.

@@ -18,7 +18,7 @@ use super::super::verdict::Verdict;
 use crate::bounds::{PARAMETER_VALUES, PARAMETERS, REMOTE_LINES, REMOTE_RESULTS, REMOTE_TEXT};
 
 /// A call on its way to a server.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Message {
     /// For `process_single_data`.
     Request(Box<Answer>),
@@ -154,7 +154,7 @@ fn results(mut parameters: Map<String, Value>) -> Result<Vec<Results>, String> {
         .collect();
     // Several: it is a whole flow, and its executors have to be told apart.
     let is_one = names.len() == 1;
-    let results = results.iter();
+    let results = results.into_iter();
     Ok(results
         .filter_map(|(key, values)| {
             let Value::Object(values) = values else {
@@ -162,11 +162,11 @@ fn results(mut parameters: Map<String, Value>) -> Result<Vec<Results>, String> {
             };
             let origin = match key.split_once('/') {
                 Some((_, instance)) if is_one => instance,
-                _ => key,
+                _ => &key,
             };
             Some(Results {
                 origin: Origin::remote(origin),
-                values: values.clone(),
+                values,
             })
         })
         .collect())

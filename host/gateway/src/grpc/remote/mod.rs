@@ -27,7 +27,8 @@ use self::message::Message;
 use self::peer::{Attempt, Peer};
 use self::peers::{Order, Peers};
 use self::progress::Progress;
-pub use self::unreachable::{Tried, Unreachable};
+use self::unreachable::Tried;
+pub use self::unreachable::Unreachable;
 pub use super::channel::TlsError;
 
 /// An executor behind a `grpc://` address, as a flow calls it.
@@ -107,13 +108,12 @@ impl RemoteExecutor {
 
 impl Stage for RemoteExecutor {
     fn info(&self) -> StageInfo {
-        let greeting = self.inner.peers.greeting();
-        let endpoints = greeting.iter().flat_map(|greeting| greeting.endpoints());
+        let endpoints = self.inner.peers.endpoints().into_iter();
         StageInfo {
             class: self.inner.address.to_string(),
             // Which methods they are bound to is not said.
             endpoints: endpoints
-                .map(|endpoint| (endpoint.to_owned(), String::new()))
+                .map(|endpoint| (endpoint, String::new()))
                 .collect(),
             replicas: 1,
             remote: true,
@@ -254,13 +254,11 @@ impl Inner {
             Predecessors::Apart => true,
             Predecessors::ApartIfTaken => peer.may_take_parts() && is_one_after_the_other(call),
         };
-        let attempt = peer
-            .call(&message(is_apart)?, call, self.timeout_send)
-            .await;
+        let attempt = peer.call(message(is_apart)?, call, self.timeout_send).await;
         match (attempt, self.predecessors) {
             // It has done nothing with them.
             (Attempt::NotApart, Predecessors::ApartIfTaken) => {
-                Ok(peer.call(&message(false)?, call, self.timeout_send).await)
+                Ok(peer.call(message(false)?, call, self.timeout_send).await)
             }
             (attempt, _) => Ok(attempt),
         }

@@ -1,15 +1,12 @@
 //! A connection that notes whose words a call ended with.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
-use http_body::{Frame, SizeHint};
-use tonic::Status;
+use http_body_util::BodyExt as _;
 use tonic::body::Body;
 use tonic::transport::{Channel, Error};
 use tower_service::Service;
@@ -58,38 +55,14 @@ impl Service<Request<Body>> for Noting {
         Box::pin(async move {
             let response = calling.await?;
             noted.look(response.headers());
-            Ok(response.map(|body| Body::new(NotingBody { body, noted })))
+            Ok(response.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    if let Some(trailers) = frame.trailers_ref() {
+                        noted.look(trailers);
+                    }
+                    frame
+                }))
+            }))
         })
-    }
-}
-
-struct NotingBody {
-    body: Body,
-    noted: Noted,
-}
-
-impl http_body::Body for NotingBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(trailers) = frame.trailers_ref()
-        {
-            self.noted.look(trailers);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

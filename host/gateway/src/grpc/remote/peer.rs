@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use wasm_flow_contract::remote::HostPort;
 use wasm_flow_contract::{Call, FailureKind};
 
-use super::super::channel::root_cause;
+use super::super::channel::{broken, causes, root_cause};
 use super::super::client::code_name;
 use super::super::frame::{ListCodec, RawCodec};
 use super::super::proto::{EndpointsProto, JinaInfoProto};
@@ -36,6 +36,7 @@ pub(super) struct Peer {
     server: HostPort,
     address: SocketAddr,
     channel: Channel,
+    is_secure: bool,
     token: Option<MetadataValue<tonic::metadata::Ascii>>,
     max_reply: usize,
     in_flight: AtomicUsize,
@@ -43,13 +44,8 @@ pub(super) struct Peer {
     down: AtomicBool,
     /// Whether it did not take the documents of several predecessors apart.
     refuses_parts: AtomicBool,
-    /// What it said of itself. None: it has to be asked.
     greeting: Latest,
-    /// The same, also if it has to be asked again.
-    remembered: Latest,
     asking: Common<Result<Arc<Greeting>, Absent>>,
-    /// The same of all of the executor's servers.
-    latest: Arc<Latest>,
 }
 
 /// How a try to call a server ended.
@@ -79,23 +75,22 @@ impl Peer {
         server: HostPort,
         address: SocketAddr,
         channel: Channel,
+        is_secure: bool,
         token: Option<MetadataValue<tonic::metadata::Ascii>>,
         max_reply: usize,
-        latest: Arc<Latest>,
     ) -> Peer {
         Peer {
             server,
             address,
             channel,
+            is_secure,
             token,
             max_reply,
             in_flight: AtomicUsize::new(0),
             down: AtomicBool::new(false),
             refuses_parts: AtomicBool::new(false),
             greeting: Latest::default(),
-            remembered: Latest::default(),
             asking: Common::default(),
-            latest,
         }
     }
 
@@ -148,10 +143,7 @@ impl Peer {
                     "a remote executor answers"
                 );
                 peer.refuses_parts.store(false, Ordering::Relaxed);
-                let said = Said::now(Arc::clone(&greeting));
-                peer.greeting.set(said.clone());
-                peer.remembered.set(said.clone());
-                peer.latest.set(said);
+                peer.greeting.set(Said::now(Arc::clone(&greeting)));
                 Ok(greeting)
             }
         })
@@ -185,6 +177,18 @@ impl Peer {
         !self.refuses_parts.load(Ordering::Relaxed)
     }
 
+    /// As if it had said this of itself.
+    #[cfg(test)]
+    pub(super) fn greets(&self, greeting: Greeting) {
+        self.greeting.set(Said::now(Arc::new(greeting)));
+    }
+
+    /// As if it had so many calls in flight.
+    #[cfg(test)]
+    pub(super) fn set_in_flight(&self, count: usize) {
+        self.in_flight.store(count, Ordering::Relaxed);
+    }
+
     /// Makes what it said of itself old.
     #[cfg(test)]
     pub(super) fn age(&self) {
@@ -197,8 +201,8 @@ impl Peer {
     }
 
     /// What it said of itself last, whenever that was.
-    pub(super) fn remembered(&self) -> Option<Arc<Greeting>> {
-        self.remembered.get().map(|said| said.greeting)
+    pub(super) fn remembered(&self) -> Option<Said> {
+        self.greeting.remembered()
     }
 
     /// Asks it anew before the next call.
@@ -222,10 +226,7 @@ impl Peer {
         };
         match status.code() {
             // It came from this side: what is there did not answer.
-            _ if status.source().is_some() => Err(Absent::Unreachable(format!(
-                "it does not speak gRPC: {}",
-                said(&status)
-            ))),
+            _ if status.source().is_some() => Err(Absent::Unreachable(self.broken(&status))),
             // Jina's gateway fails at this for documents of the first protocol.
             Code::Unimplemented | Code::Unknown | Code::Internal => Ok(None),
             Code::Unauthenticated | Code::PermissionDenied => {
@@ -238,11 +239,12 @@ impl Peer {
     /// Sends a call to it.
     pub(super) async fn call(
         self: &Arc<Self>,
-        message: &Message,
+        message: Message,
         call: &Call,
         time: Option<Duration>,
     ) -> Attempt {
         let _counted = Counted::new(&self.in_flight);
+        let is_apart = matches!(message, Message::Parts(_));
         let sent = self.send(message, call, time);
         let outcome = match time {
             None => sent.await,
@@ -259,7 +261,7 @@ impl Peer {
                 Attempt::Absent(absent)
             }
             Err(Broken::Ended { status, .. })
-                if status.code() == Code::Unimplemented && matches!(message, Message::Parts(_)) =>
+                if is_apart && status.code() == Code::Unimplemented =>
             {
                 self.refuses_parts.store(true, Ordering::Relaxed);
                 Attempt::NotApart
@@ -270,11 +272,11 @@ impl Peer {
 
     async fn send(
         &self,
-        message: &Message,
+        message: Message,
         call: &Call,
         time: Option<Duration>,
     ) -> Result<Bytes, Broken> {
-        match message.clone() {
+        match message {
             Message::Request(request) => {
                 let request = self.of_call(*request, call, time);
                 let path =
@@ -341,7 +343,7 @@ impl Peer {
             .map_err(|error| Broken::NotSent(root_cause(&error)))?;
         match grpc.unary(request, path, codec).await {
             Ok(response) => Ok(response.into_inner()),
-            Err(status) => match not_sent(&status) {
+            Err(status) => match self.not_sent(&status) {
                 Some(reason) => Err(Broken::NotSent(reason)),
                 None => Err(Broken::Ended {
                     is_said: noted.is_said(),
@@ -349,6 +351,46 @@ impl Peer {
                 }),
             },
         }
+    }
+
+    /// Why a call was not sent, if that is certain.
+    fn not_sent(&self, status: &Status) -> Option<String> {
+        for error in causes(status) {
+            if error.is::<ConnectError>() {
+                return Some(self.connect_reason(error));
+            }
+            if let Some(error) = error.downcast_ref::<h2::Error>() {
+                // The server says of these that it has not begun with them.
+                let refused =
+                    error.reason() == Some(h2::Reason::REFUSED_STREAM) && error.is_remote();
+                let after_the_last = error.is_go_away() && error.is_remote();
+                return (refused || after_the_last).then(|| error.to_string());
+            }
+            if let Some(canceled) = error.downcast_ref::<hyper::Error>()
+                && canceled.is_canceled()
+            {
+                let reason = self.broken(error);
+                return Some(format!("it closed the connection before a call: {reason}"));
+            }
+        }
+        None
+    }
+
+    /// Why nobody was reached, in other words if the system's say nothing to whoever runs a
+    /// flow.
+    fn connect_reason(&self, error: &(dyn Error + 'static)) -> String {
+        match root_cause(error).as_str() {
+            // tokio's and hyper's words for it.
+            "deadline has elapsed" | "connection timed out" => {
+                format!("no connection within {CONNECT:?}")
+            }
+            _ => self.broken(error),
+        }
+    }
+
+    /// Why the connection broke, and what to do about it.
+    fn broken(&self, error: &(dyn Error + 'static)) -> String {
+        broken(error, self.is_secure, self.remembered().is_some())
     }
 
     /// What a status means that a call ended with. `is_said` if the server sent it.
@@ -360,11 +402,15 @@ impl Peer {
                 None => Attempt::Failed(FailureKind::Timeout, "TimeoutError", reason),
             },
             // The time that goes along is kept on this side, too.
-            _ if has_cause::<TimeoutExpired>(status) => timed_out(time.unwrap_or_default()),
+            _ if causes(status).any(|cause| cause.is::<TimeoutExpired>()) => {
+                timed_out(time.unwrap_or_default())
+            }
             // A status with a cause is of this side: the other side sent none.
             code if code == Code::Unavailable || status.source().is_some() => {
-                // What is there afterwards may be something else.
+                // What is there afterwards may be something else. Nobody may call it, and so
+                // ask it, if it had nothing for an endpoint.
                 self.forget();
+                self.get_to_know();
                 Attempt::Failed(
                     FailureKind::Lost,
                     "ConnectionLost",
@@ -399,8 +445,9 @@ impl Peer {
                 "it is not an executor: {reason} (gRPC status UNIMPLEMENTED); see to `uses` in the \
                  executor's table of flow.toml"
             ))),
-            // Its token is no longer the one that it was greeted with.
-            Code::Unauthenticated | Code::PermissionDenied if is_said => {
+            // Its token is no longer the one that it was greeted with. A proxy says so in a
+            // status of HTTP alone.
+            Code::Unauthenticated | Code::PermissionDenied => {
                 let absent = Absent::Refuses(unauthorized(status));
                 self.is_lost(&absent);
                 Attempt::Absent(absent)
@@ -473,49 +520,6 @@ fn timed_out(time: Duration) -> Attempt {
              of flow.toml if it needs so long"
         ),
     )
-}
-
-fn has_cause<E: Error + 'static>(status: &Status) -> bool {
-    let mut causes = std::iter::successors(status.source(), |cause| (*cause).source());
-    causes.any(|cause| cause.is::<E>())
-}
-
-/// Why a call was not sent, if that is certain.
-fn not_sent(status: &Status) -> Option<String> {
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        if error.is::<ConnectError>() {
-            return Some(connect_reason(error));
-        }
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            // The server says of these that it has not begun with them.
-            let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM) && error.is_remote();
-            let after_the_last = error.is_go_away() && error.is_remote();
-            return (refused || after_the_last).then(|| error.to_string());
-        }
-        if let Some(error) = error.downcast_ref::<hyper::Error>()
-            && error.is_canceled()
-        {
-            return Some(format!(
-                "it closed the connection ({}); if it always does, it does not speak gRPC",
-                root_cause(error)
-            ));
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// The innermost cause, in other words if it says nothing to whoever runs a flow.
-fn connect_reason(error: &dyn Error) -> String {
-    let cause = root_cause(error);
-    match cause.as_str() {
-        // tokio's and hyper's words for it.
-        "deadline has elapsed" | "connection timed out" => {
-            format!("no connection within {CONNECT:?}")
-        }
-        _ => cause,
-    }
 }
 
 /// A status in words.

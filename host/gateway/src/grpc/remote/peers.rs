@@ -1,6 +1,6 @@
 //! The servers of a remote executor.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -15,12 +15,10 @@ use wasm_flow_contract::remote::{HostPort, RemoteConfig};
 use super::super::channel::{Connector, Keepalive, TlsError, bearer};
 use super::absent::Absent;
 use super::common::Common;
-use super::greeting::{Greeting, Latest};
 use super::peer::Peer;
 use super::unreachable::{Tried, Unreachable};
 use crate::bounds::{
-    CLIENT_KEEPALIVE, CONNECT, HEADER, KEEPALIVE_ANSWER, LOOKUP, LOOKUP_FAILED, LOOKUP_WARNING,
-    PARAMETERS, REMOTE_RESULTS,
+    CONNECT, HEADER, LOOKUP, LOOKUP_FAILED, LOOKUP_WARNING, PARAMETERS, REMOTE_RESULTS,
 };
 use crate::occasional::Occasional;
 
@@ -29,6 +27,8 @@ use crate::occasional::Occasional;
 #[derive(Debug)]
 pub(super) struct Peers {
     hosts: Vec<HostPort>,
+    /// Whether any host has a name. An address needs no second lookup.
+    has_names: bool,
     connector: Connector,
     token: Option<MetadataValue<Ascii>>,
     max_reply: usize,
@@ -41,7 +41,6 @@ pub(super) struct Peers {
     /// A name that is not known any more, and addresses that are left out.
     names_warning: Occasional,
     many_warning: Occasional,
-    latest: Arc<Latest>,
     /// Where the next call begins among servers that have as many in flight.
     turn: AtomicUsize,
 }
@@ -118,10 +117,7 @@ async fn addresses(host: &HostPort) -> Result<Vec<SocketAddr>, String> {
 
 impl Peers {
     pub(super) fn new(config: &RemoteConfig) -> Result<Peers, TlsError> {
-        let keepalive = Keepalive {
-            after: CLIENT_KEEPALIVE,
-            answer: KEEPALIVE_ANSWER,
-        };
+        let keepalive = Keepalive::default();
         let connector = match config.address.is_secure() {
             true => Connector::secure(&config.tls, keepalive)?,
             false => Connector::plain(keepalive),
@@ -129,8 +125,11 @@ impl Peers {
         // What stands beside the documents of an answer is bounded by itself.
         let beside = (HEADER + PARAMETERS + REMOTE_RESULTS) as u64;
         let max_reply = usize::try_from(config.reply.saturating_add(beside)).unwrap_or(usize::MAX);
+        let hosts = config.address.hosts().to_vec();
+        let is_name = |host: &HostPort| host.host.parse::<IpAddr>().is_err();
         Ok(Peers {
-            hosts: config.address.hosts().to_vec(),
+            has_names: hosts.iter().any(is_name),
+            hosts,
             connector,
             token: config.token.as_ref().map(bearer).transpose()?,
             max_reply,
@@ -140,14 +139,19 @@ impl Peers {
             failed: Mutex::new(None),
             names_warning: Occasional::new(LOOKUP_WARNING),
             many_warning: Occasional::new(LOOKUP_WARNING),
-            latest: Arc::default(),
             turn: AtomicUsize::new(0),
         })
     }
 
-    /// What a server said of itself last.
-    pub(super) fn greeting(&self) -> Option<Arc<Greeting>> {
-        self.latest.get().map(|said| said.greeting)
+    /// The endpoints that some server said last that it binds.
+    pub(super) fn endpoints(&self) -> BTreeSet<String> {
+        let list = self.list();
+        let remembered = list.iter().filter_map(|peer| peer.remembered());
+        let mut endpoints = BTreeSet::new();
+        for said in remembered {
+            endpoints.extend(said.greeting.endpoints().map(str::to_owned));
+        }
+        endpoints
     }
 
     /// Whether some server may have something for an endpoint. If one said a while ago that
@@ -156,10 +160,7 @@ impl Peers {
         let list = self.list();
         let mut remembered = list.iter().filter_map(|peer| peer.remembered()).peekable();
         remembered.peek().is_none()
-            || remembered.any(|greeting| greeting.binds(endpoint))
-            || list
-                .iter()
-                .any(|peer| peer.said().is_some_and(|said| said.is_old()))
+            || remembered.any(|said| said.is_old() || said.greeting.binds(endpoint))
     }
 
     /// Whether all servers say that calls of this endpoint leave nothing behind, as far as
@@ -167,7 +168,7 @@ impl Peers {
     pub(super) fn is_repeatable(&self, endpoint: &str) -> bool {
         let list = self.list();
         let mut remembered = list.iter().filter_map(|peer| peer.remembered()).peekable();
-        remembered.peek().is_some() && remembered.all(|greeting| greeting.is_repeatable(endpoint))
+        remembered.peek().is_some() && remembered.all(|said| said.greeting.is_repeatable(endpoint))
     }
 
     /// The servers as they are known now. There is at least one.
@@ -204,7 +205,8 @@ impl Peers {
         if known.len() > 1 {
             let middle = turn % known.len();
             known.rotate_left(middle);
-            known.sort_by_key(|peer| peer.in_flight());
+            // Counts change meanwhile: each is read once.
+            known.sort_by_cached_key(|peer| peer.in_flight());
         }
         if !known.is_empty() {
             others.iter().for_each(Peer::get_to_know);
@@ -215,7 +217,6 @@ impl Peers {
     /// Makes what the servers said of themselves old.
     #[cfg(test)]
     pub(super) fn age(&self) {
-        self.latest.age();
         self.list().iter().for_each(|peer| peer.age());
     }
 
@@ -225,15 +226,14 @@ impl Peers {
 
     /// Whether names have to be looked up again. Whoever is told so does it.
     fn is_due(&self) -> bool {
-        let names = self
-            .hosts
-            .iter()
-            .any(|host| host.host.parse::<IpAddr>().is_err());
+        if !self.has_names {
+            return false;
+        }
         let mut looked_up = self
             .looked_up
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let due = names && looked_up.is_none_or(|when| when.elapsed() > LOOKUP);
+        let due = looked_up.is_none_or(|when| when.elapsed() > LOOKUP);
         if due {
             *looked_up = Some(Instant::now());
         }
@@ -265,7 +265,7 @@ impl Peers {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
             return Err(unreachable);
         }
-        if !unreachable.tried().is_empty() && self.names_warning.is_due() {
+        if !unreachable.is_empty() && self.names_warning.is_due() {
             warn!(
                 "{unreachable}; calls go to the other addresses of the remote executor, and to \
                  {kept} that were known before"
@@ -304,20 +304,22 @@ impl Peers {
             server,
             address,
             endpoint.connect_lazy(),
+            self.connector.is_secure(),
             self.token.clone(),
             self.max_reply,
-            Arc::clone(&self.latest),
         )))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
     use futures::FutureExt as _;
     use wasm_flow_contract::remote::{Predecessors, RemoteAddress, TlsConfig};
 
+    use super::super::greeting::Greeting;
     use super::*;
 
     fn peers(address: &str) -> Arc<Peers> {
@@ -370,6 +372,29 @@ mod tests {
             (moved.found, moved.kept),
             (vec![(host("a"), address(3))], 0)
         );
+    }
+
+    /// A sort that sees other counts each time it looks may panic.
+    #[tokio::test]
+    async fn servers_are_in_order_while_calls_come_and_go() {
+        let peers = peers("grpc://a:1");
+        let all = (1..=100).map(|last| peers.peer(host("a"), address(last)).unwrap());
+        let all: Arc<[Arc<Peer>]> = all.collect();
+        all.iter().for_each(|peer| peer.greets(Greeting::default()));
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    for peer in all.iter() {
+                        peer.set_in_flight(fastrand::usize(..100));
+                    }
+                }
+            });
+            let sorting = || (0..2000).all(|_| peers.in_order(&all).known.len() == all.len());
+            let sorted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(sorting));
+            over.store(true, Ordering::Relaxed);
+            assert!(sorted.unwrap());
+        });
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Progress {
     /// A server has not carried it out.
     pub(super) fn is_absent(&mut self, peer: &Peer, absent: Absent, endpoint: &str) {
         let remembered = peer.remembered();
-        self.misses_one |= remembered.is_some_and(|greeting| greeting.binds(endpoint));
+        self.misses_one |= remembered.is_some_and(|said| said.greeting.binds(endpoint));
         self.tried.push(peer.tried(absent));
     }
 

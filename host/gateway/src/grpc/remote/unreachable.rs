@@ -12,15 +12,14 @@ pub struct Unreachable {
 
 /// A try to reach an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Tried {
+pub(super) struct Tried {
     /// The address, with the name that it was found under. A name alone, if that has no
     /// address.
-    pub address: String,
+    address: String,
     /// Why nobody is there, or why whoever is there takes no calls.
-    pub reason: String,
+    reason: String,
     /// Whether somebody is there. It would take no call later either.
-    pub refuses: bool,
+    refuses: bool,
 }
 
 impl Tried {
@@ -42,9 +41,9 @@ impl Unreachable {
         Unreachable { tried }
     }
 
-    /// What was tried.
-    pub fn tried(&self) -> &[Tried] {
-        &self.tried
+    /// Whether no try failed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tried.is_empty()
     }
 
     /// Whether somebody is at every address, and none of them takes calls.

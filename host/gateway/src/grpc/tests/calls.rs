@@ -4,6 +4,7 @@ use futures::FutureExt as _;
 
 use super::*;
 use crate::bounds::STREAMS;
+use crate::grpc::channel::Keepalive;
 
 /// Opens a call with a deadline that its client leaves to the gateway, and sends these
 /// messages. The call stays open.
@@ -135,7 +136,12 @@ async fn a_client_gives_up_a_gateway_that_fell_silent() {
         drop((server, call));
     });
     let time = Duration::from_millis(200);
-    let client = Client::connect_with(&address, time, time).await.unwrap();
+    let keepalive = |answer| Keepalive {
+        after: time,
+        answer,
+    };
+    let client = Client::connect_with(&address, keepalive(time));
+    let client = client.await.unwrap();
     let error = tokio::time::timeout(Duration::from_secs(8), client.send(post("/x", "a")))
         .await
         .unwrap()
@@ -154,8 +160,7 @@ async fn a_client_gives_up_a_gateway_that_fell_silent() {
     });
     let served = Served::new(flow([("e", &[], slow)])).await;
     let address = served.address.to_string();
-    let client = Client::connect_with(&address, time, time * 10)
-        .await
-        .unwrap();
+    let client = Client::connect_with(&address, keepalive(time * 10));
+    let client = client.await.unwrap();
     assert_eq!(client.send(post("/x", "a")).await.unwrap().docs.len(), 1);
 }

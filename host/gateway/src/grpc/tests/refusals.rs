@@ -205,3 +205,27 @@ async fn the_answer_to_what_cannot_be_read_is_not_too_large_either() {
         assert_eq!(answer.parameters, expected);
     }
 }
+
+#[tokio::test]
+async fn a_refusal_names_the_message_that_the_method_takes() {
+    let served = Served::new(exclaiming()).await;
+    let garbage = Bytes::from_static(b"garbage");
+    for (path, message) in [
+        (SINGLE, "jina.DataRequestProto"),
+        (
+            "/jina.JinaDataRequestRPC/process_data",
+            "jina.DataRequestListProto",
+        ),
+        (
+            "/jina.JinaSingleDocumentRequestRPC/stream_doc",
+            "jina.SingleDocumentRequestProto",
+        ),
+    ] {
+        let one = refused(&served, path, None, stream::iter([garbage.clone()])).await;
+        let expected = format!("message 1 of this call is not a {message}: ");
+        assert!(one.message().starts_with(&expected), "{one}");
+        let none = refused(&served, path, None, stream::empty()).await;
+        let expected = format!("this call ended without a message; send one {message}");
+        assert_eq!(none.message(), expected);
+    }
+}

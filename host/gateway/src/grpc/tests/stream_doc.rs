@@ -78,6 +78,52 @@ async fn each_document_has_a_message_and_a_failure_the_last() {
     assert_eq!(texts("/large").await, ["small", "t AnswerTooLarge"]);
 }
 
+/// Sends a document that is too large for a message, and then does nothing.
+#[derive(Debug)]
+struct Idle;
+
+impl wasm_flow_contract::Service for Idle {
+    fn name(&self) -> &str {
+        "idle"
+    }
+
+    fn endpoints(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn write_endpoints(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn call(
+        &self,
+        _: wasm_flow_contract::Request,
+    ) -> futures::future::BoxFuture<'static, wasm_flow_contract::Response> {
+        Box::pin(std::future::pending())
+    }
+
+    fn stream(&self, _: wasm_flow_contract::Request) -> wasm_flow_contract::Streamed {
+        let large = DocumentArray::from_texts(["x".repeat(2 << 20)]);
+        futures::stream::once(std::future::ready(Ok(large)))
+            .chain(futures::stream::pending())
+            .boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_too_large_ends_the_answers_at_once() {
+    let config = GatewayConfig {
+        max_message: 1 << 20,
+        ..GatewayConfig::default()
+    };
+    let served = Served::serving(Arc::new(Idle), config, StopTimes::default()).await;
+    let answers = stream_doc(&served, "/x", "t");
+    let answers = tokio::time::timeout(Duration::from_secs(10), answers).await;
+    let answers = answers.unwrap().unwrap();
+    assert_eq!(answers.len(), 1);
+    assert_eq!(answers[0].0, ["t"]);
+}
+
 #[tokio::test]
 async fn what_is_no_request_is_refused() {
     let served = Served::new(flow([("e", &[], functions())])).await;
