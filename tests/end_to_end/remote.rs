@@ -309,7 +309,7 @@ fn what_is_wrong_with_a_remote_executor_is_said() {
         (
             format!("grpc://{}", http.address()),
             "",
-            "it does not speak gRPC",
+            "otherwise it may be no gRPC server",
         ),
         (
             "grpc://no-such-host.invalid:1".to_owned(),
