@@ -9,6 +9,7 @@
 
 pub mod bounds;
 mod floating;
+mod live;
 mod run;
 pub mod stages;
 mod stream;
@@ -24,12 +25,14 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasm_flow_contract::graph::{Node, Upstream};
 use wasm_flow_contract::request::DRY_RUN;
 use wasm_flow_contract::{Graph, NodeId, Request, Response, Service, Stage, Streamed};
 
 use bounds::{STREAM_STALL, STREAM_WAITS};
 use floating::Floating;
+pub use live::Live;
 use stages::Observed;
 
 /// Executors that run, in a graph. Cheap to clone.
@@ -177,19 +180,18 @@ impl Flow {
 
     /// Takes a request through the flow. A failure is part of the answer.
     ///
-    /// Dropping the future gives the request up, wherever it is.
+    /// Dropping the future gives the request up, wherever it is. It is in flight from now
+    /// on, polled or not, so a stop waits until it is done or dropped.
     pub fn call(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
         let Flow {
             inner,
             timeout: limit,
         } = self.clone();
+        let place = inner.enter();
         async move {
-            // It counts before the flow is asked whether it is being stopped: a stop waits
-            // for it, or it is refused.
-            let _place = inner.requests.token();
-            if inner.requests.is_closed() {
+            let Some(_place) = place else {
                 return run::failed(request.docs, run::has_stopped(&inner));
-            }
+            };
             let Some(limit) = limit else {
                 return run::run(inner, request).await;
             };
@@ -210,8 +212,8 @@ impl Flow {
     /// read. A client that reads nothing for two minutes, or lets documents wait for an
     /// hour in all, gets a failure as the last item.
     ///
-    /// Dropping the stream gives the request up, wherever it is. It begins when the stream
-    /// is polled first, which has to be in a tokio runtime.
+    /// Dropping the stream gives the request up, wherever it is. It is in flight from now
+    /// on, and begins when the stream is polled first, which has to be in a tokio runtime.
     pub fn stream(&self, request: Request) -> Streamed {
         let limits = stream::Limits {
             whole: self.timeout,
@@ -232,14 +234,30 @@ impl Flow {
         self.inner.floating.failed()
     }
 
-    /// Stops all executors, after the requests in flight and the calls that nobody waits
-    /// for. Requests that come later are refused.
-    pub async fn stop(&self) {
+    /// Waits for the requests in flight, and for the calls that nobody waits for.
+    /// Requests that come later are refused. The executors go on.
+    pub async fn drain(&self) {
         self.inner.requests.close();
         self.inner.requests.wait().await;
         self.inner.floating.drained().await;
+    }
+
+    /// Stops all executors, after the requests in flight and the calls that nobody waits
+    /// for. Requests that come later are refused.
+    pub async fn stop(&self) {
+        self.drain().await;
         let stages = self.inner.graph.iter();
         join_all(stages.map(|(_, node)| node.value.stop())).await;
+    }
+}
+
+impl Inner {
+    /// A request's place among those in flight. None if the flow is being stopped.
+    fn enter(&self) -> Option<TaskTrackerToken> {
+        // It counts before it is asked whether the flow is being stopped: a stop waits for
+        // it, or it is refused.
+        let place = self.requests.token();
+        (!self.requests.is_closed()).then_some(place)
     }
 }
 

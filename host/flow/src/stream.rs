@@ -30,13 +30,12 @@ pub(crate) struct Limits {
 
 /// See [`Flow::stream`](crate::Flow::stream).
 pub(crate) fn stream(flow: Arc<Inner>, request: Request, limits: Limits) -> Streamed {
+    let place = flow.enter();
     let start = async move {
-        // As for other requests.
-        let place = flow.requests.token();
-        if flow.requests.is_closed() {
+        let Some(place) = place else {
             let stopped = Err(Arc::new(run::has_stopped(&flow)));
             return futures::stream::once(std::future::ready(stopped)).boxed();
-        }
+        };
         let (taker, taken) = mpsc::channel(0);
         // A task of its own: who reads nothing does not ask for documents, and time
         // passes all the same.

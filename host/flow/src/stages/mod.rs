@@ -9,9 +9,11 @@ mod functions;
 mod observed;
 mod retried;
 mod sharded;
+mod slot;
 
 pub use batched::Batched;
 pub use functions::Functions;
 pub use observed::Observed;
 pub use retried::Retried;
 pub use sharded::Sharded;
+pub use slot::Slot;
