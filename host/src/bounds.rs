@@ -52,6 +52,8 @@ wasm_flow_contract::bounds! {
     FILE_HEAD: u64 = 1024;
     /// Entries of a folder that are looked at for a name that was probably meant.
     NEIGHBOURS: usize = 1000;
+    /// Folders that `run --watch` watches, those inside crates' folders included.
+    WATCHED_FOLDERS: usize = 4096;
 }
 
 /// Every table of the program, by the part that it belongs to.

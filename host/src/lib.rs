@@ -56,6 +56,7 @@ pub use local::{
     BatchingSpec, ExecutorSource, ExecutorSpec, Flow, FlowBuilder, FlowError, FlowPost,
     FlowProblem, FlowProblems, HeadSpec, Log, PostError, Serving, Stdio, kind,
 };
+pub use resolve::{Swapped, SwappedExecutor};
 pub use wasm_flow_flow::stages::Functions;
 pub use wasm_flow_gateway::client::Client;
 pub use wasm_flow_wasm::Executor;

@@ -9,12 +9,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::bounds;
-use crate::grants::Allow;
+use crate::grants::{Access, Allow};
 use crate::limits::Limits;
 use crate::sharding::{Group, Polling};
 
 /// How an executor of a flow is run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExecutorConfig {
     /// Its name in the flow.
     pub name: String,
@@ -84,6 +84,12 @@ impl ExecutorConfig {
             allow: Allow::default(),
             workspace: None,
         }
+    }
+
+    /// Whether it may write files of the host.
+    pub fn may_write(&self) -> bool {
+        let mut dirs = self.allow.dirs.iter();
+        self.workspace.is_some() || dirs.any(|dir| dir.access == Access::Write)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::origin::HttpOrigin;
 
 /// What an executor may reach.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Allow {
     /// Where it may send HTTP requests to.
     pub http: Vec<HttpOrigin>,

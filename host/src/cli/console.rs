@@ -89,6 +89,15 @@ impl Console {
         self.stderr.line(PROGRAM, lines(text));
     }
 
+    /// Something has happened to the server: text on standard error, and with `--format
+    /// json` an event on standard output instead.
+    pub(super) fn event(&self, text: &str, event: impl FnOnce() -> Value) {
+        match (self.format, &self.stdout) {
+            (Format::Json, Some(stdout)) => stdout.line(PROGRAM, json_text(&event())),
+            _ => self.note(text),
+        }
+    }
+
     /// Gives the last lines a moment to leave.
     pub(super) fn finish(&self) {
         if let Some(stdout) = &self.stdout {

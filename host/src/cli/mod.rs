@@ -22,12 +22,14 @@ mod operand;
 mod post;
 mod print;
 mod progress;
+mod reload;
 mod run;
 mod schema;
 mod serve;
 mod shutdown;
 mod terminal;
 mod tls;
+mod watch;
 mod writer;
 
 use std::io::Write as _;
@@ -140,6 +142,8 @@ enum Error {
     #[error(transparent)]
     Log(#[from] log::LevelError),
     #[error(transparent)]
+    Watch(#[from] watch::WatchError),
+    #[error(transparent)]
     Credential(#[from] tls::CredentialError),
     /// Requests failed, and each failure was reported when it happened.
     #[error("{failed} of {total} requests failed")]
@@ -251,6 +255,7 @@ fn resolver() -> Result<Resolver> {
 
 /// The flow of a file, with its components.
 async fn load(path: &Path) -> Result<Loaded> {
+    // The file first: an engine takes a moment.
     let manifest = Manifest::load(path)?;
     Ok(resolver()?.load(manifest).await?)
 }

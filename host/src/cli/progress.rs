@@ -102,7 +102,10 @@ impl Progress {
     }
 }
 
-/// Says what a build waits for.
+/// Says what a build waits for. What it has made is the result of a command, or of no
+/// interest.
 pub(super) fn note(event: Event<'_>) {
-    terminal::note(&event.to_string());
+    if !matches!(event, Event::Built { .. }) {
+        terminal::note(&event.to_string());
+    }
 }

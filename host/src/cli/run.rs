@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::json;
@@ -10,14 +10,18 @@ use wasm_flow_contract::Response;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_flow::Flow;
 use wasm_flow_gateway::Gateway;
-use wasm_flow_manifest::{LateProblem, Place};
+use wasm_flow_manifest::{LateProblem, Manifest, Place};
 
 use super::batch::Answers;
 use super::console::Console;
 use super::operand::{self, Action};
+use super::reload::Reload;
+use super::shutdown::{self, Hangups, Signals};
 use super::terminal::{self, Page, json_text, lines};
-use super::{Error, Format, Result, batch, input, load, log, print, shutdown};
-use crate::resolve::Loaded;
+use super::watch::{Built, Watch};
+use super::{Error, Format, Result, batch, input, load, log, print, progress, resolver};
+use crate::resolve::build::Event;
+use crate::resolve::{Loaded, Resolver};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,6 +38,11 @@ pub(super) struct Args {
     /// stop. Ctrl-C gives up what is in flight; the exit status is 130 then.
     #[arg(long, value_name = "ENDPOINT")]
     on: Option<String>,
+    /// When the flow's files change, build them and put the new executors in place, without
+    /// losing a request. What does not build or start is reported, and the flow goes on as
+    /// it was.
+    #[arg(long, conflicts_with = "on")]
+    watch: bool,
     #[command(flatten)]
     input: input::Args,
     /// How documents are printed.
@@ -95,36 +104,76 @@ impl Answers for Printed {
 }
 
 async fn serve(args: &Args, format: Format) -> Result<()> {
-    let loaded = load(&args.flow).await?;
+    let manifest = Manifest::load(&args.flow)?;
+    let built = Built::default();
+    let mut watch = match args.watch {
+        // What changes from now on is not missed.
+        true => Some(Watch::new(&args.flow, Arc::clone(&built))?),
+        false => None,
+    };
+    let resolver = resolver()?;
+    let runtime = resolver.runtime().clone();
+    let first = Resolver::new(
+        runtime.clone(),
+        noting(&built, |event| progress::note(event)),
+    );
+    let loaded = first.load(manifest).await?;
+    if let Some(watch) = &mut watch {
+        watch.follow(loaded.manifest())?;
+    }
     if let Some(warnings) = loaded.warnings() {
         terminal::report(&warnings);
     }
-    let mut gateway = loaded.manifest().gateway.clone();
-    if let Some(host) = &args.host {
-        gateway.host.clone_from(host);
-    }
-    if let Some(port) = args.port {
-        gateway.port = port;
-    }
     let console = Console::of_server(format).map_err(Error::Threads)?;
     log::attach(&console);
-    let result = serve_loaded(args, &loaded, &gateway, &console, format).await;
+    let later = {
+        let console = console.clone();
+        Resolver::new(
+            runtime,
+            noting(&built, move |event| console.note(&event.to_string())),
+        )
+    };
+    let result = serve_loaded(args, &loaded, later, watch, &console, format).await;
     console.finish();
     result
+}
+
+/// Tells of what a build waits for, and notes what was built.
+fn noting(
+    built: &Built,
+    tell: impl Fn(Event<'_>) + Send + Sync + 'static,
+) -> impl Fn(Event<'_>) + Send + Sync + 'static {
+    let built = Arc::clone(built);
+    move |event| match event {
+        Event::Built { folder, component } => {
+            let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+            let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
+            built.insert(folder, component.to_owned());
+        }
+        event => tell(event),
+    }
 }
 
 async fn serve_loaded(
     args: &Args,
     loaded: &Loaded,
-    gateway: &GatewayConfig,
+    resolver: Resolver,
+    watch: Option<Watch>,
     console: &Console,
     format: Format,
 ) -> Result<()> {
-    let flow = loaded.start(console.sink()).await?;
-    let gateway = match Gateway::bind(gateway, Arc::new(flow.clone())).await {
+    let mut config = loaded.manifest().gateway.clone();
+    if let Some(host) = &args.host {
+        config.host.clone_from(host);
+    }
+    if let Some(port) = args.port {
+        config.port = port;
+    }
+    let running = loaded.run(console.sink()).await?;
+    let gateway = match Gateway::bind(&config, Arc::clone(running.live()) as _).await {
         Ok(gateway) => gateway,
         Err(error) => {
-            flow.stop().await;
+            running.stop().await;
             let (given, place) = match error.is_about_host() {
                 true => (args.host.is_some(), Place::Host),
                 false => (args.port.is_some(), Place::Port),
@@ -136,32 +185,40 @@ async fn serve_loaded(
             return Err(Box::new(loaded.manifest().report([problem])).into());
         }
     };
-    serve_until_signal(gateway, &flow, console, format).await
-}
-
-/// Says what is served, serves it until a signal comes, and stops the executors.
-pub(super) async fn serve_until_signal(
-    gateway: Gateway,
-    flow: &Flow,
-    console: &Console,
-    format: Format,
-) -> Result<()> {
     // Before a supervisor learns that it may send one.
     let signals = shutdown::listen(1);
-    let ready = console.ready(announcement(&gateway, flow, format));
-    let served = match ready {
-        Ok(()) => gateway
-            .serve(signals.requested(console.clone()))
-            .await
-            .map_err(Error::from),
-        Err(error) => Err(error.into()),
+    let hangups = Hangups::listen(&signals);
+    let reload = Reload {
+        file: &args.flow,
+        running: &running,
+        resolver,
+        console,
+        gateway: loaded.manifest().gateway.clone(),
+        watch,
     };
-    flow.stop().await;
+    let ready = announcement(&gateway, &running.flow(), format);
+    let served = serve_until_signal(gateway, ready, signals, console);
+    let served = tokio::select! {
+        served = served => served,
+        () = reload.whenever_needed(hangups) => Ok(()),
+    };
+    running.stop().await;
     served
 }
 
+/// Says what is served, and serves it until a signal comes.
+pub(super) async fn serve_until_signal(
+    gateway: Gateway,
+    ready: String,
+    signals: Signals,
+    console: &Console,
+) -> Result<()> {
+    console.ready(ready)?;
+    Ok(gateway.serve(signals.requested(console.clone())).await?)
+}
+
 /// What is served, and where.
-fn announcement(gateway: &Gateway, flow: &Flow, format: Format) -> String {
+pub(super) fn announcement(gateway: &Gateway, flow: &Flow, format: Format) -> String {
     let (name, address) = (flow.name(), gateway.local_addr());
     let executors = print::Executors::new(flow.graph(), |stage| stage.info());
     match format {

@@ -19,7 +19,7 @@ use wasm_flow_wasm::{Component, Executor, Runtime};
 
 use super::console::Console;
 use super::operand::{self, Action};
-use super::{Error, Format, Result, log, resolver, run};
+use super::{Error, Format, Result, log, resolver, run, shutdown};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -137,5 +137,10 @@ async fn serve(
             return Err(error.into());
         }
     };
-    run::serve_until_signal(gateway, &flow, console, format).await
+    // Before a supervisor learns that it may send one.
+    let signals = shutdown::listen(1);
+    let ready = run::announcement(&gateway, &flow, format);
+    let served = run::serve_until_signal(gateway, ready, signals, console).await;
+    flow.stop().await;
+    served
 }

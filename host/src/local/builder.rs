@@ -16,7 +16,7 @@ use super::output::Log;
 use super::program::{Parts, Program};
 use super::spec::ExecutorSpec;
 use crate::resolve::build::Event;
-use crate::resolve::{Loaded, Plan, Resolver};
+use crate::resolve::{Loaded, Plan, Resolver, SwapError, Swapped};
 
 /// Puts a flow together: [`Flow::builder`] makes it.
 ///
@@ -70,6 +70,38 @@ impl RunOptions {
     {
         let scheduler = tokio::runtime::Handle::try_current();
         let scheduler = scheduler.map_err(|_| FlowError::NoScheduler)?;
+        let output = Arc::clone(&self.output);
+        let loaded = self.load(plan, warn).await?;
+        let running = loaded.run(output).await?;
+        Ok(Flow::new(running, gateway, scheduler))
+    }
+
+    /// Puts what a plan says in the place of what a flow consists of.
+    async fn swap<P>(
+        self,
+        flow: &Flow,
+        plan: P,
+        warn: impl FnOnce(&Loaded<P>),
+    ) -> Result<Swapped, FlowError>
+    where
+        P: Plan,
+        FlowError: From<P::Error>,
+    {
+        let loaded = self.load(plan, warn).await?;
+        flow.running()
+            .swap(&loaded)
+            .await
+            .map_err(|error| match error {
+                SwapError::Failed(error) => error.into(),
+                SwapError::Stopped => FlowError::Stopped,
+            })
+    }
+
+    async fn load<P>(self, plan: P, warn: impl FnOnce(&Loaded<P>)) -> Result<Loaded<P>, FlowError>
+    where
+        P: Plan,
+        FlowError: From<P::Error>,
+    {
         let runtime = match self.runtime {
             Some(runtime) => runtime,
             None => Runtime::shared()?,
@@ -78,8 +110,7 @@ impl RunOptions {
         let resolver = Resolver::new(runtime, move |event| on_build(event));
         let loaded = resolver.load(plan).await?;
         warn(&loaded);
-        let flow = loaded.start(self.output).await?;
-        Ok(Flow::new(flow, gateway, scheduler))
+        Ok(loaded)
     }
 }
 
@@ -107,6 +138,35 @@ impl Flow {
     pub async fn load_with(path: impl AsRef<Path>, output: impl Output) -> Result<Flow, FlowError> {
         let options = RunOptions::default().output(output);
         Flow::load_file(path.as_ref(), options).await
+    }
+
+    /// Puts another flow in the place of this one, while requests come. None of them is
+    /// lost: those in flight end where they began, and later ones go through the new
+    /// executors. What is the same in both goes on.
+    ///
+    /// An executor that keeps state, or may write files, is handed over: it is stopped
+    /// after its last call, and then the new one is started. Calls wait meanwhile, and what
+    /// it had in memory is gone.
+    ///
+    /// The flow's name, its [`gateway`](Self::gateway) and where its executors' output goes
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// With all that is wrong with the new flow. Then this one goes on as it was.
+    pub async fn swap(&self, flow: FlowBuilder) -> Result<Swapped, FlowError> {
+        let (program, run) = flow.program()?;
+        run.swap(self, program, doubts::warn).await
+    }
+
+    /// The same with what a `flow.toml` says: for a flow that was [loaded](Self::load) from
+    /// a file that has changed.
+    ///
+    /// # Errors
+    /// As for [`swap`](Self::swap).
+    pub async fn swap_file(&self, path: impl AsRef<Path>) -> Result<Swapped, FlowError> {
+        let manifest = Manifest::load(path.as_ref())?;
+        let run = RunOptions::default();
+        run.swap(self, manifest, doubts::warn_of_file).await
     }
 
     async fn load_file(path: &Path, options: RunOptions) -> Result<Flow, FlowError> {
@@ -179,9 +239,14 @@ impl FlowBuilder {
     /// With all that is wrong, each with the executor and what was said of it. Executors
     /// that did start are stopped.
     pub async fn start(self) -> Result<Flow, FlowError> {
+        let (program, run) = self.program()?;
+        run.start(program, GatewayConfig::default(), doubts::warn)
+            .await
+    }
+
+    fn program(self) -> Result<(Program, RunOptions), FlowError> {
         let program = Program::new(self.name, self.timeout, self.executors)?;
-        let gateway = GatewayConfig::default();
-        self.run.start(program, gateway, doubts::warn).await
+        Ok((program, self.run))
     }
 }
 

@@ -22,6 +22,9 @@ pub enum FlowError {
     /// There is nothing that the executors could run on.
     #[error("a flow runs on tokio: start it inside of a tokio runtime")]
     NoScheduler,
+    /// Another flow was to take the place of one that does not run any more.
+    #[error("the flow has been stopped, so no other one takes its place")]
+    Stopped,
 }
 
 impl From<Box<Report>> for FlowError {

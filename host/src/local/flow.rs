@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::StreamExt as _;
 use tokio::runtime::Handle;
 use wasm_flow_contract::gateway::GatewayConfig;
-use wasm_flow_contract::{Graph, Request, Response, Stage, Streamed};
+use wasm_flow_contract::{Graph, Request, Response, Service, Stage, Streamed};
+use wasm_flow_flow::Live;
+
+use crate::resolve::Running;
 
 /// A flow that runs in this program: its executors are started, and documents can be
 /// [posted](Flow::post) to it. Cheap to clone.
@@ -48,7 +51,7 @@ pub struct Flow {
 
 /// What stops the executors with the last clone of a flow.
 struct Owner {
-    flow: wasm_flow_flow::Flow,
+    running: Arc<Running>,
     gateway: GatewayConfig,
     scheduler: Handle,
     stopped: AtomicBool,
@@ -57,21 +60,17 @@ struct Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         if !*self.stopped.get_mut() {
-            let flow = self.flow.clone();
-            self.scheduler.spawn(async move { flow.stop().await });
+            let running = Arc::clone(&self.running);
+            self.scheduler.spawn(async move { running.stop().await });
         }
     }
 }
 
 impl Flow {
-    pub(super) fn new(
-        flow: wasm_flow_flow::Flow,
-        gateway: GatewayConfig,
-        scheduler: Handle,
-    ) -> Flow {
+    pub(super) fn new(running: Running, gateway: GatewayConfig, scheduler: Handle) -> Flow {
         Flow {
             owner: Arc::new(Owner {
-                flow,
+                running: Arc::new(running),
                 gateway,
                 scheduler,
                 stopped: AtomicBool::new(false),
@@ -86,7 +85,7 @@ impl Flow {
 
     /// The flow's name.
     pub fn name(&self) -> &str {
-        self.inner().name()
+        self.service().name()
     }
 
     /// Every endpoint that some executor binds, sorted, and the dry run's.
@@ -95,8 +94,8 @@ impl Flow {
     }
 
     /// The executors, in the flow's shape.
-    pub fn graph(&self) -> &Graph<Arc<dyn Stage>> {
-        self.inner().graph()
+    pub fn graph(&self) -> Graph<Arc<dyn Stage>> {
+        self.inner().graph().clone()
     }
 
     /// How the flow's `flow.toml` has it served. The default if there is no such file.
@@ -104,17 +103,25 @@ impl Flow {
         &self.owner.gateway
     }
 
-    /// What takes requests through the executors, for code that takes a
-    /// [`Service`](wasm_flow_contract::Service). It does not keep them from being
-    /// stopped.
-    pub fn inner(&self) -> &wasm_flow_flow::Flow {
-        &self.owner.flow
+    /// What takes requests through the executors, for code that takes a [`Service`]. It
+    /// does not keep them from being stopped.
+    pub fn service(&self) -> &Arc<Live> {
+        self.running().live()
+    }
+
+    /// The flow that takes requests now. After a [swap](Self::swap), it is another one.
+    pub fn inner(&self) -> wasm_flow_flow::Flow {
+        self.running().flow()
+    }
+
+    pub(super) fn running(&self) -> &Running {
+        &self.owner.running
     }
 
     /// Takes one request through the flow, as it is. A failure is part of the answer.
     /// Dropping the future gives the request up, wherever it is.
     pub async fn call(&self, request: Request) -> Response {
-        self.inner().call(request).await
+        self.service().call(request).await
     }
 
     /// Takes one request through the flow, and gives its documents one by one, as
@@ -122,7 +129,7 @@ impl Flow {
     /// the request up, wherever it is.
     pub fn stream(&self, request: Request) -> Streamed {
         let flow = self.clone();
-        let docs = self.inner().stream(request);
+        let docs = self.service().stream(request);
         // The flow is held for as long as the stream is.
         docs.inspect(move |_| {
             let _ = &flow;
@@ -135,7 +142,7 @@ impl Flow {
     /// that first. If the future is dropped before it is done, the rest is done when the
     /// last clone of the flow is dropped.
     pub async fn stop(&self) {
-        self.inner().stop().await;
+        self.running().stop().await;
         self.owner.stopped.store(true, Ordering::Relaxed);
     }
 }

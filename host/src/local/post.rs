@@ -134,7 +134,7 @@ impl FlowPost {
                 parameters: parameters.clone(),
                 ..Request::new(Arc::clone(&endpoint), docs)
             };
-            let call = flow.inner().call(request);
+            let call = flow.service().call(request);
             // Held for as long as the request is under way.
             let flow = flow.clone();
             let task = Task(tokio::spawn(async move {

@@ -38,7 +38,7 @@ impl Flow {
 
 impl Serving {
     async fn start(flow: Flow, config: &GatewayConfig) -> Result<Serving, BindError> {
-        let gateway = Gateway::bind(config, Arc::new(flow.inner().clone())).await?;
+        let gateway = Gateway::bind(config, Arc::clone(flow.service()) as _).await?;
         let address = gateway.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();
         let scheduler = flow.scheduler().clone();

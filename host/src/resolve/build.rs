@@ -29,6 +29,13 @@ pub enum Event<'a> {
         /// The file.
         path: &'a Path,
     },
+    /// A folder was compiled.
+    Built {
+        /// The crate's folder.
+        folder: &'a Path,
+        /// Its component.
+        component: &'a Path,
+    },
 }
 
 impl fmt::Display for Event<'_> {
@@ -48,6 +55,7 @@ impl fmt::Display for Event<'_> {
                 "wrote {}: it says where this machine has wasm-flow-sdk",
                 path.display()
             ),
+            Event::Built { component, .. } => write!(f, "built {}", component.display()),
         }
     }
 }
@@ -143,7 +151,15 @@ pub fn build(folder: &Path, progress: &dyn Fn(Event<'_>)) -> Result<PathBuf, Bui
         (false, true) => return Err(BuildError::Failed(folder.to_owned())),
         (false, false) => return Err(BuildError::Refused(folder.to_owned())),
     }
-    component.ok_or_else(|| BuildError::NoComponent(folder.to_owned()))
+    let Some(component) = component else {
+        return Err(BuildError::NoComponent(folder.to_owned()));
+    };
+    let done = Event::Built {
+        folder,
+        component: &component,
+    };
+    progress(done);
+    Ok(component)
 }
 
 /// A program of the Rust toolchain, without what a cargo that this program was

@@ -10,6 +10,7 @@ pub mod build;
 mod executor_file;
 mod plan;
 mod remote;
+mod running;
 mod sharding;
 mod source;
 
@@ -18,7 +19,6 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::future::join_all;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::nearest::nearest;
 use wasm_flow_contract::request::DEFAULT_ENDPOINT;
@@ -35,6 +35,7 @@ use wasm_flow_wasm::{
 pub use crate::wrong_file::WrongFile;
 pub use advice::{Doubt, Remedy, Unusual};
 pub use plan::{Plan, Planned, Uses};
+pub use running::{Running, SwapError, Swapped, SwappedExecutor};
 pub use source::{Source, SourceError};
 
 use build::Event;
@@ -365,66 +366,53 @@ impl<P: Plan> Loaded<P> {
     /// When executors do not start: with all that did not, and why. Those that
     /// did are stopped.
     pub async fn start(&self, output: OutputSink) -> Result<Flow, P::Error> {
-        let starting = self.executors.iter().map(|(id, node)| {
-            let output = &output;
-            let stage = move |executor, group| self.stage(id, executor, group, Arc::clone(output));
-            let starting = sharding::start(&node.value, stage);
-            async move { (id, starting.await) }
-        });
-        let mut problems = Vec::new();
-        let mut started: HashMap<NodeId, Arc<dyn Stage>> = HashMap::new();
-        for (id, executor) in join_all(starting).await {
-            match executor {
-                Ok(stage) => {
-                    started.insert(id, stage);
-                }
-                Err(wrong) => problems.extend(wrong),
-            }
-        }
-        let stages = self.executors.as_ref();
-        // Without a problem every node has its stage.
-        if let Some(stages) = stages.try_map(|id, _, _| started.get(&id).cloned()) {
-            match Flow::new(self.plan.name(), stages) {
-                Ok(flow) => return Ok(flow.with_timeout(self.plan.timeout())),
-                // Said by whoever made the plan, too, which knows more to say.
-                Err(error) => {
-                    let nodes = match &error {
-                        ShapeError::SeveralEnds(ends) => ends.clone(),
-                        ShapeError::NeedsFloating(node) => vec![*node],
-                    };
-                    let problem = |node| LateProblem::new(Place::Executor(node), error.to_string());
-                    problems.extend(nodes.into_iter().map(problem));
-                }
-            }
-        }
-        join_all(started.values().map(|stage| stage.stop())).await;
-        Err(self.plan.error(problems))
+        Ok(self.run(output).await?.flow())
     }
+}
 
-    /// Starts one group of an executor's instances.
-    async fn stage(
-        &self,
-        id: NodeId,
-        executor: &LoadedExecutor,
-        group: Group,
-        output: OutputSink,
-    ) -> Result<Arc<dyn Stage>, LateProblem> {
-        let stage: Arc<dyn Stage> = match &executor.runs {
-            Runs::Component(component) => {
-                let config = ExecutorConfig {
-                    group,
-                    ..executor.config.clone()
-                };
-                let started = Executor::start(&self.runtime, component, config, output).await;
-                Arc::new(
-                    started
-                        .map_err(|error| LateProblem::new(place(id, &error), error.to_string()))?,
-                )
-            }
-            Runs::Stage(stage) => Arc::clone(stage),
-        };
-        Ok(wrapped(stage, &executor.config))
-    }
+/// Starts an executor, with its shards and what is around them.
+async fn start_executor(
+    runtime: &Runtime,
+    id: NodeId,
+    executor: &LoadedExecutor,
+    output: &OutputSink,
+) -> Result<Arc<dyn Stage>, Vec<LateProblem>> {
+    let stage = |executor, group| start_group(runtime, id, executor, group, Arc::clone(output));
+    sharding::start(executor, stage).await
+}
+
+/// Starts one group of an executor's instances.
+async fn start_group(
+    runtime: &Runtime,
+    id: NodeId,
+    executor: &LoadedExecutor,
+    group: Group,
+    output: OutputSink,
+) -> Result<Arc<dyn Stage>, LateProblem> {
+    let stage: Arc<dyn Stage> = match &executor.runs {
+        Runs::Component(component) => {
+            let config = ExecutorConfig {
+                group,
+                ..executor.config.clone()
+            };
+            let started = Executor::start(runtime, component, config, output).await;
+            let problem = |error| LateProblem::new(place(id, &error), error.to_string());
+            Arc::new(started.map_err(problem)?)
+        }
+        Runs::Stage(stage) => Arc::clone(stage),
+    };
+    Ok(wrapped(stage, &executor.config))
+}
+
+/// A graph that no request can be taken through. It is said by whoever made the plan, too,
+/// which knows more to say.
+fn shape_problems(error: &ShapeError) -> Vec<LateProblem> {
+    let nodes = match error {
+        ShapeError::SeveralEnds(ends) => ends.clone(),
+        ShapeError::NeedsFloating(node) => vec![*node],
+    };
+    let problem = |node| LateProblem::new(Place::Executor(node), error.to_string());
+    nodes.into_iter().map(problem).collect()
 }
 
 /// A stage as its configuration wants it. A batch is tried again as a whole.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 pub use wasm_flow_contract::request::DEFAULT_ENDPOINT;
 
-use crate::details::{ExecutorDetails, MethodDetails};
+use crate::details::{ExecutorDetails, MethodDetails, State};
 
 /// What an executor says of itself. Checked: names are unique, of printable
 /// characters, and not longer than they need to be.
@@ -28,6 +28,19 @@ pub struct Description {
     /// More that it says of itself.
     #[serde(flatten)]
     pub details: ExecutorDetails,
+}
+
+impl Description {
+    /// Whether a request may leave something behind for later ones. If it does not say,
+    /// methods that are called one at a time, or write, are taken for such.
+    pub fn keeps_state(&self) -> bool {
+        let writes =
+            |method: &Method| method.details.write || method.concurrency == Concurrency::Exclusive;
+        match self.details.state {
+            Some(state) => state == State::Replica,
+            None => self.methods.iter().any(writes),
+        }
+    }
 }
 
 /// A method of an executor.

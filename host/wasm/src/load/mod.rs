@@ -6,13 +6,15 @@ mod error;
 mod world;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use error::Kind;
 pub use error::LoadError;
+use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
+use wasm_flow_contract::hub::Digest;
 
 use super::bindings::BarePre;
 use super::runtime::Runtime;
@@ -33,6 +35,7 @@ struct Inner {
     description: Description,
     imports: Vec<String>,
     size: u64,
+    digest: Digest,
 }
 
 impl fmt::Debug for Component {
@@ -59,6 +62,11 @@ impl Component {
         self.inner.size
     }
 
+    /// What its file is called in a registry: the digest of its bytes.
+    pub fn digest(&self) -> Digest {
+        self.inner.digest
+    }
+
     pub(super) fn pre(&self) -> &BarePre<Ctx> {
         &self.inner.pre
     }
@@ -73,19 +81,43 @@ impl Runtime {
     /// When the file is anything else than an executor for this host.
     pub async fn load(&self, path: impl AsRef<Path>) -> Result<Component, LoadError> {
         let path = path.as_ref();
-        self.load_inner(path).await.map_err(|kind| LoadError {
+        let loaded = async { self.load_inner(read(path).await?).await };
+        loaded.await.map_err(|kind| LoadError {
             path: path.to_owned(),
             kind,
         })
     }
 
-    async fn load_inner(&self, path: &Path) -> Result<Component, Kind> {
-        let bytes = read(path).await?;
+    /// The same for bytes that have been read. `origin` stands in errors for the path.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub async fn load_bytes(
+        &self,
+        bytes: Vec<u8>,
+        origin: impl Into<PathBuf>,
+    ) -> Result<Component, LoadError> {
+        let loaded = async {
+            match bytes.len() as u64 {
+                size if size > MAX_FILE => Err(Kind::TooLarge(size)),
+                _ => self.load_inner(bytes).await,
+            }
+        };
+        loaded.await.map_err(|kind| LoadError {
+            path: origin.into(),
+            kind,
+        })
+    }
+
+    async fn load_inner(&self, bytes: Vec<u8>) -> Result<Component, Kind> {
         let size = bytes.len() as u64;
         check_header(&bytes)?;
         let runtime = self.clone();
-        let compile = move || runtime.compile(&bytes);
-        let component = tokio::task::spawn_blocking(compile)
+        let compile = move || {
+            let digest = Digest::new(Sha256::digest(&bytes).into());
+            runtime.compile(&bytes).map(|component| (component, digest))
+        };
+        let (component, digest) = tokio::task::spawn_blocking(compile)
             .await
             .map_err(Kind::Compiler)?
             .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
@@ -103,6 +135,7 @@ impl Runtime {
                 pre,
                 imports,
                 size,
+                digest,
             }),
         })
     }

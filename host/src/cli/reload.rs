@@ -1,0 +1,173 @@
+//! A flow that is served, put together anew while it runs: on SIGHUP, and with `--watch`
+//! when its files change.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_contract::hub::Digest;
+use wasm_flow_manifest::{Manifest, ManifestError};
+
+use super::console::Console;
+use super::shutdown::Hangups;
+use super::watch::Watch;
+use super::{Error, Result, terminal};
+use crate::resolve::{Resolver, Running, SwapError, Swapped, SwappedExecutor};
+
+/// Puts a flow together anew.
+pub(super) struct Reload<'a> {
+    pub(super) file: &'a Path,
+    pub(super) running: &'a Running,
+    pub(super) resolver: Resolver,
+    pub(super) console: &'a Console,
+    /// As the file had it when the flow was started.
+    pub(super) gateway: GatewayConfig,
+    /// None without `--watch`.
+    pub(super) watch: Option<Watch>,
+}
+
+impl Reload<'_> {
+    /// Does so whenever there is a reason. It goes on until it is dropped.
+    pub(super) async fn whenever_needed(mut self, mut hangups: Hangups) {
+        loop {
+            let changed = async {
+                match &mut self.watch {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let reason = tokio::select! {
+                () = changed => "its files have changed",
+                () = hangups.next() => "SIGHUP",
+            };
+            self.console.event(
+                &format!("loading {} anew ({reason})", self.file.display()),
+                || json!({ "event": "loading", "reason": reason }),
+            );
+            match self.swap().await {
+                Ok(swapped) => self.say(&swapped).await,
+                Err(error) => self.complain(&error).await,
+            }
+        }
+    }
+
+    async fn swap(&mut self) -> Result<Swapped> {
+        let manifest = Manifest::load(self.file)?;
+        // Also what has come and does not build yet.
+        self.follow(&manifest)?;
+        let loaded = self.resolver.load(manifest).await?;
+        // Now it is known what it was compiled from.
+        self.follow(loaded.manifest())?;
+        if let Some(warnings) = loaded.warnings() {
+            terminal::report(&warnings);
+        }
+        if loaded.manifest().gateway != self.gateway {
+            self.console.note(
+                "warning: [gateway] is not what it was when the flow was started; that takes \
+                 effect when it is started again",
+            );
+        }
+        match self.running.swap(&loaded).await {
+            Ok(swapped) => Ok(swapped),
+            Err(SwapError::Failed(report)) => Err(report.into()),
+            Err(SwapError::Stopped) => Err(Error::Interrupted),
+        }
+    }
+
+    fn follow(&mut self, manifest: &Manifest) -> Result<()> {
+        match &mut self.watch {
+            Some(watch) => Ok(watch.follow(manifest)?),
+            None => Ok(()),
+        }
+    }
+
+    async fn say(&self, swapped: &Swapped) {
+        let mut lines = Vec::new();
+        let now = |executor: &SwappedExecutor| {
+            let now = executor.digest.map(|digest| short(&digest));
+            match (now, executor.before.map(|digest| short(&digest))) {
+                (Some(now), Some(before)) if now == before => format!(" {now}, with another table"),
+                (Some(now), Some(before)) => format!(" {now}, after {before}"),
+                (Some(now), None) => format!(" {now}"),
+                (None, _) => String::new(),
+            }
+        };
+        for executor in &swapped.started {
+            lines.push(format!("serving `{}`{}", executor.name, now(executor)));
+        }
+        for executor in &swapped.handed_over {
+            lines.push(format!(
+                "serving `{}`{}; it keeps something, so it was stopped after its last call and \
+                 then started: what it had in memory is gone, its files are as they were",
+                executor.name,
+                now(executor),
+            ));
+        }
+        for name in &swapped.removed {
+            lines.push(format!("`{name}` is no longer in the flow, and stops"));
+        }
+        if swapped.is_unchanged() {
+            lines.push("nothing to change: all executors go on".to_owned());
+        }
+        let digests = self.running.digests().await;
+        self.console.event(&lines.join("\n"), || {
+            let of = |executor: &SwappedExecutor| {
+                json!({
+                    "name": &*executor.name,
+                    "digest": executor.digest.as_ref().map(Digest::to_string),
+                    "before": executor.before.as_ref().map(Digest::to_string),
+                })
+            };
+            json!({
+                "event": "swapped",
+                "kept": swapped.kept.iter().map(|name| &**name).collect::<Vec<_>>(),
+                "started": swapped.started.iter().map(of).collect::<Vec<_>>(),
+                "handed_over": swapped.handed_over.iter().map(of).collect::<Vec<_>>(),
+                "removed": swapped.removed.iter().map(|name| &**name).collect::<Vec<_>>(),
+                "digests": by_name(&digests),
+            })
+        });
+    }
+
+    async fn complain(&self, error: &Error) {
+        let text = match error {
+            // It is being stopped.
+            Error::Interrupted => return,
+            Error::Problems(report) | Error::Manifest(ManifestError::Invalid(report)) => {
+                terminal::report(report);
+                report.to_string()
+            }
+            error => {
+                self.console.note(&format!("error: {error}"));
+                error.to_string()
+            }
+        };
+        let digests = self.running.digests().await;
+        let serving: Vec<String> = digests
+            .iter()
+            .map(|(name, digest)| format!("`{name}` {}", short(digest)))
+            .collect();
+        self.console.event(
+            &format!("the flow is served as before: {}", serving.join(", ")),
+            || json!({ "event": "kept", "error": text, "digests": by_name(&digests) }),
+        );
+    }
+}
+
+/// The digests of executors, for programs.
+pub(super) fn by_name(digests: &[(std::sync::Arc<str>, Digest)]) -> Value {
+    let entries = digests.iter();
+    entries
+        .map(|(name, digest)| (name.to_string(), digest.to_string().into()))
+        .collect::<serde_json::Map<String, Value>>()
+        .into()
+}
+
+/// As much of a digest as people compare.
+pub(super) fn short(digest: &Digest) -> String {
+    let text = digest.to_string();
+    text.get(..SHORT).unwrap_or(&text).to_owned()
+}
+
+/// `sha256:` and twelve digits.
+const SHORT: usize = 19;
