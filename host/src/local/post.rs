@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 use wasm_flow_contract::parameters::{NotAnObject, object};
-use wasm_flow_contract::{Failure, FailureKind, Parameters, Request, Response};
+use wasm_flow_contract::{Failure, FailureKind, Parameters, Request, Response, Service as _};
 use wasm_flow_document::{Document, DocumentArray};
 use wasm_flow_gateway::client::REQUEST_SIZE;
 
