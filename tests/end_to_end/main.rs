@@ -42,5 +42,6 @@ mod secure;
 mod seeds;
 mod shards;
 mod stream_doc;
+mod swap;
 mod toolchains;
 mod workspace;

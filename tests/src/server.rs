@@ -262,6 +262,34 @@ impl Server {
         );
     }
 
+    /// Waits until it has reported this many events of a kind.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn wait_for_events(&self, kind: &str, count: usize) -> Vec<Value> {
+        let are_there = |state: &State| -> Vec<Value> {
+            let events = state.events.iter();
+            events
+                .filter(|event| event["event"] == kind)
+                .cloned()
+                .collect()
+        };
+        self.written
+            .wait(STARTS_WITHIN, |state| are_there(state).len() >= count);
+        let events = are_there(&self.written.lock());
+        assert!(
+            events.len() >= count,
+            "{count} events `{kind}` expected, there are {events:?}"
+        );
+        events
+    }
+
+    /// All that it has written to stderr.
+    pub fn stderr(&self) -> String {
+        self.written.lock().stderr.clone()
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics
