@@ -15,6 +15,7 @@
 //! | [`graph`], [`outline`], [`query`] | the shape of a flow, how it is written, and which documents go where |
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
 //! | [`remote`] | executors that run elsewhere |
+//! | [`hub`] | what executors are called in registries |
 //! | [`sharding`] | how an executor's instances are divided, and which of them a request goes to |
 //! | [`mod@gateway`] | how a flow is served |
 //! | [`units`], [`text`] | sizes and durations, read and printed; text from elsewhere, made fit for people |
@@ -27,6 +28,7 @@ pub mod failure;
 pub mod gateway;
 pub mod grants;
 pub mod graph;
+pub mod hub;
 pub mod limits;
 pub mod nearest;
 pub mod origin;

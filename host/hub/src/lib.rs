@@ -1,0 +1,5 @@
+//! Executors as artifacts of OCI registries.
+
+mod digest;
+
+pub use digest::digest_of;
