@@ -9,9 +9,9 @@ use wasm_flow_contract::hub::Digest;
 use super::encoding::{decode, encode};
 use super::key::{KeyError, NamedKey};
 use super::shown::shown;
-use super::signature::{Wrong, not_by};
 use super::signer::Signer;
 use super::statement::{self, PAYLOAD_TYPE, PREDICATE};
+use super::wrong::{Wrong, not_by};
 
 /// The media type of a bundle: that of its layer, and the artifact type of the manifest that
 /// refers to the signed one.

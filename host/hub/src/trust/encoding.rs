@@ -5,7 +5,7 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 
-use super::signature::Wrong;
+use super::wrong::Wrong;
 
 /// DSSE and the JSON of protobuf leave it to the writer whether there is padding.
 const INDIFFERENT: GeneralPurposeConfig =

@@ -48,7 +48,7 @@ pub enum KeyError {
     #[error("it is a public key, and only the private one can sign")]
     Public,
     /// Its form is another one: the label, and how to make a form that is read.
-    #[error("it is an `{label}`, which is not read; {hint}")]
+    #[error("it begins with `-----BEGIN {label}-----`, which is not read; {hint}")]
     #[non_exhaustive]
     Form {
         /// What is written between `-----BEGIN ` and `-----`.

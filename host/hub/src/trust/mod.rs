@@ -36,12 +36,14 @@ mod simple;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod wrong;
 
 pub use bounds::{MAX_KEY_FILE, MAX_SIGNATURE, MAX_SIGNATURES};
 pub use bundle::{BUNDLE_ANNOTATIONS, BUNDLE_MEDIA_TYPE, sign};
 pub use key::{KeyError, NamedKey, PublicKey};
 pub use policy::{Accepted, Policy, PolicyError, Rules, TrustRule};
 pub use refusal::{Refusal, Wanted};
-pub use signature::{RawSignature, Wrong, verify};
+pub use signature::{RawSignature, verify};
 pub use signer::Signer;
 pub use simple::SIMPLE_SIGNING_MEDIA_TYPE;
+pub use wrong::Wrong;

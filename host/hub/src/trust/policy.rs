@@ -6,7 +6,8 @@ use super::bounds::MAX_SIGNATURES;
 use super::key::NamedKey;
 use super::prefix::Prefix;
 use super::refusal::{Refusal, Wanted};
-use super::signature::{RawSignature, Wrong, verify};
+use super::signature::{RawSignature, verify};
+use super::wrong::Wrong;
 
 /// What a file says about registries: the `[hub]` of flow.toml, or of the user's own
 /// configuration.

@@ -3,8 +3,8 @@
 use wasm_flow_contract::hub::{Reference, Repository};
 
 use super::bounds::{MAX_LISTED, MAX_SIGNATURES};
-use super::shown::any_of;
-use super::signature::Wrong;
+use super::shown::{any_of, others};
+use super::wrong::Wrong;
 
 /// An artifact may not be used. The text says why, and has the lines that would allow it, if
 /// lines can.
@@ -129,7 +129,7 @@ fn no_right_signature(wanted: &Wanted, wrong: &[Wrong], signatures: usize) -> St
                 text.push_str(&format!("\n  - {wrong}"));
             }
             if count > MAX_LISTED {
-                text.push_str(&format!("\n  - and {} others", count - MAX_LISTED));
+                text.push_str(&format!("\n  - and {}", others(count - MAX_LISTED)));
             }
         }
     }

@@ -20,7 +20,15 @@ pub(super) fn any_of<T: AsRef<str>>(names: &[T]) -> String {
         (0, []) => "none".to_owned(),
         (0, [only]) => (*only).to_owned(),
         (0, [first @ .., last]) => format!("{} or {last}", first.join(", ")),
-        (more, listed) => format!("{} or {more} others", listed.join(", ")),
+        (more, listed) => format!("{} or {}", listed.join(", "), others(more)),
+    }
+}
+
+/// How many more there are.
+pub(super) fn others(count: usize) -> String {
+    match count {
+        1 => "1 other".to_owned(),
+        count => format!("{count} others"),
     }
 }
 
@@ -44,6 +52,7 @@ mod tests {
         assert_eq!(any_of(&names[..1]), "0");
         assert_eq!(any_of(&names[..3]), "0, 1 or 2");
         assert_eq!(any_of(&names[..5]), "0, 1, 2, 3 or 4");
+        assert_eq!(any_of(&names[..6]), "0, 1, 2, 3, 4 or 1 other");
         assert_eq!(any_of(&names), "0, 1, 2, 3, 4 or 3 others");
     }
 }

@@ -7,7 +7,7 @@ use wasm_flow_contract::hub::Digest;
 use super::encoding::decode;
 use super::key::NamedKey;
 use super::shown::shown;
-use super::signature::{Wrong, not_by};
+use super::wrong::{Wrong, not_by};
 
 /// The media type of a payload.
 pub const SIMPLE_SIGNING_MEDIA_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";

@@ -5,7 +5,7 @@ use serde_json::json;
 use wasm_flow_contract::hub::Digest;
 
 use super::shown::shown;
-use super::signature::Wrong;
+use super::wrong::Wrong;
 
 /// What kind of text the statement is. It is signed along with it.
 pub(super) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";

@@ -107,7 +107,7 @@ fn what_is_not_a_public_key_is_refused_in_words() {
         (pem_of("CERTIFICATE", der.clone()), "openssl x509 -pubkey"),
         (
             pem_of("PGP PUBLIC KEY BLOCK", "x"),
-            "it is an `PGP PUBLIC KEY BLOCK`",
+            "it begins with `-----BEGIN PGP PUBLIC KEY BLOCK-----`",
         ),
         (
             text("published/ecdsa-plain.key"),

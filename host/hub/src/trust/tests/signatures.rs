@@ -290,7 +290,7 @@ fn a_statement_about_several_artifacts_is_about_each() {
     let wrong = verify(&signature, third, &keys).unwrap_err();
     assert_eq!(
         wrong.to_string(),
-        format!("it signs {two} and 1 others, and not this one ({third})")
+        format!("it signs {two} and 1 other, and not this one ({third})")
     );
 }
 
