@@ -1,5 +1,6 @@
 //! Executors as artifacts of OCI registries.
 
 mod digest;
+pub mod trust;
 
 pub use digest::digest_of;

@@ -1,0 +1,124 @@
+//! Parts of the world of registries, of which rules are written.
+
+use std::fmt;
+
+use wasm_flow_contract::hub::{ReferenceError, Repository};
+
+/// A registry, or the repositories of one that are at or below a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prefix {
+    /// As it is written, without a slash at the end.
+    text: String,
+    host: String,
+    /// Empty if it is the whole registry.
+    path: String,
+}
+
+impl Prefix {
+    pub(super) fn read(text: &str) -> Result<Prefix, ReferenceError> {
+        let text = text.strip_suffix('/').unwrap_or(text);
+        // What a repository below it could be called says whether it is one.
+        let below: Repository = format!("{text}/x").parse()?;
+        let path = below.path();
+        Ok(Prefix {
+            text: text.to_owned(),
+            host: below.host().to_owned(),
+            path: path.strip_suffix("/x").unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Whether the repository is in it. Its path ends where a part of the repository's ends:
+    /// `team` has `team/clean`, and not `team2`.
+    pub(super) fn has(&self, repository: &Repository) -> bool {
+        let below = repository.path().strip_prefix(&self.path);
+        // Hosts are the same in upper and lower case, and paths have no upper case.
+        self.host.eq_ignore_ascii_case(repository.host())
+            && (self.path.is_empty()
+                || below.is_some_and(|below| below.is_empty() || below.starts_with('/')))
+    }
+
+    /// How much it says. No two prefixes that have the same repository say as much, if they
+    /// are not the same.
+    pub(super) fn len(&self) -> usize {
+        self.path.len()
+    }
+
+    /// Whether the two have the same repositories.
+    pub(super) fn is(&self, other: &Prefix) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host) && self.path == other.path
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn has(prefix: &str, repository: &str) -> bool {
+        let prefix = Prefix::read(prefix).unwrap();
+        prefix.has(&repository.parse().unwrap())
+    }
+
+    #[test]
+    fn a_prefix_ends_where_a_part_ends() {
+        for prefix in [
+            "registry.example.com",
+            "registry.example.com/",
+            "REGISTRY.example.com",
+            "registry.example.com/team",
+            "registry.example.com/team/",
+            "registry.example.com/team/clean",
+        ] {
+            assert!(has(prefix, "registry.example.com/team/clean"), "{prefix}");
+            assert!(has(prefix, "Registry.Example.com/team/clean"), "{prefix}");
+        }
+        for (prefix, repository) in [
+            ("registry.example.com/team", "registry.example.com/team2"),
+            ("registry.example.com/team", "registry.example.com/team-2/x"),
+            (
+                "registry.example.com/team/clean",
+                "registry.example.com/team",
+            ),
+            (
+                "registry.example.com/team/clean",
+                "registry.example.com/team/clean2",
+            ),
+            (
+                "registry.example.com/clean",
+                "registry.example.com/team/clean",
+            ),
+            (
+                "registry.example.com",
+                "registry.example.com.evil.example/a",
+            ),
+            ("registry.example.com", "registry.example.com:5000/a"),
+            ("localhost:5000", "localhost:50001/a"),
+            ("example.com", "registry.example.com/a"),
+        ] {
+            assert!(!has(prefix, repository), "{prefix}: {repository}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_prefix_is_refused() {
+        for text in [
+            "",
+            "/",
+            "*",
+            "team",
+            "registry.example.com/*",
+            "registry.example.com//",
+            "registry.example.com//team",
+            "registry.example.com/Team",
+            "registry.example.com/team:1.0",
+            "https://registry.example.com",
+        ] {
+            assert!(Prefix::read(text).is_err(), "{text}");
+        }
+    }
+}
