@@ -14,7 +14,7 @@ use wasm_flow::Client;
 use wasm_flow::document::{Document, DocumentArray};
 use wasm_flow_tests::cli::{Finished, wasm_flow};
 use wasm_flow_tests::server::write_flow;
-use wasm_flow_tests::{Server, guest};
+use wasm_flow_tests::{Server, example};
 
 /// The same component with other bytes: a section that says nothing is behind it.
 fn variant(component: &Path, number: u8) -> Vec<u8> {
@@ -51,10 +51,10 @@ async fn loses_nothing(port: u16, swaps: impl AsyncFnOnce()) {
             let client = client(port).await;
             while !done.load(Ordering::Relaxed) {
                 let post = client
-                    .post("/rows")
+                    .post("/clean")
                     .docs(DocumentArray::from_texts(["word"]));
                 let docs = post.await.unwrap();
-                assert_eq!(docs.texts().collect::<Vec<_>>(), ["WORD"]);
+                assert_eq!(docs.texts().collect::<Vec<_>>(), ["word"]);
                 answered.fetch_add(1, Ordering::Relaxed);
             }
         })
@@ -64,7 +64,7 @@ async fn loses_nothing(port: u16, swaps: impl AsyncFnOnce()) {
     let stream = tokio::spawn(async move {
         let client = client(port).await;
         let post = client
-            .post("/rows")
+            .post("/clean")
             .docs_stream(sent)
             .request_size(1)
             .in_order();
@@ -101,7 +101,7 @@ async fn loses_nothing(port: u16, swaps: impl AsyncFnOnce()) {
     }
     let sent = feeding.await.unwrap();
     let texts = stream.await.unwrap();
-    let expected: Vec<String> = (0..sent).map(|number| format!("S{number}")).collect();
+    let expected: Vec<String> = (0..sent).map(|number| format!("s{number}")).collect();
     assert_eq!(texts, expected);
 }
 
@@ -109,7 +109,7 @@ async fn loses_nothing(port: u16, swaps: impl AsyncFnOnce()) {
 fn flow_of_a_file(more: &[&str]) -> (Server, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let component = folder.path().join("e.wasm");
-    put(&component, &variant(&guest("uppercase"), 0));
+    put(&component, &variant(&example("clean"), 0));
     let toml = format!(
         "[[executors]]\nname = \"e\"\nuses = \"{}\"\n",
         component.display()
@@ -127,7 +127,7 @@ async fn swaps_often(server: &Server, component: &Path, hang_up: bool) {
     let settled = Arc::new(AtomicUsize::new(0));
     loses_nothing(server.port(), async || {
         for swap in 1..=SWAPS {
-            put(component, &variant(&guest("uppercase"), (swap % 2) as u8));
+            put(component, &variant(&example("clean"), (swap % 2) as u8));
             if hang_up {
                 server.signal(Signal::HUP);
             }
@@ -211,9 +211,8 @@ fn a_crate_is_built_when_it_is_saved_and_a_broken_save_changes_nothing() {
     let error = kept["error"].as_str().unwrap();
     assert!(error.contains("does not compile"), "{error}");
     // The compiler's own message, and the flow's file with the place.
-    let stderr = server.stderr();
-    assert!(stderr.contains("src/lib.rs:"), "{stderr}");
-    assert!(stderr.contains("flow.toml:3:8"), "{stderr}");
+    server.wait_for_stderr("src/lib.rs:");
+    server.wait_for_stderr("flow.toml:3:8");
     assert_eq!(texts(&server, "/hello"), json!(["hello, world!"]));
 
     // What builds and does not start.
@@ -276,7 +275,7 @@ const INDEX: &str = "[[executors]]\nname = \"index\"\nuses = \"{folder}/index.wa
 async fn an_executor_that_keeps_a_file_is_handed_over() {
     let folder = tempfile::tempdir().unwrap();
     let component = folder.path().join("index.wasm");
-    let index = wasm_flow_tests::example("vector-index");
+    let index = example("vector-index");
     put(&component, &variant(&index, 0));
     let toml = INDEX.replace("{folder}", &folder.path().display().to_string());
     let server = Server::run(&toml);

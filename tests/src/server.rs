@@ -285,11 +285,6 @@ impl Server {
         events
     }
 
-    /// All that it has written to stderr.
-    pub fn stderr(&self) -> String {
-        self.written.lock().stderr.clone()
-    }
-
     /// Sends it a signal.
     ///
     /// # Panics

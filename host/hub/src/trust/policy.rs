@@ -1,10 +1,9 @@
 //! Which artifacts may be used, and whose signature they need.
 
-use wasm_flow_contract::hub::{Digest, Reference, ReferenceError, Repository};
+use wasm_flow_contract::hub::{Digest, Reference, Repository, Scope};
 
 use super::bounds::MAX_SIGNATURES;
 use super::key::NamedKey;
-use super::prefix::Prefix;
 use super::refusal::{Refusal, Wanted};
 use super::signature::{RawSignature, verify};
 use super::wrong::Wrong;
@@ -15,75 +14,19 @@ use super::wrong::Wrong;
 pub struct Rules {
     /// The file, as messages call it.
     pub file: String,
-    /// The registries and the beginnings of repositories that may be used. None: all.
-    pub registries: Vec<String>,
-    /// Whose signatures are wanted.
+    /// The registries, or parts of them, that may be used. None: all.
+    pub registries: Vec<Scope>,
+    /// Whose signatures are wanted. No two of them are of the same.
     pub trust: Vec<TrustRule>,
 }
 
 /// One `[[hub.trust]]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustRule {
-    /// A registry (`registry.example.com`), or a repository and what is below it
-    /// (`registry.example.com/team`).
-    pub of: String,
-    /// The keys, one of which has to have signed.
-    pub keys: Vec<NamedKey>,
-    /// No signature is needed. Then there are no keys.
-    pub unsigned: bool,
-}
-
-/// Rules that make no sense.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// Not the beginning of a repository's name.
-    #[error(
-        "{file}: `{text}` is not a registry or the beginning of a repository's name, as in \
-         registry.example.com or registry.example.com/team: {error}"
-    )]
-    #[non_exhaustive]
-    Prefix {
-        /// The file that says it.
-        file: String,
-        /// What it says.
-        text: String,
-        /// What is wrong with a repository of this name.
-        error: ReferenceError,
-    },
-    /// Neither keys nor `unsigned`.
-    #[error(
-        "{file}: [[hub.trust]] of {of} says neither whose keys are trusted (`keys = [\"team.pub\"]`) \
-         nor that no signature is needed (`unsigned = true`)"
-    )]
-    #[non_exhaustive]
-    Nothing {
-        /// The file that says it.
-        file: String,
-        /// The repositories that are meant.
-        of: String,
-    },
-    /// Keys and `unsigned`.
-    #[error(
-        "{file}: [[hub.trust]] of {of} has `keys`, and says `unsigned = true`; leave out one of \
-         the two"
-    )]
-    #[non_exhaustive]
-    Both {
-        /// The file that says it.
-        file: String,
-        /// The repositories that are meant.
-        of: String,
-    },
-    /// Two rules for the same.
-    #[error("{file}: there are two [[hub.trust]] of {of}; write their keys into one")]
-    #[non_exhaustive]
-    Twice {
-        /// The file that says it.
-        file: String,
-        /// The repositories that are meant.
-        of: String,
-    },
+    /// The repositories that it is about.
+    pub of: Scope,
+    /// The keys, one of which has to have signed. None: no signature is needed.
+    pub keys: Option<Vec<NamedKey>>,
 }
 
 /// The rules of one or more files, each of which has to accept an artifact.
@@ -91,21 +34,7 @@ pub enum PolicyError {
 /// In a file the longest `of` counts that has the repository. A file that has none does not
 /// decide; if none of the files has one, an artifact is refused.
 #[derive(Debug, Clone)]
-pub struct Policy(Vec<File>);
-
-#[derive(Debug, Clone)]
-struct File {
-    name: String,
-    registries: Vec<Prefix>,
-    trust: Vec<Rule>,
-}
-
-#[derive(Debug, Clone)]
-struct Rule {
-    of: Prefix,
-    /// None: no signature is needed.
-    keys: Option<Vec<NamedKey>>,
-}
+pub struct Policy(Vec<Rules>);
 
 /// An artifact may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,14 +47,8 @@ pub struct Accepted {
 impl Policy {
     /// The rules of these files. The first one is the one that is named if a rule is missing:
     /// flow.toml.
-    ///
-    /// # Errors
-    ///
-    /// A file says what makes no sense. What it says is not used then, because a rule that is
-    /// misread is worse than none.
-    pub fn new(files: impl IntoIterator<Item = Rules>) -> Result<Policy, PolicyError> {
-        let files = files.into_iter().map(File::read);
-        Ok(Policy(files.collect::<Result<_, _>>()?))
+    pub fn new(files: impl IntoIterator<Item = Rules>) -> Policy {
+        Policy(files.into_iter().collect())
     }
 
     /// Whether the registry may be asked for this repository.
@@ -139,8 +62,8 @@ impl Policy {
             if !file.registries.is_empty() && !is_named {
                 return Err(Refusal::Registry {
                     repository: repository.clone(),
-                    file: file.name.clone(),
-                    registries: file.registries.iter().map(Prefix::to_string).collect(),
+                    file: file.file.clone(),
+                    registries: file.registries.iter().map(Scope::to_string).collect(),
                 });
             }
         }
@@ -192,67 +115,30 @@ impl Policy {
         }
         Err(Refusal::NoRule {
             reference: Box::new(reference.at(manifest)),
-            files: self.0.iter().map(|file| file.name.clone()).collect(),
+            files: self.0.iter().map(|file| file.file.clone()).collect(),
         })
     }
 }
 
-impl File {
-    fn read(rules: Rules) -> Result<File, PolicyError> {
-        let Rules {
-            file,
-            registries,
-            trust,
-        } = rules;
-        let prefix = |text: String| {
-            Prefix::read(&text).map_err(|error| PolicyError::Prefix {
-                file: file.clone(),
-                text,
-                error,
-            })
-        };
-        let registries = registries.into_iter().map(prefix);
-        let registries = registries.collect::<Result<Vec<_>, _>>()?;
-        let mut read: Vec<Rule> = Vec::new();
-        for TrustRule { of, keys, unsigned } in trust {
-            let of = prefix(of)?;
-            let (file, name) = (file.clone(), of.to_string());
-            if read.iter().any(|rule| rule.of.is(&of)) {
-                return Err(PolicyError::Twice { file, of: name });
-            }
-            let keys = match (keys.is_empty(), unsigned) {
-                (false, false) => Some(keys),
-                (true, true) => None,
-                (true, false) => return Err(PolicyError::Nothing { file, of: name }),
-                (false, true) => return Err(PolicyError::Both { file, of: name }),
-            };
-            read.push(Rule { of, keys });
-        }
-        Ok(File {
-            registries,
-            trust: read,
-            name: file,
-        })
-    }
-
+impl Rules {
     /// The rule that counts for the repository.
-    fn rule(&self, repository: &Repository) -> Option<&Rule> {
+    fn rule(&self, repository: &Repository) -> Option<&TrustRule> {
         let fitting = self.trust.iter().filter(|rule| rule.of.has(repository));
-        fitting.max_by_key(|rule| rule.of.len())
+        fitting.max_by_key(|rule| rule.of.depth())
     }
 
     /// What is said if none of the signatures counts.
     fn refusal(
         &self,
         reference: Reference,
-        rule: &Rule,
+        rule: &TrustRule,
         keys: &[NamedKey],
         wrong: Vec<Wrong>,
         signatures: usize,
     ) -> Refusal {
         let wanted = Box::new(Wanted {
             reference,
-            file: self.name.clone(),
+            file: self.file.clone(),
             of: rule.of.to_string(),
             keys: keys.iter().map(|key| key.name.clone()).collect(),
         });

@@ -1,12 +1,14 @@
 //! Parts of the world of registries, of which rules are written.
 
 use std::fmt;
+use std::str::FromStr;
 
-use wasm_flow_contract::hub::{ReferenceError, Repository};
+use super::{ReferenceError, Repository};
 
-/// A registry, or the repositories of one that are at or below a path.
+/// A registry (`registry.example.com`), or the repositories of one that are at or below a
+/// path (`registry.example.com/team`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Prefix {
+pub struct Scope {
     /// As it is written, without a slash at the end.
     text: String,
     host: String,
@@ -14,22 +16,26 @@ pub(super) struct Prefix {
     path: String,
 }
 
-impl Prefix {
-    pub(super) fn read(text: &str) -> Result<Prefix, ReferenceError> {
+impl FromStr for Scope {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Scope, ReferenceError> {
         let text = text.strip_suffix('/').unwrap_or(text);
         // What a repository below it could be called says whether it is one.
         let below: Repository = format!("{text}/x").parse()?;
         let path = below.path();
-        Ok(Prefix {
+        Ok(Scope {
             text: text.to_owned(),
             host: below.host().to_owned(),
             path: path.strip_suffix("/x").unwrap_or_default().to_owned(),
         })
     }
+}
 
+impl Scope {
     /// Whether the repository is in it. Its path ends where a part of the repository's ends:
     /// `team` has `team/clean`, and not `team2`.
-    pub(super) fn has(&self, repository: &Repository) -> bool {
+    pub fn has(&self, repository: &Repository) -> bool {
         let below = repository.path().strip_prefix(&self.path);
         // Hosts are the same in upper and lower case, and paths have no upper case.
         self.host.eq_ignore_ascii_case(repository.host())
@@ -37,19 +43,19 @@ impl Prefix {
                 || below.is_some_and(|below| below.is_empty() || below.starts_with('/')))
     }
 
-    /// How much it says. No two prefixes that have the same repository say as much, if they
+    /// How much it says. No two of them that have the same repository say as much, if they
     /// are not the same.
-    pub(super) fn len(&self) -> usize {
+    pub fn depth(&self) -> usize {
         self.path.len()
     }
 
     /// Whether the two have the same repositories.
-    pub(super) fn is(&self, other: &Prefix) -> bool {
+    pub fn is(&self, other: &Scope) -> bool {
         self.host.eq_ignore_ascii_case(&other.host) && self.path == other.path
     }
 }
 
-impl fmt::Display for Prefix {
+impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -60,12 +66,12 @@ mod tests {
     use super::*;
 
     fn has(prefix: &str, repository: &str) -> bool {
-        let prefix = Prefix::read(prefix).unwrap();
-        prefix.has(&repository.parse().unwrap())
+        let scope: Scope = prefix.parse().unwrap();
+        scope.has(&repository.parse().unwrap())
     }
 
     #[test]
-    fn a_prefix_ends_where_a_part_ends() {
+    fn a_scope_ends_where_a_part_ends() {
         for prefix in [
             "registry.example.com",
             "registry.example.com/",
@@ -105,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_prefix_is_refused() {
+    fn what_is_not_a_scope_is_refused() {
         for text in [
             "",
             "/",
@@ -118,7 +124,7 @@ mod tests {
             "registry.example.com/team:1.0",
             "https://registry.example.com",
         ] {
-            assert!(Prefix::read(text).is_err(), "{text}");
+            assert!(text.parse::<Scope>().is_err(), "{text}");
         }
     }
 }
