@@ -16,3 +16,6 @@ pub use digest::digest_of;
 pub use hub::{
     Accept, Described, Hub, HubError, HubErrorKind, Pulled, Pushed, RawSignature, Refusal, Sign,
 };
+
+#[cfg(test)]
+mod tests;

@@ -133,7 +133,8 @@ async fn what_is_wrong_in_the_file_is_said_without_its_secrets() {
             "docker-credential-nothing-of-this-name, which ",
         ),
     ] {
-        let error = place(content).credentials.get("a.b").await.unwrap_err();
+        let place = place(content);
+        let error = place.credentials.get("a.b").await.unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(text.contains(expected), "{text}");
         assert!(!text.contains("secret") && !text.contains("c2Vj"), "{text}");
@@ -143,7 +144,7 @@ async fn what_is_wrong_in_the_file_is_said_without_its_secrets() {
         debug.contains("ada") && !debug.contains("hidden"),
         "{debug}"
     );
-    let stored = place(r#"{"auths": 1}"#).credentials;
-    let stored = stored.store("a.b", "u", &Secret::new("p")).await;
+    let place = place(r#"{"auths": 1}"#);
+    let stored = place.credentials.store("a.b", "u", &Secret::new("p")).await;
     assert!(matches!(stored, Err(CredentialsError::Malformed(..))));
 }

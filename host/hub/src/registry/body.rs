@@ -1,6 +1,7 @@
 //! Bodies of answers, none of which is read without a bound.
 
 use std::fmt::Write as _;
+use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -38,7 +39,7 @@ pub(super) async fn whole(
 /// At most `most` bytes, and whether there were more.
 async fn read(mut response: Response, most: u64) -> Result<(Bytes, bool), Problem> {
     let mut bytes = BytesMut::new();
-    while let Some(mut part) = part(&mut response, bytes.len() as u64).await? {
+    while let Some(mut part) = part(&mut response, bytes.len() as u64, None).await? {
         let room = usize::try_from(most).unwrap_or(usize::MAX) - bytes.len();
         if part.len() > room {
             bytes.extend_from_slice(&part.split_to(room));
@@ -49,15 +50,18 @@ async fn read(mut response: Response, most: u64) -> Result<(Bytes, bool), Proble
     Ok((bytes.freeze(), false))
 }
 
-/// The next part of a body.
-async fn part(response: &mut Response, have: u64) -> Result<Option<Bytes>, Problem> {
+/// The next part of a body, of which there are `have` bytes so far, and `size` in all if
+/// that is known.
+async fn part(
+    response: &mut Response,
+    have: u64,
+    size: Option<u64>,
+) -> Result<Option<Bytes>, Problem> {
     let host = authority(response.url());
-    let size = response.content_length();
     match timeout(SILENCE, response.chunk()).await {
         Err(_) => Err(silent(host, "sent nothing", SILENCE)),
         Ok(Ok(part)) => Ok(part),
         Ok(Err(error)) => Err(match size {
-            // Hyper counts, too, and calls the end a broken connection.
             Some(size) if have < size && is_end(&error) => Problem::Truncated { have, size },
             _ => Problem::Broken {
                 host,
@@ -75,8 +79,8 @@ pub(super) fn silent(host: String, did: &'static str, time: Duration) -> Problem
 fn is_end(error: &reqwest::Error) -> bool {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
-        let text = error.to_string();
-        if text.contains("end of file before message length") || text.contains("unexpected EOF") {
+        let io: Option<&io::Error> = error.downcast_ref();
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
             return true;
         }
         source = error.source();
@@ -195,7 +199,7 @@ impl BlobBody {
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>, Problem> {
-        let Some(part) = part(&mut self.response, self.have).await? else {
+        let Some(part) = part(&mut self.response, self.have, Some(self.size)).await? else {
             return self.end().map(|()| None);
         };
         self.have = self.have.saturating_add(part.len() as u64);
