@@ -17,8 +17,8 @@ wasm_flow_contract::bounds! {
     /// Bytes of one page of a list of tags.
     MAX_TAG_PAGE: u64 = 4 << 20;
 
-    /// Tags of one repository that are listed. Of more, the list is refused.
-    MAX_TAGS: usize = 100_000;
+    /// Tags of one repository, or referrers of one artifact. A longer list is refused.
+    MAX_LISTED: usize = 100_000;
 
     /// Pages of one list. A registry could give pages without end.
     MAX_PAGES: usize = 1000;

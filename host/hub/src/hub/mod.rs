@@ -99,8 +99,8 @@ impl Hub {
         }
     }
 
-    /// The tags of a repository, as the registry orders them: without those that stand
-    /// for signatures, and those that are not as tags have to be.
+    /// The tags of a repository: without those that stand for signatures, and those that
+    /// are not as tags have to be. `1.10` is behind `1.9`.
     ///
     /// # Errors
     /// When there is no such repository, or when the registry cannot be asked.
@@ -117,7 +117,9 @@ impl Hub {
             let read: Result<Reference, _> = text.parse();
             !is_about_another(tag) && read.is_ok_and(|read| read.tag() == Some(tag))
         };
-        Ok(tags.into_iter().filter(is_version).collect())
+        let mut tags: Vec<String> = tags.into_iter().filter(is_version).collect();
+        tags.sort_by_cached_key(|tag| order(tag));
+        Ok(tags)
     }
 
     /// Stores a password, if the registry takes it. Says whether the registry has looked
@@ -174,6 +176,28 @@ fn is_about_another(tag: &str) -> bool {
     digits.is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
+/// What tags are ordered by: their words, and their numbers by value.
+fn order(tag: &str) -> Vec<(usize, String)> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let parts = tag.chars().fold(Vec::<String>::new(), |mut parts, c| {
+        match parts.last_mut() {
+            Some(part) if part.ends_with(is_digit) == is_digit(c) => part.push(c),
+            _ => parts.push(c.to_string()),
+        }
+        parts
+    });
+    let of = |part: String| match part.starts_with(is_digit) {
+        // The longer of two numbers is the larger one.
+        true => {
+            let digits = part.trim_start_matches('0');
+            (digits.len(), digits.to_owned())
+        }
+        // Behind every number.
+        false => (usize::MAX, part),
+    };
+    parts.into_iter().map(of).collect()
+}
+
 /// A repository of a registry that is only asked whether it lets somebody in.
 fn some_repository(host: &str) -> Result<Repository, HubError> {
     let repository: Result<Repository, _> = format!("{host}/any").parse();
@@ -206,4 +230,20 @@ fn belonging(store: &Store, manifests: BTreeSet<Digest>) -> Result<BTreeSet<Dige
         all.extend(files.map(|(_, file)| file.digest));
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_in_the_order_of_their_versions() {
+        let ordered = [
+            "0.9", "1", "1.0-rc1", "1.0.0", "1.9", "1.10", "1.010.1", "10", "a2", "a10", "latest",
+        ];
+        let mut tags = ordered;
+        tags.reverse();
+        tags.sort_by_key(|tag| order(tag));
+        assert_eq!(tags, ordered);
+    }
 }

@@ -61,7 +61,7 @@ pub enum Problem {
         most: u64,
     },
     /// A list is over its bound.
-    #[error("the registry has more than {most} {what}, which are not listed")]
+    #[error("the registry has more than {most} {what}, which are not read")]
     TooMany {
         /// What is listed.
         what: &'static str,

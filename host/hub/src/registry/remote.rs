@@ -21,8 +21,8 @@ use super::redirect::{Misled, authority, is_same_origin, may_lead};
 use super::upload::{Payload, Progress};
 use crate::artifact::{Descriptor, Index, media_type};
 use crate::bounds::{
-    ATTEMPTS, LONGEST_PAUSE, MAX_MANIFEST, MAX_PAGES, MAX_REDIRECTS, MAX_TAG_PAGE, MAX_TAGS, PAUSE,
-    SILENCE, UPLOADED,
+    ATTEMPTS, LONGEST_PAUSE, MAX_LISTED, MAX_MANIFEST, MAX_PAGES, MAX_REDIRECTS, MAX_TAG_PAGE,
+    PAUSE, SILENCE, UPLOADED,
 };
 use crate::credentials::{Login, Secret};
 use crate::digest_of;
@@ -277,12 +277,9 @@ impl Remote {
                 Problem::Malformed { what, why }
             })?;
             tags.extend(page.tags.unwrap_or_default());
-            pages += 1;
-            if tags.len() > MAX_TAGS || pages > MAX_PAGES {
-                let (what, most) = ("tags", MAX_TAGS);
-                return Err(Problem::TooMany { what, most });
-            }
             next = next_page(&url, &headers)?;
+            pages += 1;
+            check_list("tags", tags.len(), pages)?;
         }
         Ok(tags)
     }
@@ -325,12 +322,9 @@ impl Remote {
             };
             let index = read_index(&bytes, what)?;
             found.extend(index.manifests);
-            pages += 1;
-            if pages > MAX_PAGES || found.len() > MAX_TAGS {
-                let (what, most) = ("referrers", MAX_TAGS);
-                return Err(Problem::TooMany { what, most });
-            }
             next = next_page(&url, &headers)?;
+            pages += 1;
+            check_list("referrers", found.len(), pages)?;
         }
         Ok(Some(found))
     }
@@ -732,6 +726,19 @@ fn read_index(bytes: &[u8], what: &'static str) -> Result<Index, Problem> {
         let why = error.to_string();
         Problem::Malformed { what, why }
     })
+}
+
+/// A list has an end, and so has the number of its pages.
+fn check_list(what: &'static str, length: usize, pages: usize) -> Result<(), Problem> {
+    let most = MAX_LISTED;
+    if length > most {
+        return Err(Problem::TooMany { what, most });
+    }
+    let (what, most) = ("pages of one list", MAX_PAGES);
+    match pages > most {
+        true => Err(Problem::TooMany { what, most }),
+        false => Ok(()),
+    }
 }
 
 /// The address of the next page of a list: `<…>; rel="next"`. It is of the same registry.

@@ -255,8 +255,20 @@ async fn lists_have_an_end() {
     );
     let page = r#"{"tags": ["1.0", "sha256-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad.sig", "\u001b[2J"]}"#;
     content.put(TAGS, Answer::Full(200, vec![link], page.into()));
-    let server = content.serve().await;
+    let server = content.clone().serve().await;
     let place = place();
+    let repository = server.reference(":1").repository().clone();
+    let error = place.hub.tags(&repository).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("more than 1000 pages of one list"),
+        "{error}"
+    );
+
+    let many = format!(r#"{{"tags":[{}"1"]}}"#, r#""1","#.repeat(100_000));
+    content.put(TAGS, Answer::ok(many));
+    let server = content.serve().await;
     let repository = server.reference(":1").repository().clone();
     let error = place.hub.tags(&repository).await.unwrap_err();
     assert!(

@@ -131,6 +131,7 @@ async fn serve(
     handler: &Arc<Handler>,
     seen: &Mutex<Vec<Seen>>,
 ) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     loop {
         let mut head = Vec::new();
