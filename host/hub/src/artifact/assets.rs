@@ -9,7 +9,9 @@ use std::path::{Component, Path, PathBuf};
 use wasm_flow_contract::hub::Digest;
 
 use super::{BadAssets, Descriptor, EMPTY_CONFIG, Manifest, annotation, media_type};
-use crate::bounds::{MAX_ASSET, MAX_ASSET_FILES, MAX_ASSET_PART, MAX_ASSET_PATH, MAX_ASSETS};
+use crate::bounds::{
+    MAX_ASSET, MAX_ASSET_FILES, MAX_ASSET_PART, MAX_ASSET_PATH, MAX_ASSETS, MAX_MANIFEST,
+};
 use crate::digest::Hasher;
 
 /// The path of a file in its folder: relative, with slashes, and never out of it.
@@ -192,7 +194,11 @@ impl AssetList {
         manifest.artifact_type = Some(media_type::ASSETS.to_owned());
         // What would be refused when it is pulled.
         AssetList::of(&manifest, Digest::new([0; 32]))?;
-        Ok(manifest)
+        let (size, most) = (manifest.write().1.size, MAX_MANIFEST);
+        match size > most {
+            true => Err(BadAssets::LongList { size, most }),
+            false => Ok(manifest),
+        }
     }
 
     /// The files that a manifest has.

@@ -59,6 +59,14 @@ pub enum NotExecutor {
         /// How many it may have.
         most: u64,
     },
+    /// More is said of it than a manifest can have.
+    #[error("its manifest would have {size} bytes with all annotations, and may have {most}")]
+    TooMuchSaid {
+        /// The bytes of the manifest.
+        size: u64,
+        /// How many it may have.
+        most: u64,
+    },
     /// The annotation with the assets' digest has something else.
     #[error("its annotation dev.wasm-flow.assets is `{}`, which is not a digest", printable(.0))]
     AssetsDigest(String),
@@ -129,6 +137,17 @@ pub enum BadAssets {
         count: usize,
         /// How many there may be.
         most: usize,
+    },
+    /// Their list is too large for a registry.
+    #[error(
+        "the list of the assets has {size} bytes, and may have {most}; put them into fewer files, or \
+         give them shorter paths"
+    )]
+    LongList {
+        /// The bytes of their manifest.
+        size: u64,
+        /// How many it may have.
+        most: u64,
     },
     /// A folder with something that is not a file.
     #[error("{0} is not a file: a link, or something else that cannot be pushed")]

@@ -112,7 +112,7 @@ impl ConfigFile {
         password: &Secret,
     ) -> Result<(), CredentialsError> {
         self.take_out(host)?;
-        let auth = BASE64_STANDARD.encode(format!("{user}:{}", password.expose()));
+        let auth = BASE64_STANDARD.encode(format!("{user}:{}", password.reveal()));
         let entry = serde_json::json!({ "auth": auth });
         let auths = self.content.entry("auths");
         match auths.or_insert_with(|| Value::Object(Map::new())) {

@@ -28,7 +28,7 @@ pub(super) struct Helper {
 #[serde(rename_all = "PascalCase")]
 struct Answer {
     username: String,
-    secret: Secret,
+    secret: String,
 }
 
 impl Helper {
@@ -61,11 +61,12 @@ impl Helper {
         // The error of the JSON reader could show a part of the secret.
         let answer: Answer = serde_json::from_slice(&output)
             .map_err(|_| self.unusable("it is not a JSON object with `Username` and `Secret`"))?;
+        let secret = Secret::new(answer.secret);
         Ok(Some(match answer.username.as_str() {
-            TOKEN_USER => Login::Token(answer.secret),
+            TOKEN_USER => Login::Token(secret),
             _ => Login::Password {
                 user: answer.username,
-                password: answer.secret,
+                password: secret,
             },
         }))
     }
@@ -79,7 +80,7 @@ impl Helper {
         let input = serde_json::json!({
             "ServerURL": host,
             "Username": user,
-            "Secret": password.expose(),
+            "Secret": password.reveal(),
         });
         match self.run("store", input.to_string().as_bytes()).await? {
             (status, _) if status.success() => Ok(()),

@@ -8,7 +8,8 @@ mod login;
 use std::path::PathBuf;
 
 pub use error::CredentialsError;
-pub use login::{Login, Secret};
+pub use login::Login;
+pub use wasm_flow_contract::remote::Secret;
 
 use self::file::ConfigFile;
 

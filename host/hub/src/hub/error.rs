@@ -89,8 +89,8 @@ pub enum HubError {
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// It cannot be signed. It was not pushed under its tag.
-    #[error("{reference} cannot be signed, and was not pushed under its tag: {why}")]
+    /// It cannot be signed. Nothing was pushed.
+    #[error("{reference} cannot be signed, and was not pushed: {why}")]
     Unsigned {
         /// What was to be pushed.
         reference: Box<Reference>,

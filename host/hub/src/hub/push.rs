@@ -1,12 +1,14 @@
 //! Puts an executor into a registry.
 
+use bytes::Bytes;
 use wasm_flow_contract::hub::{Digest, Reference};
 
 use super::{Hub, HubError, Refusal, Sign};
 use crate::artifact::{
-    Artifact, AssetList, Descriptor, EMPTY_CONFIG, Manifest, annotation, media_type,
+    Artifact, AssetFile, AssetList, Descriptor, EMPTY_CONFIG, Manifest, NotExecutor, annotation,
+    created, media_type,
 };
-use crate::bounds::MAX_SIGNATURE;
+use crate::bounds::{MAX_MANIFEST, MAX_SIGNATURE};
 use crate::registry::{Payload, Problem, Remote, Version};
 
 /// An executor that was pushed.
@@ -39,40 +41,40 @@ impl Hub {
         artifact: &Artifact,
         signer: Option<&dyn Sign>,
     ) -> Result<Pushed, HubError> {
-        let boxed = || Box::new(reference.clone());
         let (Some(tag), None) = (reference.tag(), reference.digest()) else {
-            return Err(HubError::PushToDigest(boxed()));
+            return Err(HubError::PushToDigest(Box::new(reference.clone())));
         };
-        let remote = self.inner.client.at(reference.repository());
-        let mut sent = 0;
         let assets = match artifact.files() {
             [] => None,
-            _ => Some(push_assets(&remote, reference, artifact, &mut sent).await?),
+            files => Some(asset_manifest(reference, files)?),
         };
-        let (manifest, config) = artifact.manifest(assets);
-        let component = artifact.component().clone();
-        for layer in &manifest.layers {
-            let payload = Payload::Bytes(component.clone());
-            push_blob(&remote, layer, &payload, &mut sent).await?;
-        }
-        let payload = Payload::Bytes(config.into());
-        push_blob(&remote, &manifest.config, &payload, &mut sent).await?;
+        let assets_digest = assets.as_ref().map(|(_, described)| described.digest);
+        let (manifest, config) = artifact.manifest(assets_digest);
         let (bytes, described) = manifest.write();
         let digest = described.digest;
+        check_size(reference, described.size)?;
+        // Before anything is sent: the password of the key may be wrong.
+        let bundle = match signer {
+            None => None,
+            Some(signer) => Some(signed(reference, digest, signer)?),
+        };
+
+        let remote = self.inner.client.at(reference.repository());
+        let mut sent = 0;
+        if let Some(assets) = &assets {
+            push_assets(&remote, artifact.files(), assets, &mut sent).await?;
+        }
+        let component = Payload::Bytes(artifact.component().clone());
+        for layer in &manifest.layers {
+            push_blob(&remote, layer, &component, &mut sent).await?;
+        }
+        let config = Payload::Bytes(config.into());
+        push_blob(&remote, &manifest.config, &config, &mut sent).await?;
         let by_digest = Version::Digest(digest);
         remote
             .push_manifest(by_digest, &described.media_type, &bytes)
             .await?;
-        if let Some(signer) = signer {
-            let unsigned = |why| HubError::Unsigned {
-                reference: boxed(),
-                why,
-            };
-            let bundle = signer.sign(digest).map_err(unsigned)?;
-            if bundle.len() as u64 > MAX_SIGNATURE {
-                let why = "the signature has over 1 MiB, and would not be read";
-                return Err(unsigned(Refusal::new(why)));
-            }
+        if let Some(bundle) = bundle {
             push_signature(&remote, &described, bundle, &mut sent).await?;
         }
         let before = match remote.resolve(tag).await {
@@ -87,7 +89,7 @@ impl Hub {
         Ok(Pushed {
             digest,
             reference: reference.at(digest),
-            assets,
+            assets: assets_digest,
             is_signed: signer.is_some(),
             sent,
             replaced: before.filter(|before| *before != digest),
@@ -95,34 +97,68 @@ impl Hub {
     }
 }
 
-async fn push_assets(
-    remote: &Remote,
+fn check_size(reference: &Reference, size: u64) -> Result<(), HubError> {
+    let most = MAX_MANIFEST;
+    match size > most {
+        true => Err(HubError::NotExecutor {
+            what: reference.to_string(),
+            why: NotExecutor::TooMuchSaid { size, most },
+        }),
+        false => Ok(()),
+    }
+}
+
+/// The bundle of a signature.
+fn signed(reference: &Reference, digest: Digest, signer: &dyn Sign) -> Result<Bytes, HubError> {
+    let bundle = signer
+        .sign(digest)
+        .and_then(|bundle| match bundle.len() as u64 > MAX_SIGNATURE {
+            true => Err(Refusal::new(
+                "the signature has over 1 MiB, and would not be read",
+            )),
+            false => Ok(bundle),
+        });
+    bundle.map_err(|why| HubError::Unsigned {
+        reference: Box::new(reference.clone()),
+        why,
+    })
+}
+
+/// The manifest of the files, as bytes.
+fn asset_manifest(
     reference: &Reference,
-    artifact: &Artifact,
-    sent: &mut u64,
-) -> Result<Digest, HubError> {
-    let manifest = AssetList::manifest(artifact.files()).map_err(|why| HubError::Assets {
+    files: &[AssetFile],
+) -> Result<(Vec<u8>, Descriptor), HubError> {
+    let manifest = AssetList::manifest(files).map_err(|why| HubError::Assets {
         what: reference.to_string(),
         why,
     })?;
-    for file in artifact.files() {
+    Ok(manifest.write())
+}
+
+async fn push_assets(
+    remote: &Remote,
+    files: &[AssetFile],
+    (bytes, described): &(Vec<u8>, Descriptor),
+    sent: &mut u64,
+) -> Result<(), HubError> {
+    for file in files {
         let payload = Payload::File(file.file.clone(), file.size());
         push_blob(remote, &file.described, &payload, sent).await?;
     }
     push_empty_config(remote, sent).await?;
-    let (bytes, described) = manifest.write();
     let version = Version::Digest(described.digest);
     remote
-        .push_manifest(version, &described.media_type, &bytes)
+        .push_manifest(version, &described.media_type, bytes)
         .await?;
-    Ok(described.digest)
+    Ok(())
 }
 
 /// A signature refers to what it signs.
 async fn push_signature(
     remote: &Remote,
     subject: &Descriptor,
-    bundle: bytes::Bytes,
+    bundle: Bytes,
     sent: &mut u64,
 ) -> Result<(), HubError> {
     let layer = Descriptor::of(media_type::BUNDLE, &bundle);
@@ -132,8 +168,7 @@ async fn push_signature(
     let mut manifest = Manifest::new(config, vec![layer]);
     manifest.artifact_type = Some(media_type::BUNDLE.to_owned());
     manifest.subject = Some(subject.clone());
-    let created = crate::artifact::created();
-    let created = (annotation::CREATED.to_owned(), created);
+    let created = (annotation::CREATED.to_owned(), created());
     manifest.annotations.extend([created]);
     let (bytes, mut described) = manifest.write();
     // What a registry with the API of referrers would list.

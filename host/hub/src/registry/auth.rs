@@ -56,7 +56,7 @@ impl Tokens {
 
 /// The value of the header `Authorization`.
 pub(super) fn header(authorization: &Secret) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(authorization.expose()).ok()?;
+    let mut value = HeaderValue::from_str(authorization.reveal()).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
@@ -91,7 +91,7 @@ pub(super) async fn authorize(
 }
 
 pub(super) fn basic(user: &str, password: &Secret) -> Secret {
-    let pair = format!("{user}:{}", password.expose());
+    let pair = format!("{user}:{}", password.reveal());
     Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }
 
@@ -104,8 +104,8 @@ struct Asked {
 /// What such a server answers. The two names are of two specifications.
 #[derive(Deserialize)]
 struct Answer {
-    token: Option<Secret>,
-    access_token: Option<Secret>,
+    token: Option<String>,
+    access_token: Option<String>,
 }
 
 impl Asked {
@@ -129,7 +129,7 @@ impl Asked {
                 let mut form = Serializer::new(String::new());
                 form.append_pair("grant_type", "refresh_token")
                     .append_pair("client_id", "wasm-flow")
-                    .append_pair("refresh_token", token.expose());
+                    .append_pair("refresh_token", token.reveal());
                 for (name, value) in self.parameters(scope) {
                     form.append_pair(name, &value);
                 }
@@ -179,7 +179,7 @@ impl Asked {
             .map_err(|error| malformed(format!("line {} of it", error.line())))?;
         let token = answer.token.or(answer.access_token);
         let token = token.ok_or_else(|| malformed("there is none in it".to_owned()))?;
-        let authorization = Secret::new(format!("Bearer {}", token.expose()));
+        let authorization = Secret::new(format!("Bearer {token}"));
         match header(&authorization) {
             Some(_) => Ok(authorization),
             None => Err(malformed("it has control characters".to_owned())),

@@ -1,9 +1,11 @@
 //! A client of OCI registries.
 //!
-//! It is thin, and our own, because the known ones read manifests, lists of tags, lists of
-//! referrers and tokens whole into memory without a bound, follow redirects wherever they
-//! lead, and have no hook for either. Whether other tools read what it writes, and it
-//! what they write, is tested.
+//! It is our own, over `reqwest`, and not `oci-client`: that one reads manifests, lists of
+//! tags, lists of referrers and tokens whole into memory without a bound, follows
+//! redirects wherever they lead, and has no hook for either. It also brings a second
+//! implementation of cryptography. `oci-wasm` is built on it, and what it has beyond that
+//! is the configuration of a component, which is a few lines. Whether other tools read
+//! what is written here, and this what they write, is tested.
 
 mod auth;
 mod body;

@@ -115,12 +115,11 @@ impl Remote {
 
     async fn upload(&self, digest: Digest, payload: &Payload) -> Result<(), Problem> {
         let what = "an address for an upload";
-        let empty = Payload::Bytes(Bytes::new());
         let begin = Ask {
             method: Method::POST,
             url: self.url("blobs/uploads/")?,
             accept: None,
-            content: Some((media_type::FILE, &empty)),
+            content: None,
             action: Action::Push,
         };
         let response = self.ask(&begin).await?;

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -47,7 +48,11 @@ impl Store {
         match fs::File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
-            Ok(file) => file.take(most).read_to_end(&mut bytes).map_err(failed)?,
+            Ok(file) => {
+                // What is used is not pruned.
+                let _ = file.set_modified(SystemTime::now());
+                file.take(most).read_to_end(&mut bytes).map_err(failed)?
+            }
         };
         let read = serde_json::from_slice::<Vec<Written>>(&bytes);
         // What cannot be read is fetched again.

@@ -1,6 +1,7 @@
 //! Registries that are broken, or mean harm.
 
 mod server;
+mod tls;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -9,9 +9,12 @@ use crate::credentials::Credentials;
 use crate::store::Store;
 use crate::{Accept, Hub, RawSignature, Refusal, digest_of};
 use bytes::Bytes;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 use wasm_flow_contract::hub::{Digest, Reference};
 
 pub(super) const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -78,6 +81,14 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Server {
+        Server::start_with(None, handler).await
+    }
+
+    /// One with TLS, if that is given.
+    pub(super) async fn start_with(
+        tls: Option<TlsAcceptor>,
+        handler: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -89,8 +100,15 @@ impl Server {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (handler, requests) = (Arc::clone(&handler), Arc::clone(&requests));
+                let tls = tls.clone();
                 // A client that has had enough closes the connection.
-                connections.spawn(async move { serve(stream, &handler, &requests).await });
+                connections.spawn(async move {
+                    stream.set_nodelay(true)?;
+                    match tls {
+                        None => serve(stream, &handler, &requests).await,
+                        Some(tls) => serve(tls.accept(stream).await?, &handler, &requests).await,
+                    }
+                });
             }
         });
         Server {
@@ -127,11 +145,10 @@ impl Drop for Server {
 }
 
 async fn serve(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     handler: &Arc<Handler>,
     seen: &Mutex<Vec<Seen>>,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     loop {
         let mut head = Vec::new();
