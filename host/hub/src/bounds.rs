@@ -69,6 +69,10 @@ wasm_flow_contract::bounds! {
     /// written to the store.
     WHOLE: Duration = Duration::from_secs(120);
 
+    /// Bytes of a blob that have to come in each second, on average, once it has taken
+    /// longer than [`WHOLE`]. A registry that sends a byte now and then is given up.
+    SLOWEST: u64 = 8 << 10;
+
     /// How long a registry may work on an upload once it has all of it. It reads the
     /// bytes again, and some move them elsewhere.
     UPLOADED: Duration = Duration::from_secs(300);

@@ -329,6 +329,32 @@ async fn files_and_signatures_go_with_an_executor() {
 }
 
 #[tokio::test]
+async fn a_file_that_changes_while_it_is_pushed_is_not_taken() {
+    let registry = Registry::start(None);
+    let source = tempfile::tempdir().unwrap();
+    let file = source.path().join("a");
+    fs::write(&file, "abc").unwrap();
+    let artifact = artifact(COMPONENT).assets(AssetFile::of_folder(source.path()).unwrap());
+    let reference = registry.reference(":1.0");
+    let hub = place().hub;
+    for (change, expected) in [
+        (Some("abd"), "DIGEST_INVALID"),
+        (Some("ab"), "a has become shorter meanwhile"),
+        (None, "cannot be read"),
+    ] {
+        match change {
+            Some(text) => fs::write(&file, text).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        let error = hub.push(&reference, &artifact, None).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    // Of one that has only grown, what was hashed is sent.
+    fs::write(&file, "abcd").unwrap();
+    hub.push(&reference, &artifact, None).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_registry_with_passwords_lets_in_who_has_one() {
     let registry = Registry::start(Some(HTPASSWD));
     let place = place();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
@@ -14,7 +14,7 @@ use wasm_flow_contract::text::printable;
 
 use super::error::{Problem, RegistryError};
 use super::redirect::authority;
-use crate::bounds::{MAX_ERROR_BODY, SHOWN, SILENCE, WHOLE};
+use crate::bounds::{MAX_ERROR_BODY, SHOWN, SILENCE, SLOWEST, WHOLE};
 use crate::digest::Hasher;
 
 /// An answer's body, of at most `most` bytes.
@@ -164,6 +164,7 @@ pub struct BlobBody {
     size: u64,
     have: u64,
     hasher: Option<Hasher>,
+    begin: Instant,
 }
 
 impl BlobBody {
@@ -185,8 +186,15 @@ impl BlobBody {
                 size,
                 have: 0,
                 hasher: Some(Hasher::default()),
+                begin: Instant::now(),
             }),
         }
+    }
+
+    /// As if it had begun earlier.
+    #[cfg(test)]
+    pub(crate) fn age(&mut self, by: Duration) {
+        self.begin -= by;
     }
 
     /// The next bytes; `None` if all have come, and are right.
@@ -202,6 +210,11 @@ impl BlobBody {
         let Some(part) = part(&mut self.response, self.have, Some(self.size)).await? else {
             return self.end().map(|()| None);
         };
+        let time = self.begin.elapsed();
+        if time > WHOLE + Duration::from_secs(self.size / SLOWEST) {
+            let host = authority(self.response.url());
+            return Err(silent(host, "been sending one blob, byte by byte,", time));
+        }
         self.have = self.have.saturating_add(part.len() as u64);
         if self.have > self.size {
             return Err(Problem::Size {

@@ -71,13 +71,22 @@ impl Payload {
                 // A file that has grown meanwhile is cut; the digest says that it is
                 // another one.
                 let file = File::open(path).await.map_err(failed)?.take(*size);
+                let path = path.clone();
                 let parts = stream::try_unfold(file, move |mut file| {
-                    let progress = progress.clone();
+                    let (progress, path) = (progress.clone(), path.clone());
                     async move {
                         let mut part = Vec::with_capacity(PART);
                         let count = file.read_buf(&mut part).await?;
                         progress.add(count);
-                        Ok::<_, std::io::Error>((count > 0).then(|| (Bytes::from(part), file)))
+                        match (count, file.limit()) {
+                            (0, 0) => Ok(None),
+                            (0, _) => {
+                                let path = path.display();
+                                let text = format!("{path} has become shorter meanwhile");
+                                Err(std::io::Error::other(text))
+                            }
+                            _ => Ok(Some((Bytes::from(part), file))),
+                        }
                     }
                 });
                 Ok(Body::wrap_stream(parts))

@@ -583,13 +583,22 @@ async fn asking(
     realm: impl Into<String>,
     tokens: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
 ) -> Server {
-    let (realm, content) = (realm.into(), executor());
+    let content = executor();
+    asking_for(realm, move |request| content.answer(request), tokens).await
+}
+
+async fn asking_for(
+    realm: impl Into<String>,
+    content: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
+    tokens: impl Fn(&Seen) -> Answer + Send + Sync + 'static,
+) -> Server {
+    let realm = realm.into();
     let answer = move |request: &Seen| {
         if request.path.starts_with("/token") {
             return tokens(request);
         }
         match request.authorization.as_deref() {
-            Some("Bearer good") => content.answer(request),
+            Some("Bearer good") => content(request),
             _ => {
                 let realm = realm.replace("HOST", &request.host);
                 let challenge =
@@ -1178,4 +1187,121 @@ async fn assets_stay_in_their_folder_and_are_what_was_named() {
     assert_eq!(error.kind(), Kind::Altered, "{error}");
     let trees = std::fs::read_dir(place.hub.store().folder().join("assets")).unwrap();
     assert_eq!(trees.count(), 0);
+}
+
+#[tokio::test]
+async fn a_blob_that_comes_byte_by_byte_is_given_up() {
+    let server = executor().serve().await;
+    let place = place();
+    let remote = place.hub.client().at(server.reference(":1.0").repository());
+    let blob = || remote.blob(digest_of(COMPONENT), 8);
+    let mut patient = blob().await.unwrap();
+    patient.age(Duration::from_secs(119));
+    assert_eq!(patient.next().await.unwrap().unwrap(), COMPONENT);
+    let mut blob = blob().await.unwrap();
+    blob.age(Duration::from_secs(121));
+    let text = blob.next().await.unwrap_err().to_string();
+    assert!(
+        text.contains("been sending one blob, byte by byte, for 121 s"),
+        "{text}"
+    );
+}
+
+/// A key whose password is wrong, or that signs in a form that nobody would read.
+struct BadKey(usize);
+
+impl crate::Sign for BadKey {
+    fn sign(&self, _: wasm_flow_contract::hub::Digest) -> Result<bytes::Bytes, crate::Refusal> {
+        match self.0 {
+            0 => Err(crate::Refusal::new("the password is wrong")),
+            size => Ok(vec![0; size].into()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_pushed_whole_is_not_begun() {
+    use crate::artifact::{Artifact, AssetFile};
+
+    let server = Content::default().serve().await;
+    let place = place();
+    let reference = server.reference(":1.0");
+    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    for (key, expected) in [
+        (
+            BadKey(0),
+            "cannot be signed, and was not pushed: the password is wrong",
+        ),
+        (BadKey((1 << 20) + 1), "the signature has over 1 MiB"),
+    ] {
+        let error = place
+            .hub
+            .push(&reference, &artifact, Some(&key))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let much = [("dev.wasm-flow.wit".to_owned(), "x".repeat(4 << 20))];
+    let much = artifact.clone().annotations(much.into());
+    let error = place.hub.push(&reference, &much, None).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("with all annotations, and may have 4194304"),
+        "{error}"
+    );
+
+    // Five thousand paths of nearly a thousand bytes.
+    let folder = tempfile::tempdir().unwrap();
+    let parts: Vec<_> = (0..4).map(|_| "x".repeat(230)).collect();
+    let deep = folder.path().join(parts.join("/"));
+    std::fs::create_dir_all(&deep).unwrap();
+    for number in 0..5000 {
+        std::fs::write(deep.join(number.to_string()), "").unwrap();
+    }
+    let files = AssetFile::of_folder(folder.path()).unwrap();
+    let error = place
+        .hub
+        .push(&reference, &artifact.assets(files), None)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("put them into fewer files"),
+        "{error}"
+    );
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_password_is_tried_where_tokens_are_given() {
+    let tokens = |request: &Seen| match request.authorization.as_deref() {
+        Some(BASIC) if request.path == "/token?service=me" => Answer::ok(r#"{"token":"good"}"#),
+        _ => Answer::status(401),
+    };
+    let content = |request: &Seen| match request.path.as_str() {
+        "/v2/" => Answer::ok("{}"),
+        _ => Answer::status(404),
+    };
+    let server = asking_for("http://HOST/token", content, tokens).await;
+    let place = place_of(([127, 0, 0, 1], 1).into(), "{}");
+    let host = server.address.to_string();
+    let wrong = place
+        .hub
+        .login(&host, "eve", Secret::new("secret"))
+        .await
+        .unwrap_err();
+    assert!(
+        wrong
+            .to_string()
+            .contains("does not take the password of eve"),
+        "{wrong}"
+    );
+    assert!(
+        place
+            .hub
+            .login(&host, "ada", Secret::new("secret"))
+            .await
+            .unwrap()
+    );
 }
