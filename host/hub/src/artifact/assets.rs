@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use wasm_flow_contract::hub::Digest;
+use wasm_flow_contract::text::printable;
 
 use super::{BadAssets, Descriptor, EMPTY_CONFIG, Manifest, annotation, media_type};
 use crate::bounds::{
@@ -47,8 +48,8 @@ impl AssetPath {
         if path.contains('\\') {
             return no("it has a backslash");
         }
-        if path.chars().any(char::is_control) {
-            return no("it has a control character");
+        if printable(path) != path {
+            return no("it has a character that a terminal would act on");
         }
         for part in path.split('/') {
             match part {
@@ -272,8 +273,23 @@ mod tests {
         let long = format!("{}/a", "b".repeat(256));
         let longer = "a/".repeat(600);
         for path in [
-            "", "/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b", "a\\b", "a\0", "a\nb",
-            "a\u{9b}b", &long, &longer,
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "a/..",
+            "../a",
+            "a/./b",
+            "a\\b",
+            "a\0",
+            "a\nb",
+            "a\u{9b}b",
+            "a\u{202e}b",
+            &long,
+            &longer,
         ] {
             assert!(AssetPath::new(path).is_err(), "{path:?}");
         }

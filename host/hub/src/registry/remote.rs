@@ -1,5 +1,7 @@
 //! One repository of a registry, over the network.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER,
@@ -7,7 +9,6 @@ use http::header::{
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::{RequestBuilder, Response};
 use serde::Deserialize;
-use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use url::Url;
 use wasm_flow_contract::hub::{Digest, Repository};

@@ -1155,7 +1155,7 @@ async fn assets_stay_in_their_folder_and_are_what_was_named() {
         (vec![asset("a\\b", b"x")], "it has a backslash"),
         (
             vec![asset("a\u{1b}[2J", b"x")],
-            "it has a control character",
+            "it has a character that a terminal would act on",
         ),
         (
             vec![asset("a", b"x"), asset("a", b"y")],
