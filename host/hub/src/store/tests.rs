@@ -220,7 +220,7 @@ impl Small {
             .arg(folder.path())
             .output();
         let is_mounted = mounted.is_ok_and(|done| done.status.success());
-        is_mounted.then_some(Small(folder))
+        is_mounted.then(|| Small(folder))
     }
 }
 
