@@ -16,7 +16,7 @@ use super::challenge::Challenge;
 use super::client::Client;
 use super::error::Problem;
 use super::redirect::{Misled, authority, may_lead};
-use super::remote::{failure, send};
+use super::request::{failure, send};
 use crate::bounds::MAX_TOKEN;
 use crate::credentials::{Login, Secret};
 

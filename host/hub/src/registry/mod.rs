@@ -12,14 +12,16 @@ mod body;
 mod challenge;
 mod client;
 mod error;
+mod list;
 mod redirect;
 mod remote;
+mod request;
 mod upload;
 
 pub use body::BlobBody;
 pub use client::{Client, ClientError};
 pub use error::{Problem, RegistryError};
 pub use redirect::Misled;
-pub(crate) use remote::pause;
 pub use remote::{FetchedManifest, Remote, Version};
+pub(crate) use request::pause;
 pub use upload::Payload;

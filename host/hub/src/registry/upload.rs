@@ -16,7 +16,8 @@ use wasm_flow_contract::hub::Digest;
 use super::auth::Action;
 use super::error::{Problem, RegistryError};
 use super::redirect::{Misled, may_lead};
-use super::remote::{Ask, Remote, pause};
+use super::remote::Remote;
+use super::request::{Ask, pause};
 use crate::artifact::media_type;
 
 /// Bytes that are handed to the connection at once.
