@@ -8,8 +8,8 @@ use ring::agreement::{self, ECDH_P256, EphemeralPrivateKey};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 
-use super::bounds::MAX_KEY_FILE;
 use super::shown::shown;
+use crate::bounds::MAX_KEY_FILE;
 use crate::digest_of;
 
 pub(super) const PUBLIC_LABEL: &str = "PUBLIC KEY";
@@ -190,7 +190,7 @@ impl fmt::Debug for PublicKey {
 
 /// The one block of a PEM text.
 pub(super) fn only_block(pem: &[u8]) -> Result<pem::Pem, KeyError> {
-    if pem.len() > MAX_KEY_FILE {
+    if pem.len() as u64 > MAX_KEY_FILE {
         return Err(KeyError::TooLarge(pem.len()));
     }
     let mut blocks =

@@ -37,7 +37,6 @@ mod statement;
 mod tests;
 mod wrong;
 
-pub use bounds::{MAX_KEY_FILE, MAX_SIGNATURE, MAX_SIGNATURES};
 pub use bundle::{BUNDLE_ANNOTATIONS, BUNDLE_MEDIA_TYPE, sign};
 pub use key::{KeyError, NamedKey, PublicKey};
 pub use policy::{Accepted, Policy, Rules, TrustRule};

@@ -2,11 +2,11 @@
 
 use wasm_flow_contract::hub::{Digest, Reference, Repository, Scope};
 
-use super::bounds::MAX_SIGNATURES;
 use super::key::NamedKey;
 use super::refusal::{Refusal, Wanted};
 use super::signature::{RawSignature, verify};
 use super::wrong::Wrong;
+use crate::bounds::MAX_SIGNATURES;
 
 /// What a file says about registries: the `[hub]` of flow.toml, or of the user's own
 /// configuration.

@@ -2,9 +2,10 @@
 
 use wasm_flow_contract::hub::{Reference, Repository};
 
-use super::bounds::{MAX_LISTED, MAX_SIGNATURES};
+use super::bounds::MAX_LISTED;
 use super::shown::{any_of, others};
 use super::wrong::Wrong;
+use crate::bounds::MAX_SIGNATURES;
 
 /// An artifact may not be used. The text says why, and has the lines that would allow it, if
 /// lines can.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use wasm_flow_contract::hub::Digest;
 
-use super::bounds::MAX_SIGNATURE;
 use super::bundle::{self, BUNDLE_FAMILY};
 use super::key::NamedKey;
 use super::simple::{
     self, CERTIFICATE_ANNOTATION, SIGNATURE_ANNOTATION, SIMPLE_SIGNING_MEDIA_TYPE,
 };
 use super::wrong::Wrong;
+use crate::bounds::MAX_SIGNATURE;
 
 /// A signature as it came from a registry: nothing in it has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,13 +52,15 @@ impl RawSignature {
         })
     }
 
-    fn len(&self) -> usize {
-        match self {
+    /// Its bytes.
+    pub(crate) fn size(&self) -> u64 {
+        let bytes = match self {
             RawSignature::Bundle(bundle) => bundle.len(),
             RawSignature::Simple {
                 payload, signature, ..
             } => payload.len() + signature.len(),
-        }
+        };
+        bytes as u64
     }
 }
 
@@ -73,7 +75,7 @@ pub fn verify<'k>(
     manifest: Digest,
     keys: &'k [NamedKey],
 ) -> Result<&'k NamedKey, Wrong> {
-    let bytes = signature.len();
+    let bytes = signature.size();
     if bytes > MAX_SIGNATURE {
         return Err(Wrong::TooLarge(bytes));
     }

@@ -2,9 +2,9 @@
 
 use wasm_flow_contract::hub::Digest;
 
-use super::bounds::MAX_SIGNATURE;
 use super::key::NamedKey;
 use super::shown::{any_of, others};
+use crate::bounds::MAX_SIGNATURE;
 
 /// Why a signature does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +12,7 @@ use super::shown::{any_of, others};
 pub enum Wrong {
     /// It has more bytes than signatures have.
     #[error("it has {0} bytes, and a signature has at most {MAX_SIGNATURE}")]
-    TooLarge(usize),
+    TooLarge(u64),
     /// Its bytes are something else, or damaged.
     #[error("it is not a signature: {0}")]
     NotASignature(String),

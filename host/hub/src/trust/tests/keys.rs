@@ -1,5 +1,6 @@
-use super::super::{KeyError, MAX_KEY_FILE};
+use super::super::KeyError;
 use super::*;
+use crate::bounds::MAX_KEY_FILE;
 
 fn public(pem: &str) -> Result<PublicKey, KeyError> {
     PublicKey::from_pem(pem.as_bytes())
@@ -118,7 +119,7 @@ fn what_is_not_a_public_key_is_refused_in_words() {
             "keep the private one to yourself",
         ),
         (
-            "x".repeat(MAX_KEY_FILE + 1),
+            "x".repeat(MAX_KEY_FILE as usize + 1),
             "has at most 65536 bytes, and this one has 65537",
         ),
     ] {

@@ -1,7 +1,8 @@
 use wasm_flow_contract::hub::Reference;
 
-use super::super::{MAX_SIGNATURES, Policy, Refusal, Rules, TrustRule};
+use super::super::{Policy, Refusal, Rules, TrustRule};
 use super::*;
+use crate::bounds::MAX_SIGNATURES;
 
 const CLEAN: &str = "registry.example.com/team/clean:1.0";
 

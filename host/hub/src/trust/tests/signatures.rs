@@ -2,8 +2,9 @@ use serde_json::{Value, json};
 
 use super::super::encoding::{decode, encode};
 use super::super::statement::{PAYLOAD_TYPE, pre_authentication};
-use super::super::{BUNDLE_MEDIA_TYPE, MAX_SIGNATURE, SIMPLE_SIGNING_MEDIA_TYPE, Wrong, verify};
+use super::super::{BUNDLE_MEDIA_TYPE, SIMPLE_SIGNING_MEDIA_TYPE, Wrong, verify};
 use super::*;
+use crate::bounds::MAX_SIGNATURE;
 
 /// A bundle of an author that says something else.
 fn says(author: &Author, statement: &Value) -> Value {
@@ -57,6 +58,8 @@ fn payload(manifest: Digest) -> Value {
         "optional": null,
     })
 }
+
+const LARGEST: usize = MAX_SIGNATURE as usize;
 
 #[test]
 fn what_cosign_3_signs_is_accepted_and_nothing_else() {
@@ -374,16 +377,14 @@ fn what_is_too_large_is_not_read() {
     let keys = [author.key.clone()];
     let mut value = bundle_of(&author);
     let small = value.to_string().len();
-    value["more"] = "x"
-        .repeat(MAX_SIGNATURE - small - r#","more":"""#.len())
-        .into();
+    value["more"] = "x".repeat(LARGEST - small - r#","more":"""#.len()).into();
     let text = value.to_string();
-    assert_eq!(text.len(), MAX_SIGNATURE);
+    assert_eq!(text.len(), LARGEST);
     let most = verify(&bundle(text.clone()), manifests()[0], &keys);
     assert_eq!(most, Ok(&keys[0]));
     let more = verify(&bundle(text + " "), manifests()[0], &keys);
     assert_eq!(more, Err(Wrong::TooLarge(MAX_SIGNATURE + 1)));
-    let large = simple(vec![b' '; MAX_SIGNATURE - 3], "AAAA");
+    let large = simple(vec![b' '; LARGEST - 3], "AAAA");
     let large = verify(&large, manifests()[0], &keys);
     assert_eq!(large, Err(Wrong::TooLarge(MAX_SIGNATURE + 1)));
 }
