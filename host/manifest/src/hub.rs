@@ -61,10 +61,11 @@ fn read_trust(
 ) -> Option<(Trust, Vec<Range<usize>>)> {
     let span = table.span();
     let TrustTable { of, keys, unsigned } = table.into_inner();
-    let said = keys.is_some();
-    let keys: Vec<Spanned<String>> = keys.map_or_else(Vec::new, |keys| keys.value.items);
-    let (title, help) = match (said, value_or(unsigned, false)) {
-        (true, false) if !keys.is_empty() => {
+    let unsigned = value_or(unsigned, false);
+    let (title, help) = match (keys.map(|keys| keys.value), unsigned) {
+        (Some(keys), false) => {
+            // What is wrong with them has been reported.
+            let keys = keys.complete.then_some(keys.items)?;
             let spans = keys.iter().map(Spanned::span).collect();
             let paths = keys.into_iter().map(|key| folder.join(key.into_inner()));
             let rule = Trust {
@@ -73,18 +74,18 @@ fn read_trust(
             };
             return Some((rule, spans));
         }
-        (false, true) => {
+        (None, true) => {
             let rule = Trust {
                 of: of?.value,
                 signers: Signers::Nobody,
             };
             return Some((rule, Vec::new()));
         }
-        (_, false) => (
+        (None, false) => (
             "[[hub.trust]] does not say whose signature is wanted",
             "`keys = [\"team.pub\"]` names the public keys, and `unsigned = true` says that none is needed",
         ),
-        (true, true) => (
+        (Some(_), true) => (
             "[[hub.trust]] names keys, and says that no signature is needed",
             "leave out `keys` or `unsigned`",
         ),

@@ -133,6 +133,7 @@ table! {
         /// The files with the public keys. The owner of one of them has to have signed an
         /// executor. Paths are relative to the folder of this file.
         keys: Items<String> = texts("a list of files", KEY)
+            .set("name the files with the keys, or write `unsigned = true` instead if none is wanted")
             .example(Inline(r#"["team.pub"]"#));
 
         /// Whether executors may run that nobody has signed.

@@ -22,7 +22,11 @@ impl FromStr for Scope {
     fn from_str(text: &str) -> Result<Scope, ReferenceError> {
         let text = text.strip_suffix('/').unwrap_or(text);
         // What a repository below it could be called says whether it is one.
-        let below: Repository = format!("{text}/x").parse()?;
+        let below: Result<Repository, _> = format!("{text}/x").parse();
+        let below = below.map_err(|error| match error {
+            ReferenceError::Registry(_) => ReferenceError::Registry(text.to_owned()),
+            error => error,
+        })?;
         let path = below.path();
         Ok(Scope {
             text: text.to_owned(),
