@@ -9,7 +9,7 @@ use wasm_flow_contract::bounds::{MAX_MEMORY, MAX_NAME};
 use wasm_flow_contract::gateway::{GatewayConfig, HostError};
 use wasm_flow_contract::grants::{check_env, check_guest_path};
 use wasm_flow_contract::graph::GATEWAY;
-use wasm_flow_contract::hub::{ReferenceError, Repository, Scope};
+use wasm_flow_contract::hub::{Digest, DigestError, Reference, ReferenceError, Repository, Scope};
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::remote::{RemoteAddress, Secret};
 use wasm_flow_contract::units::{parse_duration, parse_size};
@@ -188,6 +188,25 @@ pub(crate) const SCOPE: Format<Scope> = Format {
         })
     },
     schema: || members(json!({ "pattern": "^(oci://)?[A-Za-z0-9.:\\[\\]-]+(/[^:@]*)?$" })),
+};
+
+/// `uses` of a pin.
+pub(crate) const REFERENCE: Format<Reference> = Format {
+    parse: |text| {
+        text.parse().map_err(|error: ReferenceError| {
+            Refusal::new("not a reference to a registry").help(error.to_string())
+        })
+    },
+    schema: || members(json!({ "pattern": "^oci://" })),
+};
+
+/// `digest` of a pin.
+pub(crate) const DIGEST: Format<Digest> = Format {
+    parse: |text| {
+        text.parse()
+            .map_err(|error: DigestError| Refusal::new("not a digest").help(error.to_string()))
+    },
+    schema: || members(json!({ "pattern": "^sha256:[0-9a-f]{64}$" })),
 };
 
 /// An item of `plain_http`.

@@ -19,6 +19,7 @@
 //! | `flow`, `gateway`, `hub`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
 //! | `variables`, `substitutions` | `${NAME}`: environment variables in the file's texts, and how messages show those texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
+//! | `lock`, `user` | flow.lock, and the user's own configuration, read in the same way |
 //! | `text` | [`read_text`]: a file's text, if it is not too large |
 //! | [`bounds`] | what a file is held to |
 
@@ -35,6 +36,7 @@ mod json;
 mod keys;
 mod kinds;
 mod late;
+mod lock;
 mod needs;
 mod polling;
 mod problems;
@@ -46,6 +48,7 @@ mod substitutions;
 mod tables;
 mod text;
 mod units;
+mod user;
 mod uses;
 mod variables;
 
@@ -65,10 +68,12 @@ use wasm_flow_contract::hub::HubConfig;
 
 pub use executors::ExecutorEntry;
 pub use late::{Head, LateProblem, Place};
+pub use lock::{Lock, LockError};
 pub use problems::Problems;
 pub use report::{Problem, Report};
 pub use schema::schema;
 pub use text::read_text;
+pub use user::UserConfig;
 pub use uses::{Pem, Remote, TlsFiles, Token, Uses};
 
 use bounds::MAX_FILE;

@@ -12,7 +12,7 @@ use toml::Spanned;
 use wasm_flow_contract::bounds::INSTANCES;
 use wasm_flow_contract::config::Isolation;
 use wasm_flow_contract::grants::Access;
-use wasm_flow_contract::hub::Scope;
+use wasm_flow_contract::hub::{Digest, Reference, Scope};
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::query::Query;
 use wasm_flow_contract::remote::Secret;
@@ -22,8 +22,8 @@ use crate::bounds::{
     MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_RETRIES, MAX_TRUST,
 };
 use crate::formats::{
-    ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, KEY, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN,
-    PEM, REGISTRY, REPLY, SCOPE, TIMEOUT, TOKEN, TOKEN_FILE, USES, WORKSPACE,
+    DIGEST, ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, KEY, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED,
+    ORIGIN, PEM, REFERENCE, REGISTRY, REPLY, SCOPE, TIMEOUT, TOKEN, TOKEN_FILE, USES, WORKSPACE,
 };
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
@@ -140,6 +140,45 @@ table! {
         unsigned: bool = flag()
             .default(false)
             .example(true);
+    }
+}
+
+table! {
+    /// The user's own configuration, for all flows.
+    struct UserToml = "config.toml" {
+        /// Which registries executors may come from, and whose signatures are wanted. If
+        /// flow.toml says it, too, both count.
+        hub: HubTable = table()
+            .example(Inline(r#"{ registries = ["registry.example.com"] }"#));
+    }
+}
+
+table! {
+    /// What the references to registries in flow.toml stand for.
+    struct LockToml = "flow.lock" {
+        /// The form of this file.
+        version: u16 = whole(0..=65_535)
+            .required()
+            .example(1);
+
+        /// A table for each reference.
+        pins: Vec<Spanned<PinTable>> = tables()
+            .example(Inline("[]"));
+    }
+}
+
+table! {
+    /// What one reference stands for.
+    struct PinTable = "[[pins]]" {
+        /// The reference, as flow.toml has it.
+        uses: Reference = text(REFERENCE)
+            .required()
+            .example("oci://registry.example.com/team/encode:1.0");
+
+        /// The digest of the executor's manifest.
+        digest: Digest = text(DIGEST)
+            .required()
+            .example("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }
 
