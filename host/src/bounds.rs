@@ -52,6 +52,9 @@ wasm_flow_contract::bounds! {
     FILE_HEAD: u64 = 1024;
     /// Entries of a folder that are looked at for a name that was probably meant.
     NEIGHBOURS: usize = 1000;
+    /// How long is waited for a registry to say whether a tag that is pinned means something
+    /// else now.
+    TAG_CHECK: Duration = Duration::from_secs(5);
     /// Folders that `run --watch` watches, those inside crates' folders included.
     WATCHED_FOLDERS: usize = 4096;
 }
@@ -68,6 +71,7 @@ pub fn tables() -> Vec<(&'static str, &'static [Bound])> {
         ("flow.toml", wasm_flow_manifest::bounds::BOUNDS),
         ("the flow", wasm_flow_flow::bounds::BOUNDS),
         ("the gateway", wasm_flow_gateway::bounds::BOUNDS),
+        ("registries", wasm_flow_hub::bounds::BOUNDS),
         ("drawings", wasm_flow_drawing::bounds::BOUNDS),
         ("the program", BOUNDS),
         // The importer comes with the command line.

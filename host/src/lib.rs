@@ -45,6 +45,7 @@ pub mod bounds;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod file_kind;
+mod hub;
 mod local;
 mod pem;
 pub mod resolve;

@@ -9,7 +9,7 @@ pub fn digest_of(bytes: &[u8]) -> Digest {
 }
 
 /// Makes the digest of bytes that come in parts.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Hasher(Sha256);
 
 impl Hasher {

@@ -27,6 +27,9 @@ wasm_flow_contract::bounds! {
     /// The most retries that a call can be told to have.
     MAX_RETRIES: u32 = 10;
 
+    /// The most [[hub.trust]] tables that a file may have.
+    MAX_TRUST: usize = 1000;
+
     /// The least memory that an executor can be given, in bytes.
     MIN_MEMORY: u64 = 1 << 20;
 

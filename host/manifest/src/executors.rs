@@ -389,9 +389,9 @@ fn read_uses(
             refuse_local(problems, local);
             Uses::Remote(Box::new(remote.remote(problems, uses.address, folder)))
         }
-        path @ Uses::Path { .. } => {
+        here @ (Uses::Path { .. } | Uses::Hub(_)) => {
             remote.refuse(problems);
-            path.in_folder(folder)
+            here.in_folder(folder)
         }
     }
 }
@@ -461,9 +461,7 @@ fn instances(table: &Spanned<ExecutorTable>) -> Vec<(u64, Range<usize>)> {
     let table = table.get_ref();
     let count =
         |entry: Option<&Entry<NonZeroU32>>| entry.map_or(1, |entry| u64::from(entry.value.get()));
-    let is_here = |uses: Option<&Entry<Uses>>| {
-        uses.is_none_or(|uses| matches!(uses.value, Uses::Path { .. }))
-    };
+    let is_here = |uses: Option<&Entry<Uses>>| uses.is_none_or(|uses| uses.value.is_here());
     let (replicas, shards) = (table.replicas.as_ref(), table.shards.as_ref());
     let own = is_here(table.uses.as_ref()).then(|| {
         let count = count(replicas) * count(shards);
@@ -472,7 +470,7 @@ fn instances(table: &Spanned<ExecutorTable>) -> Vec<(u64, Range<usize>)> {
     let heads = [&table.uses_before, &table.uses_after];
     let heads = heads.into_iter().flatten().filter_map(|head| {
         let (is_here, replicas) = match &head.value {
-            Either::Text(uses) => (matches!(uses, Uses::Path { .. }), None),
+            Either::Text(uses) => (uses.is_here(), None),
             Either::Table(table) => (is_here(table.uses.as_ref()), table.replicas.as_ref()),
         };
         is_here.then(|| (count(replicas), key_or(replicas, &head.key)))

@@ -9,6 +9,7 @@ use wasm_flow_contract::bounds::{MAX_MEMORY, MAX_NAME};
 use wasm_flow_contract::gateway::{GatewayConfig, HostError};
 use wasm_flow_contract::grants::{check_env, check_guest_path};
 use wasm_flow_contract::graph::GATEWAY;
+use wasm_flow_contract::hub::{Digest, DigestError, Reference, ReferenceError, Repository, Scope};
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::remote::{RemoteAddress, Secret};
 use wasm_flow_contract::units::{parse_duration, parse_size};
@@ -81,7 +82,13 @@ pub(crate) const USES: Format<Uses> = Format {
                 });
             }
             Some(("oci", _)) => {
-                "executors from a registry (oci://) are not supported yet".to_owned()
+                return text
+                    .parse()
+                    .map(Uses::Hub)
+                    .map_err(|error: ReferenceError| {
+                        Refusal::new("`uses` does not name an executor in a registry")
+                            .help(error.to_string())
+                    });
             }
             Some(("grpc" | "grpcs", _)) => {
                 return match RemoteAddress::parse(text) {
@@ -101,7 +108,9 @@ pub(crate) const USES: Format<Uses> = Format {
         Err(Refusal::new(title).help(ALLOWED))
     },
     schema: || {
-        members(json!({ "minLength": 1, "pattern": "^([^:]|:[^/]|:/[^/])*(:/?)?$|^grpcs?://" }))
+        members(
+            json!({ "minLength": 1, "pattern": "^([^:]|:[^/]|:/[^/])*(:/?)?$|^grpcs?://|^oci://[^/]+/." }),
+        )
     },
 };
 
@@ -167,6 +176,61 @@ pub(crate) const REPLY: Quantity<NonZeroU64> = Quantity {
     what: "a size",
     parse: |text| NonZeroU64::new(parse_size(text)?).ok_or_else(|| "at least one byte".to_owned()),
     pattern: SIZE_PATTERN,
+};
+
+/// `of` of `[[hub.trust]]`, and an item of `registries`.
+pub(crate) const SCOPE: Format<Scope> = Format {
+    parse: |text| {
+        text.parse().map_err(|error: ReferenceError| {
+            Refusal::new("not a registry or a part of one").help(format!(
+                "{error}; for example: \"registry.example.com\", or \"registry.example.com/team\" for what is below that"
+            ))
+        })
+    },
+    schema: || members(json!({ "pattern": "^(oci://)?[A-Za-z0-9.:\\[\\]-]+(/[^:@]*)?$" })),
+};
+
+/// `uses` of a pin.
+pub(crate) const REFERENCE: Format<Reference> = Format {
+    parse: |text| {
+        text.parse().map_err(|error: ReferenceError| {
+            Refusal::new("not a reference to a registry").help(error.to_string())
+        })
+    },
+    schema: || members(json!({ "pattern": "^oci://" })),
+};
+
+/// `digest` of a pin.
+pub(crate) const DIGEST: Format<Digest> = Format {
+    parse: |text| {
+        text.parse()
+            .map_err(|error: DigestError| Refusal::new("not a digest").help(error.to_string()))
+    },
+    schema: || members(json!({ "pattern": "^sha256:[0-9a-f]{64}$" })),
+};
+
+/// An item of `plain_http`.
+pub(crate) const REGISTRY: Format<String> = Format {
+    parse: |text| {
+        // What a repository there would be called says whether it is one.
+        let repository: Result<Repository, _> = format!("{text}/x").parse();
+        match repository {
+            Ok(repository) if repository.host() == text => Ok(text.to_owned()),
+            _ => Err(Refusal::new("not the host of a registry")
+                .help("for example: \"registry.example.com:5000\", without what is behind it")),
+        }
+    },
+    schema: || members(json!({ "pattern": "^[A-Za-z0-9.:\\[\\]-]+$" })),
+};
+
+/// An item of `keys` of `[[hub.trust]]`.
+pub(crate) const KEY: Format<String> = Format {
+    parse: |text| match text {
+        "" => Err(Refusal::new("the path of a key is empty")
+            .help("name the file with the public key, as `wasm-flow hub keygen` has written it")),
+        _ => Ok(text.to_owned()),
+    },
+    schema: || members(json!({ "minLength": 1 })),
 };
 
 /// `workspace`.

@@ -15,6 +15,8 @@ pub enum Place {
     Host,
     /// `[gateway] port`.
     Port,
+    /// A file in `keys` of a `[[hub.trust]]`, by the table's place and its own.
+    TrustedKey(usize, usize),
     /// An executor's `name`.
     Executor(NodeId),
     /// An executor's `uses`.
@@ -68,7 +70,7 @@ impl Place {
     /// secret may be the secret itself.
     pub(crate) fn is_a_path(&self) -> bool {
         match self {
-            Place::Uses(_) | Place::Workspace(_) | Place::Dir(..) => true,
+            Place::Uses(_) | Place::Workspace(_) | Place::Dir(..) | Place::TrustedKey(..) => true,
             Place::Head(_, place) => place.is_a_path(),
             _ => false,
         }

@@ -16,9 +16,10 @@
 //! | `keys`, `kinds`, `formats` | how a key is declared, the kinds of values, and the formats of strings |
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
 //! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
-//! | `flow`, `gateway`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
+//! | `flow`, `gateway`, `hub`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
 //! | `variables`, `substitutions` | `${NAME}`: environment variables in the file's texts, and how messages show those texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
+//! | `lock`, `user` | flow.lock, and the user's own configuration, read in the same way |
 //! | `text` | [`read_text`]: a file's text, if it is not too large |
 //! | [`bounds`] | what a file is held to |
 
@@ -30,10 +31,12 @@ mod flow;
 mod formats;
 mod gateway;
 mod grants;
+mod hub;
 mod json;
 mod keys;
 mod kinds;
 mod late;
+mod lock;
 mod needs;
 mod polling;
 mod problems;
@@ -45,6 +48,7 @@ mod substitutions;
 mod tables;
 mod text;
 mod units;
+mod user;
 mod uses;
 mod variables;
 
@@ -60,17 +64,21 @@ use std::time::Duration;
 use toml::de::DeTable;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::graph::Graph;
+use wasm_flow_contract::hub::HubConfig;
 
 pub use executors::ExecutorEntry;
 pub use late::{Head, LateProblem, Place};
+pub use lock::{Lock, LockError};
 pub use problems::Problems;
 pub use report::{Problem, Report};
 pub use schema::schema;
 pub use text::read_text;
+pub use user::UserConfig;
 pub use uses::{Pem, Remote, TlsFiles, Token, Uses};
 
 use bounds::MAX_FILE;
 use gateway::GatewaySpans;
+use hub::KeySpans;
 use substitutions::Substitutions;
 use tables::FlowToml;
 use variables::Environment;
@@ -84,6 +92,8 @@ pub struct Manifest {
     pub timeout: Option<Duration>,
     /// Where and how it is served.
     pub gateway: GatewayConfig,
+    /// Which registries its executors may come from, and whose signatures are wanted.
+    pub hub: HubConfig,
     /// Its executors, in the order of the file, and which of them takes its
     /// documents from which.
     pub executors: Graph<ExecutorEntry>,
@@ -96,6 +106,7 @@ struct Source {
     file: String,
     text: String,
     gateway: GatewaySpans,
+    keys: KeySpans,
     variables: Substitutions,
 }
 
@@ -215,6 +226,10 @@ impl Manifest {
         let span = match place {
             Place::Host => &self.source.gateway.host,
             Place::Port => &self.source.gateway.port,
+            Place::TrustedKey(rule, key) => {
+                let keys = self.source.keys.get(rule);
+                return keys.and_then(|keys| keys.get(key)).cloned().unwrap_or(0..0);
+            }
             // There is nothing around what is itself around shards.
             Place::Head(_, place) => return self.span(*place),
             Place::Executor(id) => &executor(id).name,
@@ -269,21 +284,25 @@ fn read(
     let FlowToml {
         flow,
         gateway,
+        hub,
         executors,
     } = reader::table(problems, document.get_ref(), 0..0);
 
     let folder = path.parent().unwrap_or(Path::new(""));
     let (gateway, spans) = gateway::config(gateway);
+    let (hub, keys) = hub::config(problems, hub, folder);
     let (name, timeout) = flow::read(flow.map(|flow| flow.value), path);
     Some(Manifest {
         name,
         timeout,
         gateway,
+        hub,
         executors: executors::graph(problems, executors?.value, folder)?,
         source: Source {
             file: path.display().to_string(),
             text: text.to_owned(),
             gateway: spans,
+            keys,
             variables,
         },
     })

@@ -12,15 +12,18 @@ use toml::Spanned;
 use wasm_flow_contract::bounds::INSTANCES;
 use wasm_flow_contract::config::Isolation;
 use wasm_flow_contract::grants::Access;
+use wasm_flow_contract::hub::{Digest, Reference, Scope};
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::query::Query;
 use wasm_flow_contract::remote::Secret;
 use wasm_flow_contract::sharding::Poll;
 
-use crate::bounds::{MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_RETRIES};
+use crate::bounds::{
+    MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_RETRIES, MAX_TRUST,
+};
 use crate::formats::{
-    ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, PEM,
-    REPLY, TIMEOUT, TOKEN, TOKEN_FILE, USES, WORKSPACE,
+    DIGEST, ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, KEY, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED,
+    ORIGIN, PEM, REFERENCE, REGISTRY, REPLY, SCOPE, TIMEOUT, TOKEN, TOKEN_FILE, USES, WORKSPACE,
 };
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
@@ -39,6 +42,10 @@ table! {
         /// Where and how the flow is served.
         gateway: GatewayTable = table()
             .example(Inline("{ port = 54321 }"));
+
+        /// Which registries executors may come from, and whose signatures are wanted.
+        hub: HubTable = table()
+            .example(Inline(r#"{ registries = ["registry.example.com"] }"#));
 
         /// The executors of the flow. Documents go through them in this order, unless
         /// `needs` says otherwise.
@@ -94,6 +101,88 @@ table! {
 }
 
 table! {
+    /// Which registries executors may come from, and whose signatures are wanted. An
+    /// executor comes from one if its `uses` begins with `oci://`.
+    struct HubTable = "[hub]" {
+        /// The registries, or parts of them, that executors may come from. Without it, any.
+        registries: Items<Scope> = texts("a list of registries", SCOPE)
+            .example(Inline(r#"["registry.example.com", "localhost:5000/team"]"#));
+
+        /// Registries that are asked over plain HTTP, which anybody on the way can read and
+        /// change. Those of this machine are, without being named here.
+        plain_http: Items<String> = texts("a list of registries", REGISTRY)
+            .example(Inline(r#"["registry.example.com:5000"]"#));
+
+        /// Whose signatures are wanted. The longest `of` that has an executor counts.
+        /// Without any that has it, it does not run.
+        trust: Vec<Spanned<TrustTable>> = tables()
+            .at_most(MAX_TRUST)
+            .example(Inline(r#"[{ of = "registry.example.com/team", keys = ["team.pub"] }]"#))
+            .hint("a [[hub.trust]] table for each");
+    }
+}
+
+table! {
+    /// Whose signatures are wanted of executors from a registry, or from a part of one.
+    struct TrustTable = "[[hub.trust]]" {
+        /// The registry, or the part of it: `registry.example.com/team` has what is below it.
+        of: Scope = text(SCOPE)
+            .required()
+            .example("registry.example.com/team");
+
+        /// The files with the public keys. The owner of one of them has to have signed an
+        /// executor. Paths are relative to the folder of this file.
+        keys: Items<String> = texts("a list of files", KEY)
+            .set("name the files with the keys, or write `unsigned = true` instead if none is wanted")
+            .example(Inline(r#"["team.pub"]"#));
+
+        /// Whether executors may run that nobody has signed.
+        unsigned: bool = flag()
+            .default(false)
+            .example(true);
+    }
+}
+
+table! {
+    /// The user's own configuration, for all flows.
+    struct UserToml = "config.toml" {
+        /// Which registries executors may come from, and whose signatures are wanted. If
+        /// flow.toml says it, too, both count.
+        hub: HubTable = table()
+            .example(Inline(r#"{ registries = ["registry.example.com"] }"#));
+    }
+}
+
+table! {
+    /// What the references to registries in flow.toml stand for.
+    struct LockToml = "flow.lock" {
+        /// The form of this file.
+        version: u16 = whole(0..=65_535)
+            .required()
+            .example(1);
+
+        /// A table for each reference.
+        pins: Vec<Spanned<PinTable>> = tables()
+            .example(Inline("[]"));
+    }
+}
+
+table! {
+    /// What one reference stands for.
+    struct PinTable = "[[pins]]" {
+        /// The reference, as flow.toml has it.
+        uses: Reference = text(REFERENCE)
+            .required()
+            .example("oci://registry.example.com/team/encode:1.0");
+
+        /// The digest of the executor's manifest.
+        digest: Digest = text(DIGEST)
+            .required()
+            .example("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}
+
+table! {
     /// One executor.
     struct ExecutorTable = "[[executors]]" {
         /// The executor's name in the flow. No two executors have the same.
@@ -102,12 +191,13 @@ table! {
             .example("encode");
 
         /// What runs: the folder of a crate, which is built first, a WebAssembly
-        /// component, or an executor that is served elsewhere. The path is relative to the
-        /// folder of this file.
+        /// component, one from a registry, or an executor that is served elsewhere. The path
+        /// is relative to the folder of this file.
         uses: Uses = text(USES)
             .required()
             .example("executors/encode")
             .example("encode.wasm")
+            .example("oci://registry.example.com/team/encode:1.0")
             .example("grpc://127.0.0.1:12345");
 
         /// What the executor is constructed with. Which keys it takes is up to the
@@ -249,8 +339,8 @@ table! {
     /// An executor before or after the shards of another.
     struct HeadTable = "uses_before, uses_after" {
         /// What runs: the folder of a crate, which is built first, a WebAssembly
-        /// component, or an executor that is served elsewhere. The path is relative to the
-        /// folder of this file.
+        /// component, one from a registry, or an executor that is served elsewhere. The path
+        /// is relative to the folder of this file.
         uses: Uses = text(USES)
             .required()
             .example("executors/merge");

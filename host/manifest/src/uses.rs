@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use wasm_flow_contract::hub::Reference;
 use wasm_flow_contract::remote::{RemoteAddress, Secret};
 
 /// What `uses` may be, for a person.
 pub(crate) const ALLOWED: &str =
-    "allowed: the folder of a crate, a .wasm file, or grpc://host:port";
+    "allowed: the folder of a crate, a .wasm file, oci://registry/name:tag, or grpc://host:port";
 
 /// What an executor is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +21,18 @@ pub enum Uses {
         /// The path as seen from the working directory.
         path: PathBuf,
     },
+    /// A component in a registry.
+    Hub(Reference),
     /// It runs elsewhere.
     Remote(Box<Remote>),
 }
 
 impl Uses {
+    /// Whether its instances run in this process.
+    pub fn is_here(&self) -> bool {
+        !matches!(self, Uses::Remote(_))
+    }
+
     /// The same, with its path resolved against `folder`.
     pub(crate) fn in_folder(self, folder: &Path) -> Uses {
         match self {
@@ -32,7 +40,7 @@ impl Uses {
                 written,
                 path: folder.join(path),
             },
-            remote @ Uses::Remote(_) => remote,
+            other @ (Uses::Hub(_) | Uses::Remote(_)) => other,
         }
     }
 }

@@ -160,6 +160,7 @@ fn card(entry: &ExecutorEntry) -> Card {
 fn source(entry: &ExecutorEntry) -> Source {
     match &entry.uses {
         Uses::Path { written, .. } => Source::Here(written.clone()),
+        Uses::Hub(reference) => Source::Here(format!("oci://{reference}")),
         Uses::Remote(remote) => Source::Elsewhere(remote.address.to_string()),
     }
 }

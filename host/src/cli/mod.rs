@@ -13,6 +13,7 @@ mod check;
 mod console;
 mod graph;
 mod guest_log;
+mod hub;
 mod import;
 mod input;
 mod inspect;
@@ -85,6 +86,11 @@ enum Command {
     Post(post::Args),
     /// Make a flow.toml from the YAML of a Jina Flow.
     Import(import::Args),
+    /// Share executors through registries.
+    Hub(hub::Args),
+    /// Pin the executors of a flow that come from registries to what they are now, and show
+    /// what has changed.
+    Update(hub::UpdateArgs),
 }
 
 impl Command {
@@ -142,6 +148,8 @@ enum Error {
     #[error(transparent)]
     Log(#[from] log::LevelError),
     #[error(transparent)]
+    Hub(#[from] hub::CommandError),
+    #[error(transparent)]
     Watch(#[from] watch::WatchError),
     #[error(transparent)]
     Credential(#[from] tls::CredentialError),
@@ -169,7 +177,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     fn status(&self) -> u8 {
         match self {
-            Error::Usage(_) | Error::Log(_) => 2,
+            Error::Usage(_) | Error::Log(_) | Error::Hub(hub::CommandError::Unsigned) => 2,
             Error::Credential(error) if error.is_usage => 2,
             Error::Interrupted => shutdown::INTERRUPTED,
             Error::Output(error) if error.is_reader_gone() => 0,
@@ -240,6 +248,8 @@ fn dispatch(cli: Cli) -> Result<()> {
             Command::Run(args) => run::run(args, format).await,
             Command::Serve(args) => serve::run(args, format).await,
             Command::Post(args) => post::run(args, format).await,
+            Command::Hub(args) => hub::run(args, format).await,
+            Command::Update(args) => hub::update(&args, format).await,
         }
     });
     // A guest that blocks a thread must not keep the process.

@@ -11,7 +11,7 @@ use wasm_flow_manifest::{Manifest, ManifestError};
 use super::console::Console;
 use super::shutdown::Hangups;
 use super::watch::Watch;
-use super::{Error, Result, terminal};
+use super::{Error, Result, hub, terminal};
 use crate::resolve::{Resolver, Running, SwapError, Swapped, SwappedExecutor};
 
 /// Puts a flow together anew.
@@ -68,7 +68,10 @@ impl Reload<'_> {
             );
         }
         match self.running.swap(&loaded).await {
-            Ok(swapped) => Ok(swapped),
+            Ok(swapped) => {
+                hub::keep_lock(self.file, &loaded);
+                Ok(swapped)
+            }
             Err(SwapError::Failed(report)) => Err(report.into()),
             Err(SwapError::Stopped) => Err(Error::Interrupted),
         }

@@ -19,9 +19,9 @@ use super::reload::Reload;
 use super::shutdown::{self, Hangups, Signals};
 use super::terminal::{self, Page, json_text, lines};
 use super::watch::{Built, Watch};
-use super::{Error, Format, Result, batch, input, load, log, print, progress, resolver};
+use super::{Error, Format, Result, batch, hub, input, log, print, progress, resolver};
 use crate::resolve::build::Event;
-use crate::resolve::{Loaded, Resolver};
+use crate::resolve::{Loaded, Pinning, Resolver};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -43,6 +43,10 @@ pub(super) struct Args {
     /// it was.
     #[arg(long, conflicts_with = "on")]
     watch: bool,
+    /// Refuse to run if an executor from a registry is not what flow.lock says, or not in
+    /// it.
+    #[arg(long)]
+    locked: bool,
     #[command(flatten)]
     input: input::Args,
     /// How documents are printed.
@@ -51,6 +55,13 @@ pub(super) struct Args {
 }
 
 impl Args {
+    fn pinning(&self) -> Pinning {
+        match self.locked {
+            true => Pinning::Locked,
+            false => Pinning::Keep,
+        }
+    }
+
     /// Whether the flow is served, and not run over an input.
     pub(super) fn serves(&self) -> bool {
         self.on.is_none()
@@ -69,10 +80,13 @@ async fn through(endpoint: &str, args: &Args, format: Format) -> Result<()> {
     let mut input = args.input.open()?;
     // Before anything is built or started.
     input.check_beginning().await?;
-    let loaded = load(&args.flow).await?;
+    let manifest = Manifest::load(&args.flow)?;
+    let resolver = resolver()?.with_pinning(args.pinning());
+    let loaded = resolver.load(manifest).await?;
     if let Some(warnings) = loaded.warnings() {
         terminal::report(&warnings);
     }
+    hub::keep_lock(&args.flow, &loaded);
     let mut printed = Printed {
         print: args.print,
         format,
@@ -117,7 +131,8 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
         runtime.clone(),
         noting(&built, |event| progress::note(event)),
     );
-    let loaded = first.load(manifest).await?;
+    let loaded = first.with_pinning(args.pinning()).load(manifest).await?;
+    hub::keep_lock(&args.flow, &loaded);
     if let Some(watch) = &mut watch {
         watch.follow(loaded.manifest())?;
     }
@@ -132,6 +147,7 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
             runtime,
             noting(&built, move |event| console.note(&event.to_string())),
         )
+        .with_pinning(args.pinning())
     };
     let result = serve_loaded(args, &loaded, later, watch, &console, format).await;
     console.finish();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_contract::hub::HubConfig;
 use wasm_flow_manifest::Manifest;
 use wasm_flow_wasm::{Output, OutputSink, Runtime};
 
@@ -27,6 +28,7 @@ pub struct FlowBuilder {
     name: String,
     timeout: Option<Duration>,
     executors: Vec<Parts>,
+    hub: HubConfig,
     run: RunOptions,
 }
 
@@ -182,6 +184,7 @@ impl FlowBuilder {
             name: "flow".to_owned(),
             timeout: None,
             executors: Vec::new(),
+            hub: HubConfig::default(),
             run: RunOptions::default(),
         }
     }
@@ -209,6 +212,13 @@ impl FlowBuilder {
     pub fn add<K>(mut self, executor: ExecutorSpec<K>) -> FlowBuilder {
         self.executors.push(executor.into_parts());
         self
+    }
+
+    /// Which registries executors may come from, and whose signatures are wanted, beside
+    /// what the user's own configuration says. An executor from a registry runs only if one
+    /// of the two has a rule for it.
+    pub fn hub(self, hub: HubConfig) -> FlowBuilder {
+        FlowBuilder { hub, ..self }
     }
 
     /// Where what the executors print and log goes: to the log of `tracing`, if it is not
@@ -245,7 +255,7 @@ impl FlowBuilder {
     }
 
     fn program(self) -> Result<(Program, RunOptions), FlowError> {
-        let program = Program::new(self.name, self.timeout, self.executors)?;
+        let program = Program::new(self.name, self.timeout, self.executors)?.with_hub(self.hub);
         Ok((program, self.run))
     }
 }

@@ -1,7 +1,9 @@
 //! A flow as a program says it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use wasm_flow_contract::hub::HubConfig;
 use wasm_flow_contract::outline::{self, NodeSpec, OutlineProblem};
 use wasm_flow_contract::units::MAX_DURATION;
 use wasm_flow_contract::{Graph, NodeId};
@@ -25,6 +27,7 @@ pub(super) struct Program {
     name: String,
     timeout: Option<Duration>,
     executors: Graph<Planned>,
+    hub: HubConfig,
 }
 
 impl Program {
@@ -73,9 +76,15 @@ impl Program {
                 name,
                 timeout,
                 executors,
+                hub: HubConfig::default(),
             }),
             _ => Err(FlowProblems::new(&name, problems)),
         }
+    }
+
+    /// The same with what the program says of registries.
+    pub(super) fn with_hub(self, hub: HubConfig) -> Program {
+        Program { hub, ..self }
     }
 
     fn executor_name(&self, id: NodeId) -> &str {
@@ -111,6 +120,14 @@ impl Plan for Program {
 
     fn executors(&self) -> Graph<Planned> {
         self.executors.as_ref().map(|_, _, planned| planned.clone())
+    }
+
+    fn hub(&self) -> (&str, &HubConfig) {
+        ("the program", &self.hub)
+    }
+
+    fn lock(&self) -> Option<PathBuf> {
+        None
     }
 
     fn error(&self, problems: Vec<LateProblem>) -> FlowProblems {

@@ -8,6 +8,7 @@
 pub(crate) mod advice;
 pub mod build;
 mod executor_file;
+mod hub;
 mod plan;
 mod remote;
 mod running;
@@ -16,7 +17,7 @@ mod source;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
@@ -26,7 +27,7 @@ use wasm_flow_contract::sharding::Group;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::stages::{Batched, Retried};
 use wasm_flow_flow::{Flow, ShapeError};
-use wasm_flow_manifest::{Head, LateProblem, Manifest, Place, Report};
+use wasm_flow_manifest::{Head, LateProblem, Lock, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
     StartFailure, StartReason,
@@ -34,17 +35,20 @@ use wasm_flow_wasm::{
 
 pub use crate::wrong_file::WrongFile;
 pub use advice::{Doubt, Remedy, Unusual};
+pub use hub::{ASSETS, Artifact, Pinning};
 pub use plan::{Plan, Planned, Uses};
 pub use running::{Running, SwapError, Swapped, SwappedExecutor};
 pub use source::{Source, SourceError};
 
 use build::Event;
+use hub::Fetch;
 use remote::{Connected, Remotes};
 
 /// Finds what a flow's plan names. Cheap to clone.
 #[derive(Clone)]
 pub struct Resolver {
     runtime: Runtime,
+    pinning: Pinning,
     progress: Arc<dyn Fn(Event<'_>) + Send + Sync>,
 }
 
@@ -61,6 +65,8 @@ pub struct LoadedExecutor {
     pub uses_before: Option<Box<LoadedExecutor>>,
     /// What gets the documents of its shards.
     pub uses_after: Option<Box<LoadedExecutor>>,
+    /// What of a registry it is, if it is from one.
+    pub artifact: Option<Artifact>,
     /// What keeps it from doing what it should, and the flow not from starting.
     doubts: Vec<Doubt>,
 }
@@ -88,6 +94,8 @@ pub struct Loaded<P = Manifest> {
     runtime: Runtime,
     plan: P,
     executors: Graph<LoadedExecutor>,
+    /// What references were pinned to, and what they are now. None without any.
+    pins: Option<(Lock, Lock)>,
 }
 
 impl Resolver {
@@ -95,8 +103,15 @@ impl Resolver {
     pub fn new(runtime: Runtime, progress: impl Fn(Event<'_>) + Send + Sync + 'static) -> Resolver {
         Resolver {
             runtime,
+            pinning: Pinning::default(),
             progress: Arc::new(progress),
         }
+    }
+
+    /// The same, with another use of the pins of references to registries.
+    #[must_use]
+    pub fn with_pinning(self, pinning: Pinning) -> Resolver {
+        Resolver { pinning, ..self }
     }
 
     /// The engine that components are loaded into.
@@ -109,7 +124,15 @@ impl Resolver {
     /// # Errors
     /// When it does not compile, or is not an executor.
     pub async fn component(&self, source: &Source) -> Result<Component, SourceError> {
-        let path = match source {
+        Ok(self.runtime.load(self.path(source).await?).await?)
+    }
+
+    /// The file with the component of a source. A folder is built first.
+    ///
+    /// # Errors
+    /// When it does not compile.
+    pub async fn path(&self, source: &Source) -> Result<PathBuf, SourceError> {
+        Ok(match source {
             Source::File(path) => path.clone(),
             Source::Folder(folder) => {
                 let progress = Arc::clone(&self.progress);
@@ -118,8 +141,7 @@ impl Resolver {
                     tokio::task::spawn_blocking(move || build::build(&folder, &*progress));
                 building.await.map_err(|_| SourceError::Interrupted)??
             }
-        };
-        Ok(self.runtime.load(path).await?)
+        })
     }
 
     /// Loads all that a flow names.
@@ -130,9 +152,11 @@ impl Resolver {
         let mut problems = Vec::new();
         let mut loaded = HashMap::new();
         let planned = plan.executors();
+        let runtime = self.runtime.clone();
         let mut found = Found {
             components: HashMap::new(),
             remotes: remote::connect_all(&planned).await,
+            fetch: Fetch::new(&plan, runtime, self.pinning, &mut problems),
         };
         for (id, node) in planned.iter() {
             let loading = self.executor(id, None, &node.value, &mut found);
@@ -159,6 +183,7 @@ impl Resolver {
             Some(executors) if problems.is_empty() => Ok(Loaded {
                 runtime: self.runtime.clone(),
                 executors,
+                pins: found.fetch.pinned(),
                 plan,
             }),
             _ => Err(plan.error(problems)),
@@ -175,7 +200,7 @@ impl Resolver {
     ) -> (Option<LoadedExecutor>, Vec<LateProblem>) {
         let mut problems = source::missing_folders(id, &planned.config.allow);
         match self.loaded(id, head, planned, found).await {
-            Ok(executor) => (Some(executor), problems),
+            Ok(executor) => (executor, problems),
             Err(failure) => {
                 problems.push(failure.problem(id));
                 (None, problems)
@@ -189,20 +214,36 @@ impl Resolver {
         head: Option<Head>,
         planned: &Planned,
         found: &mut Found,
-    ) -> Result<LoadedExecutor, LoadFailure> {
-        let config = &planned.config;
+    ) -> Result<Option<LoadedExecutor>, LoadFailure> {
+        let mut config = planned.config.clone();
+        let (mut doubts, mut artifact) = (Vec::new(), None);
         let component = match &planned.uses {
             Uses::Named(wasm_flow_manifest::Uses::Remote(_)) => {
                 // All of them were connected to before anything was loaded.
                 let connected = found.remotes.remove(&(id, head)).unwrap_or_else(|| {
                     Err(LateProblem::new(Place::Uses(id), "it was not connected to"))
                 });
-                let Connected { executor, absent } = connected.map_err(LoadFailure::Remote)?;
-                let mut loaded = LoadedExecutor::of_stage(config.clone(), Arc::new(executor));
+                let Connected { executor, absent } = connected.map_err(LoadFailure::Late)?;
+                let mut loaded = LoadedExecutor::of_stage(config, Arc::new(executor));
                 loaded
                     .doubts
                     .extend(absent.map(|error| remote::absent(id, &error)));
-                return Ok(loaded);
+                return Ok(Some(loaded));
+            }
+            Uses::Named(wasm_flow_manifest::Uses::Hub(reference)) => {
+                let fetched = found.fetch.executor(id, reference).await;
+                let Some(fetched) = fetched.map_err(LoadFailure::Late)? else {
+                    return Ok(None);
+                };
+                // What the flow grants under that name counts more.
+                let is_free = config.allow.dirs.iter().all(|dir| dir.guest != ASSETS);
+                config
+                    .allow
+                    .dirs
+                    .extend(fetched.assets().filter(|_| is_free));
+                doubts.extend(fetched.doubt(id, reference));
+                artifact = Some(fetched.artifact());
+                fetched.component
             }
             Uses::Named(wasm_flow_manifest::Uses::Path { written, path }) => {
                 let component = self.at(path, &mut found.components).await;
@@ -210,11 +251,11 @@ impl Resolver {
             }
             Uses::Component(component) => component.clone(),
             Uses::Stage(stage) => {
-                return Ok(LoadedExecutor::of_stage(config.clone(), Arc::clone(stage)));
+                return Ok(Some(LoadedExecutor::of_stage(config, Arc::clone(stage))));
             }
         };
         let bindings = Bindings::new(component.description(), &config.uses_requests)?;
-        Ok(LoadedExecutor {
+        Ok(Some(LoadedExecutor {
             info: StageInfo {
                 class: component.description().name.clone(),
                 endpoints: bindings.to_list(),
@@ -223,12 +264,13 @@ impl Resolver {
                 polling: config.polling.clone(),
                 ..StageInfo::default()
             },
-            config: config.clone(),
+            config,
             runs: Runs::Component(component),
             uses_before: None,
             uses_after: None,
-            doubts: Vec::new(),
-        })
+            doubts,
+            artifact,
+        }))
     }
 
     /// The component at a path, which may be known already.
@@ -257,6 +299,7 @@ impl LoadedExecutor {
             uses_before: None,
             uses_after: None,
             doubts: Vec::new(),
+            artifact: None,
         }
     }
 
@@ -305,6 +348,7 @@ struct Found {
     /// A source that several executors use is built and compiled once.
     components: HashMap<Source, Component>,
     remotes: Remotes,
+    fetch: Fetch,
 }
 
 /// Why an executor cannot be loaded.
@@ -312,7 +356,7 @@ enum LoadFailure {
     /// With the path as it was written.
     Source(SourceError, String),
     Binding(BindingError),
-    Remote(LateProblem),
+    Late(LateProblem),
 }
 
 impl LoadFailure {
@@ -322,7 +366,7 @@ impl LoadFailure {
             LoadFailure::Binding(error) => {
                 LateProblem::new(Place::UsesRequests(id), error.to_string())
             }
-            LoadFailure::Remote(problem) => problem,
+            LoadFailure::Late(problem) => problem,
         }
     }
 }
@@ -350,6 +394,12 @@ impl<P: Plan> Loaded<P> {
     /// The executors, in the flow's shape.
     pub fn executors(&self) -> &Graph<LoadedExecutor> {
         &self.executors
+    }
+
+    /// What references to registries were pinned to, and what they are pinned to now. None
+    /// if there are none.
+    pub fn pins(&self) -> Option<(&Lock, &Lock)> {
+        self.pins.as_ref().map(|(before, now)| (before, now))
     }
 
     /// What may not do what it should, from what the executors say of themselves.

@@ -1,12 +1,14 @@
 //! A flow before anything that it names is looked for.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::hub::HubConfig;
 use wasm_flow_contract::{Graph, Stage};
-use wasm_flow_manifest::{ExecutorEntry, LateProblem, Manifest, Report};
+use wasm_flow_manifest::{ExecutorEntry, LateProblem, Lock, Manifest, Report};
 use wasm_flow_wasm::Component;
 
 /// Who says what a flow consists of: a `flow.toml`, or a program.
@@ -22,6 +24,13 @@ pub trait Plan {
 
     /// The executors, in the flow's shape.
     fn executors(&self) -> Graph<Planned>;
+
+    /// Which registries executors may come from, and whose signatures are wanted, with what
+    /// messages call the file that says it.
+    fn hub(&self) -> (&str, &HubConfig);
+
+    /// The file with what references to registries are pinned to. None: nothing is pinned.
+    fn lock(&self) -> Option<PathBuf>;
 
     /// Puts problems in words, with the places that they belong to.
     fn error(&self, problems: Vec<LateProblem>) -> Self::Error;
@@ -99,6 +108,14 @@ impl Plan for Manifest {
     fn executors(&self) -> Graph<Planned> {
         let executors = self.executors.as_ref();
         executors.map(|_, _, entry| Planned::of_entry(entry))
+    }
+
+    fn hub(&self) -> (&str, &HubConfig) {
+        (self.file(), &self.hub)
+    }
+
+    fn lock(&self) -> Option<PathBuf> {
+        Some(Lock::path_for(Path::new(self.file())))
     }
 
     fn error(&self, problems: Vec<LateProblem>) -> Box<Report> {

@@ -21,8 +21,7 @@ mod packed {
     include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 }
 
-/// The variable with the folder to unpack to, instead of the user's data.
-const FOLDER_VARIABLE: &str = "WASM_FLOW_DATA";
+use crate::hub::DATA_VARIABLE as FOLDER_VARIABLE;
 
 /// Why the SDK cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -82,23 +81,8 @@ fn is_unpacked(sdk: &Path) -> bool {
 
 /// Where this user's SDKs are.
 fn folder() -> Result<PathBuf, SdkError> {
-    let folder = match std::env::var_os(FOLDER_VARIABLE).filter(|path| !path.is_empty()) {
-        // Not that folder itself: it may hold other things, and be shared.
-        Some(folder) => {
-            let folder = PathBuf::from(folder);
-            std::path::absolute(&folder).map_err(|source| SdkError::Io {
-                path: folder,
-                source,
-            })?
-        }
-        None => std::env::var_os("XDG_DATA_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-            .or_else(|| Some(std::env::home_dir()?.join(".local").join("share")))
-            .filter(|path| path.is_absolute())
-            .ok_or(SdkError::NoFolder)?,
-    };
-    Ok(folder.join("wasm-flow").join("sdk"))
+    let data = crate::hub::data().ok_or(SdkError::NoFolder)?;
+    Ok(data.join("sdk"))
 }
 
 /// Makes a folder that only this user can write to, or sees to it that an existing one

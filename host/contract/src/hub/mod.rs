@@ -1,7 +1,11 @@
-//! What executors are called in OCI registries.
+//! What executors are called in OCI registries, and which of them may be used.
 
+mod config;
 mod digest;
 mod reference;
+mod scope;
 
+pub use config::{HubConfig, Signers, Trust};
 pub use digest::{Digest, DigestError};
 pub use reference::{Reference, ReferenceError, Repository, SCHEME};
+pub use scope::Scope;

@@ -228,7 +228,7 @@ impl fmt::Display for Reference {
 
 /// A host, as other tools tell it from the first part of a name: with a dot, with a port,
 /// or `localhost`.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     if let Some((address, port)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         let port = port.strip_prefix(':');
         let is_address = address.parse::<std::net::Ipv6Addr>().is_ok();

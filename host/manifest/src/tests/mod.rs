@@ -16,6 +16,7 @@ use wasm_flow_contract::bounds::{DEFAULT_TIMEOUT, MAX_LISTED};
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::graph::{GATEWAY, NodeId};
+use wasm_flow_contract::hub::Signers;
 use wasm_flow_contract::sharding::{Group, Poll, Polling};
 
 use super::*;
@@ -386,4 +387,46 @@ fn tables_that_are_nested_too_deep_are_a_syntax_error() {
         let title = report.problems()[0].title();
         assert!(title.starts_with("not valid TOML: "), "{title}");
     }
+}
+
+#[test]
+fn registries_and_whose_signatures_they_want() {
+    let manifest = parse(
+        r#"
+            [hub]
+            registries = ["registry.example.com", "localhost:5000/team"]
+            plain_http = ["registry.example.com:5000"]
+            [[hub.trust]]
+            of = "registry.example.com/team"
+            keys = ["team.pub", "/keys/lead.pub"]
+            [[hub.trust]]
+            of = "localhost:5000"
+            unsigned = true
+            [[executors]]
+            name = "clean"
+            uses = "oci://registry.example.com/team/clean:1.0"
+        "#,
+    );
+    let [clean] = ids(&manifest)[..] else {
+        panic!("one executor")
+    };
+    let reference = "registry.example.com/team/clean:1.0".parse().unwrap();
+    assert_eq!(manifest.executors[clean].value.uses, Uses::Hub(reference));
+    let hub = &manifest.hub;
+    let scopes: Vec<String> = hub.registries.iter().map(ToString::to_string).collect();
+    assert_eq!(scopes, ["registry.example.com", "localhost:5000/team"]);
+    assert_eq!(hub.plain_http, ["registry.example.com:5000"]);
+    let signers: Vec<_> = hub.trust.iter().map(|trust| &trust.signers).collect();
+    let keys = ["flows/search/team.pub", "/keys/lead.pub"];
+    assert_eq!(
+        signers,
+        [
+            &Signers::Keys(keys.map(PathBuf::from).into()),
+            &Signers::Nobody
+        ]
+    );
+
+    let missing = LateProblem::new(Place::TrustedKey(0, 1), "no such key");
+    let report = manifest.report([missing]).to_string();
+    assert!(report.contains("flow.toml:7:33"), "{report}");
 }

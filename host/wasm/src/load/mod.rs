@@ -34,6 +34,7 @@ struct Inner {
     pre: BarePre<Ctx>,
     description: Description,
     imports: Vec<String>,
+    exports: Vec<String>,
     size: u64,
     digest: Digest,
 }
@@ -55,6 +56,11 @@ impl Component {
     /// The interfaces that it imports.
     pub fn imports(&self) -> &[String] {
         &self.inner.imports
+    }
+
+    /// The interfaces that it exports.
+    pub fn exports(&self) -> &[String] {
+        &self.inner.exports
     }
 
     /// Bytes of its file.
@@ -123,6 +129,11 @@ impl Runtime {
             .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
 
         let imports = world::check(self.linker(), &component).map_err(Kind::World)?;
+        let exports = component.component_type();
+        let exports = exports
+            .exports(self.engine())
+            .map(|(name, _)| name.to_owned());
+        let exports = exports.collect();
         let link = |error: wasmtime::Error| Kind::Link(cut_printable(&chain(&error)));
         let pre = self.linker().instantiate_pre(&component).map_err(link)?;
         let pre = BarePre::new(pre).map_err(link)?;
@@ -134,6 +145,7 @@ impl Runtime {
                 description: description::check(described).map_err(Kind::Description)?,
                 pre,
                 imports,
+                exports,
                 size,
                 digest,
             }),

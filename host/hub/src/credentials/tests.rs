@@ -1,0 +1,150 @@
+use std::fs;
+
+use super::*;
+
+struct Place {
+    folder: tempfile::TempDir,
+    credentials: Credentials,
+}
+
+fn place(content: &str) -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.json");
+    fs::write(&file, content).unwrap();
+    let credentials = Credentials::of_file(file);
+    Place {
+        folder,
+        credentials,
+    }
+}
+
+impl Place {
+    fn text(&self) -> String {
+        fs::read_to_string(self.folder.path().join("config.json")).unwrap()
+    }
+}
+
+fn password(user: &str, password: &str) -> Option<Login> {
+    Some(Login::Password {
+        user: user.to_owned(),
+        password: Secret::new(password),
+    })
+}
+
+#[tokio::test]
+async fn what_docker_stores_is_found() {
+    // ada:se:cret
+    let place = place(
+        r#"{"auths": {
+            "a.example.com": {"auth": "YWRhOnNlOmNyZXQ="},
+            "https://b.example.com/v1/": {"auth": "YWRhOnNlOmNyZXQ"},
+            "c.example.com:5000": {"username": "u", "password": "p"},
+            "d.example.com": {"auth": "", "identitytoken": "t"},
+            "https://e.example.com": {"auth": "YWRhOnNlOmNyZXQ="},
+            "e.example.com": {"username": "u", "password": "p"},
+            "f.example.com": {},
+            "g.example.com/team": {"username": "u", "password": "p"}
+        }, "credHelpers": {"a.example.com": ""}}"#,
+    );
+    let ada = password("ada", "se:cret");
+    for (host, expected) in [
+        ("a.example.com", ada.clone()),
+        ("b.example.com", ada),
+        ("c.example.com:5000", password("u", "p")),
+        ("c.example.com", None),
+        ("d.example.com", Some(Login::Token(Secret::new("t")))),
+        ("e.example.com", password("u", "p")),
+        ("f.example.com", None),
+        ("g.example.com", None),
+        ("example.com", None),
+    ] {
+        let found = place.credentials.get(host).await.unwrap();
+        assert_eq!(found, expected, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_stored_beside_all_else_and_for_nobody_else() {
+    let place = place(r#"{"auths": {"http://a.b/v2/": {"auth": "eDp5"}, "c.d": {}}, "x": [1]}"#);
+    let secret = Secret::new("pass:wörd");
+    place
+        .credentials
+        .store("a.b", "ada", &secret)
+        .await
+        .unwrap();
+    let found = place.credentials.get("a.b").await.unwrap();
+    assert_eq!(found, password("ada", "pass:wörd"));
+    let text = place.text();
+    assert!(text.contains("\"x\"") && text.contains("c.d"), "{text}");
+    assert!(!text.contains("http://a.b"), "{text}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let found = fs::metadata(place.folder.path().join("config.json")).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    }
+    assert!(place.credentials.erase("a.b").await.unwrap());
+    assert!(!place.credentials.erase("a.b").await.unwrap());
+    assert_eq!(place.credentials.get("a.b").await.unwrap(), None);
+    assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1);
+    for user in ["", "a:b", "a\nb"] {
+        let stored = place.credentials.store("a.b", user, &secret).await;
+        assert!(matches!(stored, Err(CredentialsError::User)));
+    }
+    let stored = Credentials::none().store("a.b", "ada", &secret).await;
+    assert!(matches!(stored, Err(CredentialsError::NoPlace)));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_to_the_file_stays_one() {
+    let place = place("");
+    let link = place.folder.path().join("link.json");
+    std::os::unix::fs::symlink("config.json", &link).unwrap();
+    let credentials = Credentials::of_file(&link);
+    credentials
+        .store("a.b", "u", &Secret::new("p"))
+        .await
+        .unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(place.text().contains("a.b"));
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_the_file_is_said_without_its_secrets() {
+    for (content, expected) in [
+        (
+            "{\"auths\":\n {\"a.b\": {\"auth\": \"c2VjcmV0\" oops",
+            "line 2 is not JSON",
+        ),
+        ("[\"c2VjcmV0\"]", "line 1 is not JSON"),
+        (
+            r#"{"auths": {"a.b": {"auth": "c2VjcmV0"}}}"#,
+            "an `auth` is not a name and a password",
+        ),
+        (
+            r#"{"auths": {"a.b": {"auth": "!!"}}}"#,
+            "an `auth` is not a name and a password",
+        ),
+        (r#"{"credsStore": 1}"#, "the name of a helper is not a text"),
+        (r#"{"credsStore": "../../bin/sh"}"#, "`../../bin/sh` in "),
+        (
+            r#"{"credHelpers": {"a.b": "nothing-of-this-name"}}"#,
+            "docker-credential-nothing-of-this-name, which ",
+        ),
+    ] {
+        let place = place(content);
+        let error = place.credentials.get("a.b").await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("secret") && !text.contains("c2Vj"), "{text}");
+    }
+    let debug = format!("{:?}", password("ada", "hidden"));
+    assert!(
+        debug.contains("ada") && !debug.contains("hidden"),
+        "{debug}"
+    );
+    let place = place(r#"{"auths": 1}"#);
+    let stored = place.credentials.store("a.b", "u", &Secret::new("p")).await;
+    assert!(matches!(stored, Err(CredentialsError::Malformed(..))));
+}

@@ -1,0 +1,200 @@
+//! Who asks: tokens and passwords.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde::Deserialize;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::body::whole;
+use super::challenge::Challenge;
+use super::client::Client;
+use super::error::Problem;
+use super::redirect::{Misled, authority, may_lead};
+use super::request::{failure, send};
+use crate::bounds::MAX_TOKEN;
+use crate::credentials::{Login, Secret};
+
+/// What a request does with a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Action {
+    /// Only asks whether the registry lets this user in.
+    Enter,
+    Pull,
+    Push,
+}
+
+/// What a token is for: a host, a repository, and what is done with it.
+pub(super) type Scope = (String, String, Action);
+
+/// What was good for the last request of the same kind.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(Mutex<HashMap<Scope, Secret>>);
+
+impl Tokens {
+    pub(super) fn get(&self, scope: &Scope) -> Option<Secret> {
+        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(scope).cloned()
+    }
+
+    fn put(&self, scope: Scope, authorization: Secret) {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.insert(scope, authorization);
+    }
+
+    /// Forgets all of a registry, such as when the user has another password.
+    pub(super) fn forget(&self, host: &str) {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|(found, ..), _| found != host);
+    }
+}
+
+/// The value of the header `Authorization`.
+pub(super) fn header(authorization: &Secret) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(authorization.reveal()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Finds out what to send in answer to a challenge of `registry`, and keeps it for the
+/// next request.
+///
+/// `login` is what the user has for the registry, if that is anything.
+pub(super) async fn authorize(
+    client: &Client,
+    registry: &Url,
+    scope: &Scope,
+    challenge: Challenge,
+    login: Option<&Login>,
+) -> Result<Secret, Problem> {
+    let no_password = || Problem::NoPassword {
+        host: authority(registry),
+    };
+    let authorization = match (challenge, login) {
+        (Challenge::Basic, Some(Login::Password { user, password })) => basic(user, password),
+        (Challenge::Basic, _) => return Err(no_password()),
+        (Challenge::Bearer { realm, service }, login) => {
+            let asked = Asked {
+                realm: realm.parse().map_err(|_| Misled::Unreadable)?,
+                service,
+            };
+            asked.token(client, registry, scope, login).await?
+        }
+    };
+    client.tokens().put(scope.clone(), authorization.clone());
+    Ok(authorization)
+}
+
+pub(super) fn basic(user: &str, password: &Secret) -> Secret {
+    let pair = format!("{user}:{}", password.reveal());
+    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair)))
+}
+
+/// The server that gives tokens.
+struct Asked {
+    realm: Url,
+    service: Option<String>,
+}
+
+/// What such a server answers. The two names are of two specifications.
+#[derive(Deserialize)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Asked {
+    async fn token(
+        &self,
+        client: &Client,
+        registry: &Url,
+        scope: &Scope,
+        login: Option<&Login>,
+    ) -> Result<Secret, Problem> {
+        let realm = &self.realm;
+        may_lead(registry, realm, client.plain())?;
+        // Anybody between here and there could read them.
+        let is_other = realm.host() != registry.host();
+        if login.is_some() && realm.scheme() != "https" && is_other {
+            return Err(Problem::Realm(authority(realm)));
+        }
+        let sender = client.sender(registry, realm);
+        let request = match login {
+            Some(Login::Token(token)) => {
+                let mut form = Serializer::new(String::new());
+                form.append_pair("grant_type", "refresh_token")
+                    .append_pair("client_id", "wasm-flow")
+                    .append_pair("refresh_token", token.reveal());
+                for (name, value) in self.parameters(scope) {
+                    form.append_pair(name, &value);
+                }
+                sender
+                    .post(realm.clone())
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(form.finish())
+            }
+            login => {
+                let mut realm = realm.clone();
+                realm.query_pairs_mut().extend_pairs(self.parameters(scope));
+                let request = sender.get(realm);
+                match login {
+                    Some(Login::Password { user, password }) => {
+                        match header(&basic(user, password)) {
+                            Some(value) => request.header(AUTHORIZATION, value),
+                            None => request,
+                        }
+                    }
+                    _ => request,
+                }
+            }
+        };
+        let response = send(request, realm).await?;
+        if !response.status().is_success() {
+            // It is the registry that has the password.
+            let host = authority(registry);
+            return Err(match failure(response, login).await {
+                Problem::WrongPassword { user, .. } => Problem::WrongPassword { host, user },
+                Problem::OldToken { .. } => Problem::OldToken { host },
+                Problem::NoPassword { .. } => Problem::NoPassword { host },
+                Problem::Forbidden {
+                    text, anonymous, ..
+                } => Problem::Forbidden {
+                    host,
+                    text,
+                    anonymous,
+                },
+                other => other,
+            });
+        }
+        let what = "a token";
+        let body = whole(response, what, MAX_TOKEN).await?;
+        let malformed = |why: String| Problem::Malformed { what, why };
+        // The error of the JSON reader could show a part of the token.
+        let answer: Answer = serde_json::from_slice(&body)
+            .map_err(|error| malformed(format!("line {} of it", error.line())))?;
+        let token = answer.token.or(answer.access_token);
+        let token = token.ok_or_else(|| malformed("there is none in it".to_owned()))?;
+        let authorization = Secret::new(format!("Bearer {token}"));
+        match header(&authorization) {
+            Some(_) => Ok(authorization),
+            None => Err(malformed("it has control characters".to_owned())),
+        }
+    }
+
+    /// The scope is what is needed here, and not what the registry says.
+    fn parameters(&self, (_, repository, action): &Scope) -> Vec<(&'static str, String)> {
+        let service = self.service.clone().map(|service| ("service", service));
+        let actions = match action {
+            Action::Enter => None,
+            Action::Pull => Some("pull"),
+            Action::Push => Some("pull,push"),
+        };
+        let scope = actions.map(|actions| ("scope", format!("repository:{repository}:{actions}")));
+        service.into_iter().chain(scope).collect()
+    }
+}

@@ -1,0 +1,227 @@
+//! Lists: of tags, and of the manifests that refer to another one.
+
+use http::HeaderMap;
+use http::header::LINK;
+use serde::Deserialize;
+use url::Url;
+use wasm_flow_contract::hub::Digest;
+
+use super::error::{Problem, RegistryError};
+use super::redirect::{Misled, authority, is_same_origin};
+use super::remote::{Remote, Version};
+use super::request::Ask;
+use crate::artifact::{Descriptor, Index, media_type};
+use crate::bounds::{MAX_LISTED, MAX_MANIFEST, MAX_PAGES, MAX_TAG_PAGE};
+
+/// A registry with the API of referrers answers a manifest that has a subject with it.
+const SUBJECT: &str = "oci-subject";
+
+impl Remote {
+    /// All tags of the repository, as the registry orders them.
+    ///
+    /// # Errors
+    /// When there is no such repository, when there are too many, or when the registry
+    /// cannot be asked.
+    pub async fn tags(&self) -> Result<Vec<String>, RegistryError> {
+        let tags = self.fetch_tags().await;
+        tags.map_err(|problem| self.error(problem))
+    }
+
+    async fn fetch_tags(&self) -> Result<Vec<String>, Problem> {
+        #[derive(Deserialize)]
+        struct Page {
+            #[serde(default)]
+            tags: Option<Vec<String>>,
+        }
+        let what = "a list of tags";
+        let mut tags = Vec::new();
+        let mut next = Some(self.url("tags/list?n=1000")?);
+        let mut pages = 0;
+        while let Some(url) = next {
+            let (bytes, headers) = self
+                .read(|| Ask::get(url.clone(), None), what, MAX_TAG_PAGE)
+                .await?;
+            let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
+                let why = error.to_string();
+                Problem::Malformed { what, why }
+            })?;
+            tags.extend(page.tags.unwrap_or_default());
+            next = next_page(&url, &headers)?;
+            pages += 1;
+            check_list("tags", tags.len(), pages)?;
+        }
+        Ok(tags)
+    }
+
+    /// The manifests whose subject is this digest: by the registry's API of referrers, or
+    /// by the tag `sha256-…` that stands in for it.
+    ///
+    /// # Errors
+    /// When the answer cannot be used, or the registry cannot be asked.
+    pub async fn referrers(&self, digest: Digest) -> Result<Vec<Descriptor>, RegistryError> {
+        let referrers = self.fetch_referrers(digest).await;
+        let called = |problem| RegistryError::new(self.called(Version::Digest(digest)), problem);
+        match referrers.map_err(called)? {
+            Some(found) => Ok(found),
+            None => Ok(self.fallback(digest).await?.manifests),
+        }
+    }
+
+    /// `None` if the registry does not have the API.
+    async fn fetch_referrers(&self, digest: Digest) -> Result<Option<Vec<Descriptor>>, Problem> {
+        let what = "a list of referrers";
+        let mut found = Vec::new();
+        let mut next = Some(self.url(&format!("referrers/{digest}"))?);
+        let mut pages = 0;
+        while let Some(url) = next {
+            let read = self
+                .read(
+                    || Ask::get(url.clone(), Some(media_type::INDEX)),
+                    what,
+                    MAX_MANIFEST,
+                )
+                .await;
+            let (bytes, headers) = match read {
+                Err(Problem::Missing(_)) if pages == 0 => return Ok(None),
+                Err(Problem::Answered {
+                    status: 400 | 405 | 501,
+                    ..
+                }) if pages == 0 => return Ok(None),
+                other => other?,
+            };
+            let index = read_index(&bytes, what)?;
+            found.extend(index.manifests);
+            next = next_page(&url, &headers)?;
+            pages += 1;
+            check_list("referrers", found.len(), pages)?;
+        }
+        Ok(Some(found))
+    }
+
+    /// The list under the tag that stands in for the API.
+    async fn fallback(&self, digest: Digest) -> Result<Index, RegistryError> {
+        let tag = fallback_tag(digest);
+        match self.manifest(Version::Tag(&tag)).await {
+            Ok(manifest) => {
+                let read = read_index(&manifest.bytes, "a list of referrers");
+                read.map_err(|problem| RegistryError::new(self.called(Version::Tag(&tag)), problem))
+            }
+            Err(error) if matches!(error.problem(), Problem::Missing(_)) => {
+                Ok(Index::new(Vec::new()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores a manifest that has a subject, and has it listed among the subject's
+    /// referrers. Its blobs are there already.
+    ///
+    /// Two that do this at the same moment for one subject, with a registry that has no
+    /// API of referrers, may lose one of the two: the specification has nothing against
+    /// it.
+    ///
+    /// # Errors
+    /// When the registry does not take it, or cannot be asked.
+    pub async fn push_referrer(
+        &self,
+        subject: Digest,
+        described: Descriptor,
+        bytes: &[u8],
+    ) -> Result<(), RegistryError> {
+        let version = Version::Digest(described.digest);
+        let put = self.put_manifest(version, &described.media_type, bytes);
+        let called = |problem| RegistryError::new(self.called(version), problem);
+        if put.await.map_err(called)?.contains_key(SUBJECT) {
+            return Ok(());
+        }
+        let mut index = self.fallback(subject).await?;
+        if index
+            .manifests
+            .iter()
+            .any(|found| found.digest == described.digest)
+        {
+            return Ok(());
+        }
+        index.manifests.push(described);
+        let (bytes, _) = index.write();
+        let tag = fallback_tag(subject);
+        self.push_manifest(Version::Tag(&tag), media_type::INDEX, &bytes)
+            .await
+    }
+}
+
+fn fallback_tag(digest: Digest) -> String {
+    format!("sha256-{}", digest.hex())
+}
+
+fn read_index(bytes: &[u8], what: &'static str) -> Result<Index, Problem> {
+    Index::read(bytes).map_err(|error| {
+        let why = error.to_string();
+        Problem::Malformed { what, why }
+    })
+}
+
+/// A list has an end, and so has the number of its pages.
+fn check_list(what: &'static str, length: usize, pages: usize) -> Result<(), Problem> {
+    let most = MAX_LISTED;
+    if length > most {
+        return Err(Problem::TooMany { what, most });
+    }
+    let (what, most) = ("pages of one list", MAX_PAGES);
+    match pages > most {
+        true => Err(Problem::TooMany { what, most }),
+        false => Ok(()),
+    }
+}
+
+/// The address of the next page of a list: `<…>; rel="next"`. It is of the same registry.
+fn next_page(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, Problem> {
+    let link = headers.get(LINK).and_then(|link| link.to_str().ok());
+    let Some((target, rest)) = link
+        .and_then(|link| link.trim_start().strip_prefix('<'))
+        .and_then(|link| link.split_once('>'))
+    else {
+        return Ok(None);
+    };
+    if !rest.replace('"', "").contains("rel=next") {
+        return Ok(None);
+    }
+    let next = url.join(target).map_err(|_| Misled::Unreadable)?;
+    match is_same_origin(url, &next) {
+        true => Ok(Some(next)),
+        false => Err(Problem::Malformed {
+            what: "a list",
+            why: format!("its next page is on another host, {}", authority(&next)),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_go_on_at_the_same_registry() {
+        let url: Url = "https://a.b/v2/c/tags/list".parse().unwrap();
+        let next = |link: &str| {
+            let headers = HeaderMap::from_iter([(LINK, link.parse().unwrap())]);
+            next_page(&url, &headers)
+        };
+        let page = next("</v2/c/tags/list?last=x&n=2>; rel=\"next\"").unwrap();
+        assert_eq!(
+            page.unwrap().as_str(),
+            "https://a.b/v2/c/tags/list?last=x&n=2"
+        );
+        for link in ["", "x", "<a", "</a>; rel=\"prev\"", "</a>"] {
+            assert_eq!(next(link).unwrap(), None, "{link}");
+        }
+        for link in [
+            "<https://c.d/>; rel=next",
+            "<//c.d/>; rel=next",
+            "<http://a.b/>; rel=next",
+        ] {
+            let error = next(link).unwrap_err().to_string();
+            assert!(error.contains("on another host"), "{link}: {error}");
+        }
+    }
+}

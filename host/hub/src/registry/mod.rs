@@ -1,0 +1,27 @@
+//! A client of OCI registries.
+//!
+//! It is our own, over `reqwest`, and not `oci-client`: that one reads manifests, lists of
+//! tags, lists of referrers and tokens whole into memory without a bound, follows
+//! redirects wherever they lead, and has no hook for either. It also brings a second
+//! implementation of cryptography. `oci-wasm` is built on it, and what it has beyond that
+//! is the configuration of a component, which is a few lines. Whether other tools read
+//! what is written here, and this what they write, is tested.
+
+mod auth;
+mod body;
+mod challenge;
+mod client;
+mod error;
+mod list;
+mod redirect;
+mod remote;
+mod request;
+mod upload;
+
+pub use body::BlobBody;
+pub use client::{Client, ClientError};
+pub use error::{Problem, RegistryError};
+pub use redirect::Misled;
+pub use remote::{FetchedManifest, Remote, Version};
+pub(crate) use request::pause;
+pub use upload::Payload;

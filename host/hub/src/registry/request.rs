@@ -1,0 +1,316 @@
+//! One request: who asks, where it is led to, and whether it is sent again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, Method, StatusCode};
+use reqwest::{RequestBuilder, Response};
+use tokio::time::{sleep, timeout};
+use url::Url;
+
+use super::auth::{Action, Scope, authorize, header};
+use super::body::{complaint, reason, shown, silent, whole};
+use super::challenge::Challenge;
+use super::error::{Problem, RegistryError};
+use super::redirect::{Misled, authority, is_same_origin, may_lead};
+use super::remote::Remote;
+use super::upload::{Payload, Progress};
+use crate::bounds::{ATTEMPTS, LONGEST_PAUSE, MAX_REDIRECTS, PAUSE, SILENCE, UPLOADED};
+use crate::credentials::{Login, Secret};
+
+/// A request.
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) accept: Option<&'static str>,
+    pub(super) content: Option<(&'a str, &'a Payload)>,
+    pub(super) action: Action,
+}
+
+impl Ask<'_> {
+    pub(super) fn get(url: Url, accept: Option<&'static str>) -> Ask<'static> {
+        Ask {
+            method: Method::GET,
+            url,
+            accept,
+            content: None,
+            action: Action::Pull,
+        }
+    }
+}
+
+impl Remote {
+    /// Asks whether the registry lets the user in. Says whether it has asked who that is.
+    ///
+    /// # Errors
+    /// When it does not, or cannot be asked.
+    pub async fn enter(&self, login: Option<&Login>) -> Result<bool, RegistryError> {
+        let entered = async {
+            let base = self.client().base(self.repository());
+            let base = base.ok_or(Misled::Unreadable)?;
+            // Not what was good before.
+            self.client().tokens().forget(self.repository().host());
+            let ask = Ask {
+                action: Action::Enter,
+                ..Ask::get(base, None)
+            };
+            self.ask_as(&ask, Some(login)).await?;
+            let scope = self.scope(Action::Enter);
+            Ok(self.client().tokens().get(&scope).is_some())
+        };
+        let entered = entered.await;
+        entered.map_err(|problem| RegistryError::new(self.repository().host(), problem))
+    }
+
+    /// Asks for something small, and reads it. A connection that breaks is made again.
+    pub(super) async fn read(
+        &self,
+        ask: impl Fn() -> Ask<'static>,
+        what: &'static str,
+        most: u64,
+    ) -> Result<(Bytes, HeaderMap), Problem> {
+        let mut attempt = 0;
+        loop {
+            let response = self.ask(&ask()).await?;
+            let headers = response.headers().clone();
+            match whole(response, what, most).await {
+                Err(problem) if problem.may_pass() && pause(&mut attempt, None).await => {}
+                other => return other.map(|bytes| (bytes, headers)),
+            }
+        }
+    }
+
+    fn scope(&self, action: Action) -> Scope {
+        let path = match action {
+            Action::Enter => String::new(),
+            _ => self.repository().path().to_owned(),
+        };
+        (self.repository().host().to_owned(), path, action)
+    }
+
+    /// Sends a request, with what the registry wants to know of who asks, to where it
+    /// leads, and again if that may help.
+    pub(super) async fn ask(&self, ask: &Ask<'_>) -> Result<Response, Problem> {
+        self.ask_as(ask, None).await
+    }
+
+    /// As [`ask`](Self::ask); `login` is what is used instead of the stored credentials.
+    async fn ask_as(
+        &self,
+        ask: &Ask<'_>,
+        login: Option<Option<&Login>>,
+    ) -> Result<Response, Problem> {
+        let mut attempt = 0;
+        loop {
+            let problem = match self.ask_once(ask, login).await {
+                Ok(response) => return Ok(response),
+                Err(problem) => problem,
+            };
+            let after = match &problem {
+                Problem::Busy { after, .. } => *after,
+                _ => None,
+            };
+            // An upload cannot go on in the middle, and whoever sends it begins anew.
+            let is_upload = ask.method != Method::GET && ask.method != Method::HEAD;
+            let may_pass = match is_upload {
+                true => matches!(problem, Problem::Busy { .. }),
+                false => problem.may_pass(),
+            };
+            if !may_pass || !pause(&mut attempt, after).await {
+                return Err(problem);
+            }
+        }
+    }
+
+    async fn ask_once(
+        &self,
+        ask: &Ask<'_>,
+        login: Option<Option<&Login>>,
+    ) -> Result<Response, Problem> {
+        let named = self
+            .client()
+            .base(self.repository())
+            .ok_or(Misled::Unreadable)?;
+        let scope = self.scope(ask.action);
+        let kept = self.client().tokens().get(&scope);
+        let response = self.follow(ask, &named, kept.as_ref()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return finished(response, None).await;
+        }
+        // A storage server that refuses an address has nothing to do with the password.
+        if !is_same_origin(response.url(), &named) {
+            return finished(response, None).await;
+        }
+        let stored;
+        let login = match login {
+            Some(login) => login,
+            None => {
+                let host = self.repository().host();
+                stored = self.client().credentials().get(host).await?;
+                stored.as_ref()
+            }
+        };
+        let Some(challenge) = Challenge::of(response.headers()) else {
+            return Err(failure(response, login).await);
+        };
+        let authorization = authorize(self.client(), &named, &scope, challenge, login).await?;
+        let response = self.follow(ask, &named, Some(&authorization)).await?;
+        finished(response, login).await
+    }
+
+    /// Sends a request to its address, and to those that the answers name.
+    async fn follow(
+        &self,
+        ask: &Ask<'_>,
+        named: &Url,
+        authorization: Option<&Secret>,
+    ) -> Result<Response, Problem> {
+        let mut url = ask.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send(ask, named, &url, authorization).await?;
+            if !response.status().is_redirection() {
+                return Ok(response);
+            }
+            let is_read = ask.method == Method::GET || ask.method == Method::HEAD;
+            let location = response.headers().get(LOCATION);
+            let (true, Some(location)) = (is_read, location) else {
+                return Ok(response);
+            };
+            let location = location.to_str().map_err(|_| Misled::Unreadable)?;
+            let next = url.join(location).map_err(|_| Misled::Unreadable)?;
+            may_lead(&url, &next, self.client().plain())?;
+            url = next;
+        }
+        Err(Misled::TooMany.into())
+    }
+
+    async fn send(
+        &self,
+        ask: &Ask<'_>,
+        named: &Url,
+        url: &Url,
+        authorization: Option<&Secret>,
+    ) -> Result<Response, Problem> {
+        let sender = self.client().sender(named, url);
+        let mut request = sender.request(ask.method.clone(), url.clone());
+        if let Some(accept) = ask.accept {
+            request = request.header(ACCEPT, accept);
+        }
+        if is_same_origin(named, url)
+            && let Some(value) = authorization.and_then(header)
+        {
+            request = request.header(AUTHORIZATION, value);
+        }
+        let Some((media_type, payload)) = ask.content else {
+            return send(request, url).await;
+        };
+        let progress = Progress::default();
+        let body = payload.body(&progress).await?;
+        let request = request
+            .header(CONTENT_TYPE, media_type)
+            .header(CONTENT_LENGTH, payload.size())
+            .body(body);
+        send_upload(request, url, payload.size(), &progress).await
+    }
+}
+
+/// Waits before another attempt; `false` if there have been enough, or if it would be
+/// too long.
+pub(crate) async fn pause(attempt: &mut u32, after: Option<Duration>) -> bool {
+    *attempt += 1;
+    let pause = after.unwrap_or(PAUSE * 4u32.saturating_pow(*attempt - 1));
+    if *attempt >= ATTEMPTS || pause > LONGEST_PAUSE {
+        return false;
+    }
+    sleep(pause).await;
+    true
+}
+
+/// Sends a request that has no long body.
+pub(super) async fn send(request: RequestBuilder, url: &Url) -> Result<Response, Problem> {
+    match timeout(SILENCE, request.send()).await {
+        Err(_) => Err(silent(authority(url), "answered nothing", SILENCE)),
+        Ok(Err(error)) => Err(unsent(error, url)),
+        Ok(Ok(response)) => Ok(response),
+    }
+}
+
+/// Sends a request with a body that may take long. It may not stand still.
+async fn send_upload(
+    request: RequestBuilder,
+    url: &Url,
+    size: u64,
+    progress: &Progress,
+) -> Result<Response, Problem> {
+    let mut sending = std::pin::pin!(request.send());
+    let mut before = 0;
+    loop {
+        let sent = progress.sent();
+        let is_sent = sent >= size;
+        let (time, did) = match is_sent {
+            true => (UPLOADED, "answered nothing to an upload"),
+            false => (SILENCE, "taken nothing of an upload"),
+        };
+        match timeout(time, &mut sending).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => return Err(unsent(error, url)),
+            Err(_) if is_sent || progress.sent() == before => {
+                return Err(silent(authority(url), did, time));
+            }
+            Err(_) => before = progress.sent(),
+        }
+    }
+}
+
+fn unsent(error: reqwest::Error, url: &Url) -> Problem {
+    let host = authority(url);
+    let is_connect = error.is_connect();
+    let reason = reason(error);
+    match is_connect {
+        true => Problem::Unreachable { host, reason },
+        false => Problem::Broken { host, reason },
+    }
+}
+
+/// The answer, if it is a success.
+async fn finished(response: Response, login: Option<&Login>) -> Result<Response, Problem> {
+    match response.status().is_success() {
+        true => Ok(response),
+        false => Err(failure(response, login).await),
+    }
+}
+
+/// What an answer means that is not a success. `login` is who asked.
+pub(super) async fn failure(response: Response, login: Option<&Login>) -> Problem {
+    let host = authority(response.url());
+    let status = response.status();
+    let after = retry_after(response.headers());
+    let text = complaint(response).await;
+    match (status, login) {
+        (StatusCode::UNAUTHORIZED, Some(Login::Password { user, .. })) => Problem::WrongPassword {
+            host,
+            user: shown(user),
+        },
+        (StatusCode::UNAUTHORIZED, Some(Login::Token(_))) => Problem::OldToken { host },
+        (StatusCode::UNAUTHORIZED, None) => Problem::NoPassword { host },
+        (StatusCode::FORBIDDEN, login) => Problem::Forbidden {
+            host,
+            text,
+            anonymous: login.is_none(),
+        },
+        (StatusCode::NOT_FOUND, _) => Problem::Missing(text),
+        (StatusCode::TOO_MANY_REQUESTS, _) => Problem::Busy { host, after, text },
+        (status, _) => Problem::Answered {
+            host,
+            status: status.as_u16(),
+            text,
+        },
+    }
+}
+
+/// In seconds; the form with a date is rare, and then the usual pause is made.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
+    seconds.ok().map(Duration::from_secs)
+}

@@ -1,0 +1,140 @@
+//! What is pushed.
+
+use super::*;
+
+/// A key whose password is wrong, or that signs in a form that nobody would read.
+struct BadKey(usize);
+
+impl crate::Sign for BadKey {
+    fn sign(&self, _: wasm_flow_contract::hub::Digest) -> Result<bytes::Bytes, crate::Refusal> {
+        match self.0 {
+            0 => Err(crate::Refusal::new("the password is wrong")),
+            size => Ok(vec![0; size].into()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_goes_where_the_registry_says_and_its_password_does_not() {
+    use crate::artifact::Artifact;
+    use bytes::Bytes;
+
+    let storage = Server::start(|_| Answer::status(201)).await;
+    let target = format!("http://{}/upload?id=1", storage.address);
+    let server = Server::start(move |request| {
+        if request.authorization.as_deref() != Some(BASIC) {
+            let challenge = ("www-authenticate", "Basic realm=\"x\"".to_owned());
+            return Answer::Full(401, vec![challenge], vec![]);
+        }
+        match request.method.as_str() {
+            "POST" => Answer::Full(202, vec![("location", target.clone())], vec![]),
+            "PUT" => Answer::status(201),
+            _ => Answer::status(404),
+        }
+    });
+    let server = server.await;
+    let place = place_of(server.address, ADA);
+    let artifact = Artifact::new(Bytes::from_static(COMPONENT)).unwrap();
+    let reference = server.reference(":1.0");
+    let pushed = place.hub.push(&reference, &artifact, None).await.unwrap();
+    let seen = storage.seen();
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|seen| seen.authorization.is_none()));
+    assert_eq!(seen[0].body, COMPONENT);
+    let digest = digest_of(COMPONENT).hex();
+    assert_eq!(
+        seen[0].line(),
+        format!("PUT /upload?id=1&digest=sha256%3A{digest}")
+    );
+    // The tag is written last.
+    let puts = server
+        .lines()
+        .into_iter()
+        .filter(|line| line.starts_with("PUT"));
+    let expected = [
+        format!("PUT {MANIFEST}/{}", pushed.digest),
+        format!("PUT {MANIFEST}/1.0"),
+    ];
+    // Each was sent again with the password that was asked for, once at most.
+    let mut puts: Vec<_> = puts.collect();
+    puts.dedup();
+    assert_eq!(puts, expected);
+
+    for (location, expected) in [
+        (Some("http://169.254.169.254/"), "169.254.169.254"),
+        (Some("http://["), "an address that cannot be read"),
+        (None, "an address for an upload that cannot be used"),
+    ] {
+        let server = Server::start(move |request| match request.method.as_str() {
+            "POST" => {
+                let headers = location.map(|to| ("location", to.to_owned()));
+                Answer::Full(202, headers.into_iter().collect(), vec![])
+            }
+            _ => Answer::status(404),
+        });
+        let server = server.await;
+        let pushed = place
+            .hub
+            .push(&server.reference(":1.0"), &artifact, None)
+            .await;
+        let error = pushed.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let pinned = reference.at(pushed.digest);
+    let error = place.hub.push(&pinned, &artifact, None).await.unwrap_err();
+    assert!(error.to_string().contains("names a digest"), "{error}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_pushed_whole_is_not_begun() {
+    use crate::artifact::{Artifact, AssetFile};
+
+    let server = Content::default().serve().await;
+    let place = place();
+    let reference = server.reference(":1.0");
+    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    for (key, expected) in [
+        (
+            BadKey(0),
+            "cannot be signed, and was not pushed: the password is wrong",
+        ),
+        (BadKey((1 << 20) + 1), "the signature has over 1 MiB"),
+    ] {
+        let error = place
+            .hub
+            .push(&reference, &artifact, Some(&key))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let much = [("dev.wasm-flow.wit".to_owned(), "x".repeat(4 << 20))];
+    let much = artifact.clone().annotations(much.into());
+    let error = place.hub.push(&reference, &much, None).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("with all annotations, and may have 4194304"),
+        "{error}"
+    );
+
+    // Five thousand paths of nearly a thousand bytes.
+    let folder = tempfile::tempdir().unwrap();
+    let parts: Vec<_> = (0..4).map(|_| "x".repeat(230)).collect();
+    let deep = folder.path().join(parts.join("/"));
+    std::fs::create_dir_all(&deep).unwrap();
+    for number in 0..5000 {
+        std::fs::write(deep.join(number.to_string()), "").unwrap();
+    }
+    let files = AssetFile::of_folder(folder.path()).unwrap();
+    let error = place
+        .hub
+        .push(&reference, &artifact.assets(files), None)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("put them into fewer files"),
+        "{error}"
+    );
+    assert!(server.seen().is_empty());
+}

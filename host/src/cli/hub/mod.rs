@@ -1,0 +1,121 @@
+//! `wasm-flow hub`: executors in registries.
+
+mod account;
+mod keygen;
+mod list;
+mod password;
+mod prune;
+mod pull;
+mod push;
+mod update;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use wasm_flow_contract::hub::{HubConfig, ReferenceError, Repository, Scope, Signers, Trust};
+use wasm_flow_hub::HubError;
+use wasm_flow_hub::artifact::{BadAssets, NotExecutor};
+use wasm_flow_hub::trust::KeyError;
+
+use super::{Format, Result};
+use crate::hub::{Registries, RegistriesError};
+
+pub(super) use update::{Args as UpdateArgs, keep as keep_lock, run as update};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Put an executor into a registry, and sign it.
+    Push(push::Args),
+    /// Take an executor out of a registry, if its signature is right.
+    Pull(pull::Args),
+    /// List the tags of a repository.
+    List(list::Args),
+    /// Store the password of a registry, where Docker's tools find it, too.
+    Login(account::Login),
+    /// Forget the password of a registry.
+    Logout(account::Logout),
+    /// Make a pair of keys, in the form of cosign's.
+    Keygen(keygen::Args),
+    /// Remove what was pulled and has not been used for a time.
+    Prune(prune::Args),
+}
+
+/// Why a command about registries failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error(transparent)]
+    Registries(#[from] RegistriesError),
+    #[error("{}: {error}", path.display())]
+    Key { path: PathBuf, error: KeyError },
+    #[error("{}: {error}", path.display())]
+    File {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error(transparent)]
+    NotExecutor(#[from] NotExecutor),
+    #[error(transparent)]
+    Assets(#[from] BadAssets),
+    #[error("{} is there already; choose another name", .0.display())]
+    Exists(PathBuf),
+    #[error(
+        "nothing signs it: name your key with `--key`, or WASM_FLOW_SIGNING_KEY, or say \
+         `--unsigned`; `wasm-flow hub keygen` makes a key. Who pulls it has to trust its signature"
+    )]
+    Unsigned,
+    #[error("{0}")]
+    Password(String),
+}
+
+pub(super) async fn run(args: Args, format: Format) -> Result<()> {
+    match args.command {
+        Command::Push(args) => push::run(args, format).await,
+        Command::Pull(args) => pull::run(args, format).await,
+        Command::List(args) => list::run(&args, format).await,
+        Command::Login(args) => account::login(args, format).await,
+        Command::Logout(args) => account::logout(&args, format).await,
+        Command::Keygen(args) => keygen::run(&args, format).await,
+        Command::Prune(args) => prune::run(&args, format).await,
+    }
+}
+
+/// The host of a registry, as `login` takes it.
+fn host(text: &str) -> Result<String, String> {
+    let scope: Result<Repository, ReferenceError> = format!("{text}/x").parse();
+    match scope {
+        Ok(repository) if repository.host() == text => Ok(text.to_owned()),
+        _ => Err("expected the host of a registry, as in localhost:5000".to_owned()),
+    }
+}
+
+/// How registries are asked, beside what the user's configuration says.
+#[derive(Debug, clap::Args)]
+struct Plain {
+    /// A registry to ask over plain HTTP. Those of this machine are, without it.
+    #[arg(long, value_name = "HOST", value_parser = host)]
+    plain_http: Vec<String>,
+}
+
+impl Plain {
+    /// Registries, with a rule for one repository if there is one.
+    fn registries(self, trust: Option<(&Repository, Signers)>) -> Result<Registries, CommandError> {
+        let rule = trust.and_then(|(repository, signers)| {
+            let of: Scope = repository.to_string().parse().ok()?;
+            Some(Trust { of, signers })
+        });
+        let config = HubConfig {
+            registries: Vec::new(),
+            plain_http: self.plain_http,
+            trust: rule.into_iter().collect(),
+        };
+        Ok(Registries::open("the command line", &config)?)
+    }
+}

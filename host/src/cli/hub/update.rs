@@ -1,0 +1,160 @@
+//! `wasm-flow update`: what references to registries stand for, made anew.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use wasm_flow_contract::hub::{Digest, Reference};
+use wasm_flow_contract::units::Size;
+use wasm_flow_hub::Described;
+use wasm_flow_manifest::{Lock, Manifest, Uses};
+
+use super::{CommandError, Format, Result};
+use crate::cli::operand::{self, Action};
+use crate::cli::{progress, terminal};
+use crate::hub::{ENDPOINTS, Registries, WANTS};
+use crate::resolve::{Loaded, Pinning, Resolver};
+use crate::whole_file;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The flow's file. What its references stand for is written beside it, to a file that
+    /// ends in .lock.
+    #[arg(default_value = "flow.toml")]
+    flow: PathBuf,
+}
+
+pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
+    operand::flow(&args.flow, Action::Describe)?;
+    let manifest = Manifest::load(&args.flow)?;
+    let resolver = crate::cli::resolver()?;
+    let resolver = Resolver::new(resolver.runtime().clone(), progress::note);
+    let loaded = resolver.with_pinning(Pinning::Renew).load(manifest).await?;
+    let Some((before, now)) = loaded.pins() else {
+        match format {
+            Format::Json => terminal::json(&json!({ "changes": [] }))?,
+            Format::Text => terminal::line("nothing to pin: no executor comes from a registry")?,
+        }
+        return Ok(());
+    };
+    let manifest = loaded.manifest();
+    let registries = Registries::open(manifest.file(), &manifest.hub);
+    let registries = registries.map_err(CommandError::from)?;
+    let (mut lines, mut changes) = (Vec::new(), Vec::new());
+    for reference in references(manifest) {
+        let Some(new) = now.pin(&reference) else {
+            continue;
+        };
+        let old = before.pin(&reference);
+        if old == Some(new) {
+            lines.push(format!("{reference}: {new}, as before"));
+            continue;
+        }
+        let described = registries.hub.describe(&reference.at(new)).await;
+        let new_one = described.map_err(CommandError::from)?;
+        let old_one = match old {
+            None => None,
+            // It may be gone. Then it is only said that it was another one.
+            Some(old) => registries.hub.describe(&reference.at(old)).await.ok(),
+        };
+        lines.push(match old {
+            None => format!("{reference}: {new}"),
+            Some(old) => format!("{reference}: {new}, after {old}"),
+        });
+        let differences = old_one
+            .as_ref()
+            .map_or_else(Vec::new, |old| differences(old, &new_one));
+        lines.extend(
+            differences
+                .iter()
+                .map(|difference| format!("  {difference}")),
+        );
+        changes.push(change(&reference, old, new, &differences));
+    }
+    write(&args.flow, &loaded)?;
+    match format {
+        Format::Json => terminal::json(&json!({ "changes": changes }))?,
+        Format::Text => terminal::line(&lines.join("\n"))?,
+    }
+    Ok(())
+}
+
+fn change(reference: &Reference, old: Option<Digest>, new: Digest, said: &[String]) -> Value {
+    json!({
+        "reference": reference.to_string(),
+        "before": old.map(|digest| digest.to_string()),
+        "now": new.to_string(),
+        "differences": said,
+    })
+}
+
+/// What a new version says that the old one did not.
+fn differences(old: &Described, new: &Described) -> Vec<String> {
+    let mut lines = Vec::new();
+    if old.component_bytes != new.component_bytes {
+        let (old, new) = (Size(old.component_bytes), Size(new.component_bytes));
+        lines.push(format!("size: {new}, after {old}"));
+    }
+    let names = [
+        ("version", "org.opencontainers.image.version"),
+        ("endpoints", ENDPOINTS),
+        ("wants", WANTS),
+        ("license", "org.opencontainers.image.licenses"),
+    ];
+    let said = |described: &Described, name: &str| {
+        let said = described.annotations.get(name).cloned();
+        said.unwrap_or_else(|| "nothing".to_owned())
+    };
+    for (what, name) in names {
+        let (old, new) = (said(old, name), said(new, name));
+        if old != new {
+            lines.push(format!("{what}: {new}, after {old}"));
+        }
+    }
+    if old.assets.is_some() != new.assets.is_some() {
+        lines.push(match new.assets {
+            Some(_) => "it has files of its own now".to_owned(),
+            None => "it has no files of its own any more".to_owned(),
+        });
+    }
+    lines
+}
+
+/// The references of a flow, in its order, each once.
+fn references(manifest: &Manifest) -> Vec<Reference> {
+    let mut references: Vec<Reference> = Vec::new();
+    for (_, node) in manifest.executors.iter() {
+        let entry = &node.value;
+        let around = [&entry.uses_before, &entry.uses_after];
+        let around = around.into_iter().flatten().map(|entry| &entry.uses);
+        for uses in std::iter::once(&entry.uses).chain(around) {
+            if let Uses::Hub(reference) = uses
+                && !references.contains(reference)
+            {
+                references.push(reference.clone());
+            }
+        }
+    }
+    references
+}
+
+/// Writes the lock of a flow, if it is not as it was.
+fn write(flow: &Path, loaded: &Loaded) -> Result<(), CommandError> {
+    let Some((before, now)) = loaded.pins() else {
+        return Ok(());
+    };
+    if before == now {
+        return Ok(());
+    }
+    let path = Lock::path_for(flow);
+    let written = whole_file::replace(&path, &now.to_text());
+    written.map_err(|error| CommandError::File { path, error })
+}
+
+/// The same for a flow that runs, also if it cannot be written.
+pub(crate) fn keep(flow: &Path, loaded: &Loaded) {
+    if let Err(error) = write(flow, loaded) {
+        terminal::note(&format!(
+            "warning: what its executors from registries are is not kept: {error}"
+        ));
+    }
+}

@@ -1,0 +1,11 @@
+//! Registries, as flows and commands use them: with this user's store, credentials and
+//! rules.
+
+mod folders;
+mod labels;
+mod registries;
+
+pub(crate) use labels::{ENDPOINTS, WANTS, labels};
+pub(crate) use registries::{KeyProblem, Registries, RegistriesError, public_key};
+
+pub(crate) use folders::{DATA_VARIABLE, data};
