@@ -23,6 +23,7 @@ mod grants;
 mod graph;
 mod graphs;
 mod hostile;
+mod hub;
 mod import;
 mod input;
 mod interface;

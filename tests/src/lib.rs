@@ -17,6 +17,7 @@ pub mod http;
 pub mod jina;
 pub mod languages;
 pub mod python;
+pub mod registry;
 pub mod server;
 pub mod setup;
 

@@ -3,14 +3,13 @@
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "what a test needs is there, or the test fails"
 )]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -94,20 +93,19 @@ impl Drop for Registry {
     }
 }
 
+/// Debian's registry, which `.ci/registry` finds or unpacks.
 fn program() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = Path::new("/usr/bin").to_owned();
-    let mut folders = std::env::split_paths(&path).chain([usual]);
-    let found = folders.find_map(|folder| {
-        let program = folder.join("docker-registry");
-        program.is_file().then_some(program)
-    });
-    found.unwrap_or_else(|| {
-        panic!(
-            "this test needs Debian's registry, and `docker-registry` is not in PATH: \
-             apt-get install docker-registry"
-        )
-    })
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.ci/registry");
+    let found = Command::new(script)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let path = String::from_utf8(found.stdout).unwrap();
+    assert!(
+        found.status.success(),
+        "this test needs Debian's registry: apt-get install docker-registry"
+    );
+    PathBuf::from(path.trim())
 }
 
 /// A hub with a folder and a file of credentials of its own.

@@ -6,6 +6,6 @@ mod labels;
 mod registries;
 
 pub(crate) use labels::{ENDPOINTS, WANTS, labels};
-pub(crate) use registries::{KeyProblem, Registries, RegistriesError, public_key};
+pub(crate) use registries::{Registries, RegistriesError};
 
 pub(crate) use folders::{DATA_VARIABLE, data};

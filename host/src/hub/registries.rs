@@ -52,15 +52,19 @@ pub(crate) enum KeyProblem {
 }
 
 impl Registries {
-    /// What `file`, whose `[hub]` is `config`, lets executors come from, and the user's own
-    /// configuration.
-    pub(crate) fn open(file: &str, config: &HubConfig) -> Result<Registries, RegistriesError> {
+    /// What a file and its `[hub]` let executors come from, and what the user's own
+    /// configuration does. `plain_http` are more registries that are asked over plain HTTP.
+    pub(crate) fn open(
+        file: Option<(&str, &HubConfig)>,
+        plain_http: &[String],
+    ) -> Result<Registries, RegistriesError> {
         let user_file = folders::config();
         let user = match &user_file {
             Some(path) => UserConfig::load(path)?.hub,
             None => HubConfig::default(),
         };
-        let flow = rules(file.to_owned(), config).map_err(RegistriesError::Keys)?;
+        let flow = file.map(|(name, config)| rules(name.to_owned(), config));
+        let flow = flow.transpose().map_err(RegistriesError::Keys)?;
         let user_file = user_file.unwrap_or_else(|| PathBuf::from("config.toml"));
         let of_user = rules(user_file.display().to_string(), &user).map_err(|problems| {
             let problem = problems.into_iter().next();
@@ -74,11 +78,12 @@ impl Registries {
         })?;
         let store = folders::data().ok_or(RegistriesError::NoFolder)?;
         let store = Store::open(store.join("hub"))?;
-        let plain = config.plain_http.iter().chain(&user.plain_http).cloned();
+        let plain = file.iter().flat_map(|(_, config)| &config.plain_http);
+        let plain = plain.chain(&user.plain_http).chain(plain_http).cloned();
         let hub = Hub::new(store, Credentials::of_user(), plain.collect())?;
         Ok(Registries {
             hub,
-            policy: Policy::new([flow, of_user]),
+            policy: Policy::new(flow.into_iter().chain([of_user])),
         })
     }
 
@@ -133,7 +138,7 @@ fn rules(file: String, config: &HubConfig) -> Result<Rules, Vec<(usize, usize, K
 }
 
 /// The public key in a file, named after it.
-pub(crate) fn public_key(path: &Path) -> Result<NamedKey, KeyProblem> {
+fn public_key(path: &Path) -> Result<NamedKey, KeyProblem> {
     let text = read_text(path, MAX_KEY_FILE, "a public key");
     let text = text.map_err(|error| KeyProblem::Read {
         path: path.to_owned(),

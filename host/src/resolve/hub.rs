@@ -1,7 +1,6 @@
 //! Executors from registries: what they are pinned to, fetched and checked.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use tokio::time::timeout;
 use wasm_flow_contract::NodeId;
@@ -79,8 +78,7 @@ impl Fetch {
         let Some(first) = references.next() else {
             return fetch;
         };
-        let (file, config) = plan.hub();
-        match Registries::open(file, config) {
+        match Registries::open(Some(plan.hub()), &[]) {
             Ok(registries) => fetch.registries = Some(registries),
             Err(RegistriesError::Keys(keys)) => {
                 problems.extend(keys.into_iter().map(|(rule, key, problem)| {

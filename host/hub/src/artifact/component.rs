@@ -6,20 +6,10 @@ use bytes::Bytes;
 use wasm_flow_contract::hub::Digest;
 
 use super::config::created;
-use super::{AssetFile, Descriptor, Interfaces, Manifest, NotExecutor, WasmConfig, media_type};
+use super::{
+    AssetFile, Descriptor, Interfaces, Manifest, NotExecutor, WasmConfig, annotation, media_type,
+};
 use crate::bounds::{MAX_COMPONENT, MAX_CONFIG};
-
-/// The names of annotations that are read or written here.
-pub mod annotation {
-    /// The digest of the manifest of the executor's assets.
-    pub const ASSETS: &str = "dev.wasm-flow.assets";
-    /// When the artifact was made.
-    pub const CREATED: &str = "org.opencontainers.image.created";
-    /// Of a layer: the file's path.
-    pub const TITLE: &str = "org.opencontainers.image.title";
-    /// Of a layer of the older form of signatures: the signature.
-    pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
-}
 
 /// An executor that is to be pushed.
 #[derive(Debug, Clone)]

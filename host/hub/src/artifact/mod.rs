@@ -2,6 +2,7 @@
 //! of Wasm artifacts has it, so other tools can read it. Its files are an artifact of
 //! their own.
 
+pub mod annotation;
 mod assets;
 mod component;
 mod config;
@@ -10,7 +11,7 @@ pub mod media_type;
 mod not_executor;
 
 pub use assets::{AssetFile, AssetList, AssetPath};
-pub use component::{Artifact, annotation};
+pub use component::Artifact;
 pub(crate) use component::{ExecutorManifest, check_component};
 pub(crate) use config::created;
 pub use config::{Interfaces, WasmConfig};

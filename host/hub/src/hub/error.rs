@@ -50,7 +50,7 @@ pub enum HubError {
         why: BadAssets,
     },
     /// It is not taken.
-    #[error("{reference} is refused: {why}")]
+    #[error("{why}")]
     Refused {
         /// What was asked for.
         reference: Box<Reference>,

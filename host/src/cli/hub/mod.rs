@@ -109,13 +109,12 @@ impl Plain {
     fn registries(self, trust: Option<(&Repository, Signers)>) -> Result<Registries, CommandError> {
         let rule = trust.and_then(|(repository, signers)| {
             let of: Scope = repository.to_string().parse().ok()?;
-            Some(Trust { of, signers })
+            Some(HubConfig {
+                trust: vec![Trust { of, signers }],
+                ..HubConfig::default()
+            })
         });
-        let config = HubConfig {
-            registries: Vec::new(),
-            plain_http: self.plain_http,
-            trust: rule.into_iter().collect(),
-        };
-        Ok(Registries::open("the command line", &config)?)
+        let rule = rule.as_ref().map(|config| ("the command line", config));
+        Ok(Registries::open(rule, &self.plain_http)?)
     }
 }

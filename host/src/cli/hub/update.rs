@@ -37,7 +37,7 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
         return Ok(());
     };
     let manifest = loaded.manifest();
-    let registries = Registries::open(manifest.file(), &manifest.hub);
+    let registries = Registries::open(Some((manifest.file(), &manifest.hub)), &[]);
     let registries = registries.map_err(CommandError::from)?;
     let (mut lines, mut changes) = (Vec::new(), Vec::new());
     for reference in references(manifest) {
