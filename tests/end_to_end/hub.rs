@@ -90,7 +90,7 @@ fn contains_all(text: &str, parts: &[&str]) {
 #[test]
 fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
     let registry = Registry::open();
-    let host = &registry.host;
+    let host = &registry.host.clone();
     let reference = format!("{host}/team/greeter:1.0");
     let (author, operator) = (User::new(), User::new());
     author.does(&["new", "greeter"]);
