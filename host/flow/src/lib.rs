@@ -150,6 +150,11 @@ impl Flow {
         &self.inner.name
     }
 
+    /// How long a request may take. None: as long as its executors may.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
     /// The flow's shape.
     pub fn graph(&self) -> &Graph<Arc<dyn Stage>> {
         &self.inner.graph

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
+use wasm_flow_manifest::Report;
 use wasm_flow_wasm::{Level, Output, OutputSink, Printer, Record, Stream, printable};
 
 use super::Format;
 use super::guest_log::GuestLine;
-use super::terminal::{OutputError, json_text, lines};
+use super::terminal::{self, OutputError, json_text, lines};
 use super::writer::{Dropped, Notices, Writer};
 use crate::Log;
 use crate::bounds::FLUSH_TIMEOUT;
@@ -87,6 +88,12 @@ impl Console {
     /// Text on standard error, with a line end.
     pub(super) fn note(&self, text: &str) {
         self.stderr.line(PROGRAM, lines(text));
+    }
+
+    /// A report on standard error. Its colours are kept: its renderer takes out of the rest
+    /// what a terminal would act on.
+    pub(super) fn report(&self, report: &Report) {
+        self.stderr.line(PROGRAM, terminal::rendered(report));
     }
 
     /// Something has happened to the server: text on standard error, and with `--format

@@ -1,34 +1,36 @@
 //! A flow that is served, put together anew while it runs: on SIGHUP, and with `--watch`
 //! when its files change.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use wasm_flow_contract::Service as _;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::hub::Digest;
 use wasm_flow_manifest::{Manifest, ManifestError};
 
 use super::console::Console;
-use super::shutdown::Hangups;
+use super::shutdown::{Hangups, Stop};
 use super::watch::Watch;
-use super::{Error, Result, hub, terminal};
+use super::{Error, Result, hub};
 use crate::resolve::{Resolver, Running, SwapError, Swapped, SwappedExecutor};
 
 /// Puts a flow together anew.
-pub(super) struct Reload<'a> {
-    pub(super) file: &'a Path,
-    pub(super) running: &'a Running,
+pub(super) struct Reload {
+    pub(super) file: PathBuf,
+    pub(super) running: Arc<Running>,
     pub(super) resolver: Resolver,
-    pub(super) console: &'a Console,
+    pub(super) console: Console,
     /// As the file had it when the flow was started.
     pub(super) gateway: GatewayConfig,
     /// None without `--watch`.
     pub(super) watch: Option<Watch>,
 }
 
-impl Reload<'_> {
+impl Reload {
     /// Does so whenever there is a reason. It goes on until it is dropped.
-    pub(super) async fn whenever_needed(mut self, mut hangups: Hangups) {
+    pub(super) async fn whenever_needed(mut self, mut hangups: Hangups, stop: Stop) {
         loop {
             let changed = async {
                 match &mut self.watch {
@@ -38,7 +40,7 @@ impl Reload<'_> {
             };
             let reason = tokio::select! {
                 () = changed => "its files have changed",
-                () = hangups.next() => "SIGHUP",
+                () = hangups.next(&stop) => "SIGHUP",
             };
             self.console.event(
                 &format!("loading {} anew ({reason})", self.file.display()),
@@ -52,14 +54,20 @@ impl Reload<'_> {
     }
 
     async fn swap(&mut self) -> Result<Swapped> {
-        let manifest = Manifest::load(self.file)?;
+        let manifest = Manifest::load(&self.file)?;
         // Also what has come and does not build yet.
         self.follow(&manifest)?;
         let loaded = self.resolver.load(manifest).await?;
         // Now it is known what it was compiled from.
         self.follow(loaded.manifest())?;
         if let Some(warnings) = loaded.warnings() {
-            terminal::report(&warnings);
+            self.console.report(&warnings);
+        }
+        if loaded.manifest().name != self.running.live().name() {
+            self.console.note(
+                "warning: the flow's name is not what it was when it was started; that takes \
+                 effect when it is started again",
+            );
         }
         if loaded.manifest().gateway != self.gateway {
             self.console.note(
@@ -69,10 +77,21 @@ impl Reload<'_> {
         }
         match self.running.swap(&loaded).await {
             Ok(swapped) => {
-                hub::keep_lock(self.file, &loaded);
+                hub::keep_lock(&self.file, &loaded, |text| self.console.note(text));
                 Ok(swapped)
             }
-            Err(SwapError::Failed(report)) => Err(report.into()),
+            Err(SwapError::Failed {
+                problems,
+                restarted,
+            }) => {
+                if !restarted.is_empty() {
+                    self.console.note(&format!(
+                        "warning: started again as they were, without what they had in memory: {}",
+                        restarted.join(", ")
+                    ));
+                }
+                Err(problems.into())
+            }
             Err(SwapError::Stopped) => Err(Error::Interrupted),
         }
     }
@@ -109,6 +128,9 @@ impl Reload<'_> {
         for name in &swapped.removed {
             lines.push(format!("`{name}` is no longer in the flow, and stops"));
         }
+        if swapped.has_other_shape {
+            lines.push("requests go through the flow as the file says now".to_owned());
+        }
         if swapped.is_unchanged() {
             lines.push("nothing to change: all executors go on".to_owned());
         }
@@ -126,6 +148,7 @@ impl Reload<'_> {
                 "kept": swapped.kept.iter().map(|name| &**name).collect::<Vec<_>>(),
                 "started": swapped.started.iter().map(of).collect::<Vec<_>>(),
                 "handed_over": swapped.handed_over.iter().map(of).collect::<Vec<_>>(),
+                "has_other_shape": swapped.has_other_shape,
                 "removed": swapped.removed.iter().map(|name| &**name).collect::<Vec<_>>(),
                 "digests": by_name(&digests),
             })
@@ -137,7 +160,7 @@ impl Reload<'_> {
             // It is being stopped.
             Error::Interrupted => return,
             Error::Problems(report) | Error::Manifest(ManifestError::Invalid(report)) => {
-                terminal::report(report);
+                self.console.report(report);
                 report.to_string()
             }
             error => {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::json;
+use tokio_util::task::AbortOnDropHandle;
 use wasm_flow_contract::Response;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_flow::Flow;
@@ -86,7 +87,7 @@ async fn through(endpoint: &str, args: &Args, format: Format) -> Result<()> {
     if let Some(warnings) = loaded.warnings() {
         terminal::report(&warnings);
     }
-    hub::keep_lock(&args.flow, &loaded);
+    hub::keep_lock(&args.flow, &loaded, terminal::note);
     let mut printed = Printed {
         print: args.print,
         format,
@@ -118,6 +119,8 @@ impl Answers for Printed {
 }
 
 async fn serve(args: &Args, format: Format) -> Result<()> {
+    // Before all that takes time: a signal to load it anew does not end the process.
+    let hangups = Hangups::listen();
     let manifest = Manifest::load(&args.flow)?;
     let built = Built::default();
     let mut watch = match args.watch {
@@ -132,7 +135,7 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
         noting(&built, |event| progress::note(event)),
     );
     let loaded = first.with_pinning(args.pinning()).load(manifest).await?;
-    hub::keep_lock(&args.flow, &loaded);
+    hub::keep_lock(&args.flow, &loaded, terminal::note);
     if let Some(watch) = &mut watch {
         watch.follow(loaded.manifest())?;
     }
@@ -149,7 +152,7 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
         )
         .with_pinning(args.pinning())
     };
-    let result = serve_loaded(args, &loaded, later, watch, &console, format).await;
+    let result = serve_loaded(args, &loaded, later, (watch, hangups), &console, format).await;
     console.finish();
     result
 }
@@ -174,7 +177,7 @@ async fn serve_loaded(
     args: &Args,
     loaded: &Loaded,
     resolver: Resolver,
-    watch: Option<Watch>,
+    (watch, hangups): (Option<Watch>, Hangups),
     console: &Console,
     format: Format,
 ) -> Result<()> {
@@ -185,7 +188,7 @@ async fn serve_loaded(
     if let Some(port) = args.port {
         config.port = port;
     }
-    let running = loaded.run(console.sink()).await?;
+    let running = Arc::new(loaded.run(console.sink()).await?);
     let gateway = match Gateway::bind(&config, Arc::clone(running.live()) as _).await {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -203,21 +206,21 @@ async fn serve_loaded(
     };
     // Before a supervisor learns that it may send one.
     let signals = shutdown::listen(1);
-    let hangups = Hangups::listen(&signals);
     let reload = Reload {
-        file: &args.flow,
-        running: &running,
+        file: args.flow.clone(),
+        running: Arc::clone(&running),
         resolver,
-        console,
+        console: console.clone(),
         gateway: loaded.manifest().gateway.clone(),
         watch,
     };
     let ready = announcement(&gateway, &running.flow(), format);
-    let served = serve_until_signal(gateway, ready, signals, console);
-    let served = tokio::select! {
-        served = served => served,
-        () = reload.whenever_needed(hangups) => Ok(()),
-    };
+    // A task of its own: reading files must not hold up who accepts connections.
+    let stop = signals.stop();
+    let reloading = tokio::spawn(reload.whenever_needed(hangups, stop));
+    let reloading = AbortOnDropHandle::new(reloading);
+    let served = serve_until_signal(gateway, ready, signals, console).await;
+    drop(reloading);
     running.stop().await;
     served
 }

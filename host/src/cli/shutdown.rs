@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(unix)]
 use std::task::Poll;
+#[cfg(unix)]
+use std::time::Duration;
 
 use tokio::sync::watch;
+#[cfg(unix)]
+use tokio::time::timeout;
 
 use super::console::Console;
 
@@ -47,6 +51,11 @@ pub(super) struct Signals {
 }
 
 impl Signals {
+    /// What stops as a signal does.
+    pub(super) fn stop(&self) -> Stop {
+        Stop(Arc::clone(&self.come))
+    }
+
     /// Completes at the first signal, and at once after that.
     pub(super) async fn first(&mut self) {
         // The other end is gone only when the process is.
@@ -60,50 +69,72 @@ impl Signals {
     }
 }
 
+/// Asks a server to stop, as a signal does.
+pub(super) struct Stop(Arc<watch::Sender<bool>>);
+
 /// SIGHUP, listened to.
 #[cfg(unix)]
 pub(super) struct Hangups {
     /// None if it cannot be listened to. Then it ends the process by itself.
     signal: Option<tokio::signal::unix::Signal>,
-    had_terminal: bool,
-    come: Arc<watch::Sender<bool>>,
+    /// Whether the signal can still mean that the terminal has gone.
+    has_terminal: bool,
 }
 
 #[cfg(unix)]
 impl Hangups {
     /// Listens from now on.
-    pub(super) fn listen(signals: &Signals) -> Hangups {
+    pub(super) fn listen() -> Hangups {
         use tokio::signal::unix::{SignalKind, signal};
+        // What `nohup` has started outlives its terminal.
+        let has_terminal = !is_ignored() && has_terminal();
         Hangups {
             signal: signal(SignalKind::hangup()).ok(),
-            had_terminal: has_terminal(),
-            come: Arc::clone(&signals.come),
+            has_terminal,
         }
     }
 
     /// Completes when the operator sends the signal. If the system sends it because the
     /// terminal has gone that the program was started from, it is one to stop.
-    pub(super) async fn next(&mut self) {
+    pub(super) async fn next(&mut self, stop: &Stop) {
         loop {
-            let come = match &mut self.signal {
-                Some(signal) => signal.recv().await,
-                None => None,
-            };
-            match come {
-                None => return std::future::pending().await,
-                Some(()) if self.had_terminal && !has_terminal() => {
-                    self.come.send_replace(true);
+            let come = async {
+                match &mut self.signal {
+                    Some(signal) => signal.recv().await,
+                    None => None,
                 }
-                Some(()) => return,
+            };
+            match timeout(TERMINAL_CHECK, come).await {
+                // A terminal that went without a signal says nothing by one that comes later.
+                Err(_) => self.has_terminal = self.has_terminal && has_terminal(),
+                Ok(None) => return std::future::pending().await,
+                Ok(Some(())) if self.has_terminal && !has_terminal() => {
+                    stop.0.send_replace(true);
+                }
+                Ok(Some(())) => return,
             }
         }
     }
 }
 
+/// How often it is looked whether the terminal is there.
+#[cfg(unix)]
+const TERMINAL_CHECK: Duration = Duration::from_secs(5);
+
 /// Whether there is a terminal that can send this process a signal.
 #[cfg(unix)]
 fn has_terminal() -> bool {
     std::fs::File::open("/dev/tty").is_ok()
+}
+
+/// Whether the process was started with SIGHUP ignored, as far as the system says.
+#[cfg(unix)]
+fn is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // It is signal 1, the lowest bit.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }
 
 /// SIGHUP, which there is none of.
@@ -112,11 +143,11 @@ pub(super) struct Hangups;
 
 #[cfg(not(unix))]
 impl Hangups {
-    pub(super) fn listen(_: &Signals) -> Hangups {
+    pub(super) fn listen() -> Hangups {
         Hangups
     }
 
-    pub(super) async fn next(&mut self) {
+    pub(super) async fn next(&mut self, _: &Stop) {
         std::future::pending().await
     }
 }

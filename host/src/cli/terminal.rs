@@ -124,8 +124,13 @@ pub(super) fn error(text: &str) {
 /// A report on standard error. Its colours are kept: its renderer takes out of
 /// the rest what a terminal would act on.
 pub(super) fn report(report: &Report) {
+    print_aside(&format!("{}\n", rendered(report)));
+}
+
+/// A report as standard error shows it.
+pub(super) fn rendered(report: &Report) -> String {
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    print_aside(&format!("{}\n", report.render(colours)));
+    report.render(colours)
 }
 
 /// If standard error cannot be written, there is no place left to say so.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use wasm_flow_manifest::{ExecutorEntry, Manifest, Uses};
+use wasm_flow_contract::hub::Signers;
+use wasm_flow_manifest::{ExecutorEntry, Lock, Manifest, Uses};
 
 use crate::bounds::WATCHED_FOLDERS;
 
@@ -49,6 +51,8 @@ pub(super) type Built = Arc<Mutex<BTreeMap<PathBuf, PathBuf>>>;
 pub(super) struct Watch {
     watcher: RecommendedWatcher,
     changes: mpsc::Receiver<PathBuf>,
+    /// Whether there were changes that could not be noted.
+    missed: Arc<AtomicBool>,
     flow: PathBuf,
     built: Built,
     watched: BTreeSet<PathBuf>,
@@ -60,6 +64,8 @@ pub(super) struct Watch {
 struct Sources {
     files: BTreeSet<PathBuf>,
     crates: BTreeSet<PathBuf>,
+    /// Paths that are links or lead through some, and where to.
+    links: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl Watch {
@@ -69,27 +75,38 @@ impl Watch {
     /// If the system does not watch it.
     pub(super) fn new(flow: &Path, built: Built) -> Result<Watch, WatchError> {
         let (noted, changes) = mpsc::channel(NOTED);
+        let missed = Arc::new(AtomicBool::new(false));
+        let has_missed = Arc::clone(&missed);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // What cannot be told is taken for a change of nothing in particular.
-            let Ok(event) = event else { return };
+            let event = match event {
+                Ok(event) if !event.need_rescan() => event,
+                // Something has changed, and it is not known what.
+                _ => {
+                    has_missed.store(true, Ordering::Relaxed);
+                    let _ = noted.try_send(PathBuf::new());
+                    return;
+                }
+            };
             let is_change = !matches!(
                 event.kind,
                 EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_))
             );
             for path in event.paths.into_iter().filter(|_| is_change) {
-                // If there is no room, enough changes are noted.
-                let _ = noted.try_send(path);
+                if noted.try_send(path).is_err() {
+                    has_missed.store(true, Ordering::Relaxed);
+                }
             }
         });
         let mut watch = Watch {
             watcher: watcher.map_err(WatchError::Start)?,
             changes,
-            flow: real(flow),
+            missed,
+            flow: flow.to_owned(),
             built,
             watched: BTreeSet::new(),
             sources: Sources::default(),
         };
-        watch.sources.files.insert(watch.flow.clone());
+        watch.sources.add_file(flow);
         watch.see_to_folders()?;
         Ok(watch)
     }
@@ -100,7 +117,13 @@ impl Watch {
     /// If the system does not watch it, or it is too much.
     pub(super) fn follow(&mut self, manifest: &Manifest) -> Result<(), WatchError> {
         let mut sources = Sources::default();
-        sources.files.insert(self.flow.clone());
+        sources.add_file(&self.flow);
+        sources.add_file(&Lock::path_for(&self.flow));
+        for trust in &manifest.hub.trust {
+            if let Signers::Keys(keys) = &trust.signers {
+                keys.iter().for_each(|key| sources.add_file(key));
+            }
+        }
         for (_, node) in manifest.executors.iter() {
             sources.add(&node.value);
         }
@@ -119,7 +142,7 @@ impl Watch {
     pub(super) async fn changed(&mut self) {
         loop {
             match self.changes.recv().await {
-                Some(path) if self.sources.have(&path) => break,
+                Some(path) if self.is_of_interest(&path) => break,
                 Some(_) => {}
                 None => return std::future::pending().await,
             }
@@ -127,20 +150,27 @@ impl Watch {
         let last = Instant::now() + AT_MOST;
         let mut quiet = Instant::now() + QUIET;
         while let Ok(Some(path)) = timeout_at(quiet.min(last), self.changes.recv()).await {
-            if self.sources.have(&path) {
+            if self.is_of_interest(&path) {
                 quiet = Instant::now() + QUIET;
             }
         }
     }
 
-    /// Watches the folders of all sources, also those that have come since.
+    fn is_of_interest(&self, path: &Path) -> bool {
+        self.missed.swap(false, Ordering::Relaxed)
+            || self.sources.have(path)
+            || self.sources.lead_elsewhere()
+    }
+
+    /// Watches the folders of all sources, also those that have come since, or were removed
+    /// and made again.
     fn see_to_folders(&mut self) -> Result<(), WatchError> {
         let folders = self.sources.folders()?;
         for folder in self.watched.difference(&folders) {
             // It may be gone.
             let _ = self.watcher.unwatch(folder);
         }
-        for folder in folders.difference(&self.watched) {
+        for folder in &folders {
             let watched = self.watcher.watch(folder, RecursiveMode::NonRecursive);
             match watched {
                 // Gone since it was found.
@@ -159,11 +189,10 @@ impl Watch {
 impl Sources {
     fn add(&mut self, entry: &ExecutorEntry) {
         if let Uses::Path { path, .. } = &entry.uses {
-            let path = real(path);
             match path.is_dir() {
-                true => self.crates.insert(path),
-                false => self.files.insert(path),
-            };
+                true => drop(self.crates.insert(real(path))),
+                false => self.add_file(path),
+            }
         }
         let around = [&entry.uses_before, &entry.uses_after];
         for entry in around.into_iter().flatten() {
@@ -171,13 +200,30 @@ impl Sources {
         }
     }
 
-    /// Whether this is one of them.
+    /// A file, by its own name and as what that leads to.
+    fn add_file(&mut self, path: &Path) {
+        let own = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let real = real(path);
+        if own != real {
+            self.links.insert(own.clone(), real.clone());
+        }
+        self.files.extend([own, real]);
+    }
+
+    /// Whether links lead somewhere else by now.
+    fn lead_elsewhere(&self) -> bool {
+        let mut links = self.links.iter();
+        links.any(|(link, before)| real(link) != *before)
+    }
+
+    /// Whether this is one of them, or a folder that one of them is to be in.
     fn have(&self, path: &Path) -> bool {
         let in_crate = |folder: &PathBuf| {
             path.strip_prefix(folder)
                 .is_ok_and(|inside| inside.iter().all(|name| is_source(Path::new(name))))
         };
-        self.files.contains(path) || self.crates.iter().any(in_crate)
+        let is_file = self.files.iter().any(|file| file.starts_with(path));
+        (is_file && !path.as_os_str().is_empty()) || self.crates.iter().any(in_crate)
     }
 
     /// The folders that they are in.
@@ -185,9 +231,14 @@ impl Sources {
         let mut folders: BTreeSet<PathBuf> = self
             .files
             .iter()
-            .filter_map(|file| file.parent().map(Path::to_owned))
-            .filter(|folder| folder.is_dir())
+            // If it is not there, the nearest one above it, where it would come to be.
+            .filter_map(|file| file.ancestors().skip(1).find(|folder| folder.is_dir()))
+            .map(Path::to_owned)
             .collect();
+        // Where links are, also those in the middle of a path.
+        let on_the_way = self.links.keys().flat_map(|link| link.ancestors());
+        let links = on_the_way.filter(|path| path.is_symlink());
+        folders.extend(links.filter_map(Path::parent).map(Path::to_owned));
         for root in &self.crates {
             let mut found = vec![root.clone()];
             while let Some(folder) = found.pop() {
@@ -350,5 +401,44 @@ mod tests {
         assert!(replaced.await);
         assert!(is_passed_over(&mut watch, || ()).await);
         assert!(is_noticed(&mut watch, || fs::remove_file(at("e.wasm")).unwrap()).await);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_made_again_is_watched() {
+        let folder = Folder::new("watch-again");
+        let at = |path: &str| folder.0.join(path);
+        fs::create_dir(at("dist")).unwrap();
+        fs::write(at("dist/e.wasm"), "old").unwrap();
+        let (path, manifest) = flow(&folder, "dist/e.wasm");
+        let mut watch = Watch::new(&path, Built::default()).unwrap();
+        watch.follow(&manifest).unwrap();
+        assert!(is_noticed(&mut watch, || fs::remove_dir_all(at("dist")).unwrap()).await);
+        watch.follow(&manifest).unwrap();
+        assert!(is_noticed(&mut watch, || fs::create_dir(at("dist")).unwrap()).await);
+        watch.follow(&manifest).unwrap();
+        let write = || fs::write(at("dist/e.wasm"), "new").unwrap();
+        assert!(is_noticed(&mut watch, write).await);
+    }
+
+    /// As a mounted configuration is replaced.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_that_leads_elsewhere_is_noticed() {
+        let folder = Folder::new("watch-link");
+        let at = |path: &str| folder.0.join(path);
+        for release in ["one", "two"] {
+            fs::create_dir(at(release)).unwrap();
+            fs::write(at(release).join("e.wasm"), release).unwrap();
+        }
+        let link = |to: &str| {
+            let new = at("new");
+            std::os::unix::fs::symlink(at(to), &new).unwrap();
+            fs::rename(new, at("current")).unwrap();
+        };
+        link("one");
+        let (path, manifest) = flow(&folder, "current/e.wasm");
+        let mut watch = Watch::new(&path, Built::default()).unwrap();
+        watch.follow(&manifest).unwrap();
+        assert!(is_noticed(&mut watch, || link("two")).await);
     }
 }

@@ -1,5 +1,6 @@
 //! A hub with this user's store, credentials and rules.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use wasm_flow_hub::bounds::MAX_KEY_FILE;
 use wasm_flow_hub::credentials::Credentials;
 use wasm_flow_hub::store::{Store, StoreError};
 use wasm_flow_hub::trust::{KeyError, NamedKey, Policy, PublicKey, Rules, TrustRule};
-use wasm_flow_hub::{Hub, HubError, Pulled};
+use wasm_flow_hub::{Accept, Hub, HubError, Pulled};
 use wasm_flow_manifest::{ManifestError, UserConfig, read_text};
 
 use super::folders;
@@ -17,6 +18,10 @@ use super::folders;
 #[derive(Debug, Clone)]
 pub(crate) struct Registries {
     pub(crate) hub: Hub,
+    /// The same without this user's passwords.
+    anonymous: Hub,
+    /// The hosts that a flow wants to be asked over plain HTTP, and the user does not.
+    exposed: BTreeSet<String>,
     policy: Policy,
 }
 
@@ -38,7 +43,7 @@ pub(crate) enum RegistriesError {
     #[error("{file}: {problem}", file = file.display())]
     UserKey { file: PathBuf, problem: KeyProblem },
     /// Keys that the flow names, by their places in its `[[hub.trust]]`.
-    #[error("keys of [[hub.trust]] cannot be read")]
+    #[error("{}", said(.0))]
     Keys(Vec<(usize, usize, KeyProblem)>),
 }
 
@@ -49,6 +54,14 @@ pub(crate) enum KeyProblem {
     Read { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
     Key { path: PathBuf, error: KeyError },
+}
+
+fn said(keys: &[(usize, usize, KeyProblem)]) -> String {
+    let said: Vec<String> = keys
+        .iter()
+        .map(|(_, _, problem)| problem.to_string())
+        .collect();
+    said.join("; ")
 }
 
 impl Registries {
@@ -78,30 +91,44 @@ impl Registries {
         })?;
         let store = folders::data().ok_or(RegistriesError::NoFolder)?;
         let store = Store::open(store.join("hub"))?;
-        let plain = file.iter().flat_map(|(_, config)| &config.plain_http);
-        let plain = plain.chain(&user.plain_http).chain(plain_http).cloned();
-        let hub = Hub::new(store, Credentials::of_user(), plain.collect())?;
+        // A flow may be somebody else's: its word is not enough to send passwords over plain
+        // HTTP.
+        let own: BTreeSet<String> = user.plain_http.iter().chain(plain_http).cloned().collect();
+        let of_flow = file.iter().flat_map(|(_, config)| &config.plain_http);
+        let exposed: BTreeSet<String> = of_flow
+            .filter(|host| !own.contains(*host))
+            .cloned()
+            .collect();
+        let all = own.union(&exposed).cloned().collect();
         Ok(Registries {
-            hub,
+            hub: Hub::new(store.clone(), Credentials::of_user(), own)?,
+            anonymous: Hub::new(store, Credentials::none(), all)?,
+            exposed,
             policy: Policy::new(flow.into_iter().chain([of_user])),
         })
     }
 
     /// The executor of a reference, if it may be used.
     pub(crate) async fn pull(&self, reference: &Reference) -> Result<Pulled, HubError> {
-        self.hub.pull(reference, &self.policy).await
+        self.hub_for(reference).pull(reference, &self.policy).await
+    }
+
+    /// What asks the registry of a reference.
+    pub(crate) fn hub_for(&self, reference: &Reference) -> &Hub {
+        match self.exposed.contains(reference.repository().host()) {
+            true => &self.anonymous,
+            false => &self.hub,
+        }
     }
 
     /// What a tag means now, if its registry may be asked.
     pub(crate) async fn resolve(&self, reference: &Reference) -> Result<Digest, HubError> {
-        let repository = reference.repository();
-        self.policy
-            .allows(repository)
-            .map_err(|why| HubError::Refused {
-                reference: Box::new(reference.clone()),
-                why: wasm_flow_hub::Refusal::new(why),
-            })?;
-        self.hub.resolve(reference).await
+        let refused = |why| HubError::Refused {
+            reference: Box::new(reference.clone()),
+            why,
+        };
+        Accept::allows(&self.policy, reference).map_err(refused)?;
+        self.hub_for(reference).resolve(reference).await
     }
 }
 

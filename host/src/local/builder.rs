@@ -89,14 +89,15 @@ impl RunOptions {
         P: Plan,
         FlowError: From<P::Error>,
     {
-        let loaded = self.load(plan, warn).await?;
-        flow.running()
-            .swap(&loaded)
-            .await
-            .map_err(|error| match error {
-                SwapError::Failed(error) => error.into(),
-                SwapError::Stopped => FlowError::Stopped,
-            })
+        let own = || flow.running().runtime().clone();
+        let runtime = Some(self.runtime.clone().unwrap_or_else(own));
+        let run = RunOptions { runtime, ..self };
+        let loaded = run.load(plan, warn).await?;
+        let swapped = flow.running().swap(&loaded).await;
+        swapped.map_err(|error| match error {
+            SwapError::Failed { problems, .. } => problems.into(),
+            SwapError::Stopped => FlowError::Stopped,
+        })
     }
 
     async fn load<P>(self, plan: P, warn: impl FnOnce(&Loaded<P>)) -> Result<Loaded<P>, FlowError>
@@ -125,7 +126,8 @@ impl Flow {
 
     /// Loads a `flow.toml` and starts it. What its executors print and log goes to the
     /// log of `tracing`: see [`Log`](crate::Log). Nothing is served yet:
-    /// `flow.serve(flow.gateway().clone())` does that as the file says.
+    /// `flow.serve(flow.gateway().clone())` does that as the file says. What a `flow.lock`
+    /// beside it pins is taken as it says; it is not written.
     ///
     /// # Errors
     /// With all that is wrong with the file or its executors, and where.

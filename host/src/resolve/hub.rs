@@ -48,18 +48,29 @@ pub(super) struct Fetched {
     pub(super) component: Component,
     pulled: Pulled,
     /// What its tag means now, if that is something else.
-    moved: Option<Digest>,
+    moved: Option<Moved>,
+}
+
+/// A tag that is not what it was.
+#[derive(Debug, Clone, Copy)]
+enum Moved {
+    To(Digest),
+    /// There is no such tag any more.
+    Away,
 }
 
 impl Fetch {
     /// Opens what is needed, if one of these executors comes from a registry. What is wrong
     /// with that is said once.
-    pub(super) fn new(
+    pub(super) async fn new(
         plan: &impl super::Plan,
         runtime: Runtime,
         pinning: Pinning,
         problems: &mut Vec<LateProblem>,
     ) -> Fetch {
+        let (file, config) = plan.hub();
+        let (file, config) = (file.to_owned(), config.clone());
+
         let planned = plan.executors();
         let mut references = planned.iter().filter_map(|(id, node)| {
             let around = [&node.value.uses_before, &node.value.uses_after];
@@ -78,7 +89,10 @@ impl Fetch {
         let Some(first) = references.next() else {
             return fetch;
         };
-        match Registries::open(Some(plan.hub()), &[]) {
+        let open = move || Registries::open(Some((&file, &config)), &[]);
+        // It reads files, and makes folders.
+        let opened = tokio::task::spawn_blocking(open).await;
+        match opened.unwrap_or(Err(RegistriesError::NoFolder)) {
             Ok(registries) => fetch.registries = Some(registries),
             Err(RegistriesError::Keys(keys)) => {
                 problems.extend(keys.into_iter().map(|(rule, key, problem)| {
@@ -116,14 +130,14 @@ impl Fetch {
         let problem = |text: String| LateProblem::new(Place::Uses(id), text);
         let (wanted, moved) = self.wanted(id, reference, &registries).await?;
         let pulled = registries.pull(&wanted).await;
-        let pulled = pulled.map_err(|error| problem(error.to_string()))?;
+        let mut pulled = pulled.map_err(|error| problem(error.to_string()))?;
         if reference.digest().is_none() {
             self.pinned.set(reference, pulled.digest);
         }
         let origin = format!("oci://{}", wanted.at(pulled.digest));
         let component = self
             .runtime
-            .load_bytes(pulled.component.to_vec(), origin)
+            .load_bytes(Vec::from(std::mem::take(&mut pulled.component)), origin)
             .await
             .map_err(|error| problem(SourceError::Load(error).to_string()))?;
         let fetched = Fetched {
@@ -141,7 +155,7 @@ impl Fetch {
         id: NodeId,
         reference: &Reference,
         registries: &Registries,
-    ) -> Result<(Reference, Option<Digest>), LateProblem> {
+    ) -> Result<(Reference, Option<Moved>), LateProblem> {
         if reference.digest().is_some() || self.pinning == Pinning::Renew {
             return Ok((reference.clone(), None));
         }
@@ -168,11 +182,12 @@ impl Fetch {
                     "{reference} is not what flow.lock says: that is {pin}, and the registry has \
                      {now} now"
                 ))),
-                _ => Ok((pinned, Some(now))),
+                _ => Ok((pinned, Some(Moved::To(now)))),
             },
             Ok(_) => Ok((pinned, None)),
             // What is pinned can be in the store. If it is not, that is said.
-            Err(error @ (HubError::Refused { .. } | HubError::NoTag { .. })) => {
+            Err(HubError::NoTag { .. }) => Ok((pinned, Some(Moved::Away))),
+            Err(error @ HubError::Refused { .. }) => {
                 Err(LateProblem::new(Place::Uses(id), error.to_string()))
             }
             Err(error) => {
@@ -203,14 +218,21 @@ impl Fetched {
 
     /// That its tag means something else now.
     pub(super) fn doubt(&self, id: NodeId, reference: &Reference) -> Option<Doubt> {
-        let now = self.moved?;
+        let runs = format!("what runs is {}, as flow.lock says", self.pulled.digest);
+        let (title, remedy) = match self.moved? {
+            Moved::To(now) => (
+                format!("{reference} means {now} now; {runs}"),
+                "`wasm-flow update` shows what has changed, and takes it",
+            ),
+            Moved::Away => (
+                format!("the registry has no {reference} any more; {runs}"),
+                "name a tag that is there, and pin it with `wasm-flow update`",
+            ),
+        };
         Some(Doubt {
             place: Place::Uses(id),
-            title: format!(
-                "{reference} means {now} now; what runs is {}, as flow.lock says",
-                self.pulled.digest
-            ),
-            remedy: Remedy::Words("`wasm-flow update` shows what has changed, and takes it"),
+            title,
+            remedy: Remedy::Words(remedy),
         })
     }
 

@@ -156,7 +156,7 @@ impl Resolver {
         let mut found = Found {
             components: HashMap::new(),
             remotes: remote::connect_all(&planned).await,
-            fetch: Fetch::new(&plan, runtime, self.pinning, &mut problems),
+            fetch: Fetch::new(&plan, runtime, self.pinning, &mut problems).await,
         };
         for (id, node) in planned.iter() {
             let loading = self.executor(id, None, &node.value, &mut found);
@@ -236,7 +236,11 @@ impl Resolver {
                     return Ok(None);
                 };
                 // What the flow grants under that name counts more.
-                let is_free = config.allow.dirs.iter().all(|dir| dir.guest != ASSETS);
+                let is_free = config
+                    .allow
+                    .dirs
+                    .iter()
+                    .all(|dir| dir.guest.trim_end_matches('/') != ASSETS);
                 config
                     .allow
                     .dirs

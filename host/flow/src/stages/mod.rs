@@ -16,4 +16,4 @@ pub use functions::Functions;
 pub use observed::Observed;
 pub use retried::Retried;
 pub use sharded::Sharded;
-pub use slot::Slot;
+pub use slot::{Busy, Slot};

@@ -1,9 +1,11 @@
 //! A stage in whose place another one can be put.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasm_flow_contract::{Call, Failure, FailureKind, Outlet, Reply, Stage, StageInfo};
@@ -15,6 +17,11 @@ pub struct Slot {
     /// What was there last says what the stage is while there is none.
     state: watch::Sender<State>,
 }
+
+/// A stage whose calls go on and on is not handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its calls were still in flight after {0:?}")]
+pub struct Busy(Duration);
 
 #[derive(Clone)]
 struct State {
@@ -44,18 +51,26 @@ impl Slot {
 
     /// Takes the stage out, and stops it after the calls that have got it. Calls wait from
     /// now on, until [`fill`](Self::fill) puts one in.
-    pub async fn vacate(&self) {
+    ///
+    /// # Errors
+    /// If its calls are not done within `patience`. Then it goes on as before.
+    pub async fn vacate(&self, patience: Duration) -> Result<(), Busy> {
         let mut taken = None;
         self.state.send_modify(|state| {
             state.is_vacant = true;
             taken = Some(state.clone());
         });
         let Some(State { stage, calls, .. }) = taken else {
-            return;
+            return Ok(());
         };
         calls.close();
-        calls.wait().await;
+        if timeout(patience, calls.wait()).await.is_err() {
+            calls.reopen();
+            self.state.send_modify(|state| state.is_vacant = false);
+            return Err(Busy(patience));
+        }
         stage.stop().await;
+        Ok(())
     }
 
     /// Puts a stage in. Calls that wait go on with it.
@@ -155,7 +170,6 @@ impl Stage for Slot {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::time::Duration;
 
     use tokio::sync::Semaphore;
     use wasm_flow_document::DocumentArray;
@@ -206,6 +220,17 @@ mod tests {
         }
     }
 
+    fn a_call() -> Call {
+        Call {
+            request_id: "r".into(),
+            endpoint: "/x".into(),
+            parameters: Arc::default(),
+            docs: DocumentArray::new(),
+            parts: Vec::new(),
+            trace: None,
+        }
+    }
+
     #[tokio::test]
     async fn one_ends_before_the_next_begins_and_calls_wait_meanwhile() {
         let may = Arc::new(Semaphore::new(0));
@@ -228,14 +253,14 @@ mod tests {
         soon().await;
         let vacated = tokio::spawn({
             let slot = Arc::clone(&slot);
-            async move { slot.vacate().await }
+            async move { slot.vacate(Duration::from_secs(60)).await }
         });
         soon().await;
         let second = ask();
         soon().await;
         assert!(!vacated.is_finished());
         may.add_permits(2);
-        vacated.await.unwrap();
+        vacated.await.unwrap().unwrap();
         soon().await;
         assert!(!second.is_finished());
         assert_eq!(slot.info().class, "old");
@@ -253,18 +278,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stage_that_is_busy_goes_on() {
+        let may = Arc::new(Semaphore::new(0));
+        let slot = Slot::new(Arc::new(Keeps {
+            word: "old",
+            may: Arc::clone(&may),
+            said: Arc::default(),
+        }));
+        let call = || slot.call(a_call());
+        let first = call();
+        let busy = slot.vacate(Duration::from_millis(20)).await;
+        assert_eq!(busy, Err(Busy(Duration::from_millis(20))));
+        let second = call();
+        may.add_permits(2);
+        for answer in [first, second] {
+            assert_eq!(answer.await.unwrap().docs.len(), 1);
+        }
+    }
+
+    #[tokio::test]
     async fn a_call_that_waits_for_a_slot_that_goes_fails() {
         let slot = Slot::new(Arc::new(crate::stages::Functions::new("F")));
-        slot.vacate().await;
-        let call = Call {
-            request_id: "r".into(),
-            endpoint: "/x".into(),
-            parameters: Arc::default(),
-            docs: DocumentArray::new(),
-            parts: Vec::new(),
-            trace: None,
-        };
-        let waiting = slot.call(call);
+        slot.vacate(Duration::from_secs(60)).await.unwrap();
+        let waiting = slot.call(a_call());
         drop(slot);
         assert_eq!(waiting.await.unwrap_err().kind, FailureKind::Stopped);
     }

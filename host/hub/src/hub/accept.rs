@@ -10,11 +10,11 @@ use crate::trust::{Policy, RawSignature, Signer, sign};
 
 /// Decides whether an artifact is taken.
 pub trait Accept: Send + Sync {
-    /// Whether the registry may be asked for this repository: asked before it is.
+    /// Whether the registry may be asked for this: asked before it is.
     ///
     /// # Errors
-    /// With the reason why not.
-    fn allows(&self, repository: &Repository) -> Result<(), Refusal>;
+    /// With the reason why not, which may be that nothing would be accepted.
+    fn allows(&self, reference: &Reference) -> Result<(), Refusal>;
 
     /// Whether signatures matter, so that they have to be fetched.
     fn wants_signatures(&self, repository: &Repository) -> bool;
@@ -46,8 +46,9 @@ pub trait Sign: Send + Sync {
 }
 
 impl Accept for Policy {
-    fn allows(&self, repository: &Repository) -> Result<(), Refusal> {
-        Policy::allows(self, repository).map_err(Refusal::new)
+    fn allows(&self, reference: &Reference) -> Result<(), Refusal> {
+        Policy::allows(self, reference.repository()).map_err(Refusal::new)?;
+        self.has_rule(reference).map_err(Refusal::new)
     }
 
     fn wants_signatures(&self, repository: &Repository) -> bool {

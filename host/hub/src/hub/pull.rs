@@ -69,7 +69,7 @@ impl Hub {
             why,
         };
         let repository = reference.repository();
-        accept.allows(repository).map_err(refused)?;
+        accept.allows(reference).map_err(refused)?;
         let remote = self.inner.client.at(repository);
         let digest = self.resolve(reference).await?;
         let executor = self.executor(&remote, reference, digest).await?;

@@ -294,7 +294,7 @@ pub(super) fn manifest(config: &str, layers: &[String], rest: &str) -> String {
 pub(super) struct Anything(pub(super) Mutex<Vec<Vec<RawSignature>>>);
 
 impl Accept for Anything {
-    fn allows(&self, _: &Repository) -> Result<(), Refusal> {
+    fn allows(&self, _: &Reference) -> Result<(), Refusal> {
         Ok(())
     }
 
@@ -317,7 +317,7 @@ impl Accept for Anything {
 pub(super) struct Only(pub(super) &'static [u8]);
 
 impl Accept for Only {
-    fn allows(&self, _: &Repository) -> Result<(), Refusal> {
+    fn allows(&self, _: &Reference) -> Result<(), Refusal> {
         Ok(())
     }
 

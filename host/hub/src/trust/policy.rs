@@ -110,13 +110,31 @@ impl Policy {
                 }
             }
         }
-        if is_decided {
-            return Ok(Accepted { signers });
+        match is_decided {
+            true => Ok(Accepted { signers }),
+            false => Err(self.no_rule(&reference.at(manifest))),
         }
-        Err(Refusal::NoRule {
-            reference: Box::new(reference.at(manifest)),
+    }
+
+    /// Whether a file says whose signature an artifact needs. If none does, it is refused
+    /// whatever it is, and no registry need be asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoRule`]: none does.
+    pub fn has_rule(&self, reference: &Reference) -> Result<(), Refusal> {
+        let mut files = self.0.iter();
+        match files.any(|file| file.rule(reference.repository()).is_some()) {
+            true => Ok(()),
+            false => Err(self.no_rule(reference)),
+        }
+    }
+
+    fn no_rule(&self, reference: &Reference) -> Refusal {
+        Refusal::NoRule {
+            reference: Box::new(reference.clone()),
             files: self.0.iter().map(|file| file.file.clone()).collect(),
-        })
+        }
     }
 }
 

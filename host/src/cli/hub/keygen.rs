@@ -24,7 +24,7 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
             return Err(CommandError::Exists(path.clone()).into());
         }
     }
-    let password = password::of_key("a password for the new key, or nothing")?;
+    let password = password::new_of_key()?;
     let failed = |error| CommandError::Key {
         path: private.clone(),
         error,

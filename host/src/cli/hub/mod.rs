@@ -51,6 +51,11 @@ enum Command {
 pub(super) enum CommandError {
     #[error(transparent)]
     Hub(#[from] HubError),
+    #[error(
+        "{0}\n\nFor this one pull, `--key FILE` names a public key whose signature counts, and \
+         `--unsigned` says that none is needed."
+    )]
+    Untrusted(HubError),
     #[error(transparent)]
     Registries(#[from] RegistriesError),
     #[error("{}: {error}", path.display())]

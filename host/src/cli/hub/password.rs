@@ -21,6 +21,20 @@ pub(super) fn of_key(prompt: &str) -> Result<String, CommandError> {
     ask(prompt, &format!("set {}", KEY_VARIABLES.join(" or ")))
 }
 
+/// The password of a new key. A person is asked twice: one that is mistyped opens nothing.
+pub(super) fn new_of_key() -> Result<String, CommandError> {
+    let password = of_key("a password for the new key, or nothing")?;
+    if !stdin().is_terminal() || KEY_VARIABLES.iter().any(|name| std::env::var(name).is_ok()) {
+        return Ok(password);
+    }
+    match of_key("the same again")? == password {
+        true => Ok(password),
+        false => Err(CommandError::Password(
+            "the two passwords are not the same; nothing was made".to_owned(),
+        )),
+    }
+}
+
 /// Asks at the terminal. `otherwise` is what to do without one.
 pub(super) fn ask(prompt: &str, otherwise: &str) -> Result<String, CommandError> {
     if !stdin().is_terminal() {

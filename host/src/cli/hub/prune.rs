@@ -11,10 +11,12 @@ use crate::cli::terminal;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How long something has not been used that is removed: 30d would be 720h; 0s removes
-    /// everything.
+    /// How long something has not been used that is removed: 720h are 30 days.
     #[arg(long, value_name = "TIME", default_value = "720h", value_parser = parse_duration)]
     unused: Duration,
+    /// Remove everything. No flow that runs may have its files from there.
+    #[arg(long, conflicts_with = "unused")]
+    all: bool,
 }
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
@@ -22,7 +24,11 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
         plain_http: Vec::new(),
     };
     let registries = plain.registries(None)?;
-    let pruned = registries.hub.prune(BTreeSet::new(), args.unused).await;
+    let unused = match args.all {
+        true => Duration::ZERO,
+        false => args.unused,
+    };
+    let pruned = registries.hub.prune(BTreeSet::new(), unused).await;
     let pruned = pruned.map_err(CommandError::from)?;
     match format {
         Format::Json => terminal::json(&json!({

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use wasm_flow_contract::hub::{Reference, Signers};
 use wasm_flow_contract::units::Size;
+use wasm_flow_hub::HubErrorKind;
 
 use super::{CommandError, Format, Plain, Result};
 use crate::cli::terminal;
@@ -51,7 +52,10 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     let trust = signers.map(|signers| (repository, signers));
     let registries = args.plain.registries(trust)?;
     let pulled = registries.pull(&args.reference).await;
-    let pulled = pulled.map_err(CommandError::from)?;
+    let pulled = pulled.map_err(|error| match error.kind() {
+        HubErrorKind::Refused => CommandError::Untrusted(error),
+        _ => error.into(),
+    })?;
     let written = whole_file::write_bytes(&path, &pulled.component);
     written.map_err(|error| CommandError::File {
         path: path.clone(),

@@ -26,14 +26,9 @@ pub(super) struct Args {
     reference: Reference,
     /// The private key to sign with. Its password is that in WASM_FLOW_KEY_PASSWORD or
     /// COSIGN_PASSWORD, or is asked for.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WASM_FLOW_SIGNING_KEY",
-        conflicts_with = "unsigned"
-    )]
+    #[arg(long, value_name = "FILE", env = "WASM_FLOW_SIGNING_KEY")]
     key: Option<PathBuf>,
-    /// Do not sign it.
+    /// Do not sign it, whatever key is named.
     #[arg(long)]
     unsigned: bool,
     /// A folder with files that go along, as a model. The executor sees them under
@@ -50,22 +45,21 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     // Before anything is built.
     let signer = match (&args.key, args.unsigned) {
-        (Some(key), _) => Some(signer(key)?),
-        (None, true) => None,
+        (_, true) => None,
+        (Some(key), false) => Some(signer(key)?),
         (None, false) => return Err(CommandError::Unsigned.into()),
     };
     let source = operand::executor(&args.component, Action::Describe)?;
     let resolver = resolver()?;
     let path = resolver.path(&source).await?;
+    let bytes = tokio::fs::read(&path).await;
+    let bytes = bytes.map_err(|error| CommandError::File {
+        path: path.clone(),
+        error,
+    })?;
     // What does not run here is not pushed.
-    let component = resolver.runtime().load(&path).await;
+    let component = resolver.runtime().load_bytes(bytes.clone(), &path).await;
     let component = component.map_err(crate::resolve::SourceError::from)?;
-    let bytes = tokio::fs::read(&path)
-        .await
-        .map_err(|error| CommandError::File {
-            path: path.clone(),
-            error,
-        })?;
     let (annotations, interfaces) = labels(&component);
     let artifact = Artifact::new(Bytes::from(bytes)).map_err(CommandError::from)?;
     let mut artifact = artifact.annotations(annotations).interfaces(interfaces);

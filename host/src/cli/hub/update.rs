@@ -49,12 +49,19 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
             lines.push(format!("{reference}: {new}, as before"));
             continue;
         }
-        let described = registries.hub.describe(&reference.at(new)).await;
+        let described = registries
+            .hub_for(&reference)
+            .describe(&reference.at(new))
+            .await;
         let new_one = described.map_err(CommandError::from)?;
         let old_one = match old {
             None => None,
             // It may be gone. Then it is only said that it was another one.
-            Some(old) => registries.hub.describe(&reference.at(old)).await.ok(),
+            Some(old) => registries
+                .hub_for(&reference)
+                .describe(&reference.at(old))
+                .await
+                .ok(),
         };
         lines.push(match old {
             None => format!("{reference}: {new}"),
@@ -150,10 +157,10 @@ fn write(flow: &Path, loaded: &Loaded) -> Result<(), CommandError> {
     written.map_err(|error| CommandError::File { path, error })
 }
 
-/// The same for a flow that runs, also if it cannot be written.
-pub(crate) fn keep(flow: &Path, loaded: &Loaded) {
+/// The same for a flow that runs. `note` is told if it cannot be written.
+pub(crate) fn keep(flow: &Path, loaded: &Loaded, note: impl FnOnce(&str)) {
     if let Err(error) = write(flow, loaded) {
-        terminal::note(&format!(
+        note(&format!(
             "warning: what its executors from registries are is not kept: {error}"
         ));
     }
