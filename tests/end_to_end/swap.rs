@@ -267,6 +267,36 @@ fn the_graph_may_change_and_what_has_not_changed_goes_on() {
     assert_eq!(swapped["started"], json!([]));
 }
 
+/// Two swaps in a row: what the second one stops is still needed by a request that began
+/// before the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_is_there_for_all_who_have_begun_with_it() {
+    let toml = |first: &str, second: &str| {
+        let executor = |name: &str, timeout: &str| {
+            format!(
+                "[[executors]]\nname = \"{name}\"\nuses = \"{{probe}}\"\n\
+                 isolation = \"request\"\ntimeout = \"{timeout}\"\n"
+            )
+        };
+        executor("a", first) + &executor("b", second)
+    };
+    let server = Server::run(&toml("60s", "60s"));
+    let client = client(server.port()).await;
+    let post = client.post("/wait").docs(DocumentArray::from_texts(["x"]));
+    let asked = tokio::spawn(post.parameters(json!({ "seconds": 3 })).responses());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for (count, (first, second)) in [("61s", "60s"), ("61s", "61s")].into_iter().enumerate() {
+        write_flow(server.folder(), &toml(first, second));
+        server.signal(Signal::HUP);
+        let events = tokio::task::block_in_place(|| server.wait_for_events("swapped", count + 1));
+        let event = &events[count];
+        assert_eq!(event["started"].as_array().unwrap().len(), 1, "{event}");
+        assert_eq!(event["handed_over"], json!([]), "{event}");
+    }
+    assert!(!asked.is_finished());
+    assert_eq!(asked.await.unwrap().unwrap().len(), 1);
+}
+
 const INDEX: &str = "[[executors]]\nname = \"index\"\nuses = \"{folder}/index.wasm\"\n\
                      workspace = \"{folder}/work\"\n";
 

@@ -562,7 +562,7 @@ async fn what_cannot_be_is_said_with_the_executor_and_the_argument() {
         error.to_string(),
         "the flow `search` cannot be started: 28 problems\n\
          - executor `encode`: `uses` cannot be oci2://; allowed: the folder of a crate, a .wasm \
-         file, or grpc://host:port\n\
+         file, oci://registry/name:tag, or grpc://host:port\n\
          - executor `encode`: `uses_with`: expected a JSON object, as in { \"top_k\": 10 }, and \
          this is an array\n\
          - executor `encode`: `uses_metas`: expected a JSON object, as in { \"top_k\": 10 }, and \
