@@ -282,8 +282,10 @@ async fn an_executor_is_there_for_all_who_have_begun_with_it() {
     };
     let server = Server::run(&toml("60s", "60s"));
     let client = client(server.port()).await;
-    let post = client.post("/wait").docs(DocumentArray::from_texts(["x"]));
-    let asked = tokio::spawn(post.parameters(json!({ "seconds": 3 })).responses());
+    let post = client
+        .post("/wait")
+        .docs(DocumentArray::from_texts(["4000"]));
+    let asked = tokio::spawn(post.responses());
     tokio::time::sleep(Duration::from_millis(500)).await;
     for (count, (first, second)) in [("61s", "60s"), ("61s", "61s")].into_iter().enumerate() {
         write_flow(server.folder(), &toml(first, second));
