@@ -27,7 +27,7 @@ pub trait Accept: Send + Sync {
     /// them, those that the registry has now are fetched, and it is asked again.
     ///
     /// # Errors
-    /// With the reason why it is refused.
+    /// With the reason why it is refused. It is shown as it is, so it names the artifact.
     fn accept(
         &self,
         reference: &Reference,
