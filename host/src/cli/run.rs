@@ -130,10 +130,7 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
     };
     let resolver = resolver()?;
     let runtime = resolver.runtime().clone();
-    let first = Resolver::new(
-        runtime.clone(),
-        noting(&built, |event| progress::note(event)),
-    );
+    let first = Resolver::new(runtime.clone(), noting(&built, progress::note));
     let loaded = first.with_pinning(args.pinning()).load(manifest).await?;
     hub::keep_lock(&args.flow, &loaded, terminal::note);
     if let Some(watch) = &mut watch {
