@@ -14,33 +14,27 @@ pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
 
 /// The same in a folder that is there.
 pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    put(path, text.as_bytes(), Readers::All)
+    put(path, text.as_bytes(), EVERYBODY)
 }
 
 /// The same with bytes.
 #[cfg(feature = "cli")]
 pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    put(path, bytes, Readers::All)
+    put(path, bytes, EVERYBODY)
 }
 
 /// The same for this user's eyes alone.
 #[cfg(feature = "cli")]
 pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    put(path, text.as_bytes(), Readers::Owner)
+    put(path, text.as_bytes(), 0o600)
 }
 
-fn put(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
-    let temporary = new(folder_of(path), bytes, readers)?;
+/// The mode of a file that the user's mask alone keeps from others.
+const EVERYBODY: u32 = 0o666;
+
+fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = new(folder_of(path), bytes, mode)?;
     fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
-}
-
-/// Who may read a file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Readers {
-    /// Whoever the system lets by default.
-    All,
-    #[cfg(feature = "cli")]
-    Owner,
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -50,24 +44,22 @@ fn folder_of(path: &Path) -> &Path {
 /// The user that runs this process: the owner of a new file.
 #[cfg(unix)]
 pub(crate) fn user(folder: &Path) -> io::Result<u32> {
-    let probe = new(folder, b"", Readers::All)?;
+    let probe = new(folder, b"", EVERYBODY)?;
     let user = fs::metadata(&probe).map(|file| std::os::unix::fs::MetadataExt::uid(&file));
     fs::remove_file(&probe)?;
     user
 }
 
 /// A new file in a folder, of a name that nobody can foresee.
-fn new(folder: &Path, bytes: &[u8], readers: Readers) -> io::Result<PathBuf> {
+fn new(folder: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
     let random = RandomState::new().build_hasher().finish();
     let path = folder.join(format!(".new-{}-{random:016x}", std::process::id()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(all(unix, feature = "cli"))]
-    if readers == Readers::Owner {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    #[cfg(not(all(unix, feature = "cli")))]
-    let _ = readers;
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
     let mut file = options.open(&path)?;
     match file.write_all(bytes) {
         Ok(()) => Ok(path),

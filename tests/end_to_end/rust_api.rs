@@ -528,3 +528,21 @@ async fn a_flow_is_served_to_its_last_request() {
     serving.stop().await.unwrap();
     assert_eq!(texts_of(&post.await.unwrap().unwrap()), ["a"]);
 }
+
+/// Whoever does not wait for the end of a swap finds it done, and not half done.
+#[tokio::test]
+async fn a_swap_that_nobody_waits_for_is_done_to_its_end() {
+    let flow_that_starts_in = |seconds: f64| {
+        let spec =
+            ExecutorSpec::new("raw", guest("raw")).uses_with(json!({ "start_seconds": seconds }));
+        Flow::builder().add(spec)
+    };
+    let flow = flow_that_starts_in(0.0).start().await.unwrap();
+    let swap = flow.swap(flow_that_starts_in(2.0));
+    assert!(timeout(Duration::from_secs(1), swap).await.is_err());
+    // It waits for the one before, and finds nothing to do.
+    let swapped = flow.swap(flow_that_starts_in(2.0)).await.unwrap();
+    assert_eq!(swapped.kept.len(), 1, "{swapped:?}");
+    assert!(swapped.is_unchanged());
+    flow.post("/ok", texts(["x"])).await.unwrap();
+}

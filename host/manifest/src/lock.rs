@@ -17,7 +17,7 @@ use crate::text::read_text;
 /// The pins of a flow: which digest each reference stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lock {
-    pins: BTreeMap<String, Digest>,
+    pins: BTreeMap<Reference, Digest>,
 }
 
 /// Why there is no [`Lock`].
@@ -91,23 +91,19 @@ impl Lock {
 
     /// What a reference is pinned to. One that has a digest needs no pin.
     pub fn pin(&self, reference: &Reference) -> Option<Digest> {
-        self.pins.get(&reference.to_string()).copied()
+        self.pins.get(reference).copied()
     }
 
     /// Pins a reference.
     pub fn set(&mut self, reference: &Reference, digest: Digest) {
-        self.pins.insert(reference.to_string(), digest);
+        self.pins.insert(reference.clone(), digest);
     }
 
-    /// Whether nothing is pinned.
-    pub fn is_empty(&self) -> bool {
-        self.pins.is_empty()
-    }
-
-    /// Forgets the pins of all other references.
-    pub fn retain<'r>(&mut self, references: impl IntoIterator<Item = &'r Reference>) {
-        let kept: Vec<String> = references.into_iter().map(Reference::to_string).collect();
-        self.pins.retain(|reference, _| kept.contains(reference));
+    /// The pins, sorted by their references.
+    pub fn iter(&self) -> impl Iterator<Item = (&Reference, Digest)> {
+        self.pins
+            .iter()
+            .map(|(reference, digest)| (reference, *digest))
     }
 }
 
@@ -134,11 +130,11 @@ fn read(problems: &mut Problems, text: &str) -> Option<Lock> {
         let (Some(uses), Some(digest)) = (uses, digest) else {
             continue;
         };
-        let reference = uses.value.to_string();
-        if lock.pins.insert(reference, digest.value).is_some() {
+        if lock.pin(&uses.value).is_some() {
             let problem = Problem::new(span, format!("{} is pinned twice", uses.value));
             problems.report(problem);
         }
+        lock.set(&uses.value, digest.value);
     }
     Some(lock)
 }
@@ -160,7 +156,7 @@ mod tests {
         let two: Reference = "registry.example.com/embed:2".parse().unwrap();
         let digest: Digest = DIGEST.parse().unwrap();
         let mut lock = Lock::default();
-        assert!(lock.is_empty());
+        assert_eq!(lock.iter().count(), 0);
         lock.set(&two, digest);
         lock.set(&one, Digest::new([7; 32]));
         let read = Lock::parse(&lock.to_text(), Path::new("flow.lock")).unwrap();
@@ -168,9 +164,7 @@ mod tests {
         assert_eq!(read.pin(&two), Some(digest));
         let other: Reference = "registry.example.com/embed:3".parse().unwrap();
         assert_eq!(read.pin(&other), None);
-        lock.retain([&one]);
-        assert_eq!(lock.pin(&two), None);
-        assert_eq!(lock.pin(&one), Some(Digest::new([7; 32])));
+        assert_eq!(lock.iter().next(), Some((&one, Digest::new([7; 32]))));
         assert_eq!(
             Lock::load(Path::new("no/flow.lock")).unwrap(),
             Lock::default()

@@ -46,14 +46,16 @@ impl Reload {
                 &format!("loading {} anew ({reason})", self.file.display()),
                 || json!({ "event": "loading", "reason": reason }),
             );
-            match self.swap().await {
+            let mut restarted = Vec::new();
+            match self.swap(&mut restarted).await {
                 Ok(swapped) => self.say(&swapped).await,
-                Err(error) => self.complain(&error).await,
+                Err(error) => self.complain(&error, &restarted).await,
             }
         }
     }
 
-    async fn swap(&mut self) -> Result<Swapped> {
+    /// If it fails, `restarted` gets those that were stopped by then and started again.
+    async fn swap(&mut self, restarted: &mut Vec<Arc<str>>) -> Result<Swapped> {
         let manifest = Manifest::load(&self.file)?;
         // Also what has come and does not build yet.
         self.follow(&manifest)?;
@@ -82,14 +84,9 @@ impl Reload {
             }
             Err(SwapError::Failed {
                 problems,
-                restarted,
+                restarted: those,
             }) => {
-                if !restarted.is_empty() {
-                    self.console.note(&format!(
-                        "warning: started again as they were, without what they had in memory: {}",
-                        restarted.join(", ")
-                    ));
-                }
+                *restarted = those;
                 Err(problems.into())
             }
             Err(SwapError::Stopped) => Err(Error::Interrupted),
@@ -108,7 +105,9 @@ impl Reload {
         let now = |executor: &SwappedExecutor| {
             let now = executor.digest.map(|digest| short(&digest));
             match (now, executor.before.map(|digest| short(&digest))) {
-                (Some(now), Some(before)) if now == before => format!(" {now}, with another table"),
+                (Some(now), Some(before)) if now == before => {
+                    format!(" {now}, as its table says now")
+                }
                 (Some(now), Some(before)) => format!(" {now}, after {before}"),
                 (Some(now), None) => format!(" {now}"),
                 (None, _) => String::new(),
@@ -155,7 +154,7 @@ impl Reload {
         });
     }
 
-    async fn complain(&self, error: &Error) {
+    async fn complain(&self, error: &Error, restarted: &[Arc<str>]) {
         let text = match error {
             // It is being stopped.
             Error::Interrupted => return,
@@ -169,19 +168,30 @@ impl Reload {
             }
         };
         let digests = self.running.digests().await;
-        let serving: Vec<String> = digests
-            .iter()
-            .map(|(name, digest)| format!("`{name}` {}", short(digest)))
-            .collect();
-        self.console.event(
-            &format!("the flow is served as before: {}", serving.join(", ")),
-            || json!({ "event": "kept", "error": text, "digests": by_name(&digests) }),
-        );
+        let mut said = "the flow is served as before".to_owned();
+        for (index, (name, digest)) in digests.iter().enumerate() {
+            said += if index == 0 { ": " } else { ", " };
+            said += &format!("`{name}` {}", short(digest));
+        }
+        if !restarted.is_empty() {
+            said += &format!(
+                "\nwarning: started again as they were, so what they had in memory is gone: {}",
+                restarted.join(", ")
+            );
+        }
+        self.console.event(&said, || {
+            json!({
+                "event": "kept",
+                "error": text,
+                "restarted": restarted.iter().map(|name| &**name).collect::<Vec<_>>(),
+                "digests": by_name(&digests),
+            })
+        });
     }
 }
 
 /// The digests of executors, for programs.
-pub(super) fn by_name(digests: &[(std::sync::Arc<str>, Digest)]) -> Value {
+fn by_name(digests: &[(Arc<str>, Digest)]) -> Value {
     let entries = digests.iter();
     entries
         .map(|(name, digest)| (name.to_string(), digest.to_string().into()))
@@ -190,7 +200,7 @@ pub(super) fn by_name(digests: &[(std::sync::Arc<str>, Digest)]) -> Value {
 }
 
 /// As much of a digest as people compare.
-pub(super) fn short(digest: &Digest) -> String {
+fn short(digest: &Digest) -> String {
     let text = digest.to_string();
     text.get(..SHORT).unwrap_or(&text).to_owned()
 }

@@ -12,6 +12,7 @@ use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_flow::Flow;
 use wasm_flow_gateway::Gateway;
 use wasm_flow_manifest::{LateProblem, Manifest, Place};
+use wasm_flow_wasm::{Runtime, RuntimeConfig};
 
 use super::batch::Answers;
 use super::console::Console;
@@ -128,8 +129,7 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
         true => Some(Watch::new(&args.flow, Arc::clone(&built))?),
         false => None,
     };
-    let resolver = resolver()?;
-    let runtime = resolver.runtime().clone();
+    let runtime = Runtime::new(RuntimeConfig::default())?;
     let first = Resolver::new(runtime.clone(), noting(&built, progress::note));
     let loaded = first.with_pinning(args.pinning()).load(manifest).await?;
     hub::keep_lock(&args.flow, &loaded, terminal::note);

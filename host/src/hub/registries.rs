@@ -40,11 +40,25 @@ pub(crate) enum RegistriesError {
     Hub(#[from] HubError),
     #[error(transparent)]
     User(#[from] ManifestError),
-    #[error("{file}: {problem}", file = file.display())]
-    UserKey { file: PathBuf, problem: KeyProblem },
-    /// Keys that the flow names, by their places in its `[[hub.trust]]`.
+    /// Keys that the user's configuration names.
+    #[error("{}: {}", file.display(), said(problems))]
+    UserKeys {
+        file: PathBuf,
+        problems: Vec<WrongKey>,
+    },
+    /// Keys that the flow, or the command line, names.
     #[error("{}", said(.0))]
-    Keys(Vec<(usize, usize, KeyProblem)>),
+    Keys(Vec<WrongKey>),
+}
+
+/// A key of a `[[hub.trust]]` that cannot be read.
+#[derive(Debug)]
+pub(crate) struct WrongKey {
+    /// The table's place among them.
+    pub(crate) rule: usize,
+    /// The key's place in it.
+    pub(crate) key: usize,
+    pub(crate) problem: KeyProblem,
 }
 
 /// Why a file gives no public key.
@@ -56,11 +70,8 @@ pub(crate) enum KeyProblem {
     Key { path: PathBuf, error: KeyError },
 }
 
-fn said(keys: &[(usize, usize, KeyProblem)]) -> String {
-    let said: Vec<String> = keys
-        .iter()
-        .map(|(_, _, problem)| problem.to_string())
-        .collect();
+fn said(keys: &[WrongKey]) -> String {
+    let said: Vec<String> = keys.iter().map(|wrong| wrong.problem.to_string()).collect();
     said.join("; ")
 }
 
@@ -79,15 +90,10 @@ impl Registries {
         let flow = file.map(|(name, config)| rules(name.to_owned(), config));
         let flow = flow.transpose().map_err(RegistriesError::Keys)?;
         let user_file = user_file.unwrap_or_else(|| PathBuf::from("config.toml"));
-        let of_user = rules(user_file.display().to_string(), &user).map_err(|problems| {
-            let problem = problems.into_iter().next();
-            match problem {
-                Some((_, _, problem)) => RegistriesError::UserKey {
-                    file: user_file.clone(),
-                    problem,
-                },
-                None => RegistriesError::Keys(Vec::new()),
-            }
+        let of_user = rules(user_file.display().to_string(), &user);
+        let of_user = of_user.map_err(|problems| RegistriesError::UserKeys {
+            file: user_file,
+            problems,
         })?;
         let store = folders::data().ok_or(RegistriesError::NoFolder)?;
         let store = Store::open(store.join("hub"))?;
@@ -133,17 +139,21 @@ impl Registries {
 }
 
 /// What a file says, with the keys that it names.
-fn rules(file: String, config: &HubConfig) -> Result<Rules, Vec<(usize, usize, KeyProblem)>> {
+fn rules(file: String, config: &HubConfig) -> Result<Rules, Vec<WrongKey>> {
     let (mut trust, mut problems) = (Vec::new(), Vec::new());
-    for (place, rule) in config.trust.iter().enumerate() {
+    for (index, rule) in config.trust.iter().enumerate() {
         let keys = match &rule.signers {
             Signers::Nobody => None,
             Signers::Keys(paths) => {
                 let mut keys = Vec::new();
-                for (index, path) in paths.iter().enumerate() {
+                for (place, path) in paths.iter().enumerate() {
                     match public_key(path) {
                         Ok(key) => keys.push(key),
-                        Err(problem) => problems.push((place, index, problem)),
+                        Err(problem) => problems.push(WrongKey {
+                            rule: index,
+                            key: place,
+                            problem,
+                        }),
                     }
                 }
                 Some(keys)

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use futures::future::join_all;
 use tokio::time::timeout;
-use wasm_flow_contract::NodeId;
 use wasm_flow_contract::grants::{Access, DirGrant};
 use wasm_flow_contract::hub::{Digest, Reference};
+use wasm_flow_contract::{Graph, NodeId};
 use wasm_flow_hub::{HubError, Pulled};
 use wasm_flow_manifest::{LateProblem, Lock, Place};
 use wasm_flow_wasm::{Component, Runtime};
@@ -31,7 +32,8 @@ pub enum Pinning {
 
 /// Fetches the executors of one flow.
 pub(super) struct Fetch {
-    /// None if registries cannot be used, which has been said.
+    /// None if no executor comes from a registry, or registries cannot be used, which has
+    /// been said.
     registries: Option<Registries>,
     runtime: Runtime,
     pinning: Pinning,
@@ -39,7 +41,19 @@ pub(super) struct Fetch {
     lock: Lock,
     /// As it is to be.
     pinned: Lock,
+    /// What tags that are pinned mean now, as far as it is known.
+    now: HashMap<Reference, Result<Digest, HubError>>,
     fetched: HashMap<Reference, Fetched>,
+}
+
+/// What references to registries were pinned to, and what they are pinned to now.
+pub struct Pins {
+    /// As `flow.lock` has them.
+    pub before: Lock,
+    /// As what runs is.
+    pub now: Lock,
+    #[cfg(feature = "cli")]
+    pub(crate) registries: Registries,
 }
 
 /// An executor that was fetched.
@@ -68,51 +82,65 @@ impl Fetch {
         pinning: Pinning,
         problems: &mut Vec<LateProblem>,
     ) -> Fetch {
-        let (file, config) = plan.hub();
-        let (file, config) = (file.to_owned(), config.clone());
-
-        let planned = plan.executors();
-        let mut references = planned.iter().filter_map(|(id, node)| {
-            let around = [&node.value.uses_before, &node.value.uses_after];
-            let all = around.into_iter().flatten().map(|planned| &**planned);
-            let mut all = std::iter::once(&node.value).chain(all);
-            all.find_map(|planned| reference(planned).map(|_| id))
-        });
+        let references = references(&plan.executors());
         let mut fetch = Fetch {
             registries: None,
             runtime,
             pinning,
             lock: Lock::default(),
             pinned: Lock::default(),
+            now: HashMap::new(),
             fetched: HashMap::new(),
         };
-        let Some(first) = references.next() else {
+        let Some((first, _)) = references.first() else {
             return fetch;
         };
-        let open = move || Registries::open(Some((&file, &config)), &[]);
+        let problem = |text: String| LateProblem::new(Place::Uses(*first), text);
+        let (file, config) = plan.hub();
+        let (file, config) = (file.to_owned(), config.clone());
         // It reads files, and makes folders.
-        let opened = tokio::task::spawn_blocking(open).await;
-        match opened.unwrap_or(Err(RegistriesError::NoFolder)) {
-            Ok(registries) => fetch.registries = Some(registries),
-            Err(RegistriesError::Keys(keys)) => {
-                problems.extend(keys.into_iter().map(|(rule, key, problem)| {
-                    LateProblem::new(Place::TrustedKey(rule, key), problem.to_string())
+        let opening =
+            tokio::task::spawn_blocking(move || Registries::open(Some((&file, &config)), &[]));
+        match opening.await {
+            Ok(Ok(registries)) => fetch.registries = Some(registries),
+            Ok(Err(RegistriesError::Keys(wrong))) => {
+                problems.extend(wrong.into_iter().map(|wrong| {
+                    let place = Place::TrustedKey(wrong.rule, wrong.key);
+                    LateProblem::new(place, wrong.problem.to_string())
                 }));
             }
-            Err(error) => problems.push(LateProblem::new(Place::Uses(first), error.to_string())),
+            Ok(Err(error)) => problems.push(problem(error.to_string())),
+            Err(_) => problems.push(problem(SourceError::Interrupted.to_string())),
         }
-        if let Some(path) = plan.lock() {
-            match Lock::load(&path) {
-                Ok(lock) => fetch.lock = lock,
-                // It is made anew then.
-                Err(_) if pinning == Pinning::Renew => {}
-                Err(error) => {
-                    fetch.registries = None;
-                    problems.push(LateProblem::new(Place::Uses(first), error.to_string()));
-                }
+        match plan.lock().map(|path| Lock::load(&path)) {
+            Some(Ok(lock)) => fetch.lock = lock,
+            Some(Err(error)) if pinning != Pinning::Renew => {
+                fetch.registries = None;
+                problems.push(problem(error.to_string()));
             }
+            // It is made anew.
+            None | Some(Err(_)) => {}
         }
+        fetch.ask_for_tags(references).await;
         fetch
+    }
+
+    /// Asks what the tags that are pinned mean now, all of them at the same time.
+    async fn ask_for_tags(&mut self, references: Vec<(NodeId, Reference)>) {
+        let Some(registries) = &self.registries else {
+            return;
+        };
+        if self.pinning == Pinning::Renew {
+            return;
+        }
+        let pinned = references.into_iter().map(|(_, reference)| reference);
+        let pinned = pinned
+            .filter(|reference| reference.digest().is_none() && self.lock.pin(reference).is_some());
+        let asked = pinned.map(|reference| async move {
+            let now = timeout(TAG_CHECK, registries.resolve(&reference)).await;
+            Some((reference, now.ok()?))
+        });
+        self.now = join_all(asked).await.into_iter().flatten().collect();
     }
 
     /// The executor of a reference. `None` if registries cannot be used.
@@ -128,7 +156,7 @@ impl Fetch {
             return Ok(Some(fetched.clone()));
         }
         let problem = |text: String| LateProblem::new(Place::Uses(id), text);
-        let (wanted, moved) = self.wanted(id, reference, &registries).await?;
+        let (wanted, moved) = self.wanted(id, reference)?;
         let pulled = registries.pull(&wanted).await;
         let mut pulled = pulled.map_err(|error| problem(error.to_string()))?;
         if reference.digest().is_none() {
@@ -150,59 +178,79 @@ impl Fetch {
     }
 
     /// What is to be pulled, and what the tag means now if that is something else.
-    async fn wanted(
+    fn wanted(
         &self,
         id: NodeId,
         reference: &Reference,
-        registries: &Registries,
     ) -> Result<(Reference, Option<Moved>), LateProblem> {
         if reference.digest().is_some() || self.pinning == Pinning::Renew {
             return Ok((reference.clone(), None));
         }
         let refused = |title: String| {
             let help = "`wasm-flow update` shows what has changed, and pins it anew";
-            LateProblem::new(Place::Uses(id), title).help(help)
+            Err(LateProblem::new(Place::Uses(id), title).help(help))
         };
+        let is_locked = self.pinning == Pinning::Locked;
         let Some(pin) = self.lock.pin(reference) else {
-            return match self.pinning {
-                Pinning::Locked => Err(refused(format!(
+            return match is_locked {
+                true => refused(format!(
                     "flow.lock does not say what {reference} stands for"
-                ))),
-                _ => Ok((reference.clone(), None)),
+                )),
+                false => Ok((reference.clone(), None)),
             };
         };
-        let pinned = reference.at(pin);
-        let now = match timeout(TAG_CHECK, registries.resolve(reference)).await {
-            Ok(now) => now,
-            Err(_) => Ok(pin),
-        };
-        match now {
-            Ok(now) if now != pin => match self.pinning {
-                Pinning::Locked => Err(refused(format!(
-                    "{reference} is not what flow.lock says: that is {pin}, and the registry has \
-                     {now} now"
-                ))),
-                _ => Ok((pinned, Some(Moved::To(now)))),
-            },
-            Ok(_) => Ok((pinned, None)),
+        let moved = match self.now.get(reference) {
+            Some(Ok(now)) if *now != pin => Some(Moved::To(*now)),
+            Some(Err(HubError::NoTag { .. })) => Some(Moved::Away),
+            Some(Err(error @ HubError::Refused { .. })) => {
+                return Err(LateProblem::new(Place::Uses(id), error.to_string()));
+            }
             // What is pinned can be in the store. If it is not, that is said.
-            Err(HubError::NoTag { .. }) => Ok((pinned, Some(Moved::Away))),
-            Err(error @ HubError::Refused { .. }) => {
-                Err(LateProblem::new(Place::Uses(id), error.to_string()))
-            }
-            Err(error) => {
+            Some(Err(error)) => {
                 tracing::debug!(%error, %reference, "cannot ask what it means now");
-                Ok((pinned, None))
+                None
             }
+            Some(Ok(_)) | None => None,
+        };
+        match moved {
+            Some(Moved::To(now)) if is_locked => refused(format!(
+                "{reference} is not what flow.lock says: that is {pin}, and the registry has {now} \
+                 now"
+            )),
+            moved => Ok((reference.at(pin), moved)),
         }
     }
 
-    /// The lock as it is to be: with what was fetched, and nothing else. None if nothing
-    /// comes from a registry.
-    pub(super) fn pinned(self) -> Option<(Lock, Lock)> {
-        let used = !self.fetched.is_empty() || !self.lock.is_empty();
-        used.then_some((self.lock, self.pinned))
+    /// The pins, with what was fetched and nothing else. None if nothing comes from a
+    /// registry.
+    pub(super) fn pins(self) -> Option<Pins> {
+        let registries = self.registries?;
+        #[cfg(not(feature = "cli"))]
+        drop(registries);
+        Some(Pins {
+            before: self.lock,
+            now: self.pinned,
+            #[cfg(feature = "cli")]
+            registries,
+        })
     }
+}
+
+/// The references of a flow to registries, each once, in its order, with the executor that
+/// has it first.
+fn references(planned: &Graph<Planned>) -> Vec<(NodeId, Reference)> {
+    let mut references: Vec<(NodeId, Reference)> = Vec::new();
+    for (id, node) in planned.iter() {
+        let around = super::sharding::heads(&node.value).map(|(_, head)| head);
+        for planned in std::iter::once(&node.value).chain(around) {
+            if let Uses::Named(wasm_flow_manifest::Uses::Hub(reference)) = &planned.uses
+                && !references.iter().any(|(_, known)| known == reference)
+            {
+                references.push((id, reference.clone()));
+            }
+        }
+    }
+    references
 }
 
 impl Fetched {
@@ -253,12 +301,4 @@ pub struct Artifact {
     pub digest: Digest,
     /// Whose signature was right. None if none is wanted.
     pub signer: Option<String>,
-}
-
-/// The reference that an executor is made from.
-fn reference(planned: &Planned) -> Option<&Reference> {
-    match &planned.uses {
-        Uses::Named(wasm_flow_manifest::Uses::Hub(reference)) => Some(reference),
-        _ => None,
-    }
 }

@@ -27,7 +27,7 @@ use wasm_flow_contract::sharding::Group;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::stages::{Batched, Retried};
 use wasm_flow_flow::{Flow, ShapeError};
-use wasm_flow_manifest::{Head, LateProblem, Lock, Manifest, Place, Report};
+use wasm_flow_manifest::{Head, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
     StartFailure, StartReason,
@@ -35,7 +35,7 @@ use wasm_flow_wasm::{
 
 pub use crate::wrong_file::WrongFile;
 pub use advice::{Doubt, Remedy, Unusual};
-pub use hub::{ASSETS, Artifact, Pinning};
+pub use hub::{ASSETS, Artifact, Pinning, Pins};
 pub use plan::{Plan, Planned, Uses};
 pub use running::{Running, SwapError, Swapped, SwappedExecutor};
 pub use source::{Source, SourceError};
@@ -94,8 +94,7 @@ pub struct Loaded<P = Manifest> {
     runtime: Runtime,
     plan: P,
     executors: Graph<LoadedExecutor>,
-    /// What references were pinned to, and what they are now. None without any.
-    pins: Option<(Lock, Lock)>,
+    pins: Option<Pins>,
 }
 
 impl Resolver {
@@ -183,7 +182,7 @@ impl Resolver {
             Some(executors) if problems.is_empty() => Ok(Loaded {
                 runtime: self.runtime.clone(),
                 executors,
-                pins: found.fetch.pinned(),
+                pins: found.fetch.pins(),
                 plan,
             }),
             _ => Err(plan.error(problems)),
@@ -402,8 +401,8 @@ impl<P: Plan> Loaded<P> {
 
     /// What references to registries were pinned to, and what they are pinned to now. None
     /// if there are none.
-    pub fn pins(&self) -> Option<(&Lock, &Lock)> {
-        self.pins.as_ref().map(|(before, now)| (before, now))
+    pub fn pins(&self) -> Option<&Pins> {
+        self.pins.as_ref()
     }
 
     /// What may not do what it should, from what the executors say of themselves.

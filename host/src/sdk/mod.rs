@@ -11,6 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::hub::DATA_VARIABLE as FOLDER_VARIABLE;
 use crate::whole_file;
 
 pub use patch::PatchError;
@@ -20,8 +21,6 @@ pub(crate) use patch::{INCLUDE, Patch};
 mod packed {
     include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 }
-
-use crate::hub::DATA_VARIABLE as FOLDER_VARIABLE;
 
 /// Why the SDK cannot be unpacked.
 #[derive(Debug, thiserror::Error)]

@@ -63,10 +63,7 @@ pub(super) async fn login(args: Login, format: Format) -> Result<()> {
 }
 
 pub(super) async fn logout(args: &Logout, format: Format) -> Result<()> {
-    let plain = Plain {
-        plain_http: Vec::new(),
-    };
-    let registries = plain.registries(None)?;
+    let registries = Plain::default().registries(None)?;
     let was_there = registries.hub.logout(&args.registry).await;
     let was_there = was_there.map_err(CommandError::from)?;
     let registry = &args.registry;

@@ -14,11 +14,8 @@ pub(super) struct Args {
     plain: Plain,
 }
 
-pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
-    let plain = Plain {
-        plain_http: args.plain.plain_http.clone(),
-    };
-    let registries = plain.registries(None)?;
+pub(super) async fn run(args: Args, format: Format) -> Result<()> {
+    let registries = args.plain.registries(None)?;
     let tags = registries.hub.tags(&args.repository).await;
     let tags = tags.map_err(CommandError::from)?;
     match format {

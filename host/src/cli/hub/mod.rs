@@ -84,7 +84,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     match args.command {
         Command::Push(args) => push::run(args, format).await,
         Command::Pull(args) => pull::run(args, format).await,
-        Command::List(args) => list::run(&args, format).await,
+        Command::List(args) => list::run(args, format).await,
         Command::Login(args) => account::login(args, format).await,
         Command::Logout(args) => account::logout(&args, format).await,
         Command::Keygen(args) => keygen::run(&args, format).await,
@@ -102,7 +102,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 /// How registries are asked, beside what the user's configuration says.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 struct Plain {
     /// A registry to ask over plain HTTP. Those of this machine are, without it.
     #[arg(long, value_name = "HOST", value_parser = host)]

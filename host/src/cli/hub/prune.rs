@@ -20,10 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
-    let plain = Plain {
-        plain_http: Vec::new(),
-    };
-    let registries = plain.registries(None)?;
+    let registries = Plain::default().registries(None)?;
     let unused = match args.all {
         true => Duration::ZERO,
         false => args.unused,

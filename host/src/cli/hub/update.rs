@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use wasm_flow_contract::hub::{Digest, Reference};
 use wasm_flow_contract::units::Size;
 use wasm_flow_hub::Described;
-use wasm_flow_manifest::{Lock, Manifest, Uses};
+use wasm_flow_manifest::{Lock, Manifest};
 
 use super::{CommandError, Format, Result};
 use crate::cli::operand::{self, Action};
-use crate::cli::{progress, terminal};
-use crate::hub::{ENDPOINTS, Registries, WANTS};
-use crate::resolve::{Loaded, Pinning, Resolver};
+use crate::cli::{resolver, terminal};
+use crate::hub::{ENDPOINTS, WANTS};
+use crate::resolve::{Loaded, Pinning};
 use crate::whole_file;
 
 #[derive(Debug, clap::Args)]
@@ -26,42 +26,29 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
     operand::flow(&args.flow, Action::Describe)?;
     let manifest = Manifest::load(&args.flow)?;
-    let resolver = crate::cli::resolver()?;
-    let resolver = Resolver::new(resolver.runtime().clone(), progress::note);
-    let loaded = resolver.with_pinning(Pinning::Renew).load(manifest).await?;
-    let Some((before, now)) = loaded.pins() else {
+    let resolver = resolver()?.with_pinning(Pinning::Renew);
+    let loaded = resolver.load(manifest).await?;
+    let Some(pins) = loaded.pins() else {
         match format {
             Format::Json => terminal::json(&json!({ "changes": [] }))?,
             Format::Text => terminal::line("nothing to pin: no executor comes from a registry")?,
         }
         return Ok(());
     };
-    let manifest = loaded.manifest();
-    let registries = Registries::open(Some((manifest.file(), &manifest.hub)), &[]);
-    let registries = registries.map_err(CommandError::from)?;
     let (mut lines, mut changes) = (Vec::new(), Vec::new());
-    for reference in references(manifest) {
-        let Some(new) = now.pin(&reference) else {
-            continue;
-        };
-        let old = before.pin(&reference);
+    for (reference, new) in pins.now.iter() {
+        let old = pins.before.pin(reference);
+        let hub = pins.registries.hub_for(reference);
         if old == Some(new) {
             lines.push(format!("{reference}: {new}, as before"));
             continue;
         }
-        let described = registries
-            .hub_for(&reference)
-            .describe(&reference.at(new))
-            .await;
+        let described = hub.describe(&reference.at(new)).await;
         let new_one = described.map_err(CommandError::from)?;
         let old_one = match old {
             None => None,
             // It may be gone. Then it is only said that it was another one.
-            Some(old) => registries
-                .hub_for(&reference)
-                .describe(&reference.at(old))
-                .await
-                .ok(),
+            Some(old) => hub.describe(&reference.at(old)).await.ok(),
         };
         lines.push(match old {
             None => format!("{reference}: {new}"),
@@ -75,11 +62,14 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
                 .iter()
                 .map(|difference| format!("  {difference}")),
         );
-        changes.push(change(&reference, old, new, &differences));
+        changes.push(change(reference, old, new, &differences));
     }
     write(&args.flow, &loaded)?;
     match format {
         Format::Json => terminal::json(&json!({ "changes": changes }))?,
+        Format::Text if lines.is_empty() => {
+            terminal::line("nothing to pin: every reference has its digest")?;
+        }
         Format::Text => terminal::line(&lines.join("\n"))?,
     }
     Ok(())
@@ -126,34 +116,13 @@ fn differences(old: &Described, new: &Described) -> Vec<String> {
     lines
 }
 
-/// The references of a flow, in its order, each once.
-fn references(manifest: &Manifest) -> Vec<Reference> {
-    let mut references: Vec<Reference> = Vec::new();
-    for (_, node) in manifest.executors.iter() {
-        let entry = &node.value;
-        let around = [&entry.uses_before, &entry.uses_after];
-        let around = around.into_iter().flatten().map(|entry| &entry.uses);
-        for uses in std::iter::once(&entry.uses).chain(around) {
-            if let Uses::Hub(reference) = uses
-                && !references.contains(reference)
-            {
-                references.push(reference.clone());
-            }
-        }
-    }
-    references
-}
-
 /// Writes the lock of a flow, if it is not as it was.
 fn write(flow: &Path, loaded: &Loaded) -> Result<(), CommandError> {
-    let Some((before, now)) = loaded.pins() else {
+    let Some(pins) = loaded.pins().filter(|pins| pins.before != pins.now) else {
         return Ok(());
     };
-    if before == now {
-        return Ok(());
-    }
     let path = Lock::path_for(flow);
-    let written = whole_file::replace(&path, &now.to_text());
+    let written = whole_file::replace(&path, &pins.now.to_text());
     written.map_err(|error| CommandError::File { path, error })
 }
 
