@@ -52,9 +52,9 @@ wasm_flow_contract::bounds! {
     FILE_HEAD: u64 = 1024;
     /// Entries of a folder that are looked at for a name that was probably meant.
     NEIGHBOURS: usize = 1000;
-    /// How long is waited for the calls of an executor that is to be handed over.
+    /// How long to wait for the calls of an executor that is to be handed over.
     HAND_OVER: Duration = Duration::from_secs(30);
-    /// How long is waited for a registry to say whether a tag that is pinned means something
+    /// How long to wait for a registry to say whether a tag that is pinned means something
     /// else now.
     TAG_CHECK: Duration = Duration::from_secs(5);
     /// Folders that `run --watch` watches, those inside crates' folders included.

@@ -400,11 +400,12 @@ fn a_registry_with_passwords() {
         USER.0,
         "--password-stdin",
     ];
-    let wrong = Finished::with_input(&mut user.command(&login), "wrong\n");
+    let wrong = Finished::with_input(&mut user.command(&login), "hunter2\n");
     assert_eq!(wrong.status, Some(1), "{wrong}");
-    assert!(!wrong.stderr.contains("wrong\n"), "{wrong}");
+    assert!(!wrong.to_string().contains("hunter2"), "{wrong}");
     let right = Finished::with_input(&mut user.command(&login), &format!("{}\n", USER.1));
     assert_eq!(right.status, Some(0), "{right}");
+    assert!(!right.to_string().contains(USER.1), "{right}");
     user.does(&push);
     let listed = user.does(&[
         "--format",

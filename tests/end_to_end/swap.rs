@@ -1,6 +1,7 @@
 //! A flow is put together anew while it is served: on SIGHUP, and with `--watch`.
 
 use std::fs;
+use std::future::IntoFuture as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -71,7 +72,8 @@ async fn loses_nothing(port: u16, swaps: impl AsyncFnOnce()) {
         let mut answers = post.stream().await.unwrap();
         let mut texts = Vec::new();
         while let Some(answer) = answers.next().await {
-            texts.extend(answer.unwrap().docs.texts().map(str::to_owned));
+            let answer = answer.unwrap().into_result().unwrap();
+            texts.extend(answer.docs.texts().map(str::to_owned));
         }
         texts
     });
@@ -285,7 +287,7 @@ async fn an_executor_is_there_for_all_who_have_begun_with_it() {
     let post = client
         .post("/wait")
         .docs(DocumentArray::from_texts(["4000"]));
-    let asked = tokio::spawn(post.responses());
+    let asked = tokio::spawn(post.into_future());
     tokio::time::sleep(Duration::from_millis(500)).await;
     for (count, (first, second)) in [("61s", "60s"), ("61s", "61s")].into_iter().enumerate() {
         write_flow(server.folder(), &toml(first, second));

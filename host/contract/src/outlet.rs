@@ -1,9 +1,8 @@
 //! Where documents go that an executor sends while it runs.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
-use futures::SinkExt as _;
 use futures::channel::mpsc;
 use futures::stream::BoxStream;
 use wasm_flow_document::DocumentArray;
@@ -47,7 +46,9 @@ impl Outlet {
         let offered = sender.try_send(docs);
         async move {
             offered.map_err(|_| OutletClosed)?;
-            sender.flush().await.map_err(|_| OutletClosed)
+            // A flush would call them taken if nobody takes them any more.
+            let taken = poll_fn(|context| sender.poll_ready(context));
+            taken.await.map_err(|_| OutletClosed)
         }
     }
 
@@ -72,5 +73,25 @@ impl Outlet {
             }
         }
         Ok(reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_takes_is_not_called_taken() {
+        let docs = || DocumentArray::from_texts(["a"]);
+        let (outlet, mut outflow) = Outlet::new();
+        let (first, second) = (outlet.offer(docs()), outlet.offer(docs()));
+        assert_eq!(block_on(outflow.next()).unwrap().len(), 1);
+        drop(outflow);
+        assert_eq!(block_on(second), Err(OutletClosed));
+        assert_eq!(block_on(outlet.offer(docs())), Err(OutletClosed));
+        drop(first);
     }
 }

@@ -188,7 +188,7 @@ pub(crate) fn bad_target(reason: String) -> Failure {
     Failure::of_flow(FailureKind::Request, "BadTarget", reason)
 }
 
-/// The answer to a request that failed beside all executors.
+/// The answer to a request that failed without any executor.
 pub(crate) fn failed(docs: DocumentArray, failure: Failure) -> Response {
     Response {
         docs,

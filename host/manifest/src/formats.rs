@@ -9,7 +9,7 @@ use wasm_flow_contract::bounds::{MAX_MEMORY, MAX_NAME};
 use wasm_flow_contract::gateway::{GatewayConfig, HostError};
 use wasm_flow_contract::grants::{check_env, check_guest_path};
 use wasm_flow_contract::graph::GATEWAY;
-use wasm_flow_contract::hub::{Digest, DigestError, Reference, ReferenceError, Repository, Scope};
+use wasm_flow_contract::hub::{Digest, DigestError, Reference, ReferenceError, Scope, parse_host};
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::remote::{RemoteAddress, Secret};
 use wasm_flow_contract::units::{parse_duration, parse_size};
@@ -212,13 +212,12 @@ pub(crate) const DIGEST: Format<Digest> = Format {
 /// An item of `plain_http`.
 pub(crate) const REGISTRY: Format<String> = Format {
     parse: |text| {
-        // What a repository there would be called says whether it is one.
-        let repository: Result<Repository, _> = format!("{text}/x").parse();
-        match repository {
-            Ok(repository) if repository.host() == text => Ok(text.to_owned()),
-            _ => Err(Refusal::new("not the host of a registry")
-                .help("for example: \"registry.example.com:5000\", without what is behind it")),
-        }
+        let host = parse_host(text).map_err(|_| {
+            Refusal::new("not the host of a registry")
+                .help("for example: \"registry.example.com:5000\", without what is behind it")
+        })?;
+        // It is the port of plain HTTP, and addresses do not have it.
+        Ok(host.strip_suffix(":80").map_or(host.clone(), str::to_owned))
     },
     schema: || members(json!({ "pattern": "^[A-Za-z0-9.:\\[\\]-]+$" })),
 };

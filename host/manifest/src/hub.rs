@@ -41,8 +41,8 @@ pub(crate) fn config(
         let Some((rule, keys)) = read_trust(problems, table, folder) else {
             continue;
         };
-        if config.trust.iter().any(|other| other.of.is(&rule.of)) {
-            let title = format!("there are two [[hub.trust]] of {}", rule.of);
+        if config.trust.iter().any(|other| other.of == rule.of) {
+            let title = "two [[hub.trust]] tables have the same `of`";
             let problem = Problem::new(span, title).help("write their keys into one");
             problems.report(problem);
             continue;
@@ -61,37 +61,35 @@ fn read_trust(
 ) -> Option<(Trust, Vec<Range<usize>>)> {
     let span = table.span();
     let TrustTable { of, keys, unsigned } = table.into_inner();
-    let unsigned = value_or(unsigned, false);
-    let (title, help) = match (keys.map(|keys| keys.value), unsigned) {
+    let (signers, spans) = match (keys.map(|keys| keys.value), value_or(unsigned, false)) {
         (Some(keys), false) => {
             // What is wrong with them has been reported.
             let keys = keys.complete.then_some(keys.items)?;
             let spans = keys.iter().map(Spanned::span).collect();
             let paths = keys.into_iter().map(|key| folder.join(key.into_inner()));
-            let rule = Trust {
-                of: of?.value,
-                signers: Signers::Keys(paths.collect()),
-            };
-            return Some((rule, spans));
+            (Signers::Keys(paths.collect()), spans)
         }
-        (None, true) => {
-            let rule = Trust {
-                of: of?.value,
-                signers: Signers::Nobody,
-            };
-            return Some((rule, Vec::new()));
+        (None, true) => (Signers::Nobody, Vec::new()),
+        (None, false) => {
+            let problem =
+                Problem::new(span, "[[hub.trust]] does not say whose signature is wanted");
+            problems.report(problem.help(
+                "`keys = [\"team.pub\"]` names the public keys, and `unsigned = true` says that none is needed",
+            ));
+            return None;
         }
-        (None, false) => (
-            "[[hub.trust]] does not say whose signature is wanted",
-            "`keys = [\"team.pub\"]` names the public keys, and `unsigned = true` says that none is needed",
-        ),
-        (Some(_), true) => (
-            "[[hub.trust]] names keys, and says that no signature is needed",
-            "leave out `keys` or `unsigned`",
-        ),
+        (Some(_), true) => {
+            let title = "[[hub.trust]] names keys, and says that no signature is needed";
+            let problem = Problem::new(span, title).help("leave out `keys` or `unsigned`");
+            problems.report(problem);
+            return None;
+        }
     };
-    problems.report(Problem::new(span, title).help(help));
-    None
+    let rule = Trust {
+        of: of?.value,
+        signers,
+    };
+    Some((rule, spans))
 }
 
 fn items<T>(entry: Option<Entry<Items<T>>>) -> Vec<T> {

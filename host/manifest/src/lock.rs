@@ -40,7 +40,7 @@ pub enum LockError {
 const VERSION: u16 = 1;
 
 const HEAD: &str = "# What the references to registries in flow.toml stand for. It is made by \
-                    `wasm-flow run`\n# and `wasm-flow update`, and belongs into version control.\n";
+                    `wasm-flow run`\n# and `wasm-flow update`, and belongs in version control.\n";
 
 impl Lock {
     /// The file that belongs to a `flow.toml`: beside it, with `.lock` at its end.
@@ -119,7 +119,8 @@ fn read(problems: &mut Problems, text: &str) -> Option<Lock> {
     if version.value != VERSION {
         let title = format!("version {} of flow.lock is not known here", version.value);
         problems.report(
-            Problem::new(version.span, title).help("a newer wasm-flow has made it: use that one"),
+            Problem::new(version.span, title)
+                .help("a newer wasm-flow has made it: use that one, or have it made anew"),
         );
         return None;
     }

@@ -113,8 +113,8 @@ table! {
         plain_http: Items<String> = texts("a list of registries", REGISTRY)
             .example(Inline(r#"["registry.example.com:5000"]"#));
 
-        /// Whose signatures are wanted. The longest `of` that has an executor counts.
-        /// Without any that has it, it does not run.
+        /// Whose signatures are wanted. Of all rules that cover an executor, the one with the
+        /// longest `of` counts. An executor that none covers does not run.
         trust: Vec<Spanned<TrustTable>> = tables()
             .at_most(MAX_TRUST)
             .example(Inline(r#"[{ of = "registry.example.com/team", keys = ["team.pub"] }]"#))
@@ -125,7 +125,8 @@ table! {
 table! {
     /// Whose signatures are wanted of executors from a registry, or from a part of one.
     struct TrustTable = "[[hub.trust]]" {
-        /// The registry, or the part of it: `registry.example.com/team` has what is below it.
+        /// The registry, or the part of it: `registry.example.com/team` covers everything
+        /// below it.
         of: Scope = text(SCOPE)
             .required()
             .example("registry.example.com/team");
@@ -157,7 +158,7 @@ table! {
     /// What the references to registries in flow.toml stand for.
     struct LockToml = "flow.lock" {
         /// The form of this file.
-        version: u16 = whole(0..=65_535)
+        version: u16 = whole(1..=65_535)
             .required()
             .example(1);
 

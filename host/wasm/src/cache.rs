@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
+use wasm_flow_contract::hub::Digest;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -96,8 +97,13 @@ impl Cache {
     }
 
     /// The component, compiled now or before.
-    pub(super) fn component(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
-        let name = entry_name(engine, wasm);
+    pub(super) fn component(
+        &self,
+        engine: &Engine,
+        wasm: &[u8],
+        digest: Digest,
+    ) -> wasmtime::Result<Component> {
+        let name = entry_name(engine, digest);
         if let Some(component) = self.read(engine, &name) {
             return Ok(component);
         }
@@ -237,13 +243,13 @@ fn deserialize(engine: &Engine, code: Authentic<'_>) -> wasmtime::Result<Compone
 
 /// Names an entry after all that its code depends on: the component, and the
 /// engine's version, target and settings.
-fn entry_name(engine: &Engine, wasm: &[u8]) -> String {
+fn entry_name(engine: &Engine, digest: Digest) -> String {
     let mut hasher = Sha(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let engine = hasher.0.finalize();
     let mut both = Sha256::new();
     both.update(engine);
-    both.update(wasm);
+    both.update(digest.as_bytes());
     let mut name = hex(&both.finalize());
     name.push_str(SUFFIX);
     name
@@ -373,6 +379,10 @@ mod tests {
 
     const WASM: &[u8] = b"\0asm\x0d\0\x01\0";
 
+    fn digest_of(wasm: &[u8]) -> Digest {
+        Digest::new(Sha256::digest(wasm).into())
+    }
+
     struct Folder(PathBuf);
 
     impl Folder {
@@ -407,7 +417,9 @@ mod tests {
     /// Whether a component comes from the cache.
     fn kept(cache: &Cache, wasm: &[u8]) -> bool {
         let engine = Engine::default();
-        cache.read(&engine, &entry_name(&engine, wasm)).is_some()
+        cache
+            .read(&engine, &entry_name(&engine, digest_of(wasm)))
+            .is_some()
     }
 
     #[test]
@@ -415,7 +427,10 @@ mod tests {
         let folder = Folder::new("kept");
         let engine = Engine::default();
         assert!(!kept(&folder.cache(), WASM));
-        folder.cache().component(&engine, WASM).unwrap();
+        folder
+            .cache()
+            .component(&engine, WASM, digest_of(WASM))
+            .unwrap();
         assert_eq!(folder.entries().len(), 1);
         assert!(kept(&folder.cache(), WASM), "by the next process too");
     }
@@ -424,7 +439,10 @@ mod tests {
     fn an_entry_with_any_byte_changed_or_cut_off_is_replaced() {
         let folder = Folder::new("damaged");
         let engine = Engine::default();
-        folder.cache().component(&engine, WASM).unwrap();
+        folder
+            .cache()
+            .component(&engine, WASM, digest_of(WASM))
+            .unwrap();
         let entry = folder.entries().remove(0);
         let good = fs::read(&entry).unwrap();
         let places = [0, 1, MAC_BYTES, good.len() / 2, good.len() - 1];
@@ -437,7 +455,10 @@ mod tests {
         for bad in flipped.into_iter().chain(cut) {
             fs::write(&entry, &bad).unwrap();
             assert!(!kept(&folder.cache(), WASM));
-            folder.cache().component(&engine, WASM).unwrap();
+            folder
+                .cache()
+                .component(&engine, WASM, digest_of(WASM))
+                .unwrap();
             assert!(kept(&folder.cache(), WASM));
         }
     }
@@ -447,10 +468,10 @@ mod tests {
         let folder = Folder::new("foreign");
         let engine = Engine::default();
         let cache = folder.cache();
-        cache.component(&engine, WASM).unwrap();
+        cache.component(&engine, WASM, digest_of(WASM)).unwrap();
         let entry = folder.entries().remove(0);
         let other = b"\0asm\x0d\0\x01\0\0\x01\0";
-        fs::copy(&entry, folder.0.join(entry_name(&engine, other))).unwrap();
+        fs::copy(&entry, folder.0.join(entry_name(&engine, digest_of(other)))).unwrap();
         assert!(!kept(&cache, other));
         fs::write(folder.0.join(KEY_FILE), [7; KEY_BYTES]).unwrap();
         assert!(!kept(&folder.cache(), WASM));
@@ -466,7 +487,10 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let folder = Folder::new("private");
-        folder.cache().component(&Engine::default(), WASM).unwrap();
+        folder
+            .cache()
+            .component(&Engine::default(), WASM, digest_of(WASM))
+            .unwrap();
         assert_eq!(mode(&folder.0), 0o700);
         for file in fs::read_dir(&folder.0).unwrap() {
             assert_eq!(mode(&file.unwrap().path()), 0o600);
@@ -475,7 +499,10 @@ mod tests {
         fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(!kept(&folder.cache(), WASM));
         assert_eq!(mode(&folder.0), 0o700);
-        folder.cache().component(&Engine::default(), WASM).unwrap();
+        folder
+            .cache()
+            .component(&Engine::default(), WASM, digest_of(WASM))
+            .unwrap();
         fs::set_permissions(folder.0.join(KEY_FILE), fs::Permissions::from_mode(0o644)).unwrap();
         assert!(!kept(&folder.cache(), WASM));
         assert_eq!(mode(&folder.0.join(KEY_FILE)), 0o600);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasm_flow_contract::bounds::INSTANCES;
+use wasm_flow_contract::hub::Digest;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, EngineWeak, PoolingAllocationConfig};
 
@@ -111,9 +112,9 @@ impl Runtime {
     }
 
     /// Compiles a component, or takes what was compiled before.
-    pub(super) fn compile(&self, wasm: &[u8]) -> wasmtime::Result<Component> {
+    pub(super) fn compile(&self, wasm: &[u8], digest: Digest) -> wasmtime::Result<Component> {
         match &self.inner.cache {
-            Some(cache) => cache.component(self.engine(), wasm),
+            Some(cache) => cache.component(self.engine(), wasm, digest),
             None => Component::from_binary(self.engine(), wasm),
         }
     }

@@ -7,5 +7,5 @@ mod scope;
 
 pub use config::{HubConfig, Signers, Trust};
 pub use digest::{Digest, DigestError};
-pub use reference::{Reference, ReferenceError, Repository, SCHEME};
+pub use reference::{Reference, ReferenceError, Repository, SCHEME, parse_host};
 pub use scope::Scope;

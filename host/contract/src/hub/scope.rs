@@ -3,14 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ReferenceError, Repository};
+use super::{ReferenceError, Repository, SCHEME, parse_host};
 
 /// A registry (`registry.example.com`), or the repositories of one that are at or below a
 /// path (`registry.example.com/team`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// As it is written, without a slash at the end.
-    text: String,
     host: String,
     /// Empty if it is the whole registry.
     path: String,
@@ -20,18 +18,18 @@ impl FromStr for Scope {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Scope, ReferenceError> {
+        let text = text.strip_prefix(SCHEME).unwrap_or(text);
         let text = text.strip_suffix('/').unwrap_or(text);
-        // What a repository below it could be called says whether it is one.
-        let below: Result<Repository, _> = format!("{text}/x").parse();
-        let below = below.map_err(|error| match error {
-            ReferenceError::Registry(_) => ReferenceError::Registry(text.to_owned()),
-            error => error,
-        })?;
-        let path = below.path();
+        if !text.contains('/') {
+            return Ok(Scope {
+                host: parse_host(text)?,
+                path: String::new(),
+            });
+        }
+        let repository: Repository = text.parse()?;
         Ok(Scope {
-            text: text.to_owned(),
-            host: below.host().to_owned(),
-            path: path.strip_suffix("/x").unwrap_or_default().to_owned(),
+            host: repository.host().to_owned(),
+            path: repository.path().to_owned(),
         })
     }
 }
@@ -41,27 +39,25 @@ impl Scope {
     /// `team` has `team/clean`, and not `team2`.
     pub fn has(&self, repository: &Repository) -> bool {
         let below = repository.path().strip_prefix(&self.path);
-        // Hosts are the same in upper and lower case, and paths have no upper case.
-        self.host.eq_ignore_ascii_case(repository.host())
+        self.host == repository.host()
             && (self.path.is_empty()
                 || below.is_some_and(|below| below.is_empty() || below.starts_with('/')))
     }
 
-    /// How much it says. No two of them that have the same repository say as much, if they
-    /// are not the same.
+    /// How much it says. Of those that have the same repository, no two different ones say
+    /// as much.
     pub fn depth(&self) -> usize {
         self.path.len()
-    }
-
-    /// Whether the two have the same repositories.
-    pub fn is(&self, other: &Scope) -> bool {
-        self.host.eq_ignore_ascii_case(&other.host) && self.path == other.path
     }
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.host)?;
+        match self.path.is_empty() {
+            true => Ok(()),
+            false => write!(f, "/{}", self.path),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ mod update;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use wasm_flow_contract::hub::{HubConfig, ReferenceError, Repository, Scope, Signers, Trust};
+use wasm_flow_contract::hub::{HubConfig, Repository, Scope, Signers, Trust, parse_host};
 use wasm_flow_hub::HubError;
 use wasm_flow_hub::artifact::{BadAssets, NotExecutor};
 use wasm_flow_hub::trust::KeyError;
@@ -94,11 +94,8 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
 
 /// The host of a registry, as `login` takes it.
 fn host(text: &str) -> Result<String, String> {
-    let scope: Result<Repository, ReferenceError> = format!("{text}/x").parse();
-    match scope {
-        Ok(repository) if repository.host() == text => Ok(text.to_owned()),
-        _ => Err("expected the host of a registry, as in localhost:5000".to_owned()),
-    }
+    let expected = |_| "expected the host of a registry, as in localhost:5000".to_owned();
+    parse_host(text).map_err(expected)
 }
 
 /// How registries are asked, beside what the user's configuration says.

@@ -121,7 +121,8 @@ impl Runtime {
         let runtime = self.clone();
         let compile = move || {
             let digest = Digest::new(Sha256::digest(&bytes).into());
-            runtime.compile(&bytes).map(|component| (component, digest))
+            let component = runtime.compile(&bytes, digest)?;
+            wasmtime::Result::Ok((component, digest))
         };
         let (component, digest) = tokio::task::spawn_blocking(compile)
             .await
