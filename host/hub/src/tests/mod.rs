@@ -268,7 +268,7 @@ async fn lists_have_an_end() {
     assert!(
         error
             .to_string()
-            .contains("more than 1000 pages of one list"),
+            .contains("more than 100 pages of one list"),
         "{error}"
     );
 
@@ -302,6 +302,26 @@ async fn lists_have_an_end() {
     );
     content_is_refused(r#"{"tags": 1}"#).await;
     content_is_refused(&"[".repeat(100_000)).await;
+}
+
+#[tokio::test]
+async fn a_list_has_a_bound_for_all_its_pages_together() {
+    let padding = "x".repeat(1 << 20);
+    let asked = AtomicUsize::new(0);
+    let server = Server::start(move |_| {
+        let page = asked.fetch_add(1, Ordering::Relaxed);
+        let body = format!(r#"{{"name":"{padding}","tags":["1.{page}"]}}"#);
+        let link = format!("</v2/team/clean/tags/list?last={page}>; rel=\"next\"");
+        let links = (page < 20).then_some(("link", link));
+        Answer::Full(200, links.into_iter().collect(), body.into())
+    });
+    let server = server.await;
+    let place = place();
+    let listed = place.hub.tags(server.reference(":1").repository()).await;
+    let error = listed.unwrap_err().to_string();
+    let expected = "sends a list of tags of more than 16777216 bytes";
+    assert!(error.contains(expected), "{error}");
+    assert_eq!(server.seen().len(), 16);
 }
 
 async fn content_is_refused(list: &str) {
