@@ -103,8 +103,7 @@ impl Hub {
         loop {
             let body = remote.blob(blob.digest, blob.size).await?;
             match self.receive(body, blob).await {
-                Err(HubError::Registry(error))
-                    if error.may_pass() && pause(&mut attempt, None).await => {}
+                Err(HubError::Registry(error)) if pause(&mut attempt, error.problem()).await => {}
                 other => return other,
             }
         }
