@@ -550,3 +550,35 @@ async fn a_blob_that_comes_byte_by_byte_is_given_up() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_manifest_cannot_have_what_is_kept_removed() {
+    let place = place();
+    let store = place.hub.store();
+    // The weights of another executor.
+    let weights = store.write(&vec![7; 5 << 20]).unwrap();
+    let layer = descriptor("application/wasm", COMPONENT);
+    let said = br#"{"architecture":"wasm","os":"wasip2"}"#;
+    let config = descriptor("application/vnd.wasm.config.v0+json", said);
+    let small = config.replace(&digest_of(said).to_string(), &weights.to_string());
+    let assets = format!(r#","annotations":{{"dev.wasm-flow.assets":"{weights}"}}"#);
+    for (manifest, most) in [
+        (manifest(&small, std::slice::from_ref(&layer), ""), 1 << 20),
+        (manifest(&config, &[layer], &assets), 4 << 20),
+    ] {
+        let mut content = executor();
+        content.blob(said);
+        content.manifest(Some("1.0"), manifest.as_bytes());
+        let server = content.serve().await;
+        let described = place.hub.describe(&server.reference(":1.0")).await;
+        let error = described.unwrap_err();
+        let words = format!("/team/clean ({weights}) has 5242880 bytes, and may have {most}");
+        has(
+            (error.kind(), error.to_string()),
+            Kind::NotExecutor,
+            &[&words],
+        );
+        let kept = store.check(weights, 5 << 20).unwrap();
+        assert_eq!(kept, crate::store::Kept::Whole(5 << 20));
+    }
+}
