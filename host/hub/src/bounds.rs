@@ -17,11 +17,17 @@ wasm_flow_contract::bounds! {
     /// Bytes of one page of a list of tags.
     MAX_TAG_PAGE: u64 = 4 << 20;
 
+    /// Bytes of all pages of one list.
+    MAX_LIST: u64 = 16 << 20;
+
+    /// Bytes of a tag. What is longer is not one.
+    MAX_TAG: usize = 128;
+
     /// Tags of one repository, or referrers of one artifact. A longer list is refused.
     MAX_LISTED: usize = 100_000;
 
     /// Pages of one list. A registry could give pages without end.
-    MAX_PAGES: usize = 1000;
+    MAX_PAGES: usize = 100;
 
     /// Bytes of the answer of a token server.
     MAX_TOKEN: u64 = 1 << 20;

@@ -80,6 +80,16 @@ pub enum HubError {
         /// Why it cannot be fetched.
         error: Box<HubError>,
     },
+    /// What was kept is larger than what a manifest names by its digest.
+    #[error("{what} has {size} bytes, and may have {most}")]
+    TooLarge {
+        /// The repository, and the digest.
+        what: String,
+        /// Its bytes.
+        size: u64,
+        /// How many it may have.
+        most: u64,
+    },
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -137,7 +147,9 @@ impl HubError {
         match self {
             HubError::Registry(error) => of_problem(error.problem()),
             HubError::NoTag { .. } | HubError::NoRepository(_) => HubErrorKind::Missing,
-            HubError::NotExecutor { .. } | HubError::Assets { .. } => HubErrorKind::NotExecutor,
+            HubError::NotExecutor { .. } | HubError::Assets { .. } | HubError::TooLarge { .. } => {
+                HubErrorKind::NotExecutor
+            }
             HubError::Refused { .. } | HubError::RefusedForNow { .. } => HubErrorKind::Refused,
             HubError::Damaged { error, .. } => error.kind(),
             HubError::Store(_) => HubErrorKind::Store,

@@ -212,7 +212,7 @@ fn belonging(store: &Store, manifests: BTreeSet<Digest>) -> Result<BTreeSet<Dige
     let read = |digest| -> Result<Option<Manifest>, StoreError> {
         match store.read(digest, MAX_MANIFEST)? {
             Kept::Whole(bytes) => Ok(Manifest::read(&bytes, None).ok()),
-            Kept::Missing | Kept::Damaged(_) => Ok(None),
+            Kept::Missing | Kept::Damaged(_) | Kept::TooLarge(_) => Ok(None),
         }
     };
     let mut all = manifests.clone();

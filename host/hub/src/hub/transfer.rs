@@ -47,6 +47,7 @@ impl Hub {
             Kept::Whole(bytes) => return Ok(Manifest::read(&bytes, None)),
             Kept::Missing => None,
             Kept::Damaged(why) => Some(why),
+            Kept::TooLarge(size) => return Err(too_large(remote, digest, size, MAX_MANIFEST)),
         };
         let fetched = remote.manifest(Version::Digest(digest)).await;
         let fetched = fetched.map_err(|error| damaged(remote, digest, why, error.into()))?;
@@ -71,6 +72,7 @@ impl Hub {
             Kept::Whole(bytes) => return Ok(bytes),
             Kept::Missing => None,
             Kept::Damaged(why) => Some(why),
+            Kept::TooLarge(size) => return Err(too_large(remote, digest, size, most)),
         };
         let fetched = self.fetch(remote, blob).await;
         fetched.map_err(|error| damaged(remote, digest, why, error))?;
@@ -78,6 +80,7 @@ impl Hub {
             Kept::Whole(bytes) => Ok(bytes),
             Kept::Missing => Err(vanished(self, "somebody has removed it")),
             Kept::Damaged(why) => Err(vanished(self, &why)),
+            Kept::TooLarge(size) => Err(too_large(remote, digest, size, most)),
         }
     }
 
@@ -93,6 +96,7 @@ impl Hub {
             Kept::Whole(_) => return Ok(()),
             Kept::Missing => None,
             Kept::Damaged(why) => Some(why),
+            Kept::TooLarge(size) => return Err(too_large(remote, digest, size, most)),
         };
         let fetched = self.fetch(remote, blob).await;
         fetched.map_err(|error| damaged(remote, digest, why, error))
@@ -103,8 +107,7 @@ impl Hub {
         loop {
             let body = remote.blob(blob.digest, blob.size).await?;
             match self.receive(body, blob).await {
-                Err(HubError::Registry(error))
-                    if error.may_pass() && pause(&mut attempt, None).await => {}
+                Err(HubError::Registry(error)) if pause(&mut attempt, error.problem()).await => {}
                 other => return other,
             }
         }
@@ -135,6 +138,11 @@ impl Hub {
         let (written, received) = futures::join!(write, receive);
         received.and(written)
     }
+}
+
+fn too_large(remote: &Remote, digest: Digest, size: u64, most: u64) -> HubError {
+    let what = format!("{} ({digest})", remote.repository());
+    HubError::TooLarge { what, size, most }
 }
 
 fn damaged(remote: &Remote, digest: Digest, why: Option<String>, error: HubError) -> HubError {

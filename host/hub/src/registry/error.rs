@@ -207,18 +207,14 @@ impl RegistryError {
                 | Problem::Malformed { .. }
         )
     }
-
-    /// Whether the same may succeed in a moment.
-    pub(crate) fn may_pass(&self) -> bool {
-        self.problem.may_pass()
-    }
 }
 
 impl Problem {
+    /// Whether the same may succeed in a moment.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Problem::Broken { .. } | Problem::Truncated { .. } => true,
-            Problem::Answered { status, .. } => matches!(status, 502..=504),
+            Problem::Answered { status, .. } => matches!(status, 502 | 504),
             Problem::Busy { .. } => true,
             _ => false,
         }

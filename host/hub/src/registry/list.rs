@@ -11,7 +11,7 @@ use super::redirect::{Misled, authority, is_same_origin};
 use super::remote::{Remote, Version};
 use super::request::Ask;
 use crate::artifact::{Descriptor, Index, media_type};
-use crate::bounds::{MAX_LISTED, MAX_MANIFEST, MAX_PAGES, MAX_TAG_PAGE};
+use crate::bounds::{MAX_LIST, MAX_LISTED, MAX_MANIFEST, MAX_PAGES, MAX_TAG, MAX_TAG_PAGE};
 
 /// A registry with the API of referrers answers a manifest that has a subject with it.
 const SUBJECT: &str = "oci-subject";
@@ -36,7 +36,7 @@ impl Remote {
         let what = "a list of tags";
         let mut tags = Vec::new();
         let mut next = Some(self.url("tags/list?n=1000")?);
-        let mut pages = 0;
+        let mut pages = Pages::default();
         while let Some(url) = next {
             let (bytes, headers) = self
                 .read(|| Ask::get(url.clone(), None), what, MAX_TAG_PAGE)
@@ -45,10 +45,11 @@ impl Remote {
                 let why = error.to_string();
                 Problem::Malformed { what, why }
             })?;
-            tags.extend(page.tags.unwrap_or_default());
+            let found = page.tags.into_iter().flatten();
+            tags.extend(found.filter(|tag| tag.len() <= MAX_TAG));
+            pages.add(what, &bytes)?;
+            check_list("tags", tags.len())?;
             next = next_page(&url, &headers)?;
-            pages += 1;
-            check_list("tags", tags.len(), pages)?;
         }
         Ok(tags)
     }
@@ -72,7 +73,7 @@ impl Remote {
         let what = "a list of referrers";
         let mut found = Vec::new();
         let mut next = Some(self.url(&format!("referrers/{digest}"))?);
-        let mut pages = 0;
+        let mut pages = Pages::default();
         while let Some(url) = next {
             let read = self
                 .read(
@@ -82,18 +83,18 @@ impl Remote {
                 )
                 .await;
             let (bytes, headers) = match read {
-                Err(Problem::Missing(_)) if pages == 0 => return Ok(None),
+                Err(Problem::Missing(_)) if pages.count == 0 => return Ok(None),
                 Err(Problem::Answered {
                     status: 400 | 405 | 501,
                     ..
-                }) if pages == 0 => return Ok(None),
+                }) if pages.count == 0 => return Ok(None),
                 other => other?,
             };
             let index = read_index(&bytes, what)?;
             found.extend(index.manifests);
+            pages.add(what, &bytes)?;
+            check_list("referrers", found.len())?;
             next = next_page(&url, &headers)?;
-            pages += 1;
-            check_list("referrers", found.len(), pages)?;
         }
         Ok(Some(found))
     }
@@ -161,14 +162,33 @@ fn read_index(bytes: &[u8], what: &'static str) -> Result<Index, Problem> {
     })
 }
 
-/// A list has an end, and so has the number of its pages.
-fn check_list(what: &'static str, length: usize, pages: usize) -> Result<(), Problem> {
-    let most = MAX_LISTED;
-    if length > most {
-        return Err(Problem::TooMany { what, most });
+/// The pages of a list that were read.
+#[derive(Default)]
+struct Pages {
+    count: usize,
+    bytes: u64,
+}
+
+impl Pages {
+    /// A list has an end, and so has what is read of it.
+    fn add(&mut self, what: &'static str, page: &[u8]) -> Result<(), Problem> {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(page.len() as u64);
+        if self.bytes > MAX_LIST {
+            let most = MAX_LIST;
+            return Err(Problem::TooLarge { what, most });
+        }
+        let (what, most) = ("pages of one list", MAX_PAGES);
+        match self.count > most {
+            true => Err(Problem::TooMany { what, most }),
+            false => Ok(()),
+        }
     }
-    let (what, most) = ("pages of one list", MAX_PAGES);
-    match pages > most {
+}
+
+fn check_list(what: &'static str, length: usize) -> Result<(), Problem> {
+    let most = MAX_LISTED;
+    match length > most {
         true => Err(Problem::TooMany { what, most }),
         false => Ok(()),
     }

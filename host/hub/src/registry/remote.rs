@@ -209,7 +209,7 @@ impl Remote {
                 Ok::<_, RegistryError>(bytes.freeze())
             };
             match read.await {
-                Err(error) if error.may_pass() && pause(&mut attempt, None).await => {}
+                Err(error) if pause(&mut attempt, error.problem()).await => {}
                 other => return other,
             }
         }
@@ -258,7 +258,14 @@ impl Remote {
             content: Some((media_type, &payload)),
             action: Action::Push,
         };
-        let response = self.ask(&ask).await?;
+        let mut attempt = 0;
+        let response = loop {
+            match self.ask(&ask).await {
+                // Twice is as good as once.
+                Err(problem) if pause(&mut attempt, &problem).await => {}
+                other => break other?,
+            }
+        };
         match said_digest(response.headers()) {
             Some(said) if said != digest_of(bytes) => Err(Problem::Contradiction {
                 said,

@@ -75,7 +75,7 @@ impl Remote {
             let response = self.ask(&ask()).await?;
             let headers = response.headers().clone();
             match whole(response, what, most).await {
-                Err(problem) if problem.may_pass() && pause(&mut attempt, None).await => {}
+                Err(problem) if pause(&mut attempt, &problem).await => {}
                 other => return other.map(|bytes| (bytes, headers)),
             }
         }
@@ -102,23 +102,12 @@ impl Remote {
         login: Option<Option<&Login>>,
     ) -> Result<Response, Problem> {
         let mut attempt = 0;
+        // An upload cannot go on in the middle, and whoever sends it begins anew.
+        let is_read = ask.method == Method::GET || ask.method == Method::HEAD;
         loop {
-            let problem = match self.ask_once(ask, login).await {
-                Ok(response) => return Ok(response),
-                Err(problem) => problem,
-            };
-            let after = match &problem {
-                Problem::Busy { after, .. } => *after,
-                _ => None,
-            };
-            // An upload cannot go on in the middle, and whoever sends it begins anew.
-            let is_upload = ask.method != Method::GET && ask.method != Method::HEAD;
-            let may_pass = match is_upload {
-                true => matches!(problem, Problem::Busy { .. }),
-                false => problem.may_pass(),
-            };
-            if !may_pass || !pause(&mut attempt, after).await {
-                return Err(problem);
+            match self.ask_once(ask, login).await {
+                Err(problem) if is_read && pause(&mut attempt, &problem).await => {}
+                other => return other,
             }
         }
     }
@@ -215,12 +204,16 @@ impl Remote {
     }
 }
 
-/// Waits before another attempt; `false` if there have been enough, or if it would be
-/// too long.
-pub(crate) async fn pause(attempt: &mut u32, after: Option<Duration>) -> bool {
+/// Waits before another attempt; `false` if that does not help, if there have been
+/// enough, or if it would be too long.
+pub(crate) async fn pause(attempt: &mut u32, problem: &Problem) -> bool {
     *attempt += 1;
+    let after = match problem {
+        Problem::Busy { after, .. } => *after,
+        _ => None,
+    };
     let pause = after.unwrap_or(PAUSE * 4u32.saturating_pow(*attempt - 1));
-    if *attempt >= ATTEMPTS || pause > LONGEST_PAUSE {
+    if !problem.may_pass() || *attempt >= ATTEMPTS || pause > LONGEST_PAUSE {
         return false;
     }
     sleep(pause).await;
@@ -300,7 +293,9 @@ pub(super) async fn failure(response: Response, login: Option<&Login>) -> Proble
             anonymous: login.is_none(),
         },
         (StatusCode::NOT_FOUND, _) => Problem::Missing(text),
-        (StatusCode::TOO_MANY_REQUESTS, _) => Problem::Busy { host, after, text },
+        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, _) => {
+            Problem::Busy { host, after, text }
+        }
         (status, _) => Problem::Answered {
             host,
             status: status.as_u16(),

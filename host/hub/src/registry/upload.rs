@@ -113,7 +113,7 @@ impl Remote {
             let mut attempt = 0;
             loop {
                 match self.upload(digest, payload).await {
-                    Err(problem) if problem.may_pass() && pause(&mut attempt, None).await => {}
+                    Err(problem) if pause(&mut attempt, &problem).await => {}
                     other => return other.map(|()| true),
                 }
             }

@@ -20,6 +20,8 @@ pub enum Kept<T> {
     Missing,
     /// Something else, for this reason. It was removed.
     Damaged(String),
+    /// The right bytes, and these are more than were asked for.
+    TooLarge(u64),
 }
 
 impl<T> Kept<T> {
@@ -29,18 +31,20 @@ impl<T> Kept<T> {
             Kept::Whole(kept) => Kept::Whole(change(kept)),
             Kept::Missing => Kept::Missing,
             Kept::Damaged(why) => Kept::Damaged(why),
+            Kept::TooLarge(size) => Kept::TooLarge(size),
         }
     }
 }
 
-/// All bytes of a file, if they have this digest and are at most `most`.
+/// All bytes of a file, if they have this digest. At most `most` are held.
 pub(super) fn read(path: &Path, digest: Digest, most: u64) -> Result<Kept<Bytes>, StoreError> {
     let mut bytes = Vec::new();
     let kept = check(path, digest, most, |part| bytes.extend_from_slice(part))?;
     Ok(kept.map(|_| Bytes::from(bytes)))
 }
 
-/// Reads a whole file, and gives its size if it has this digest. `take` gets its bytes.
+/// Reads a whole file, and gives its size if it has this digest. `take` gets its
+/// bytes, at most `most`.
 pub(super) fn check(
     path: &Path,
     digest: Digest,
@@ -71,15 +75,18 @@ pub(super) fn check(
             break;
         };
         size = size.saturating_add(count as u64);
-        if size > most {
-            return damaged(path, format!("it has more than {most} bytes"));
-        }
         hasher.update(part);
-        take(part);
+        if size <= most {
+            take(part);
+        }
     }
     let found = hasher.finish();
     if found != digest {
         return damaged(path, format!("its bytes have {found}"));
+    }
+    // A manifest that somebody wrote may name whatever is here as something small.
+    if size > most {
+        return Ok(Kept::TooLarge(size));
     }
     // What was read last stays longest.
     let _ = file.set_modified(SystemTime::now());

@@ -125,6 +125,9 @@ fn whats_wrong(folder: &Path, list: &AssetList) -> Result<Option<String>, StoreE
             Kept::Whole(_) => {}
             Kept::Missing => return Ok(Some(format!("{} is missing", path.display()))),
             Kept::Damaged(why) => return Ok(Some(format!("{}: {why}", path.display()))),
+            Kept::TooLarge(size) => {
+                return Ok(Some(format!("{} has {size} bytes", path.display())));
+            }
         }
         let folders = path.ancestors().skip(1);
         let folders = folders.take_while(|above| *above != folder);

@@ -268,7 +268,7 @@ async fn lists_have_an_end() {
     assert!(
         error
             .to_string()
-            .contains("more than 1000 pages of one list"),
+            .contains("more than 100 pages of one list"),
         "{error}"
     );
 
@@ -302,6 +302,26 @@ async fn lists_have_an_end() {
     );
     content_is_refused(r#"{"tags": 1}"#).await;
     content_is_refused(&"[".repeat(100_000)).await;
+}
+
+#[tokio::test]
+async fn a_list_has_a_bound_for_all_its_pages_together() {
+    let padding = "x".repeat(1 << 20);
+    let asked = AtomicUsize::new(0);
+    let server = Server::start(move |_| {
+        let page = asked.fetch_add(1, Ordering::Relaxed);
+        let body = format!(r#"{{"name":"{padding}","tags":["1.{page}"]}}"#);
+        let link = format!("</v2/team/clean/tags/list?last={page}>; rel=\"next\"");
+        let links = (page < 20).then_some(("link", link));
+        Answer::Full(200, links.into_iter().collect(), body.into())
+    });
+    let server = server.await;
+    let place = place();
+    let listed = place.hub.tags(server.reference(":1").repository()).await;
+    let error = listed.unwrap_err().to_string();
+    let expected = "sends a list of tags of more than 16777216 bytes";
+    assert!(error.contains(expected), "{error}");
+    assert_eq!(server.seen().len(), 16);
 }
 
 async fn content_is_refused(list: &str) {
@@ -472,7 +492,8 @@ async fn a_registry_that_is_busy_is_asked_again_when_it_says() {
         .resolve(&server.reference(":1.0"))
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("answered 503"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("takes no more requests for now"), "{text}");
     let heads = server.count(&format!("HEAD {MANIFEST}/1.0"));
     assert_eq!(heads, 3);
 }
@@ -528,4 +549,36 @@ async fn a_blob_that_comes_byte_by_byte_is_given_up() {
         text.contains("been sending one blob, byte by byte, for 121 s"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_manifest_cannot_have_what_is_kept_removed() {
+    let place = place();
+    let store = place.hub.store();
+    // The weights of another executor.
+    let weights = store.write(&vec![7; 5 << 20]).unwrap();
+    let layer = descriptor("application/wasm", COMPONENT);
+    let said = br#"{"architecture":"wasm","os":"wasip2"}"#;
+    let config = descriptor("application/vnd.wasm.config.v0+json", said);
+    let small = config.replace(&digest_of(said).to_string(), &weights.to_string());
+    let assets = format!(r#","annotations":{{"dev.wasm-flow.assets":"{weights}"}}"#);
+    for (manifest, most) in [
+        (manifest(&small, std::slice::from_ref(&layer), ""), 1 << 20),
+        (manifest(&config, &[layer], &assets), 4 << 20),
+    ] {
+        let mut content = executor();
+        content.blob(said);
+        content.manifest(Some("1.0"), manifest.as_bytes());
+        let server = content.serve().await;
+        let described = place.hub.describe(&server.reference(":1.0")).await;
+        let error = described.unwrap_err();
+        let words = format!("/team/clean ({weights}) has 5242880 bytes, and may have {most}");
+        has(
+            (error.kind(), error.to_string()),
+            Kind::NotExecutor,
+            &[&words],
+        );
+        let kept = store.check(weights, 5 << 20).unwrap();
+        assert_eq!(kept, crate::store::Kept::Whole(5 << 20));
+    }
 }

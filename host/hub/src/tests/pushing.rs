@@ -138,3 +138,40 @@ async fn what_cannot_be_pushed_whole_is_not_begun() {
     );
     assert!(server.seen().is_empty());
 }
+
+#[tokio::test]
+async fn a_registry_that_takes_no_upload_for_now_is_not_pressed() {
+    use crate::artifact::Artifact;
+
+    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    let busy = |status, after: &str| {
+        let after = ("retry-after", after.to_owned());
+        Answer::Full(status, vec![after], vec![])
+    };
+    for (method, status, after, times) in [
+        // Longer than anybody waits here.
+        ("POST", 429, "3600", 1),
+        ("PUT", 429, "3600", 1),
+        ("PUT", 503, "3600", 1),
+        ("POST", 429, "0", 3),
+        ("PUT", 429, "0", 3),
+    ] {
+        let answer = busy(status, after);
+        let server = Server::start(move |request| match request.method.as_str() {
+            found if found == method => answer.clone(),
+            "POST" => Answer::Full(202, vec![("location", "/upload".to_owned())], vec![]),
+            _ => Answer::status(404),
+        });
+        let server = server.await;
+        let place = place();
+        let reference = server.reference(":1.0");
+        let pushed = place.hub.push(&reference, &artifact, None).await;
+        let error = pushed.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unreachable);
+        let expected = format!("it wants to be asked again in {after} s");
+        assert!(error.to_string().contains(&expected), "{error}");
+        let asked = server.lines().into_iter();
+        let asked = asked.filter(|line| line.starts_with(method));
+        assert_eq!(asked.count(), times, "{method} {status} {after}");
+    }
+}
