@@ -248,7 +248,7 @@ fn is_host(text: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let is_meant = name.contains('.') || port.is_some() || name == "localhost";
+    let is_meant = name.contains('.') || port.is_some() || name.eq_ignore_ascii_case("localhost");
     is_meant && name.split('.').all(is_label) && port.is_none_or(is_port)
 }
 
