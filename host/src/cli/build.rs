@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use wasm_flow_contract::units::Size;
 
-use super::{Format, Result, progress, terminal};
-use crate::resolve::build::build;
+use super::{Format, Result, resolver, terminal};
+use crate::resolve::Source;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,15 +15,43 @@ pub(super) struct Args {
     folder: PathBuf,
 }
 
-pub(super) fn run(args: &Args, format: Format) -> Result<()> {
-    let component = build(&args.folder, &progress::note)?;
-    let size = std::fs::metadata(&component).map_or(0, |file| file.len());
+pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
+    let resolver = resolver()?;
+    let path = resolver.path(&Source::Folder(args.folder.clone())).await?;
+    // What was built is known to be an executor then, and is compiled for the next start.
+    let component = resolver.runtime().load(&path).await;
+    let component = component.map_err(crate::resolve::SourceError::from)?;
+    let methods = &component.description().methods;
     match format {
-        Format::Text => terminal::line(&format!("{} ({})", component.display(), Size(size)))?,
-        Format::Json => terminal::json(&json!({
-            "component": component,
-            "size": size,
-        }))?,
+        Format::Text => {
+            let mut text = format!(
+                "{} ({})\n{}\n",
+                path.display(),
+                Size(component.size()),
+                component.digest()
+            );
+            for method in methods {
+                for endpoint in &method.endpoints {
+                    text += &format!("  {endpoint} → {}\n", method.name);
+                }
+            }
+            terminal::line(text.trim_end())?;
+        }
+        Format::Json => {
+            let endpoints: Map<String, Value> = methods
+                .iter()
+                .flat_map(|method| {
+                    let endpoints = method.endpoints.iter();
+                    endpoints.map(|endpoint| (endpoint.clone(), method.name.as_str().into()))
+                })
+                .collect();
+            terminal::json(&json!({
+                "component": path,
+                "size": component.size(),
+                "digest": component.digest().to_string(),
+                "endpoints": endpoints,
+            }))?;
+        }
     }
     Ok(())
 }

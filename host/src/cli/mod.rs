@@ -10,6 +10,7 @@
 mod batch;
 mod build;
 mod check;
+mod completions;
 mod console;
 mod graph;
 mod guest_log;
@@ -91,6 +92,10 @@ enum Command {
     /// Pin the executors of a flow that come from registries to what they are now, and show
     /// what has changed.
     Update(hub::UpdateArgs),
+    /// Print the script that has a shell complete these commands.
+    Completions(completions::Completions),
+    /// Write a man page for each of these commands.
+    Man(completions::Man),
 }
 
 impl Command {
@@ -149,6 +154,8 @@ enum Error {
     Log(#[from] log::LevelError),
     #[error(transparent)]
     Hub(#[from] hub::CommandError),
+    #[error(transparent)]
+    Man(#[from] completions::ManError),
     #[error(transparent)]
     Watch(#[from] watch::WatchError),
     #[error(transparent)]
@@ -231,8 +238,9 @@ fn dispatch(cli: Cli) -> Result<()> {
     // These need no scheduler.
     let command = match cli.command {
         Command::New(args) => return new::run(&args, format),
-        Command::Build(args) => return build::run(&args, format),
         Command::Import(args) => return import::run(&args, format),
+        Command::Completions(args) => return completions::completions(&args),
+        Command::Man(args) => return completions::man(&args, format),
         command => command,
     };
     let scheduler = tokio::runtime::Builder::new_multi_thread()
@@ -241,7 +249,11 @@ fn dispatch(cli: Cli) -> Result<()> {
         .map_err(Error::Threads)?;
     let result = scheduler.block_on(async {
         match command {
-            Command::New(_) | Command::Build(_) | Command::Import(_) => Ok(()),
+            Command::New(_)
+            | Command::Import(_)
+            | Command::Completions(_)
+            | Command::Man(_) => Ok(()),
+            Command::Build(args) => build::run(&args, format).await,
             Command::Inspect(args) => inspect::run(&args, format).await,
             Command::Check(args) => check::run(&args, format).await,
             Command::Graph(args) => graph::run(&args, format).await,

@@ -198,6 +198,7 @@ impl Resolver {
         found: &mut Found,
     ) -> (Option<LoadedExecutor>, Vec<LateProblem>) {
         let mut problems = source::missing_folders(id, &planned.config.allow);
+        problems.extend(source::shared_folders(id, &planned.config));
         match self.loaded(id, head, planned, found).await {
             Ok(executor) => (executor, problems),
             Err(failure) => {

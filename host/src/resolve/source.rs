@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use wasm_flow_contract::NodeId;
-use wasm_flow_contract::grants::Allow;
+use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::grants::{Access, Allow};
 use wasm_flow_contract::nearest::nearest;
 use wasm_flow_manifest::{LateProblem, Place};
 use wasm_flow_wasm::LoadError;
@@ -117,6 +118,22 @@ fn neighbour(path: &Path) -> Option<String> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
     nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// Folders that several instances would write to: each would undo what another has written.
+pub(super) fn shared_folders(id: NodeId, config: &ExecutorConfig) -> Vec<LateProblem> {
+    let instances = u64::from(config.replicas.get()) * u64::from(config.shards.get());
+    let dirs = config.allow.dirs.iter().enumerate();
+    let written = dirs.filter(|(_, dir)| dir.access == Access::Write && instances > 1);
+    written
+        .map(|(index, _)| {
+            let title = format!("{instances} instances would write into one folder");
+            LateProblem::new(Place::Dir(id, index), title).help(
+                "`workspace` gives each of them a folder of its own; or take one replica and one \
+                 shard, or leave out `access = \"write\"`",
+            )
+        })
+        .collect()
 }
 
 /// Problems with the folders that an executor is granted.
