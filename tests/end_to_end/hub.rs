@@ -97,6 +97,10 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
     let reference = format!("{host}/team/greeter:1.0");
     let (author, operator) = (User::new(), User::new());
     author.does(&["new", "greeter"]);
+    contains_all(
+        &author.does(&["test", "greeter/flow.toml"]),
+        &["2 passed, 0 failed"],
+    );
     author.does(&["hub", "keygen", "team"]);
     let push = ["hub", "push", "greeter", &reference];
     let unsigned = author.fails(&push);

@@ -181,7 +181,7 @@ pub(super) async fn run(
 }
 
 /// Stops the executors. Calls that a guest is busy with come to their end first.
-async fn stop(flow: &Flow, mut signals: shutdown::Signals, console: &Console) {
+pub(super) async fn stop(flow: &Flow, mut signals: shutdown::Signals, console: &Console) {
     let stopping = flow.stop();
     tokio::pin!(stopping);
     tokio::select! {

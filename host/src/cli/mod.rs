@@ -30,6 +30,7 @@ mod schema;
 mod serve;
 mod shutdown;
 mod terminal;
+mod test;
 mod tls;
 mod watch;
 mod writer;
@@ -81,6 +82,8 @@ enum Command {
     Graph(graph::Args),
     /// Run a flow: serve it, or with --on send documents through it and stop.
     Run(run::Args),
+    /// Run a flow over the cases of its tests, and compare what comes out.
+    Test(test::Args),
     /// Serve one executor alone.
     Serve(serve::Args),
     /// Send documents to a running gateway.
@@ -156,6 +159,8 @@ enum Error {
     Hub(#[from] hub::CommandError),
     #[error(transparent)]
     Man(#[from] completions::ManError),
+    #[error(transparent)]
+    Test(#[from] test::TestError),
     #[error(transparent)]
     Watch(#[from] watch::WatchError),
     #[error(transparent)]
@@ -258,6 +263,7 @@ fn dispatch(cli: Cli) -> Result<()> {
             Command::Check(args) => check::run(&args, format).await,
             Command::Graph(args) => graph::run(&args, format).await,
             Command::Run(args) => run::run(args, format).await,
+            Command::Test(args) => test::run(&args, format).await,
             Command::Serve(args) => serve::run(args, format).await,
             Command::Post(args) => post::run(args, format).await,
             Command::Hub(args) => hub::run(args, format).await,

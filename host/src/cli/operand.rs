@@ -19,6 +19,8 @@ pub(super) enum Action {
     Run,
     /// Draws it: `graph` of a flow.
     Draw,
+    /// Tests it: `test` of a flow.
+    Test,
 }
 
 /// Refuses what is not a flow.
@@ -41,7 +43,7 @@ pub(super) fn executor(path: &Path, action: Action) -> Result<Source, SourceErro
     Source::at(path).map_err(|error| match error {
         SourceError::WrongFile(wrong) => {
             let advice = wrong.flow().map(|flow| match action {
-                Action::Describe | Action::Draw => {
+                Action::Describe | Action::Draw | Action::Test => {
                     format!("`wasm-flow check {}` looks at it", flow.display())
                 }
                 Action::Run => format!("`wasm-flow run {}` serves it", flow.display()),
@@ -129,6 +131,7 @@ fn folder_for_flow(path: &Path, action: Action) -> WrongFile {
         Action::Describe => "check",
         Action::Run => "run",
         Action::Draw => "graph",
+        Action::Test => "test",
     };
     let wrong = WrongFile::new(path, "a folder, not a flow.toml");
     let flow = path.join("flow.toml");
@@ -151,7 +154,7 @@ fn folder_for_flow(path: &Path, action: Action) -> WrongFile {
 /// The command that takes this executor.
 fn executor_advice(path: &Path, action: Action) -> String {
     match action {
-        Action::Describe | Action::Draw => {
+        Action::Describe | Action::Draw | Action::Test => {
             format!("`wasm-flow inspect {}` says what it is", path.display())
         }
         Action::Run => format!("`wasm-flow serve {}` serves it alone", path.display()),

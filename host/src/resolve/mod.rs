@@ -294,6 +294,16 @@ impl Resolver {
 }
 
 impl LoadedExecutor {
+    fn move_workspace(&mut self, folder: &Path) {
+        if let Some(workspace) = &mut self.config.workspace {
+            folder.clone_into(workspace);
+        }
+        let heads = [&mut self.uses_before, &mut self.uses_after];
+        for head in heads.into_iter().flatten() {
+            head.move_workspace(folder);
+        }
+    }
+
     /// One that runs already.
     fn of_stage(config: ExecutorConfig, stage: Arc<dyn Stage>) -> LoadedExecutor {
         LoadedExecutor {
@@ -404,6 +414,17 @@ impl<P: Plan> Loaded<P> {
     /// if there are none.
     pub fn pins(&self) -> Option<&Pins> {
         self.pins.as_ref()
+    }
+
+    /// The same flow, whose executors have their workspaces below this folder, and not where
+    /// its plan says. Those that have none get none.
+    #[must_use]
+    pub fn with_workspaces_in(self, folder: &Path) -> Loaded<P> {
+        let executors = self.executors.map(|_, _, mut executor| {
+            executor.move_workspace(folder);
+            executor
+        });
+        Loaded { executors, ..self }
     }
 
     /// What may not do what it should, from what the executors say of themselves.

@@ -1,5 +1,7 @@
 //! `wasm-flow new`: an executor to begin with.
 
+mod template;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -8,11 +10,18 @@ use wasm_flow_manifest::ExecutorEntry;
 use super::{Format, Result, terminal};
 use crate::file_kind::FileKind;
 use crate::sdk::{self, Patch, PatchError, SdkError};
+use template::{Language, Template};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The executor's name, as a crate has it: lower case, words joined by `-`.
     name: String,
+    /// What it begins as.
+    #[arg(long, value_enum, default_value_t)]
+    template: Template,
+    /// What it is written in.
+    #[arg(long, value_enum, default_value_t)]
+    language: Language,
     /// The folder to make, instead of one of that name.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
@@ -75,13 +84,20 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         return Err(NewError::Exists(folder).into());
     }
     let sdk = Sdk::find(args.sdk.as_deref())?;
+    // The only one, so far.
+    let Language::Rust = args.language;
+    let files = args.template.files();
+    let first = args.template.first_request();
+    let padded = format!("{first:<37} # one request through flow.toml");
+    let readme = fill(README, name).replace("{try}", &padded);
     for (path, text) in [
         ("Cargo.toml", cargo_toml(name, &sdk.dependency())),
         (".cargo/config.toml", sdk.cargo_config()),
         (".gitignore", sdk.ignored()),
-        ("flow.toml", fill(FLOW, name)),
-        ("README.md", fill(README, name) + sdk.readme()),
-        ("src/lib.rs", fill(LIB, name)),
+        ("flow.toml", fill(files.flow, name)),
+        ("README.md", readme + sdk.readme()),
+        ("src/lib.rs", fill(files.lib, name)),
+        ("tests/cases.jsonl", files.cases.to_owned()),
     ] {
         write(&folder.join(path), &text)?;
     }
@@ -92,8 +108,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         Format::Text => {
             let folder = folder.display();
             terminal::line(&format!(
-                "made {folder}\n\nnext:\n  cd {folder}\n  cargo test\n  \
-                 wasm-flow run --on /hello --text world"
+                "made {folder}\n\nnext:\n  cd {folder}\n  cargo test\n  wasm-flow test\n  {first}"
             ))?;
         }
         Format::Json => terminal::json(&json!({ "folder": folder }))?,
@@ -176,10 +191,10 @@ const TAKEN_CRATES: [&str; 4] = [
     "wasm-flow-sdk-macros",
 ];
 
-/// What has a meaning in [`LIB`] or may come to have one there: its own types, the
+/// What has a meaning in the templates or may come to have one there: its own types, the
 /// SDK's prelude, Rust's prelude.
 const TAKEN_TYPES: &str = "
-    Config TestExecutor Self
+    Config HashSet SearchParameters TestExecutor Self
 
     Context Deserialize DocsMatrix Document DocumentArray Error Json Map NamedScore NdArray
     Parameters Result Serialize Setup
@@ -245,74 +260,7 @@ const CARGO_CONFIG: &str = r#"# For `cargo component build`, which compiles for 
 linker = "wasm-component-ld"
 "#;
 
-const FLOW: &str = r#"[flow]
-name = "{name}"
-
-[[executors]]
-name = "{name}"
-uses = "."
-uses_with = { greeting = "hello" }
-"#;
-
-const LIB: &str = r#"use wasm_flow_sdk::prelude::*;
-
-/// What flow.toml's `uses_with` may hold.
-#[config]
-pub struct Config {
-    /// Put before every text.
-    greeting: String,
-}
-
-pub struct {Type} {
-    greeting: String,
-}
-
-/// Greets.
-#[executor]
-impl {Type} {
-    pub fn new(config: Config) -> Self {
-        {Type} {
-            greeting: config.greeting,
-        }
-    }
-
-    /// Puts the greeting before every document's text.
-    #[requests(on = "/hello")]
-    pub async fn hello(&self, docs: &mut DocumentArray) {
-        for doc in docs.iter_mut() {
-            let text = format!("{} {}", self.greeting, doc.text());
-            doc.set_text(text);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use wasm_flow_sdk::testing::TestExecutor;
-
-    #[test]
-    fn greets() -> Result<()> {
-        let executor = TestExecutor::<{Type}>::start(json!({ "greeting": "hello" }))?;
-        let reply = executor.post("/hello", DocumentArray::from_texts(["world"]))?;
-        assert_eq!(reply.docs[0].text(), "hello world");
-        Ok(())
-    }
-}
-"#;
-
-const README: &str = r#"# {name}
-
-An executor for wasm-flow.
-
-    cargo test                                   # its tests, without a host
-    wasm-flow build                              # its component
-    wasm-flow run --on /hello --text world       # one request through flow.toml
-    wasm-flow run                                # flow.toml, served
-
-`cargo build --release --target wasm32-wasip2` and `cargo component build
---release` give the same component.
-"#;
+const README: &str = include_str!("templates/README.md");
 
 const README_OF_UNPACKED: &str = "
 After a clone, run `wasm-flow build` first. It writes `.cargo/wasm-flow-sdk.toml`,
@@ -341,14 +289,17 @@ mod tests {
         ] {
             assert_eq!(type_name(name), expected);
         }
-        assert!(fill(LIB, "config").contains("pub struct ConfigExecutor {"));
-        assert_eq!(fill(LIB, "config").matches("struct Config ").count(), 1);
+        for template in Template::ALL {
+            let lib = fill(template.files().lib, "config");
+            assert!(lib.contains("pub struct ConfigExecutor {"), "{lib}");
+            assert!(lib.matches("struct Config ").count() <= 1, "{lib}");
+        }
     }
 
     /// The SDK may export more one day.
     #[test]
     fn all_of_the_prelude_is_taken() {
-        let sdk = include_str!("../../../guest-sdk/src/lib.rs");
+        let sdk = include_str!("../../../../guest-sdk/src/lib.rs");
         let (_, prelude) = sdk.split_once("pub mod prelude {").unwrap();
         let (_, names) = prelude.split_once("pub use crate::{").unwrap();
         let (names, _) = names.split_once('}').unwrap();
