@@ -3,7 +3,8 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use wasm_flow_tests::Server;
+use wasm_flow_tests::server::write_flow;
+use wasm_flow_tests::{Finished, Server, wasm_flow};
 use wasm_flow_tests::http::Web;
 
 fn flow(allow: &str) -> Server {
@@ -277,4 +278,29 @@ fn grants_are_one_executors_own() {
         seen,
         json!({ "trusted/rep-0": { "WASM_FLOW_TEST_SECRET": "secret" }, "other/rep-0": {} })
     );
+}
+
+#[test]
+fn instances_do_not_write_into_one_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |keys: &str| {
+        write_flow(
+            folder.path(),
+            &format!(
+                "[[executors]]\nname = \"probe\"\nuses = \"{{probe}}\"\n{keys}\n\
+                 allow.dirs = [{{ host = \".\", guest = \"/data\", access = \"write\" }}]\n"
+            ),
+        );
+        Finished::of(wasm_flow(["check", "flow.toml"]).current_dir(folder.path()))
+    };
+    assert_eq!(check("").status, Some(0), "{}", check(""));
+    for (keys, count) in [("replicas = 2", 2), ("replicas = 2\nshards = 3", 6)] {
+        let refused = check(keys);
+        assert_eq!(refused.status, Some(1), "{refused}");
+        refused.complains_of(&[
+            &format!("{count} instances would write into one folder"),
+            "`workspace` gives each of them a folder of its own",
+            "flow.toml:",
+        ]);
+    }
 }
