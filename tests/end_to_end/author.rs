@@ -46,7 +46,9 @@ fn what_new_makes_passes_its_tests() {
         );
         let tested = Finished::successfully(&mut test(&made, &[]));
         assert!(
-            tested.stdout.ends_with(&format!("{cases} passed, 0 failed\n")),
+            tested
+                .stdout
+                .ends_with(&format!("{cases} passed, 0 failed\n")),
             "{tested}"
         );
         let readme = fs::read_to_string(made.join("README.md")).unwrap();

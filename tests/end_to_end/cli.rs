@@ -24,8 +24,20 @@ fn folder() -> tempfile::TempDir {
 fn help_and_version() {
     let help = Finished::successfully(&mut wasm_flow(["--help"]));
     for command in [
-        "new", "build", "inspect", "check", "graph", "run", "serve", "post", "import", "test",
-        "hub", "update", "completions", "man",
+        "new",
+        "build",
+        "inspect",
+        "check",
+        "graph",
+        "run",
+        "serve",
+        "post",
+        "import",
+        "test",
+        "hub",
+        "update",
+        "completions",
+        "man",
     ] {
         assert!(help.stdout.contains(command), "{help}");
         let own = Finished::successfully(&mut wasm_flow([command, "--help"]));

@@ -3,9 +3,9 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use wasm_flow_tests::http::Web;
 use wasm_flow_tests::server::write_flow;
 use wasm_flow_tests::{Finished, Server, wasm_flow};
-use wasm_flow_tests::http::Web;
 
 fn flow(allow: &str) -> Server {
     Server::run_with(

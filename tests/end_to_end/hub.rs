@@ -121,6 +121,30 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
         "1.0\n"
     );
 
+    // It can be looked at before it is used; for that, too, its signature has to be right.
+    let named = format!("oci://{reference}");
+    contains_all(
+        &operator.fails(&["inspect", &named]),
+        &["says whose signature it needs", "For once, `--key FILE`"],
+    );
+    let key = author.path("team.pub").display().to_string();
+    contains_all(
+        &operator.does(&["inspect", &named, "--key", &key]),
+        &[
+            "Greeter",
+            "/hello",
+            &format!("from {reference}@sha256:"),
+            &format!("signed by {key}"),
+        ],
+    );
+    let inspected = operator.does(&["inspect", &named, "--key", &key, "--format", "json"]);
+    let inspected: serde_json::Value = serde_json::from_str(&inspected).expect("JSON");
+    assert_eq!(inspected["registry"]["signer"], *key, "{inspected}");
+    contains_all(
+        &author.fails(&["inspect", "greeter", "--unsigned"]),
+        &["are about a registry", "greeter is not a reference"],
+    );
+
     // Nothing runs without a rule, and the rule to write is said.
     operator.flow(&reference, "");
     let refused = operator.fails(&["check", "flow/flow.toml"]);
@@ -197,9 +221,31 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
         &[", as before"],
     );
 
+    // Somebody else signs the next one.
+    author.does(&["hub", "keygen", "other"]);
+    let text = fs::read_to_string(&source).unwrap();
+    fs::write(&source, text.replace("\"{}, {}!\"", "\"{}, dear {}!\"")).unwrap();
+    author.does(&[&push[..], &["--key", "other.key"]].concat());
+    let (team, other) = (author.path("team.pub"), author.path("other.pub"));
+    let both = format!(
+        "[[hub.trust]]\nof = \"{host}/team\"\nkeys = [\"{}\", \"{}\"]\n",
+        team.display(),
+        other.display()
+    );
+    operator.flow(&reference, &both);
+    contains_all(
+        &operator.does(&["update", "flow/flow.toml"]),
+        &[&format!(
+            "  signer: {}, after {}",
+            other.display(),
+            team.display()
+        )],
+    );
+    assert_eq!(operator.runs(&["--locked"]), "hello, dear world!\n");
+
     // What is pinned and in the store needs no registry. What is not, does.
     drop(registry);
-    assert_eq!(operator.runs(&["--locked"]), "hello, world!\n");
+    assert_eq!(operator.runs(&["--locked"]), "hello, dear world!\n");
     contains_all(&operator.does(&["hub", "prune", "--all"]), &["removed"]);
     let gone = operator.fails(&["check", "flow/flow.toml"]);
     contains_all(&gone, &[host, "flow.toml:3:8"]);

@@ -1,37 +1,93 @@
 //! `wasm-flow inspect`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use wasm_flow_contract::hub::{Reference, ReferenceError, SCHEME};
 use wasm_flow_contract::units::Size;
+use wasm_flow_hub::Pulled;
 use wasm_flow_wasm::{Component, Concurrency, ExecutorDetails, State};
 
+use super::hub::Trusting;
 use super::operand::{self, Action};
-use super::{Format, Result, print, resolver, schema, terminal};
+use super::{Error, Format, Result, print, resolver, schema, terminal};
+use crate::resolve::SourceError;
 use crate::resolve::advice::granting_lines;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A component, or an executor's folder, which is built first.
+    /// A component, an executor's folder, which is built first, or a reference to a registry:
+    /// oci://registry.example.com/team/name:1.0
     component: PathBuf,
+    #[command(flatten)]
+    trusting: Trusting,
 }
 
-pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
-    let source = operand::executor(&args.component, Action::Describe)?;
-    let component = resolver()?.component(&source).await?;
+/// Where it was taken from, if that is a registry.
+struct Origin {
+    reference: Reference,
+    pulled: Pulled,
+}
+
+pub(super) async fn run(args: Args, format: Format) -> Result<()> {
+    let (component, origin) = match reference(&args.component)? {
+        None if args.trusting.is_given() => {
+            return Err(Error::Usage(format!(
+                "`--key`, `--unsigned` and `--plain-http` are about a registry, and {} is not a \
+                 reference to one, which begins with {SCHEME}",
+                args.component.display()
+            )));
+        }
+        None => {
+            let source = operand::executor(&args.component, Action::Describe)?;
+            (resolver()?.component(&source).await?, None)
+        }
+        Some(reference) => {
+            let mut pulled = args.trusting.pull(&reference).await?;
+            let bytes = Vec::from(std::mem::take(&mut pulled.component));
+            let reference = reference.at(pulled.digest);
+            let loaded = resolver()?
+                .runtime()
+                .load_bytes(bytes, format!("{SCHEME}{reference}"))
+                .await;
+            let component = loaded.map_err(SourceError::from)?;
+            (component, Some(Origin { reference, pulled }))
+        }
+    };
     match format {
-        Format::Text => terminal::line(text(&component).trim_end())?,
-        Format::Json => terminal::json(&json!({
-            "description": component.description(),
-            "imports": component.imports(),
-            "size": component.size(),
-        }))?,
+        Format::Text => terminal::line(text(&component, origin.as_ref()).trim_end())?,
+        Format::Json => {
+            let origin = origin.as_ref().map(|origin| {
+                json!({
+                    "reference": origin.reference.to_string(),
+                    "signer": origin.pulled.signer,
+                    "assets": origin.pulled.assets.as_ref().map(|assets| &assets.folder),
+                })
+            });
+            terminal::json(&json!({
+                "description": component.description(),
+                "imports": component.imports(),
+                "size": component.size(),
+                "digest": component.digest().to_string(),
+                "registry": origin,
+            }))?;
+        }
     }
     Ok(())
 }
 
-fn text(component: &Component) -> String {
+/// The reference that an operand is, if it begins like one.
+fn reference(operand: &Path) -> Result<Option<Reference>> {
+    let Some(text) = operand.to_str().filter(|text| text.starts_with(SCHEME)) else {
+        return Ok(None);
+    };
+    let read = text.parse();
+    read.map(Some)
+        .map_err(|error: ReferenceError| Error::Usage(error.to_string()))
+}
+
+fn text(component: &Component, origin: Option<&Origin>) -> String {
     let description = component.description();
     // An executor need not say its version, nor its SDK.
     let name = format!("{} {}", description.name, description.version);
@@ -43,7 +99,17 @@ fn text(component: &Component) -> String {
     if !description.sdk.is_empty() {
         text += &format!(", built with {}", description.sdk);
     }
-    text += "\n";
+    text += &format!("\n  {}\n", component.digest());
+    if let Some(Origin { reference, pulled }) = origin {
+        text += &format!("  from {reference}, ");
+        text += &match &pulled.signer {
+            Some(signer) => format!("signed by {signer}\n"),
+            None => "whose signature was not asked for\n".to_owned(),
+        };
+        if let Some(assets) = &pulled.assets {
+            text += &format!("  files: {}\n", assets.folder.display());
+        }
+    }
     let ExecutorDetails {
         wants,
         state,

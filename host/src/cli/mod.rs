@@ -254,12 +254,11 @@ fn dispatch(cli: Cli) -> Result<()> {
         .map_err(Error::Threads)?;
     let result = scheduler.block_on(async {
         match command {
-            Command::New(_)
-            | Command::Import(_)
-            | Command::Completions(_)
-            | Command::Man(_) => Ok(()),
+            Command::New(_) | Command::Import(_) | Command::Completions(_) | Command::Man(_) => {
+                Ok(())
+            }
             Command::Build(args) => build::run(&args, format).await,
-            Command::Inspect(args) => inspect::run(&args, format).await,
+            Command::Inspect(args) => inspect::run(args, format).await,
             Command::Check(args) => check::run(&args, format).await,
             Command::Graph(args) => graph::run(&args, format).await,
             Command::Run(args) => run::run(args, format).await,

@@ -119,6 +119,14 @@ impl Registries {
         self.hub_for(reference).pull(reference, &self.policy).await
     }
 
+    /// Whose signature lets the executor of a reference be used.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn signer(&self, reference: &Reference) -> Result<Option<String>, HubError> {
+        self.hub_for(reference)
+            .signer(reference, &self.policy)
+            .await
+    }
+
     /// What asks the registry of a reference.
     pub(crate) fn hub_for(&self, reference: &Reference) -> &Hub {
         match self.exposed.contains(reference.repository().host()) {

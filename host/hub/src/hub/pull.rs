@@ -120,6 +120,21 @@ impl Hub {
         })
     }
 
+    /// Whose signature lets it be used, as [`Pulled::signer`] is. Nothing of it is fetched
+    /// but its signatures.
+    ///
+    /// # Errors
+    /// As [`pull`](Self::pull).
+    pub async fn signer(
+        &self,
+        reference: &Reference,
+        accept: &dyn Accept,
+    ) -> Result<Option<String>, HubError> {
+        let remote = self.inner.client.at(reference.repository());
+        let digest = self.resolve(reference).await?;
+        self.accepted(&remote, reference, digest, accept).await
+    }
+
     async fn executor(
         &self,
         remote: &Remote,

@@ -12,10 +12,12 @@ mod update;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use wasm_flow_contract::hub::{HubConfig, Repository, Scope, Signers, Trust, parse_host};
-use wasm_flow_hub::HubError;
+use wasm_flow_contract::hub::{
+    HubConfig, Reference, Repository, Scope, Signers, Trust, parse_host,
+};
 use wasm_flow_hub::artifact::{BadAssets, NotExecutor};
 use wasm_flow_hub::trust::KeyError;
+use wasm_flow_hub::{HubError, HubErrorKind, Pulled};
 
 use super::{Format, Result};
 use crate::hub::{Registries, RegistriesError};
@@ -52,7 +54,7 @@ pub(super) enum CommandError {
     #[error(transparent)]
     Hub(#[from] HubError),
     #[error(
-        "{0}\n\nFor this one pull, `--key FILE` names a public key whose signature counts, and \
+        "{0}\n\nFor once, `--key FILE` names a public key whose signature counts, and \
          `--unsigned` says that none is needed."
     )]
     Untrusted(HubError),
@@ -118,5 +120,42 @@ impl Plain {
         });
         let rule = rule.as_ref().map(|config| ("the command line", config));
         Ok(Registries::open(rule, &self.plain_http)?)
+    }
+}
+
+/// Whose signatures count for one command, beside what the user's configuration says.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Trusting {
+    /// A public key whose signature counts, beside what the user's configuration says; may
+    /// be given several times.
+    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
+    key: Vec<PathBuf>,
+    /// Take it without a signature, if the user's configuration does not want one.
+    #[arg(long)]
+    unsigned: bool,
+    #[command(flatten)]
+    plain: Plain,
+}
+
+impl Trusting {
+    /// Whether one of these options is given.
+    pub(super) fn is_given(&self) -> bool {
+        !self.key.is_empty() || self.unsigned || !self.plain.plain_http.is_empty()
+    }
+
+    /// The executor of a reference.
+    pub(super) async fn pull(self, reference: &Reference) -> Result<Pulled, CommandError> {
+        let signers = match (self.key.is_empty(), self.unsigned) {
+            (false, _) => Some(Signers::Keys(self.key)),
+            (true, true) => Some(Signers::Nobody),
+            (true, false) => None,
+        };
+        let trust = signers.map(|signers| (reference.repository(), signers));
+        let registries = self.plain.registries(trust)?;
+        let pulled = registries.pull(reference).await;
+        pulled.map_err(|error| match error.kind() {
+            HubErrorKind::Refused => CommandError::Untrusted(error),
+            _ => error.into(),
+        })
     }
 }

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use wasm_flow_contract::hub::{Reference, Signers};
+use wasm_flow_contract::hub::Reference;
 use wasm_flow_contract::units::Size;
-use wasm_flow_hub::HubErrorKind;
 
-use super::{CommandError, Format, Plain, Result};
+use super::{CommandError, Format, Result, Trusting};
 use crate::cli::terminal;
 use crate::whole_file;
 
@@ -21,15 +20,8 @@ pub(super) struct Args {
     /// Write over a file that is there.
     #[arg(long)]
     force: bool,
-    /// A public key whose signature counts, beside what the user's configuration says; may
-    /// be given several times.
-    #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
-    key: Vec<PathBuf>,
-    /// Take it without a signature, if the user's configuration does not want one.
-    #[arg(long)]
-    unsigned: bool,
     #[command(flatten)]
-    plain: Plain,
+    trusting: Trusting,
 }
 
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
@@ -44,18 +36,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     if !args.force && std::fs::symlink_metadata(&path).is_ok() {
         return Err(CommandError::Exists(path).into());
     }
-    let signers = match (args.key.is_empty(), args.unsigned) {
-        (false, _) => Some(Signers::Keys(args.key)),
-        (true, true) => Some(Signers::Nobody),
-        (true, false) => None,
-    };
-    let trust = signers.map(|signers| (repository, signers));
-    let registries = args.plain.registries(trust)?;
-    let pulled = registries.pull(&args.reference).await;
-    let pulled = pulled.map_err(|error| match error.kind() {
-        HubErrorKind::Refused => CommandError::Untrusted(error),
-        _ => error.into(),
-    })?;
+    let pulled = args.trusting.pull(&args.reference).await?;
     let written = whole_file::write_bytes(&path, &pulled.component);
     written.map_err(|error| CommandError::File {
         path: path.clone(),

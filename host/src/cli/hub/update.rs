@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-use wasm_flow_contract::hub::{Digest, Reference};
+use serde_json::json;
 use wasm_flow_contract::units::Size;
 use wasm_flow_hub::Described;
 use wasm_flow_manifest::{Lock, Manifest};
@@ -38,20 +37,34 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
     let (mut lines, mut changes) = (Vec::new(), Vec::new());
     for (reference, new) in pins.now.iter() {
         let old = pins.before.pin(reference);
-        let hub = pins.registries.hub_for(reference);
+        let registries = &pins.registries;
+        let hub = registries.hub_for(reference);
         if old == Some(new) {
             lines.push(format!("{reference}: {new}, as before"));
             continue;
         }
         let described = hub.describe(&reference.at(new)).await;
         let new_one = described.map_err(CommandError::from)?;
+        let new_one = Version {
+            described: new_one,
+            // It is what was loaded: its signature was right.
+            signer: registries.signer(&reference.at(new)).await.ok().flatten(),
+        };
         let old_one = match old {
             None => None,
-            // It may be gone. Then it is only said that it was another one.
-            Some(old) => hub.describe(&reference.at(old)).await.ok(),
+            Some(old) => {
+                let old = reference.at(old);
+                // It may be gone. Then it is only said that it was another one.
+                let described = hub.describe(&old).await.ok();
+                let signer = registries.signer(&old).await.ok().flatten();
+                described.map(|described| Version { described, signer })
+            }
         };
         lines.push(match old {
-            None => format!("{reference}: {new}"),
+            None => match &new_one.signer {
+                None => format!("{reference}: {new}"),
+                Some(signer) => format!("{reference}: {new}\n  signed by {signer}"),
+            },
             Some(old) => format!("{reference}: {new}, after {old}"),
         });
         let differences = old_one
@@ -62,7 +75,13 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
                 .iter()
                 .map(|difference| format!("  {difference}")),
         );
-        changes.push(change(reference, old, new, &differences));
+        changes.push(json!({
+            "reference": reference.to_string(),
+            "before": old.map(|digest| digest.to_string()),
+            "now": new.to_string(),
+            "signer": new_one.signer,
+            "differences": differences,
+        }));
     }
     write(&args.flow, &loaded)?;
     match format {
@@ -75,18 +94,21 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
     Ok(())
 }
 
-fn change(reference: &Reference, old: Option<Digest>, new: Digest, said: &[String]) -> Value {
-    json!({
-        "reference": reference.to_string(),
-        "before": old.map(|digest| digest.to_string()),
-        "now": new.to_string(),
-        "differences": said,
-    })
+/// A version of an executor.
+struct Version {
+    described: Described,
+    /// Whose signature is right now. None if none is, or none is wanted.
+    signer: Option<String>,
 }
 
 /// What a new version says that the old one did not.
-fn differences(old: &Described, new: &Described) -> Vec<String> {
+fn differences(old: &Version, new: &Version) -> Vec<String> {
     let mut lines = Vec::new();
+    if old.signer != new.signer {
+        let signer = |version: &Version| version.signer.clone().unwrap_or("nobody".to_owned());
+        lines.push(format!("signer: {}, after {}", signer(new), signer(old)));
+    }
+    let (old, new) = (&old.described, &new.described);
     if old.component_bytes != new.component_bytes {
         let (old, new) = (Size(old.component_bytes), Size(new.component_bytes));
         lines.push(format!("size: {new}, after {old}"));

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use wasm_flow_contract::{Request, Response};
 use wasm_flow_contract::units::Size;
+use wasm_flow_contract::{Request, Response};
 use wasm_flow_document::{Document, DocumentArray, Struct};
 
 use super::compare::{self, Difference};
@@ -129,9 +129,11 @@ fn parse(file: &Path, text: &str, line: usize) -> Result<Case, String> {
             error: Some(error),
         } => Expected::Failure(error),
         Expect { error: Some(_), .. } => {
-            return Err("`expect` has `error` and something else; a request that fails has no \
+            return Err(
+                "`expect` has `error` and something else; a request that fails has no \
                  answer"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         Expect {
             docs: None,

@@ -137,7 +137,10 @@ mod tests {
 
     #[test]
     fn numbers_are_compared_as_floats_of_32_bits() {
-        let same = [differences(json!(0.1), json!(f64::from(0.1_f32))), differences(json!(0), json!(0.0))];
+        let same = [
+            differences(json!(0.1), json!(f64::from(0.1_f32))),
+            differences(json!(0), json!(0.0)),
+        ];
         assert_eq!(same, [Vec::<String>::new(), Vec::new()]);
         assert_eq!(differences(json!(0.1), json!(0.1001)).len(), 1);
         assert_eq!(differences(json!(1), json!("1")).len(), 1);

@@ -106,7 +106,10 @@ fn cases(args: &Args) -> Result<Vec<Case>, TestError> {
     }
     match cases.is_empty() {
         true => {
-            let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            let names: Vec<_> = files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect();
             Err(TestError::NoCases(names.join(", ")))
         }
         false => Ok(cases),
@@ -119,7 +122,10 @@ fn files_beside(flow: &Path) -> Result<Vec<PathBuf>, TestError> {
     let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "jsonl")
+        })
         .collect();
     files.sort();
     match files.is_empty() {
