@@ -145,6 +145,22 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
         &["are about a registry", "greeter is not a reference"],
     );
 
+    // A program takes it, too.
+    let program = |reference: &str, key: &str| {
+        let mut example = Command::new(setup::rust_example("from_hub"));
+        let like = operator.command(&[]);
+        let environment = like.get_envs();
+        example.envs(environment.filter_map(|(name, value)| Some((name, value?))));
+        example.args([reference, key]);
+        Finished::of(&mut example)
+    };
+    let taken = program(&reference, &key);
+    assert_eq!(taken.stdout, "Text: hello world\n", "{taken}");
+    author.does(&["hub", "keygen", "other"]);
+    let wrong = author.path("other.pub").display().to_string();
+    program(&reference, &wrong).complains_of(&["executor `greeter`", "uses", "other.pub"]);
+    program("team/greeter", &key).complains_of(&["from_hub", "team/greeter"]);
+
     // Nothing runs without a rule, and the rule to write is said.
     operator.flow(&reference, "");
     let refused = operator.fails(&["check", "flow/flow.toml"]);
@@ -222,7 +238,6 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
     );
 
     // Somebody else signs the next one.
-    author.does(&["hub", "keygen", "other"]);
     let text = fs::read_to_string(&source).unwrap();
     fs::write(&source, text.replace("\"{}, {}!\"", "\"{}, dear {}!\"")).unwrap();
     author.does(&[&push[..], &["--key", "other.key"]].concat());

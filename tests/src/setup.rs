@@ -37,13 +37,14 @@ pub const EXAMPLES: [&str; 23] = [
 ];
 
 /// Every example of `host/examples`: flows from Rust.
-pub const RUST_EXAMPLES: [&str; 8] = [
+pub const RUST_EXAMPLES: [&str; 9] = [
     "async_encode",
     "branches",
     "chain",
     "client",
     "endpoints",
     "executor",
+    "from_hub",
     "returns",
     "serve",
 ];

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use wasm_flow_contract::hub::HubConfig;
+use wasm_flow_contract::hub::{HubConfig, Trust};
 use wasm_flow_contract::outline::{self, NodeSpec, OutlineProblem};
 use wasm_flow_contract::units::MAX_DURATION;
 use wasm_flow_contract::{Graph, NodeId};
@@ -18,6 +18,8 @@ pub(super) struct Parts {
     pub(super) node: NodeSpec,
     /// None if what it uses cannot be, which is among the problems.
     pub(super) planned: Option<Planned>,
+    /// Whose signature it needs, if that is said for it alone.
+    pub(super) trust: Option<Trust>,
     pub(super) problems: Vec<FlowProblem>,
 }
 
@@ -59,8 +61,20 @@ impl Program {
             problems.push(FlowProblem::new(None, None, reason));
         }
         let mut nodes: Vec<(NodeSpec, Option<Planned>)> = Vec::new();
+        let mut hub = HubConfig::default();
         for parts in executors {
             problems.extend(parts.problems);
+            if let Some(trust) = parts.trust {
+                match hub.trust.iter().find(|known| known.of == trust.of) {
+                    None => hub.trust.push(trust),
+                    Some(known) if *known == trust => {}
+                    Some(_) => problems.push(FlowProblem::new(
+                        parts.node.name.as_deref(),
+                        Some("signed_by"),
+                        format!("another executor of {} names other keys", trust.of),
+                    )),
+                }
+            }
             nodes.push((parts.node, parts.planned));
         }
         let names: Vec<Option<String>> = nodes.iter().map(|(node, _)| node.name.clone()).collect();
@@ -76,15 +90,20 @@ impl Program {
                 name,
                 timeout,
                 executors,
-                hub: HubConfig::default(),
+                hub,
             }),
             _ => Err(FlowProblems::new(&name, problems)),
         }
     }
 
-    /// The same with what the program says of registries.
-    pub(super) fn with_hub(self, hub: HubConfig) -> Program {
-        Program { hub, ..self }
+    /// The same with what the program says of registries, beside what it says of single
+    /// executors.
+    pub(super) fn with_hub(mut self, hub: HubConfig) -> Program {
+        let own = std::mem::replace(&mut self.hub, hub).trust;
+        let others = &mut self.hub.trust;
+        others.retain(|rule| own.iter().all(|own| own.of != rule.of));
+        others.extend(own);
+        self
     }
 
     fn executor_name(&self, id: NodeId) -> &str {

@@ -16,6 +16,7 @@ use wasm_flow_contract::bounds::{INSTANCES, MAX_MEMORY};
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::grants::{Access, DirGrant, check_env, check_guest_path};
 use wasm_flow_contract::graph::{Join, NodeOptions};
+use wasm_flow_contract::hub::{Reference, Scope, Signers, Trust};
 use wasm_flow_contract::limits::Limits;
 use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::outline::{ALL, NodeSpec};
@@ -76,6 +77,8 @@ pub struct ExecutorSpec<K = Sandboxed> {
     options: NodeOptions,
     uses_before: Option<Around>,
     uses_after: Option<Around>,
+    /// Whose signature it needs, if that is said here.
+    trust: Option<Trust>,
     /// Arguments that cannot be, and why.
     refused: Vec<(&'static str, String)>,
     /// Arguments that mean something in a flow alone.
@@ -93,6 +96,7 @@ impl<K> ExecutorSpec<K> {
             options: NodeOptions::default(),
             uses_before: None,
             uses_after: None,
+            trust: None,
             refused: Vec::new(),
             of_flow: BTreeSet::new(),
             kind: PhantomData,
@@ -243,6 +247,7 @@ impl<K> ExecutorSpec<K> {
         let uses_after = planned(self.uses_after);
         Parts {
             problems,
+            trust: self.trust,
             node: NodeSpec {
                 needs: self.needs,
                 is_incomplete: false,
@@ -288,6 +293,66 @@ impl ExecutorSpec<Sandboxed> {
     /// [`Component`](wasm_flow_wasm::Component).
     pub fn new(name: impl Into<String>, uses: impl Into<ExecutorSource>) -> ExecutorSpec {
         ExecutorSpec::of_source(name.into(), uses.into(), "`ExecutorSpec::remote`")
+    }
+
+    /// An executor of a registry, by its reference: `registry.example.com/team/name:1.0`, or
+    /// with a digest. [`new`](ExecutorSpec::new) takes the same with `oci://` before it.
+    ///
+    /// It runs only if the signature is right that [`signed_by`](Self::signed_by),
+    /// [`FlowBuilder::hub`](crate::FlowBuilder::hub) or the user's own configuration asks
+    /// for. What was fetched is kept, and a reference with a digest needs no registry the
+    /// next time.
+    ///
+    /// ```no_run
+    /// use wasm_flow::ExecutorSpec;
+    /// use wasm_flow::document::DocumentArray;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let encoder = ExecutorSpec::from_hub("encode", "registry.example.com/team/encode:1.0")
+    ///     .signed_by(["team.pub"])
+    ///     .start()
+    ///     .await?;
+    /// let docs = encoder.post("/encode", DocumentArray::from_texts(["hello"])).await?;
+    /// # drop(docs);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_hub(name: impl Into<String>, reference: impl AsRef<str>) -> ExecutorSpec {
+        let name = name.into();
+        match reference.as_ref().parse::<Reference>() {
+            Ok(reference) => {
+                let uses = wasm_flow_manifest::Uses::Hub(reference);
+                ExecutorSpec::with(name, Some(Uses::Named(uses)))
+            }
+            Err(error) => ExecutorSpec::with(name, None).refuse("from_hub", error.to_string()),
+        }
+    }
+
+    /// The files of the public keys of which one has to have signed it, for an executor of a
+    /// registry. For its repository this counts, and not what
+    /// [`FlowBuilder::hub`](crate::FlowBuilder::hub) says; the user's own configuration has to
+    /// accept it, too.
+    pub fn signed_by<P: Into<PathBuf>>(mut self, keys: impl IntoIterator<Item = P>) -> Self {
+        let keys: Vec<PathBuf> = keys.into_iter().map(Into::into).collect();
+        if keys.is_empty() {
+            return self.refuse("signed_by", "it names no key");
+        }
+        let of = match &self.uses {
+            Some(Uses::Named(wasm_flow_manifest::Uses::Hub(reference))) => {
+                reference.repository().to_string().parse::<Scope>()
+            }
+            // What is wrong with what it uses has been said.
+            None => return self,
+            Some(_) => return self.refuse("signed_by", "it does not come from a registry"),
+        };
+        match of {
+            Ok(of) => {
+                let signers = Signers::Keys(keys);
+                self.trust = Some(Trust { of, signers });
+                self
+            }
+            Err(error) => self.refuse("signed_by", error.to_string()),
+        }
     }
 
     /// `elsewhere` is what is for an address.
@@ -536,17 +601,9 @@ impl ExecutorSpec<Sandboxed> {
             let reason = "it means something in a flow alone, and this executor is in none";
             problems.push(FlowProblem::new(Some(&name), Some(argument), reason));
         }
-        let Parts {
-            node,
-            planned,
-            problems: refused,
-        } = self.into_parts();
-        problems.extend(refused);
-        let parts = Parts {
-            node,
-            planned,
-            problems,
-        };
+        let mut parts = self.into_parts();
+        problems.append(&mut parts.problems);
+        parts.problems = problems;
         let program = Program::new(name.clone(), None, vec![parts])?;
         // What starts it is spawned.
         if tokio::runtime::Handle::try_current().is_err() {
