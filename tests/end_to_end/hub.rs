@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wasm_flow_tests::cli::{Finished, wasm_flow};
 use wasm_flow_tests::registry::{Registry, USER};
-use wasm_flow_tests::{example, guest};
+use wasm_flow_tests::{example, guest, setup};
 
 /// A user with a folder, a store, credentials and keys of its own.
 struct User {
@@ -138,7 +138,7 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
         ],
     );
     let inspected = operator.does(&["inspect", &named, "--key", &key, "--format", "json"]);
-    let inspected: serde_json::Value = serde_json::from_str(&inspected).expect("JSON");
+    let inspected: Value = serde_json::from_str(&inspected).expect("JSON");
     assert_eq!(inspected["registry"]["signer"], *key, "{inspected}");
     contains_all(
         &author.fails(&["inspect", "greeter", "--unsigned"]),
