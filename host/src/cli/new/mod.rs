@@ -289,7 +289,7 @@ mod tests {
         ] {
             assert_eq!(type_name(name), expected);
         }
-        for template in Template::ALL {
+        for template in <Template as clap::ValueEnum>::value_variants() {
             let lib = fill(template.files().lib, "config");
             assert!(lib.contains("pub struct ConfigExecutor {"), "{lib}");
             assert!(lib.matches("struct Config ").count() <= 1, "{lib}");

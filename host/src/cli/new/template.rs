@@ -32,8 +32,6 @@ pub(super) struct Files {
 }
 
 impl Template {
-    pub(super) const ALL: [Template; 3] = [Template::Hello, Template::Encode, Template::Index];
-
     pub(super) fn files(self) -> Files {
         match self {
             Template::Hello => Files {
