@@ -16,7 +16,7 @@ use super::challenge::Challenge;
 use super::client::Client;
 use super::error::Problem;
 use super::redirect::{Misled, authority, may_lead};
-use super::request::{failure, send};
+use super::request::{Asker, failure, send};
 use crate::bounds::MAX_TOKEN;
 use crate::credentials::{Login, Secret};
 
@@ -34,15 +34,23 @@ pub(super) type Scope = (String, String, Action);
 
 /// What was good for the last request of the same kind.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<HashMap<Scope, Secret>>);
+pub(super) struct Tokens(Mutex<HashMap<Scope, Authorization>>);
+
+/// What was sent, and was good.
+#[derive(Debug, Clone)]
+pub(super) struct Authorization {
+    pub(super) secret: Secret,
+    /// Whether it came of a login. Everybody is given a token for what is public.
+    pub(super) is_login: bool,
+}
 
 impl Tokens {
-    pub(super) fn get(&self, scope: &Scope) -> Option<Secret> {
+    pub(super) fn get(&self, scope: &Scope) -> Option<Authorization> {
         let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.get(scope).cloned()
     }
 
-    fn put(&self, scope: Scope, authorization: Secret) {
+    fn put(&self, scope: Scope, authorization: Authorization) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.insert(scope, authorization);
     }
@@ -71,11 +79,11 @@ pub(super) async fn authorize(
     scope: &Scope,
     challenge: Challenge,
     login: Option<&Login>,
-) -> Result<Secret, Problem> {
+) -> Result<Authorization, Problem> {
     let no_password = || Problem::NoPassword {
         host: authority(registry),
     };
-    let authorization = match (challenge, login) {
+    let secret = match (challenge, login) {
         (Challenge::Basic, Some(Login::Password { user, password })) => basic(user, password),
         (Challenge::Basic, _) => return Err(no_password()),
         (Challenge::Bearer { realm, service }, login) => {
@@ -86,6 +94,8 @@ pub(super) async fn authorize(
             asked.token(client, registry, scope, login).await?
         }
     };
+    let is_login = login.is_some();
+    let authorization = Authorization { secret, is_login };
     client.tokens().put(scope.clone(), authorization.clone());
     Ok(authorization)
 }
@@ -157,7 +167,7 @@ impl Asked {
         if !response.status().is_success() {
             // It is the registry that has the password.
             let host = authority(registry);
-            return Err(match failure(response, login).await {
+            return Err(match failure(response, Asker::of(login)).await {
                 Problem::WrongPassword { user, .. } => Problem::WrongPassword { host, user },
                 Problem::OldToken { .. } => Problem::OldToken { host },
                 Problem::NoPassword { .. } => Problem::NoPassword { host },

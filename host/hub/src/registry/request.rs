@@ -123,13 +123,23 @@ impl Remote {
             .ok_or(Misled::Unreadable)?;
         let scope = self.scope(ask.action);
         let kept = self.client().tokens().get(&scope);
-        let response = self.follow(ask, &named, kept.as_ref()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return finished(response, None).await;
-        }
-        // A storage server that refuses an address has nothing to do with the password.
-        if !is_same_origin(response.url(), &named) {
-            return finished(response, None).await;
+        let mut response = self
+            .follow(ask, &named, kept.as_ref().map(|kept| &kept.secret))
+            .await?;
+        let is_login = kept.as_ref().is_some_and(|kept| kept.is_login);
+        let is_anonymous = kept.is_some() && !is_login;
+        let asker = match is_login {
+            true => Asker::Known,
+            false => Asker::Anonymous,
+        };
+        let may_help = match response.status() {
+            StatusCode::UNAUTHORIZED => true,
+            // Somebody may have logged in since that token was given.
+            StatusCode::FORBIDDEN => is_anonymous,
+            _ => false,
+        };
+        if !may_help || !is_same_origin(response.url(), &named) {
+            return finished(response, &named, asker).await;
         }
         let stored;
         let login = match login {
@@ -140,12 +150,32 @@ impl Remote {
                 stored.as_ref()
             }
         };
+        if response.status() == StatusCode::FORBIDDEN {
+            if login.is_none() {
+                return finished(response, &named, asker).await;
+            }
+            // Without a token the registry says again where one is to be had.
+            response = self.follow(ask, &named, None).await?;
+            if response.status() != StatusCode::UNAUTHORIZED
+                || !is_same_origin(response.url(), &named)
+            {
+                return finished(response, &named, Asker::Anonymous).await;
+            }
+        }
         let Some(challenge) = Challenge::of(response.headers()) else {
-            return Err(failure(response, login).await);
+            return Err(failure(response, Asker::of(login)).await);
+        };
+        let asker = match (&challenge, login) {
+            // The server that gave the token has taken the password: what is missing is
+            // a right, and not another password.
+            (Challenge::Bearer { .. }, Some(_)) => Asker::Known,
+            (_, login) => Asker::of(login),
         };
         let authorization = authorize(self.client(), &named, &scope, challenge, login).await?;
-        let response = self.follow(ask, &named, Some(&authorization)).await?;
-        finished(response, login).await
+        let response = self
+            .follow(ask, &named, Some(&authorization.secret))
+            .await?;
+        finished(response, &named, asker).await
     }
 
     /// Sends a request to its address, and to those that the answers name.
@@ -192,6 +222,11 @@ impl Remote {
             request = request.header(AUTHORIZATION, value);
         }
         let Some((media_type, payload)) = ask.content else {
+            // Over HTTP/1.1 the client sends no length of a body that is not there, and some
+            // registries and proxies want one.
+            if ask.method == Method::POST {
+                request = request.header(CONTENT_LENGTH, 0);
+            }
             return send(request, url).await;
         };
         let progress = Progress::default();
@@ -266,31 +301,60 @@ fn unsent(error: reqwest::Error, url: &Url) -> Problem {
     }
 }
 
-/// The answer, if it is a success.
-async fn finished(response: Response, login: Option<&Login>) -> Result<Response, Problem> {
-    match response.status().is_success() {
-        true => Ok(response),
-        false => Err(failure(response, login).await),
+/// Who has asked, as far as the one who answers was told.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asker<'a> {
+    /// Nobody with a name.
+    Anonymous,
+    /// Whoever has this.
+    Login(&'a Login),
+    /// Somebody whose login was taken before.
+    Known,
+    /// Somebody of whom this host knows nothing: a registry has led here.
+    Led,
+}
+
+impl Asker<'_> {
+    pub(super) fn of(login: Option<&Login>) -> Asker<'_> {
+        login.map_or(Asker::Anonymous, Asker::Login)
     }
 }
 
-/// What an answer means that is not a success. `login` is who asked.
-pub(super) async fn failure(response: Response, login: Option<&Login>) -> Problem {
+/// The answer to a request that was meant for `named`, if it is a success.
+async fn finished(response: Response, named: &Url, asker: Asker<'_>) -> Result<Response, Problem> {
+    // A storage server that refuses an address has nothing to do with the password.
+    let asker = match is_same_origin(response.url(), named) {
+        true => asker,
+        false => Asker::Led,
+    };
+    match response.status().is_success() {
+        true => Ok(response),
+        false => Err(failure(response, asker).await),
+    }
+}
+
+/// What an answer means that is not a success.
+pub(super) async fn failure(response: Response, asker: Asker<'_>) -> Problem {
     let host = authority(response.url());
     let status = response.status();
     let after = retry_after(response.headers());
     let text = complaint(response).await;
-    match (status, login) {
-        (StatusCode::UNAUTHORIZED, Some(Login::Password { user, .. })) => Problem::WrongPassword {
+    match (status, asker) {
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Asker::Led) => Problem::Answered {
             host,
-            user: shown(user),
+            status: status.as_u16(),
+            text,
         },
-        (StatusCode::UNAUTHORIZED, Some(Login::Token(_))) => Problem::OldToken { host },
-        (StatusCode::UNAUTHORIZED, None) => Problem::NoPassword { host },
-        (StatusCode::FORBIDDEN, login) => Problem::Forbidden {
+        (StatusCode::UNAUTHORIZED, Asker::Login(Login::Password { user, .. })) => {
+            let user = shown(user);
+            Problem::WrongPassword { host, user }
+        }
+        (StatusCode::UNAUTHORIZED, Asker::Login(Login::Token(_))) => Problem::OldToken { host },
+        (StatusCode::UNAUTHORIZED, Asker::Anonymous) => Problem::NoPassword { host },
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, asker) => Problem::Forbidden {
             host,
             text,
-            anonymous: login.is_none(),
+            anonymous: matches!(asker, Asker::Anonymous),
         },
         (StatusCode::NOT_FOUND, _) => Problem::Missing(text),
         (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, _) => {

@@ -308,7 +308,10 @@ fn assets_are_files_that_are_compared_each_time() {
     assert_eq!(made(store, &list, &contents), assets);
 
     let file = assets.folder.join("a/b/c");
-    let changes: [(&dyn Fn(), &str); 6] = [
+    let outside = place.folder.path().join("outside");
+    fs::create_dir_all(outside.join("b")).unwrap();
+    fs::write(outside.join("b/c"), "not of the store").unwrap();
+    let changes: [(&dyn Fn(), &str); 9] = [
         (&|| flip(&file), "its bytes have"),
         (&|| fs::remove_file(&file).unwrap(), "c is missing"),
         (
@@ -324,13 +327,35 @@ fn assets_are_files_that_are_compared_each_time() {
                 fs::remove_file(&file).unwrap();
                 symlink(&assets.folder.join("e"), &file).unwrap();
             },
-            "it is a link",
+            "c is a link",
         ),
         (
             &|| {
                 let aside = place.folder.path().join("aside");
                 fs::rename(assets.folder.join("a"), &aside).unwrap();
                 symlink(&aside, &assets.folder.join("a")).unwrap();
+            },
+            "a is a link",
+        ),
+        // What is behind a link is somebody's file, and stays.
+        (
+            &|| {
+                fs::remove_dir_all(assets.folder.join("a")).unwrap();
+                symlink(&outside, &assets.folder.join("a")).unwrap();
+            },
+            "a is a link",
+        ),
+        (
+            &|| {
+                fs::remove_dir_all(assets.folder.join("a")).unwrap();
+                fs::write(assets.folder.join("a"), "").unwrap();
+            },
+            "a is not a folder",
+        ),
+        (
+            &|| {
+                fs::remove_dir_all(assets.folder.join("a")).unwrap();
+                symlink(Path::new("a"), &assets.folder.join("a")).unwrap();
             },
             "a is a link",
         ),
@@ -345,6 +370,8 @@ fn assets_are_files_that_are_compared_each_time() {
         assert!(!assets.folder.exists());
         made(store, &list, &contents);
     }
+    let left = fs::read_to_string(outside.join("b/c")).unwrap();
+    assert_eq!(left, "not of the store");
 }
 
 #[cfg(unix)]
