@@ -8,10 +8,10 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::time::timeout;
-use wasm_flow_contract::text::printable;
 
 use super::{CredentialsError, Login, Secret};
-use crate::bounds::{HELPER, MAX_HELPER_OUTPUT, SHOWN};
+use crate::bounds::{HELPER, MAX_HELPER_OUTPUT};
+use crate::shown::shown;
 
 /// What helpers have as the user's name of a token.
 const TOKEN_USER: &str = "<token>";
@@ -156,7 +156,7 @@ impl Helper {
     fn failed(&self, text: &str) -> CredentialsError {
         CredentialsError::Helper {
             program: self.program.clone(),
-            text: printable(text.trim()).chars().take(SHOWN).collect(),
+            text: shown(text),
         }
     }
 

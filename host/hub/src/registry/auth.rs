@@ -187,7 +187,9 @@ impl Asked {
         // The error of the JSON reader could show a part of the token.
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|error| malformed(format!("line {} of it", error.line())))?;
-        let token = answer.token.or(answer.access_token);
+        // Some servers give both, and one of them empty.
+        let tokens = [answer.token, answer.access_token].into_iter().flatten();
+        let token = { tokens }.find(|token| !token.is_empty());
         let token = token.ok_or_else(|| malformed("there is none in it".to_owned()))?;
         let authorization = Secret::new(format!("Bearer {token}"));
         match header(&authorization) {

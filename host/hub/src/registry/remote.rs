@@ -24,6 +24,10 @@ const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, \
      application/vnd.docker.distribution.manifest.list.v2+json";
 
+/// What people call a registry that has another name. It leads to pages for people, and a
+/// password would be taken for right by them.
+const WEB_SITE: &str = "docker.io";
+
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
 /// Which manifest of a repository.
@@ -75,14 +79,20 @@ impl Remote {
         RegistryError::new(self.repository.to_string(), problem)
     }
 
+    /// The address of the registry.
+    pub(super) fn base(&self) -> Result<Url, Problem> {
+        if self.repository.host() == WEB_SITE {
+            return Err(Problem::WebSite);
+        }
+        let base = self.client.base(&self.repository);
+        base.ok_or_else(|| Misled::Unreadable.into())
+    }
+
     /// An address of this repository.
     pub(super) fn url(&self, rest: &str) -> Result<Url, Problem> {
-        let base = self.client.base(&self.repository);
-        let url = base.and_then(|base| {
-            let path = self.repository.path();
-            base.join(&format!("{path}/{rest}")).ok()
-        });
-        url.ok_or_else(|| Misled::Unreadable.into())
+        let path = self.repository.path();
+        let url = self.base()?.join(&format!("{path}/{rest}"));
+        url.map_err(|_| Misled::Unreadable.into())
     }
 
     fn manifest_url(&self, version: Version<'_>) -> Result<Url, Problem> {
@@ -224,7 +234,11 @@ impl Remote {
         };
         match self.ask(&ask).await {
             Ok(_) => Ok(true),
-            Err(Problem::Missing(_)) => Ok(false),
+            // Not all registries answer it. If nothing else goes either, what is sent next
+            // says why.
+            Err(Problem::Missing(_) | Problem::Forbidden { .. } | Problem::Answered { .. }) => {
+                Ok(false)
+            }
             Err(other) => Err(other),
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::auth::{Action, Scope, authorize, header};
-use super::body::{complaint, reason, shown, silent, whole};
+use super::body::{complaint, reason, silent, whole};
 use super::challenge::Challenge;
 use super::error::{Problem, RegistryError};
 use super::redirect::{Misled, authority, is_same_origin, may_lead};
@@ -18,6 +18,7 @@ use super::remote::Remote;
 use super::upload::{Payload, Progress};
 use crate::bounds::{ATTEMPTS, LONGEST_PAUSE, MAX_REDIRECTS, PAUSE, SILENCE, UPLOADED};
 use crate::credentials::{Login, Secret};
+use crate::shown::shown;
 
 /// A request.
 pub(super) struct Ask<'a> {
@@ -47,15 +48,20 @@ impl Remote {
     /// When it does not, or cannot be asked.
     pub async fn enter(&self, login: Option<&Login>) -> Result<bool, RegistryError> {
         let entered = async {
-            let base = self.client().base(self.repository());
-            let base = base.ok_or(Misled::Unreadable)?;
+            let base = self.base()?;
             // Not what was good before.
             self.client().tokens().forget(self.repository().host());
             let ask = Ask {
                 action: Action::Enter,
-                ..Ask::get(base, None)
+                ..Ask::get(base.clone(), None)
             };
-            self.ask_as(&ask, Some(login)).await?;
+            let response = self.ask_as(&ask, Some(login)).await?;
+            // Then nobody has looked at the password.
+            if !is_same_origin(response.url(), &base) {
+                let why = format!("it leads to {}", authority(response.url()));
+                let what = "an answer at /v2/, where a registry lets users in,";
+                return Err(Problem::Malformed { what, why });
+            }
             let scope = self.scope(Action::Enter);
             Ok(self.client().tokens().get(&scope).is_some())
         };
@@ -117,10 +123,7 @@ impl Remote {
         ask: &Ask<'_>,
         login: Option<Option<&Login>>,
     ) -> Result<Response, Problem> {
-        let named = self
-            .client()
-            .base(self.repository())
-            .ok_or(Misled::Unreadable)?;
+        let named = self.base()?;
         let scope = self.scope(ask.action);
         let kept = self.client().tokens().get(&scope);
         let mut response = self
@@ -183,7 +186,7 @@ impl Remote {
         &self,
         ask: &Ask<'_>,
         named: &Url,
-        authorization: Option<&Secret>,
+        mut authorization: Option<&Secret>,
     ) -> Result<Response, Problem> {
         let mut url = ask.url.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -199,6 +202,10 @@ impl Remote {
             let location = location.to_str().map_err(|_| Misled::Unreadable)?;
             let next = url.join(location).map_err(|_| Misled::Unreadable)?;
             may_lead(&url, &next, self.client().plain())?;
+            // Whatever address another host names next was not asked for by the user.
+            if !is_same_origin(named, &next) {
+                authorization = None;
+            }
             url = next;
         }
         Err(Misled::TooMany.into())

@@ -190,6 +190,10 @@ async fn what_a_token_server_answers_is_bounded_and_not_shown() {
         assert!(!text.contains("hidden"), "{text}");
         has((kind, text), Kind::Registry, &[words]);
     }
+    // One of the two that is empty is none.
+    let both = r#"{"token":"","access_token":"good"}"#;
+    let server = asking("http://HOST/token", move |_| Answer::ok(both)).await;
+    resolve(&server, &server::place()).await.unwrap();
     // A token that is not taken is no reason to go on and on.
     let server = asking("http://HOST/token", |_| Answer::ok(r#"{"token":"bad"}"#)).await;
     let place = server::place();
@@ -242,6 +246,19 @@ async fn a_password_is_tried_before_it_is_stored() {
             .await
             .unwrap_err();
         assert!(error.to_string().contains("is not a registry"), "{error}");
+    }
+    // It leads elsewhere, where everybody is let in.
+    let elsewhere = Server::start(|_| Answer::ok("<html>")).await;
+    let target = format!("http://{}/", elsewhere.address);
+    let server = Server::start(move |_| Answer::redirect(target.clone())).await;
+    for (host, expected) in [
+        (server.address.to_string(), "where a registry lets users in"),
+        ("docker.io".to_owned(), "docker.io is a web site"),
+    ] {
+        let login = place.hub.login(&host, "ada", Secret::new("secret"));
+        let text = login.await.unwrap_err().to_string();
+        assert!(text.contains(expected), "{text}");
+        assert!(!std::fs::read_to_string(&file).unwrap().contains(&host));
     }
     // It lets everybody in, so the password was not looked at.
     let server = Server::start(|_| Answer::ok("{}")).await;
