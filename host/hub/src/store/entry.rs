@@ -108,7 +108,7 @@ fn damaged<T>(path: &Path, why: String) -> Result<Kept<T>, StoreError> {
 }
 
 /// Opens a file without following a link, and without waiting for who writes to a pipe.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]

@@ -75,8 +75,15 @@ impl Store {
                 fs::create_dir_all(folder).map_err(failed)?;
             }
             let from = self.blob(file.digest);
+            let linked = match fs::hard_link(&from, &to) {
+                // Somebody has pruned meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(StoreError::read(&from, error));
+                }
+                linked => linked,
+            };
             // Some file systems have no links, or not so many of one file.
-            if fs::hard_link(&from, &to).is_err() {
+            if linked.is_err() {
                 // Two names that this file system takes for one must not mix.
                 let mut new = fs::File::create_new(&to).map_err(failed)?;
                 let mut old = fs::File::open(&from).map_err(failed)?;
