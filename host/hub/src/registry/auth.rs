@@ -17,7 +17,7 @@ use super::client::Client;
 use super::error::Problem;
 use super::redirect::{Misled, authority, may_lead};
 use super::request::{Asker, failure, send};
-use crate::bounds::MAX_TOKEN;
+use crate::bounds::{MAX_TOKEN, SILENCE};
 use crate::credentials::{Login, Secret};
 
 /// What a request does with a repository.
@@ -163,7 +163,7 @@ impl Asked {
                 }
             }
         };
-        let response = send(request, realm).await?;
+        let response = send(request, realm, SILENCE).await?;
         if !response.status().is_success() {
             // It is the registry that has the password.
             let host = authority(registry);

@@ -49,6 +49,9 @@ pub enum Problem {
     /// The registry leads to a place where nothing is sent.
     #[error("the registry leads to {0}; nothing was sent there")]
     Misled(#[from] Misled),
+    /// A host that is no registry.
+    #[error("{0} is no registry: it has nothing at /v2/; look at its name and its port")]
+    NoRegistry(String),
     /// A name that is that of a web site.
     #[error(
         "docker.io is a web site, and its registry is registry-1.docker.io: name that one, and \
@@ -56,7 +59,10 @@ pub enum Problem {
     )]
     WebSite,
     /// It wants credentials sent to a place to which they are not sent.
-    #[error("the registry wants its credentials sent to {0}; they were not sent")]
+    #[error(
+        "the registry wants its credentials sent to {0}, without TLS; they were not sent, and whoever \
+         runs the registry has to name a server of tokens with TLS, or one on its own host"
+    )]
     Realm(String),
     /// A body is over its bound.
     #[error("the registry sends {what} of more than {most} bytes, which is not read")]

@@ -14,7 +14,7 @@ use super::redirect::Misled;
 use super::request::{Ask, pause};
 use super::upload::Payload;
 use crate::artifact::Descriptor;
-use crate::bounds::MAX_MANIFEST;
+use crate::bounds::{MAX_MANIFEST, SILENCE, UPLOADED};
 use crate::digest_of;
 
 /// What a manifest may be. What is not an executor is asked for, too: else the registry
@@ -183,7 +183,12 @@ impl Remote {
         let subject = format!("{}, blob {digest}", self.repository);
         let asked = async {
             let url = self.url(&format!("blobs/{digest}"))?;
-            self.ask(&Ask::get(url, None)).await
+            // A registry that stands before another one may fetch all of it first.
+            let ask = Ask {
+                patience: UPLOADED,
+                ..Ask::get(url, None)
+            };
+            self.ask(&ask).await
         };
         match asked.await {
             Ok(response) => BlobBody::new(subject, response, digest, size),
@@ -271,6 +276,7 @@ impl Remote {
             accept: None,
             content: Some((media_type, &payload)),
             action: Action::Push,
+            patience: SILENCE,
         };
         let mut attempt = 0;
         let response = loop {

@@ -27,6 +27,8 @@ pub(super) struct Ask<'a> {
     pub(super) accept: Option<&'static str>,
     pub(super) content: Option<(&'a str, &'a Payload)>,
     pub(super) action: Action,
+    /// How long an answer may take to begin.
+    pub(super) patience: Duration,
 }
 
 impl Ask<'_> {
@@ -37,6 +39,7 @@ impl Ask<'_> {
             accept,
             content: None,
             action: Action::Pull,
+            patience: SILENCE,
         }
     }
 }
@@ -55,7 +58,12 @@ impl Remote {
                 action: Action::Enter,
                 ..Ask::get(base.clone(), None)
             };
-            let response = self.ask_as(&ask, Some(login)).await?;
+            let response = match self.ask_as(&ask, Some(login)).await {
+                Err(Problem::Missing(_)) => {
+                    return Err(Problem::NoRegistry(self.repository().host().to_owned()));
+                }
+                other => other?,
+            };
             // Then nobody has looked at the password.
             if !is_same_origin(response.url(), &base) {
                 let why = format!("it leads to {}", authority(response.url()));
@@ -234,7 +242,7 @@ impl Remote {
             if ask.method == Method::POST {
                 request = request.header(CONTENT_LENGTH, 0);
             }
-            return send(request, url).await;
+            return send(request, url, ask.patience).await;
         };
         let progress = Progress::default();
         let body = payload.body(&progress).await?;
@@ -263,9 +271,13 @@ pub(crate) async fn pause(attempt: &mut u32, problem: &Problem) -> bool {
 }
 
 /// Sends a request that has no long body.
-pub(super) async fn send(request: RequestBuilder, url: &Url) -> Result<Response, Problem> {
-    match timeout(SILENCE, request.send()).await {
-        Err(_) => Err(silent(authority(url), "answered nothing", SILENCE)),
+pub(super) async fn send(
+    request: RequestBuilder,
+    url: &Url,
+    patience: Duration,
+) -> Result<Response, Problem> {
+    match timeout(patience, request.send()).await {
+        Err(_) => Err(silent(authority(url), "answered nothing", patience)),
         Ok(Err(error)) => Err(unsent(error, url)),
         Ok(Ok(response)) => Ok(response),
     }
@@ -301,7 +313,11 @@ async fn send_upload(
 fn unsent(error: reqwest::Error, url: &Url) -> Problem {
     let host = authority(url);
     let is_connect = error.is_connect();
-    let reason = reason(error);
+    let mut reason = reason(error);
+    if reason.contains("UnknownIssuer") {
+        reason += "; if its authority is to be trusted, add it to the system's certificates, or \
+                   name a file with it in SSL_CERT_FILE";
+    }
     match is_connect {
         true => Problem::Unreachable { host, reason },
         false => Problem::Broken { host, reason },

@@ -19,6 +19,7 @@ use super::redirect::{Misled, may_lead};
 use super::remote::Remote;
 use super::request::{Ask, pause};
 use crate::artifact::media_type;
+use crate::bounds::SILENCE;
 
 /// Bytes that are handed to the connection at once.
 const PART: usize = 64 << 10;
@@ -131,6 +132,7 @@ impl Remote {
             accept: None,
             content: None,
             action: Action::Push,
+            patience: SILENCE,
         };
         let response = self.ask(&begin).await?;
         let location = response.headers().get(LOCATION);
@@ -150,6 +152,7 @@ impl Remote {
             accept: None,
             content: Some((media_type::FILE, payload)),
             action: Action::Push,
+            patience: SILENCE,
         };
         self.ask(&end).await.map(drop)
     }

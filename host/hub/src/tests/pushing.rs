@@ -242,3 +242,38 @@ async fn what_others_have_listed_stays_listed_as_it_was() {
     assert_eq!(written.len(), 3);
     assert_eq!(written[..2], theirs.as_array().unwrap()[..]);
 }
+
+#[tokio::test]
+async fn a_tag_is_written_unless_it_is_known_to_mean_the_same() {
+    use crate::artifact::Artifact;
+
+    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    // Else each has the second in which it is made.
+    let then = ("org.opencontainers.image.created", "then");
+    let then = [then].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let artifact = artifact.annotations(then.into());
+    let (bytes, described) = artifact.manifest(None).0.write();
+    assert_eq!(digest_of(&bytes), described.digest);
+    let digest = vec![("docker-content-digest", described.digest.to_string())];
+    for (answer, puts) in [
+        (Answer::Full(200, digest, vec![]), 0),
+        // It may be written, and not read.
+        (Answer::status(403), 1),
+        (Answer::status(404), 1),
+    ] {
+        let tag = format!("{MANIFEST}/1.0");
+        let server = Server::start(move |request| match request.method.as_str() {
+            "HEAD" | "GET" if request.path == tag => answer.clone(),
+            "POST" => Answer::Full(202, vec![("location", "/upload".to_owned())], vec![]),
+            "PUT" => Answer::status(201),
+            _ => Answer::status(404),
+        });
+        let server = server.await;
+        let place = place();
+        let reference = server.reference(":1.0");
+        let pushed = place.hub.push(&reference, &artifact, None).await.unwrap();
+        assert_eq!(pushed.digest, described.digest);
+        assert_eq!(pushed.replaced, None);
+        assert_eq!(server.count(&format!("PUT {MANIFEST}/1.0")), puts);
+    }
+}

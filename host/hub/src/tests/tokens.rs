@@ -147,7 +147,7 @@ async fn a_hostile_realm_gets_nothing() {
         // The password is for 127.0.0.1, and anybody could listen at another name.
         (
             "http://localhost:1/token",
-            "wants its credentials sent to localhost:1",
+            "wants its credentials sent to localhost:1, without TLS",
         ),
     ] {
         let server = asking(realm, good).await;
@@ -247,6 +247,7 @@ async fn a_password_is_tried_before_it_is_stored() {
             .unwrap_err();
         assert!(error.to_string().contains("is not a registry"), "{error}");
     }
+    let nothing = Server::start(|_| Answer::status(404)).await;
     // It leads elsewhere, where everybody is let in.
     let elsewhere = Server::start(|_| Answer::ok("<html>")).await;
     let target = format!("http://{}/", elsewhere.address);
@@ -254,6 +255,7 @@ async fn a_password_is_tried_before_it_is_stored() {
     for (host, expected) in [
         (server.address.to_string(), "where a registry lets users in"),
         ("docker.io".to_owned(), "docker.io is a web site"),
+        (nothing.address.to_string(), "it has nothing at /v2/"),
     ] {
         let login = place.hub.login(&host, "ada", Secret::new("secret"));
         let text = login.await.unwrap_err().to_string();
