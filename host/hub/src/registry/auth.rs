@@ -1,7 +1,4 @@
-//! Who asks: tokens and passwords.
-
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+//! Who asks: what is sent to say it.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -11,56 +8,15 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use super::answer::{Asker, failure, send};
 use super::body::whole;
 use super::challenge::Challenge;
 use super::client::Client;
 use super::error::Problem;
 use super::redirect::{Misled, authority, may_lead};
-use super::request::{Asker, failure, send};
+use super::tokens::{Action, Authorization, Scope};
 use crate::bounds::{MAX_TOKEN, SILENCE};
 use crate::credentials::{Login, Secret};
-
-/// What a request does with a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Action {
-    /// Only asks whether the registry lets this user in.
-    Enter,
-    Pull,
-    Push,
-}
-
-/// What a token is for: a host, a repository, and what is done with it.
-pub(super) type Scope = (String, String, Action);
-
-/// What was good for the last request of the same kind.
-#[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<HashMap<Scope, Authorization>>);
-
-/// What was sent, and was good.
-#[derive(Debug, Clone)]
-pub(super) struct Authorization {
-    pub(super) secret: Secret,
-    /// Whether it came of a login. Everybody is given a token for what is public.
-    pub(super) is_login: bool,
-}
-
-impl Tokens {
-    pub(super) fn get(&self, scope: &Scope) -> Option<Authorization> {
-        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(scope).cloned()
-    }
-
-    fn put(&self, scope: Scope, authorization: Authorization) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.insert(scope, authorization);
-    }
-
-    /// Forgets all of a registry, such as when the user has another password.
-    pub(super) fn forget(&self, host: &str) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|(found, ..), _| found != host);
-    }
-}
 
 /// The value of the header `Authorization`.
 pub(super) fn header(authorization: &Secret) -> Option<HeaderValue> {
