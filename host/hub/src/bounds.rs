@@ -82,8 +82,9 @@ wasm_flow_contract::bounds! {
     /// longer than [`WHOLE`]. A registry that sends a byte now and then is given up.
     SLOWEST: u64 = 8 << 10;
 
-    /// How long a registry may work on an upload once it has all of it. It reads the
-    /// bytes again, and some move them elsewhere.
+    /// How long a registry may work on an upload once it has all of it, and on a blob before
+    /// it begins to answer. It reads the bytes again, and some move them to or from
+    /// elsewhere.
     UPLOADED: Duration = Duration::from_secs(300);
 
     /// How many times something is asked for that fails in a way that may pass: a
@@ -106,6 +107,10 @@ wasm_flow_contract::bounds! {
 
     /// How long a credentials helper may take. It may ask the user for something.
     HELPER: Duration = Duration::from_secs(30);
+
+    /// How long is waited for what a credentials helper has printed once it has ended.
+    /// Something that it has started may hold its output for ever.
+    HELPER_REST: Duration = Duration::from_millis(200);
 
     /// A temporary file of the store that is this old was left by a process that died.
     ABANDONED: Duration = Duration::from_secs(3600);

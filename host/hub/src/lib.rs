@@ -11,6 +11,7 @@ pub mod credentials;
 mod digest;
 mod hub;
 pub mod registry;
+mod shown;
 pub mod store;
 pub mod trust;
 

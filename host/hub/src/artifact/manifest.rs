@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 use wasm_flow_contract::hub::Digest;
 
 use super::{NotExecutor, media_type};
 use crate::digest_of;
+
+/// Where a list has its manifests.
+const MANIFESTS: &str = "manifests";
 
 /// What a blob or a manifest is, and how many bytes it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,18 +53,10 @@ pub struct Manifest {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// A list of manifests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Index {
-    schema_version: u8,
-    media_type: Option<String>,
-    /// The manifests.
-    pub manifests: Vec<Descriptor>,
-    /// What else is said of the list.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-}
+/// A list of manifests. What is not understood of it here is kept when it is written: others
+/// have written it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index(Map<String, Value>);
 
 impl Descriptor {
     /// What describes these bytes.
@@ -72,6 +68,11 @@ impl Descriptor {
             artifact_type: None,
             annotations: BTreeMap::new(),
         }
+    }
+
+    fn value(&self) -> Value {
+        // Strings, numbers and maps with keys that are strings can always be written.
+        serde_json::to_value(self).unwrap_or_default()
     }
 }
 
@@ -135,27 +136,49 @@ impl Manifest {
 }
 
 impl Index {
-    /// A list of these manifests.
-    pub fn new(manifests: Vec<Descriptor>) -> Index {
-        Index {
-            schema_version: 2,
-            media_type: Some(media_type::INDEX.to_owned()),
-            manifests,
-            annotations: BTreeMap::new(),
-        }
+    /// A list of these.
+    pub fn new(manifests: &[Descriptor]) -> Index {
+        let entries = manifests.iter().map(Descriptor::value).collect();
+        Index(Map::from_iter([
+            ("schemaVersion".to_owned(), Value::from(2)),
+            ("mediaType".to_owned(), Value::from(media_type::INDEX)),
+            (MANIFESTS.to_owned(), Value::Array(entries)),
+        ]))
     }
 
     /// Reads a list.
     ///
     /// # Errors
-    /// With what is wrong with it.
+    /// With what is wrong with it as a whole.
     pub fn read(bytes: &[u8]) -> Result<Index, serde_json::Error> {
-        serde_json::from_slice(bytes)
+        let content: Map<String, Value> = serde_json::from_slice(bytes)?;
+        match content.get(MANIFESTS) {
+            Some(Value::Array(_)) => Ok(Index(content)),
+            _ => Err(serde::de::Error::custom("`manifests` is not a list")),
+        }
+    }
+
+    /// The manifests. One whose entry cannot be read, such as one with a digest of another
+    /// kind, is left out: it must not keep others from being found.
+    pub fn manifests(&self) -> Vec<Descriptor> {
+        let entries = self.0.get(MANIFESTS).and_then(Value::as_array);
+        let entries = entries.into_iter().flatten();
+        entries
+            .filter_map(|entry| Descriptor::deserialize(entry).ok())
+            .collect()
+    }
+
+    /// Adds a manifest at the end.
+    pub fn push(&mut self, manifest: &Descriptor) {
+        let entries = self.0.entry(MANIFESTS);
+        if let Value::Array(entries) = entries.or_insert_with(|| Value::Array(Vec::new())) {
+            entries.push(manifest.value());
+        }
     }
 
     /// The bytes, and what describes them.
     pub fn write(&self) -> (Vec<u8>, Descriptor) {
-        written(self, media_type::INDEX, None)
+        written(&self.0, media_type::INDEX, None)
     }
 }
 
@@ -208,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_manifest_is_told_apart() {
-        let (index, _) = Index::new(vec![]).write();
+        let (index, _) = Index::new(&[]).write();
         let (bytes, _) = manifest().write();
         let text = String::from_utf8(bytes.clone()).unwrap();
         let docker = text.replace(media_type::MANIFEST, media_type::DOCKER_MANIFEST);

@@ -1,7 +1,8 @@
 //! What an artifact is that is not an executor.
 
 use wasm_flow_contract::hub::Digest;
-use wasm_flow_contract::text::printable;
+
+use crate::shown::shown;
 
 /// Why an artifact, or a file, is not an executor. It is written behind "is not an
 /// executor: ".
@@ -15,7 +16,7 @@ pub enum NotExecutor {
     )]
     Index,
     /// A container image.
-    #[error("its config is {}, so it is a container image", printable(.0))]
+    #[error("its config is {}, so it is a container image", shown(.0))]
     Image(String),
     /// A manifest as Docker had it first.
     #[error(
@@ -23,10 +24,10 @@ pub enum NotExecutor {
     )]
     FirstForm,
     /// A manifest of another media type.
-    #[error("its manifest is {}, which nobody here knows", printable(.0))]
+    #[error("its manifest is {}, which nobody here knows", shown(.0))]
     OtherManifest(String),
     /// Not a manifest at all.
-    #[error("its manifest cannot be read: {}", printable(.0))]
+    #[error("its manifest cannot be read: {}", shown(.0))]
     Malformed(String),
     /// The assets of an executor.
     #[error("it has the assets of an executor; name the executor itself")]
@@ -42,14 +43,14 @@ pub enum NotExecutor {
     /// An artifact of another kind.
     #[error(
         "its config is {}, and that of an executor is application/vnd.wasm.config.v0+json",
-        printable(.0)
+        shown(.0)
     )]
     OtherArtifact(String),
     /// It has not exactly one layer.
     #[error("it has {0} layers, and an executor has one, the component")]
     Layers(usize),
     /// The layer is something else.
-    #[error("its layer is {}, and that of an executor is application/wasm", printable(.0))]
+    #[error("its layer is {}, and that of an executor is application/wasm", shown(.0))]
     Layer(String),
     /// The component is larger than the runtime takes.
     #[error("its component has {size} bytes, and may have {most}")]
@@ -68,7 +69,7 @@ pub enum NotExecutor {
         most: u64,
     },
     /// The annotation with the assets' digest has something else.
-    #[error("its annotation dev.wasm-flow.assets is `{}`, which is not a digest", printable(.0))]
+    #[error("its annotation dev.wasm-flow.assets is `{}`, which is not a digest", shown(.0))]
     AssetsDigest(String),
     /// A module without the component layer.
     #[error(
@@ -98,13 +99,13 @@ pub enum NotExecutor {
 #[non_exhaustive]
 pub enum BadAssets {
     /// What the digest names is not a list of assets.
-    #[error("{0} is not a list of assets: {why}", why = printable(.1))]
+    #[error("{0} is not a list of assets: {why}", why = shown(.1))]
     NotAssets(Digest, String),
     /// A file has no name.
     #[error("the asset {0} has no path (the annotation org.opencontainers.image.title)")]
     NoPath(Digest),
     /// A file's name cannot be used.
-    #[error("the asset `{path}` has a path that is not used: {why}", path = printable(.0), why = .1)]
+    #[error("the asset `{path}` has a path that is not used: {why}", path = shown(.0), why = .1)]
     Path(String, &'static str),
     /// Two files have one name.
     #[error("two assets have the path `{0}`")]

@@ -146,7 +146,13 @@ impl ConfigFile {
     fn write(&self) -> Result<(), CredentialsError> {
         let failed = |error| CredentialsError::Io(self.path.clone(), error);
         // It may be a link into a folder that is kept elsewhere.
-        let path = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let path = std::fs::canonicalize(&self.path).or_else(|error| {
+            // It may lead to a file that is not there yet.
+            let target = std::fs::read_link(&self.path).map_err(|_| error)?;
+            let above = self.path.parent().unwrap_or(Path::new(""));
+            Ok::<_, io::Error>(above.join(target))
+        });
+        let path = path.unwrap_or_else(|_| self.path.clone());
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
@@ -159,6 +165,13 @@ impl ConfigFile {
             .map_err(|error| failed(io::Error::other(error)))?;
         text.push('\n');
         file.write_all(text.as_bytes()).map_err(failed)?;
+        #[cfg(unix)]
+        if let Ok(old) = std::fs::metadata(&path) {
+            use std::os::unix::fs::{MetadataExt as _, fchown};
+            // Whoever is root for a moment does not take the file from its owner. Others
+            // cannot give one away, and have no need to.
+            let _ = fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+        }
         file.as_file().sync_all().map_err(failed)?;
         let kept = file.persist(path);
         kept.map(drop).map_err(|error| failed(error.error))

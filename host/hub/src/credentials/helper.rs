@@ -7,11 +7,11 @@ use std::process::{ExitStatus, Stdio};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
-use tokio::time::timeout;
-use wasm_flow_contract::text::printable;
+use tokio::time::{sleep, timeout};
 
 use super::{CredentialsError, Login, Secret};
-use crate::bounds::{HELPER, MAX_HELPER_OUTPUT, SHOWN};
+use crate::bounds::{HELPER, HELPER_REST, MAX_HELPER_OUTPUT};
+use crate::shown::shown;
 
 /// What helpers have as the user's name of a token.
 const TOKEN_USER: &str = "<token>";
@@ -143,11 +143,24 @@ impl Helper {
             let _ = stdin.write_all(input).await;
         }
         let mut output = Vec::new();
+        let mut has_ended = false;
         if let Some(stdout) = child.stdout.take() {
             let mut bounded = stdout.take(MAX_HELPER_OUTPUT + 1);
-            bounded.read_to_end(&mut output).await?;
+            // What it has started, such as a daemon, may hold the output after its end.
+            loop {
+                tokio::select! {
+                    read = bounded.read_buf(&mut output) => if read? == 0 {
+                        break;
+                    },
+                    ended = child.wait(), if !has_ended => {
+                        ended?;
+                        has_ended = true;
+                    }
+                    () = sleep(HELPER_REST), if has_ended => break,
+                }
+            }
         }
-        if output.len() as u64 > MAX_HELPER_OUTPUT {
+        if output.len() as u64 > MAX_HELPER_OUTPUT && !has_ended {
             child.kill().await?;
         }
         Ok((child.wait().await?, output))
@@ -156,7 +169,7 @@ impl Helper {
     fn failed(&self, text: &str) -> CredentialsError {
         CredentialsError::Helper {
             program: self.program.clone(),
-            text: printable(text.trim()).chars().take(SHOWN).collect(),
+            text: shown(text),
         }
     }
 
@@ -225,6 +238,10 @@ mod tests {
         assert_eq!(none.unwrap(), None);
         let token = ask(r#"echo '{"Username": "<token>", "Secret": "t"}'"#).await;
         assert_eq!(token.unwrap(), Some(Login::Token(Secret::new("t"))));
+        let begin = std::time::Instant::now();
+        let left = ask(r#"echo '{"Username": "<token>", "Secret": "t"}'; sleep 10 &"#).await;
+        assert_eq!(left.unwrap(), Some(Login::Token(Secret::new("t"))));
+        assert!(begin.elapsed().as_secs() < 5);
         for (script, expected) in [
             (
                 "printf 'locked\\033[2J'; exit 1",

@@ -89,7 +89,15 @@ impl Credentials {
         let path = self.files.first().ok_or(CredentialsError::NoPlace)?;
         let file = ConfigFile::read(path)?;
         match file.helper(host)? {
-            Some(helper) => helper.store(host, user, password).await,
+            Some(helper) => {
+                helper.store(host, user, password).await?;
+                // An old password does not stay where it can be read. An empty entry, as
+                // Docker leaves it, has none.
+                if !matches!(file.login(host), Ok(None)) {
+                    file.erase(host)?;
+                }
+                Ok(())
+            }
             None => file.store(host, user, password),
         }
     }

@@ -148,3 +148,31 @@ async fn what_is_wrong_in_the_file_is_said_without_its_secrets() {
     let stored = place.credentials.store("a.b", "u", &Secret::new("p")).await;
     assert!(matches!(stored, Err(CredentialsError::Malformed(..))));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_keeps_its_owner_and_a_link_leads_to_it() {
+    use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+
+    let place = place("{}");
+    let file = place.folder.path().join("config.json");
+    let secret = Secret::new("secret");
+    // Only root can give a file away.
+    match chown(&file, Some(12345), Some(12345)) {
+        Ok(()) => {
+            let stored = place.credentials.store("a.b", "ada", &secret);
+            stored.await.unwrap();
+            let found = fs::metadata(&file).unwrap();
+            assert_eq!((found.uid(), found.gid()), (12345, 12345));
+            assert_eq!(found.mode() & 0o777, 0o600);
+        }
+        Err(_) => println!("not tested: a file of another user, because this one is not root"),
+    }
+    fs::remove_file(&file).unwrap();
+    symlink("elsewhere.json", &file).unwrap();
+    let stored = place.credentials.store("a.b", "ada", &secret);
+    stored.await.unwrap();
+    assert!(fs::symlink_metadata(&file).unwrap().is_symlink());
+    let there = fs::read_to_string(place.folder.path().join("elsewhere.json"));
+    assert!(there.unwrap().contains("a.b"));
+}

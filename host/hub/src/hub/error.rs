@@ -20,12 +20,12 @@ pub enum HubError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The tag does not exist.
-    #[error("{reference}: the registry has no such tag; {}", has(.reference.repository(), .tags))]
+    #[error("{reference}: the registry has no such tag{}", has(.reference.repository(), .tags.as_deref()))]
     NoTag {
         /// What was asked for.
         reference: Box<Reference>,
-        /// The tags that there are.
-        tags: Vec<String>,
+        /// The tags that there are, if they can be had.
+        tags: Option<Vec<String>>,
     },
     /// The repository does not exist, or the user may not see it.
     #[error(
@@ -182,9 +182,12 @@ fn of_problem(problem: &Problem) -> HubErrorKind {
     }
 }
 
-fn has(repository: &Repository, tags: &[String]) -> String {
+fn has(repository: &Repository, tags: Option<&[String]>) -> String {
+    let Some(tags) = tags else {
+        return String::new();
+    };
     if tags.is_empty() {
-        return format!("{repository} has none at all");
+        return format!("; {repository} has none at all");
     }
     // Newer ones are usually further back.
     let named: Vec<&str> = tags.iter().rev().take(NAMED).map(String::as_str).collect();
@@ -193,5 +196,5 @@ fn has(repository: &Repository, tags: &[String]) -> String {
         false => "",
     };
     let named = named.join(", ");
-    format!("it has {named}{more} (wasm-flow hub list {repository})")
+    format!("; it has {named}{more} (wasm-flow hub list {repository})")
 }

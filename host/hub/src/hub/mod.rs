@@ -94,7 +94,7 @@ impl Hub {
             // That it is missing is known, whatever came of the question for the others.
             tags => HubError::NoTag {
                 reference: Box::new(reference.clone()),
-                tags: tags.unwrap_or_default(),
+                tags: tags.ok(),
             },
         }
     }

@@ -80,12 +80,19 @@ impl Hub {
         let before = match remote.resolve(tag).await {
             Ok(before) => Some(before),
             Err(error) if matches!(error.problem(), Problem::Missing(_)) => None,
-            Err(error) => return Err(error.into()),
+            // Whoever may write a tag may not always read it.
+            Err(error) => {
+                tracing::warn!(%error, "what the tag meant before is not known");
+                None
+            }
         };
-        let by_tag = Version::Tag(tag);
-        remote
-            .push_manifest(by_tag, &described.media_type, &bytes)
-            .await?;
+        // Where tags cannot be changed, even the same is refused.
+        if before != Some(digest) {
+            let by_tag = Version::Tag(tag);
+            remote
+                .push_manifest(by_tag, &described.media_type, &bytes)
+                .await?;
+        }
         Ok(Pushed {
             digest,
             reference: reference.at(digest),

@@ -1,7 +1,4 @@
-//! Who asks: tokens and passwords.
-
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+//! Who asks: what is sent to say it.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -11,48 +8,15 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use super::answer::{Asker, failure, send};
 use super::body::whole;
 use super::challenge::Challenge;
 use super::client::Client;
 use super::error::Problem;
 use super::redirect::{Misled, authority, may_lead};
-use super::request::{failure, send};
-use crate::bounds::MAX_TOKEN;
+use super::tokens::{Action, Authorization, Scope};
+use crate::bounds::{MAX_TOKEN, SILENCE};
 use crate::credentials::{Login, Secret};
-
-/// What a request does with a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Action {
-    /// Only asks whether the registry lets this user in.
-    Enter,
-    Pull,
-    Push,
-}
-
-/// What a token is for: a host, a repository, and what is done with it.
-pub(super) type Scope = (String, String, Action);
-
-/// What was good for the last request of the same kind.
-#[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<HashMap<Scope, Secret>>);
-
-impl Tokens {
-    pub(super) fn get(&self, scope: &Scope) -> Option<Secret> {
-        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(scope).cloned()
-    }
-
-    fn put(&self, scope: Scope, authorization: Secret) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.insert(scope, authorization);
-    }
-
-    /// Forgets all of a registry, such as when the user has another password.
-    pub(super) fn forget(&self, host: &str) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|(found, ..), _| found != host);
-    }
-}
 
 /// The value of the header `Authorization`.
 pub(super) fn header(authorization: &Secret) -> Option<HeaderValue> {
@@ -71,11 +35,11 @@ pub(super) async fn authorize(
     scope: &Scope,
     challenge: Challenge,
     login: Option<&Login>,
-) -> Result<Secret, Problem> {
+) -> Result<Authorization, Problem> {
     let no_password = || Problem::NoPassword {
         host: authority(registry),
     };
-    let authorization = match (challenge, login) {
+    let secret = match (challenge, login) {
         (Challenge::Basic, Some(Login::Password { user, password })) => basic(user, password),
         (Challenge::Basic, _) => return Err(no_password()),
         (Challenge::Bearer { realm, service }, login) => {
@@ -86,6 +50,8 @@ pub(super) async fn authorize(
             asked.token(client, registry, scope, login).await?
         }
     };
+    let is_login = login.is_some();
+    let authorization = Authorization { secret, is_login };
     client.tokens().put(scope.clone(), authorization.clone());
     Ok(authorization)
 }
@@ -153,11 +119,11 @@ impl Asked {
                 }
             }
         };
-        let response = send(request, realm).await?;
+        let response = send(request, realm, SILENCE).await?;
         if !response.status().is_success() {
             // It is the registry that has the password.
             let host = authority(registry);
-            return Err(match failure(response, login).await {
+            return Err(match failure(response, Asker::of(login)).await {
                 Problem::WrongPassword { user, .. } => Problem::WrongPassword { host, user },
                 Problem::OldToken { .. } => Problem::OldToken { host },
                 Problem::NoPassword { .. } => Problem::NoPassword { host },
@@ -177,7 +143,9 @@ impl Asked {
         // The error of the JSON reader could show a part of the token.
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|error| malformed(format!("line {} of it", error.line())))?;
-        let token = answer.token.or(answer.access_token);
+        // Some servers give both, and one of them empty.
+        let tokens = [answer.token, answer.access_token].into_iter().flatten();
+        let token = { tokens }.find(|token| !token.is_empty());
         let token = token.ok_or_else(|| malformed("there is none in it".to_owned()))?;
         let authorization = Secret::new(format!("Bearer {token}"));
         match header(&authorization) {

@@ -10,12 +10,12 @@ use reqwest::Response;
 use serde::Deserialize;
 use tokio::time::timeout;
 use wasm_flow_contract::hub::Digest;
-use wasm_flow_contract::text::printable;
 
 use super::error::{Problem, RegistryError};
 use super::redirect::authority;
-use crate::bounds::{MAX_ERROR_BODY, SHOWN, SILENCE, SLOWEST, WHOLE};
+use crate::bounds::{MAX_ERROR_BODY, SILENCE, SLOWEST, WHOLE};
 use crate::digest::Hasher;
+use crate::shown::shown;
 
 /// An answer's body, of at most `most` bytes.
 pub(super) async fn whole(
@@ -102,16 +102,6 @@ pub(super) fn reason(error: reqwest::Error) -> String {
         source = error.source();
     }
     shown(&text)
-}
-
-/// A text from elsewhere, fit for one line.
-pub(super) fn shown(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let text = printable(&words.join(" "));
-    match text.char_indices().nth(SHOWN) {
-        None => text,
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-    }
 }
 
 #[derive(Deserialize)]
@@ -237,17 +227,5 @@ impl BlobBody {
             Some(found) if found != self.digest => Err(Problem::Altered { found }),
             _ => Ok(()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_registry_says_is_short_and_of_one_line() {
-        assert_eq!(shown("a\n\tb\u{1b}[2J"), "a b\u{fffd}[2J");
-        let long = shown(&"ö".repeat(1000));
-        assert_eq!(long.chars().count(), SHOWN + 1);
     }
 }

@@ -11,9 +11,8 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use url::Url;
 use wasm_flow_contract::hub::Repository;
 
-use super::auth::Tokens;
 use super::redirect::{Reach, Resolver, is_loopback, is_plain};
-use super::remote::Remote;
+use super::tokens::Tokens;
 use crate::bounds::{CONNECT, SILENCE};
 use crate::credentials::Credentials;
 
@@ -81,11 +80,6 @@ impl Client {
                 tokens: Tokens::default(),
             }),
         })
-    }
-
-    /// A repository, as it is reached.
-    pub fn at(&self, repository: &Repository) -> Remote {
-        Remote::new(self.clone(), repository.clone())
     }
 
     /// Forgets the tokens for a registry.

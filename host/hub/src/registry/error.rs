@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use wasm_flow_contract::hub::Digest;
-use wasm_flow_contract::text::printable;
 
 use super::redirect::Misled;
 use crate::credentials::CredentialsError;
+use crate::shown::shown;
 
 /// A request to a registry failed. Shown, it says for what, and why.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +49,20 @@ pub enum Problem {
     /// The registry leads to a place where nothing is sent.
     #[error("the registry leads to {0}; nothing was sent there")]
     Misled(#[from] Misled),
+    /// A host that is no registry.
+    #[error("{0} is no registry: it has nothing at /v2/; look at its name and its port")]
+    NoRegistry(String),
+    /// A name that is that of a web site.
+    #[error(
+        "docker.io is a web site, and its registry is registry-1.docker.io: name that one, and \
+         `library/` before a name without a user"
+    )]
+    WebSite,
     /// It wants credentials sent to a place to which they are not sent.
-    #[error("the registry wants its credentials sent to {0}; they were not sent")]
+    #[error(
+        "the registry wants its credentials sent to {0}, without TLS; they were not sent, and whoever \
+         runs the registry has to name a server of tokens with TLS, or one on its own host"
+    )]
     Realm(String),
     /// A body is over its bound.
     #[error("the registry sends {what} of more than {most} bytes, which is not read")]
@@ -161,7 +173,7 @@ pub enum Problem {
         text: String,
     },
     /// An answer that is not what the protocol says.
-    #[error("the registry sent {what} that cannot be used: {}", printable(.why))]
+    #[error("the registry sent {what} that cannot be used: {}", shown(.why))]
     Malformed {
         /// What it was to be.
         what: &'static str,

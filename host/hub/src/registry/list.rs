@@ -1,7 +1,7 @@
 //! Lists: of tags, and of the manifests that refer to another one.
 
 use http::HeaderMap;
-use http::header::LINK;
+use http::header::{CONTENT_TYPE, LINK};
 use serde::Deserialize;
 use url::Url;
 use wasm_flow_contract::hub::Digest;
@@ -64,7 +64,7 @@ impl Remote {
         let called = |problem| RegistryError::new(self.called(Version::Digest(digest)), problem);
         match referrers.map_err(called)? {
             Some(found) => Ok(found),
-            None => Ok(self.fallback(digest).await?.manifests),
+            None => Ok(self.fallback(digest).await?.manifests()),
         }
     }
 
@@ -85,13 +85,16 @@ impl Remote {
             let (bytes, headers) = match read {
                 Err(Problem::Missing(_)) if pages.count == 0 => return Ok(None),
                 Err(Problem::Answered {
-                    status: 400 | 405 | 501,
+                    status: 400 | 405 | 406 | 501,
                     ..
                 }) if pages.count == 0 => return Ok(None),
                 other => other?,
             };
-            let index = read_index(&bytes, what)?;
-            found.extend(index.manifests);
+            // A registry without the API, or a proxy, may answer any address with something.
+            if pages.count == 0 && !may_be_index(&headers) {
+                return Ok(None);
+            }
+            found.extend(read_index(&bytes, what)?.manifests());
             pages.add(what, &bytes)?;
             check_list("referrers", found.len())?;
             next = next_page(&url, &headers)?;
@@ -107,9 +110,7 @@ impl Remote {
                 let read = read_index(&manifest.bytes, "a list of referrers");
                 read.map_err(|problem| RegistryError::new(self.called(Version::Tag(&tag)), problem))
             }
-            Err(error) if matches!(error.problem(), Problem::Missing(_)) => {
-                Ok(Index::new(Vec::new()))
-            }
+            Err(error) if matches!(error.problem(), Problem::Missing(_)) => Ok(Index::new(&[])),
             Err(error) => Err(error),
         }
     }
@@ -136,14 +137,11 @@ impl Remote {
             return Ok(());
         }
         let mut index = self.fallback(subject).await?;
-        if index
-            .manifests
-            .iter()
-            .any(|found| found.digest == described.digest)
-        {
+        let listed = index.manifests();
+        if listed.iter().any(|found| found.digest == described.digest) {
             return Ok(());
         }
-        index.manifests.push(described);
+        index.push(&described);
         let (bytes, _) = index.write();
         let tag = fallback_tag(subject);
         self.push_manifest(Version::Tag(&tag), media_type::INDEX, &bytes)
@@ -160,6 +158,16 @@ fn read_index(bytes: &[u8], what: &'static str) -> Result<Index, Problem> {
         let why = error.to_string();
         Problem::Malformed { what, why }
     })
+}
+
+/// Whether an answer says that it is an index, or does not say what it is.
+fn may_be_index(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = kind.to_str().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case(media_type::INDEX)
 }
 
 /// The pages of a list that were read.
@@ -196,16 +204,18 @@ fn check_list(what: &'static str, length: usize) -> Result<(), Problem> {
 
 /// The address of the next page of a list: `<…>; rel="next"`. It is of the same registry.
 fn next_page(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, Problem> {
-    let link = headers.get(LINK).and_then(|link| link.to_str().ok());
-    let Some((target, rest)) = link
-        .and_then(|link| link.trim_start().strip_prefix('<'))
-        .and_then(|link| link.split_once('>'))
-    else {
+    let links = headers.get_all(LINK).iter();
+    let links = links.filter_map(|links| links.to_str().ok());
+    // A header may have several, and there may be several headers. No address has a `<`.
+    let mut links = links.flat_map(|links| links.split('<').skip(1));
+    let target = links.find_map(|link| {
+        let (target, rest) = link.split_once('>')?;
+        let is_next = rest.replace('"', "").contains("rel=next");
+        is_next.then_some(target)
+    });
+    let Some(target) = target else {
         return Ok(None);
     };
-    if !rest.replace('"', "").contains("rel=next") {
-        return Ok(None);
-    }
     let next = url.join(target).map_err(|_| Misled::Unreadable)?;
     match is_same_origin(url, &next) {
         true => Ok(Some(next)),
@@ -232,6 +242,17 @@ mod tests {
             page.unwrap().as_str(),
             "https://a.b/v2/c/tags/list?last=x&n=2"
         );
+        let headers = HeaderMap::from_iter([(
+            LINK,
+            "</x>; rel=\"prev\", </y>; rel=\"up\"".parse().unwrap(),
+        )]);
+        assert_eq!(next_page(&url, &headers).unwrap(), None);
+        let mut headers = headers;
+        headers.append(LINK, "</z>; rel=\"next\"".parse().unwrap());
+        let page = next_page(&url, &headers).unwrap();
+        assert_eq!(page.unwrap().path(), "/z");
+        let page = next("</x>; rel=\"prev\", </y>; rel=\"next\"").unwrap();
+        assert_eq!(page.unwrap().path(), "/y");
         for link in ["", "x", "<a", "</a>; rel=\"prev\"", "</a>"] {
             assert_eq!(next(link).unwrap(), None, "{link}");
         }

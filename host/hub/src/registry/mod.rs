@@ -7,21 +7,26 @@
 //! is the configuration of a component, which is a few lines. Whether other tools read
 //! what is written here, and this what they write, is tested.
 
+mod answer;
 mod auth;
+mod blobs;
 mod body;
 mod challenge;
 mod client;
 mod error;
 mod list;
+mod manifests;
+mod payload;
 mod redirect;
 mod remote;
 mod request;
-mod upload;
+mod tokens;
 
 pub use body::BlobBody;
 pub use client::{Client, ClientError};
 pub use error::{Problem, RegistryError};
+pub use manifests::FetchedManifest;
+pub use payload::Payload;
 pub use redirect::Misled;
-pub use remote::{FetchedManifest, Remote, Version};
+pub use remote::{Remote, Version};
 pub(crate) use request::pause;
-pub use upload::Payload;

@@ -5,7 +5,7 @@
 //! those of the cloud that it runs in, such as the one at 169.254.169.254.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -22,7 +22,10 @@ pub enum Misled {
     #[error("an address of `{0}:`, which is not HTTP")]
     Scheme(String),
     /// From TLS to no TLS.
-    #[error("{0} without TLS, from an address with TLS")]
+    #[error(
+        "{0} without TLS, from an address with TLS (behind a proxy, the registry has to be told \
+         of TLS by `X-Forwarded-Proto`, or to give relative addresses)"
+    )]
     Downgrade(String),
     /// To a host without TLS that may not be without.
     #[error(
@@ -30,7 +33,10 @@ pub enum Misled {
     )]
     Plain(String),
     /// To an address that belongs to no server of a registry.
-    #[error("{0}, which is a link-local, unspecified or multicast address")]
+    #[error(
+        "{0}, which is a link-local, unspecified or multicast address, or one of a cloud's own \
+         services"
+    )]
     Forbidden(String),
     /// To this machine.
     #[error("{0}, which is this machine")]
@@ -104,12 +110,35 @@ fn address(host: &Host<&str>) -> Option<IpAddr> {
 }
 
 fn is_forbidden(address: IpAddr) -> bool {
-    let is_link_local = match address.to_canonical() {
+    let address = translated(address.to_canonical());
+    let is_link_local = match address {
         IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
     };
-    let address = address.to_canonical();
-    is_link_local || address.is_unspecified() || address.is_multicast()
+    is_link_local || address.is_unspecified() || address.is_multicast() || CLOUD.contains(&address)
+}
+
+/// Where clouds have services that tell a machine its secrets, beside the link-local one.
+const CLOUD: [IpAddr; 4] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+];
+
+/// The IPv4 address that a network without IPv4 writes as `64:ff9b::…`.
+fn translated(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(found) => match found.segments() {
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                let [a, b] = high.to_be_bytes();
+                let [c, d] = low.to_be_bytes();
+                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+            }
+            _ => address,
+        },
+        IpAddr::V4(_) => address,
+    }
 }
 
 /// Which addresses a name may have.
@@ -210,6 +239,21 @@ mod tests {
                 registry,
                 "https://[::ffff:169.254.169.254]/",
                 forbidden("[::ffff:a9fe:a9fe]"),
+            ),
+            (
+                registry,
+                "https://[64:ff9b::169.254.169.254]/",
+                forbidden("[64:ff9b::a9fe:a9fe]"),
+            ),
+            (
+                registry,
+                "https://[fd00:ec2::254]/",
+                forbidden("[fd00:ec2::254]"),
+            ),
+            (
+                registry,
+                "https://168.63.129.16/",
+                forbidden("168.63.129.16"),
             ),
             (registry, "https://0.0.0.0/", forbidden("0.0.0.0")),
             (registry, "https://[::]:80/", forbidden("[::]:80")),

@@ -3,20 +3,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Method, StatusCode};
-use reqwest::{RequestBuilder, Response};
-use tokio::time::{sleep, timeout};
+use reqwest::Response;
+use tokio::time::sleep;
 use url::Url;
 
-use super::auth::{Action, Scope, authorize, header};
-use super::body::{complaint, reason, shown, silent, whole};
+use super::answer::{Asker, failure, finished, send, send_upload};
+use super::auth::{authorize, header};
+use super::body::whole;
 use super::challenge::Challenge;
 use super::error::{Problem, RegistryError};
+use super::payload::{Payload, Progress};
 use super::redirect::{Misled, authority, is_same_origin, may_lead};
 use super::remote::Remote;
-use super::upload::{Payload, Progress};
-use crate::bounds::{ATTEMPTS, LONGEST_PAUSE, MAX_REDIRECTS, PAUSE, SILENCE, UPLOADED};
+use super::tokens::{Action, Scope};
+use crate::bounds::{ATTEMPTS, LONGEST_PAUSE, MAX_REDIRECTS, PAUSE, SILENCE};
 use crate::credentials::{Login, Secret};
 
 /// A request.
@@ -26,6 +28,8 @@ pub(super) struct Ask<'a> {
     pub(super) accept: Option<&'static str>,
     pub(super) content: Option<(&'a str, &'a Payload)>,
     pub(super) action: Action,
+    /// How long an answer may take to begin.
+    pub(super) patience: Duration,
 }
 
 impl Ask<'_> {
@@ -36,6 +40,7 @@ impl Ask<'_> {
             accept,
             content: None,
             action: Action::Pull,
+            patience: SILENCE,
         }
     }
 }
@@ -47,15 +52,25 @@ impl Remote {
     /// When it does not, or cannot be asked.
     pub async fn enter(&self, login: Option<&Login>) -> Result<bool, RegistryError> {
         let entered = async {
-            let base = self.client().base(self.repository());
-            let base = base.ok_or(Misled::Unreadable)?;
+            let base = self.base()?;
             // Not what was good before.
             self.client().tokens().forget(self.repository().host());
             let ask = Ask {
                 action: Action::Enter,
-                ..Ask::get(base, None)
+                ..Ask::get(base.clone(), None)
             };
-            self.ask_as(&ask, Some(login)).await?;
+            let response = match self.ask_as(&ask, Some(login)).await {
+                Err(Problem::Missing(_)) => {
+                    return Err(Problem::NoRegistry(self.repository().host().to_owned()));
+                }
+                other => other?,
+            };
+            // Then nobody has looked at the password.
+            if !is_same_origin(response.url(), &base) {
+                let why = format!("it leads to {}", authority(response.url()));
+                let what = "an answer at /v2/, where a registry lets users in,";
+                return Err(Problem::Malformed { what, why });
+            }
             let scope = self.scope(Action::Enter);
             Ok(self.client().tokens().get(&scope).is_some())
         };
@@ -117,19 +132,26 @@ impl Remote {
         ask: &Ask<'_>,
         login: Option<Option<&Login>>,
     ) -> Result<Response, Problem> {
-        let named = self
-            .client()
-            .base(self.repository())
-            .ok_or(Misled::Unreadable)?;
+        let named = self.base()?;
         let scope = self.scope(ask.action);
         let kept = self.client().tokens().get(&scope);
-        let response = self.follow(ask, &named, kept.as_ref()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return finished(response, None).await;
-        }
-        // A storage server that refuses an address has nothing to do with the password.
-        if !is_same_origin(response.url(), &named) {
-            return finished(response, None).await;
+        let mut response = self
+            .follow(ask, &named, kept.as_ref().map(|kept| &kept.secret))
+            .await?;
+        let is_login = kept.as_ref().is_some_and(|kept| kept.is_login);
+        let is_anonymous = kept.is_some() && !is_login;
+        let asker = match is_login {
+            true => Asker::Known,
+            false => Asker::Anonymous,
+        };
+        let may_help = match response.status() {
+            StatusCode::UNAUTHORIZED => true,
+            // Somebody may have logged in since that token was given.
+            StatusCode::FORBIDDEN => is_anonymous,
+            _ => false,
+        };
+        if !may_help || !is_same_origin(response.url(), &named) {
+            return finished(response, &named, asker).await;
         }
         let stored;
         let login = match login {
@@ -140,12 +162,32 @@ impl Remote {
                 stored.as_ref()
             }
         };
+        if response.status() == StatusCode::FORBIDDEN {
+            if login.is_none() {
+                return finished(response, &named, asker).await;
+            }
+            // Without a token the registry says again where one is to be had.
+            response = self.follow(ask, &named, None).await?;
+            if response.status() != StatusCode::UNAUTHORIZED
+                || !is_same_origin(response.url(), &named)
+            {
+                return finished(response, &named, Asker::Anonymous).await;
+            }
+        }
         let Some(challenge) = Challenge::of(response.headers()) else {
-            return Err(failure(response, login).await);
+            return Err(failure(response, Asker::of(login)).await);
+        };
+        let asker = match (&challenge, login) {
+            // The server that gave the token has taken the password: what is missing is
+            // a right, and not another password.
+            (Challenge::Bearer { .. }, Some(_)) => Asker::Known,
+            (_, login) => Asker::of(login),
         };
         let authorization = authorize(self.client(), &named, &scope, challenge, login).await?;
-        let response = self.follow(ask, &named, Some(&authorization)).await?;
-        finished(response, login).await
+        let response = self
+            .follow(ask, &named, Some(&authorization.secret))
+            .await?;
+        finished(response, &named, asker).await
     }
 
     /// Sends a request to its address, and to those that the answers name.
@@ -153,7 +195,7 @@ impl Remote {
         &self,
         ask: &Ask<'_>,
         named: &Url,
-        authorization: Option<&Secret>,
+        mut authorization: Option<&Secret>,
     ) -> Result<Response, Problem> {
         let mut url = ask.url.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -169,6 +211,10 @@ impl Remote {
             let location = location.to_str().map_err(|_| Misled::Unreadable)?;
             let next = url.join(location).map_err(|_| Misled::Unreadable)?;
             may_lead(&url, &next, self.client().plain())?;
+            // Whatever address another host names next was not asked for by the user.
+            if !is_same_origin(named, &next) {
+                authorization = None;
+            }
             url = next;
         }
         Err(Misled::TooMany.into())
@@ -192,7 +238,12 @@ impl Remote {
             request = request.header(AUTHORIZATION, value);
         }
         let Some((media_type, payload)) = ask.content else {
-            return send(request, url).await;
+            // Over HTTP/1.1 the client sends no length of a body that is not there, and some
+            // registries and proxies want one.
+            if ask.method == Method::POST {
+                request = request.header(CONTENT_LENGTH, 0);
+            }
+            return send(request, url, ask.patience).await;
         };
         let progress = Progress::default();
         let body = payload.body(&progress).await?;
@@ -218,94 +269,4 @@ pub(crate) async fn pause(attempt: &mut u32, problem: &Problem) -> bool {
     }
     sleep(pause).await;
     true
-}
-
-/// Sends a request that has no long body.
-pub(super) async fn send(request: RequestBuilder, url: &Url) -> Result<Response, Problem> {
-    match timeout(SILENCE, request.send()).await {
-        Err(_) => Err(silent(authority(url), "answered nothing", SILENCE)),
-        Ok(Err(error)) => Err(unsent(error, url)),
-        Ok(Ok(response)) => Ok(response),
-    }
-}
-
-/// Sends a request with a body that may take long. It may not stand still.
-async fn send_upload(
-    request: RequestBuilder,
-    url: &Url,
-    size: u64,
-    progress: &Progress,
-) -> Result<Response, Problem> {
-    let mut sending = std::pin::pin!(request.send());
-    let mut before = 0;
-    loop {
-        let sent = progress.sent();
-        let is_sent = sent >= size;
-        let (time, did) = match is_sent {
-            true => (UPLOADED, "answered nothing to an upload"),
-            false => (SILENCE, "taken nothing of an upload"),
-        };
-        match timeout(time, &mut sending).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(error)) => return Err(unsent(error, url)),
-            Err(_) if is_sent || progress.sent() == before => {
-                return Err(silent(authority(url), did, time));
-            }
-            Err(_) => before = progress.sent(),
-        }
-    }
-}
-
-fn unsent(error: reqwest::Error, url: &Url) -> Problem {
-    let host = authority(url);
-    let is_connect = error.is_connect();
-    let reason = reason(error);
-    match is_connect {
-        true => Problem::Unreachable { host, reason },
-        false => Problem::Broken { host, reason },
-    }
-}
-
-/// The answer, if it is a success.
-async fn finished(response: Response, login: Option<&Login>) -> Result<Response, Problem> {
-    match response.status().is_success() {
-        true => Ok(response),
-        false => Err(failure(response, login).await),
-    }
-}
-
-/// What an answer means that is not a success. `login` is who asked.
-pub(super) async fn failure(response: Response, login: Option<&Login>) -> Problem {
-    let host = authority(response.url());
-    let status = response.status();
-    let after = retry_after(response.headers());
-    let text = complaint(response).await;
-    match (status, login) {
-        (StatusCode::UNAUTHORIZED, Some(Login::Password { user, .. })) => Problem::WrongPassword {
-            host,
-            user: shown(user),
-        },
-        (StatusCode::UNAUTHORIZED, Some(Login::Token(_))) => Problem::OldToken { host },
-        (StatusCode::UNAUTHORIZED, None) => Problem::NoPassword { host },
-        (StatusCode::FORBIDDEN, login) => Problem::Forbidden {
-            host,
-            text,
-            anonymous: login.is_none(),
-        },
-        (StatusCode::NOT_FOUND, _) => Problem::Missing(text),
-        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, _) => {
-            Problem::Busy { host, after, text }
-        }
-        (status, _) => Problem::Answered {
-            host,
-            status: status.as_u16(),
-            text,
-        },
-    }
-}
-
-/// In seconds; the form with a date is rare, and then the usual pause is made.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
-    seconds.ok().map(Duration::from_secs)
 }

@@ -57,6 +57,10 @@ pub(super) fn check(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::Missing),
         // What has no bytes of its own to read is nothing that was put there from here.
         Err(_) if is_odd(path) => return damaged(path, "it is a link or no file".to_owned()),
+        // It was made readable for its owner. Who owns the folder can remove it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return damaged(path, "it may not be read".to_owned());
+        }
         Err(error) => return Err(failed(error)),
     };
     if !file.metadata().map_err(failed)?.is_file() {
@@ -104,7 +108,7 @@ fn damaged<T>(path: &Path, why: String) -> Result<Kept<T>, StoreError> {
 }
 
 /// Opens a file without following a link, and without waiting for who writes to a pipe.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]

@@ -43,7 +43,8 @@ impl Store {
         let folder = folder.into();
         let store = Store { folder };
         folder::private(&store.folder)?;
-        for folder in [store.blobs(), store.trees(), store.signatures()] {
+        let above = store.folder.join("blobs");
+        for folder in [above, store.blobs(), store.trees(), store.signatures()] {
             folder::private(&folder)?;
         }
         Ok(store)

@@ -70,12 +70,25 @@ fn freed(path: &Path, metadata: &Metadata) -> io::Result<u64> {
             false => 0,
         });
     }
+    // Another process may be removing it, too, and then the rest is not freed from here.
     let mut bytes = 0u64;
-    for found in fs::read_dir(path)? {
-        let found = found?;
-        bytes = bytes.saturating_add(freed(&found.path(), &found.metadata()?)?);
+    for found in there(fs::read_dir(path))?.into_iter().flatten() {
+        let Some(found) = there(found)? else {
+            continue;
+        };
+        if let Some(metadata) = there(found.metadata())? {
+            bytes = bytes.saturating_add(freed(&found.path(), &metadata)?);
+        }
     }
     Ok(bytes)
+}
+
+/// What was read, if it is still there.
+fn there<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 #[cfg(unix)]
@@ -86,4 +99,17 @@ fn is_last(metadata: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_last(_: &Metadata) -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_process_has_removed_frees_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = folder.path().metadata().unwrap();
+        let gone = folder.path().join("gone");
+        assert_eq!(freed(&gone, &metadata).unwrap(), 0);
+    }
 }

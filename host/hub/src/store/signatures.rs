@@ -3,7 +3,6 @@
 //! They are kept as they came. Who reads them checks them against the digest of what
 //! they sign, and with a key, so it does not matter who has written them.
 
-use std::fs;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -14,7 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use wasm_flow_contract::hub::Digest;
 
-use super::{Store, StoreError, TEMPORARY, entry};
+use super::{Store, StoreError, TEMPORARY, entry, writer};
 use crate::bounds::{MAX_SIGNATURE, MAX_SIGNATURES};
 use crate::trust::RawSignature;
 
@@ -46,19 +45,20 @@ impl Store {
         let failed = |error| StoreError::read(&path, error);
         // Base64 takes a third more, and each signature may have a second part.
         let most = 3 * MAX_SIGNATURES as u64 * MAX_SIGNATURE;
-        if entry::is_odd(&path) {
-            entry::remove(&path)?;
-        }
-        let mut bytes = Vec::new();
-        match fs::File::open(&path) {
+        let file = match entry::open(&path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // It is not followed, and nothing from here has put it there.
+            Err(_) if entry::is_odd(&path) => return entry::remove(&path).map(|()| None),
             Err(error) => return Err(failed(error)),
-            Ok(file) => {
-                // What is used is not pruned.
-                let _ = file.set_modified(SystemTime::now());
-                file.take(most).read_to_end(&mut bytes).map_err(failed)?
-            }
         };
+        if !file.metadata().map_err(failed)?.is_file() {
+            return entry::remove(&path).map(|()| None);
+        }
+        // What is used is not pruned.
+        let _ = file.set_modified(SystemTime::now());
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes).map_err(failed)?;
         let read = serde_json::from_slice::<Vec<Written>>(&bytes);
         // What cannot be read is fetched again.
         let read = read.ok().and_then(|read| {
@@ -85,7 +85,10 @@ impl Store {
                 .prefix(TEMPORARY)
                 .tempfile_in(&folder)?;
             io::Write::write_all(&mut temporary.as_file(), &bytes)?;
+            // Else a crash may leave the name without the bytes.
+            temporary.as_file().sync_all()?;
             temporary.persist(self.signatures_of(digest))?;
+            writer::sync_folder(&folder);
             Ok(())
         });
         let needed = signatures.iter().map(RawSignature::size).sum();

@@ -187,7 +187,14 @@ fn a_folder_that_is_not_ours_alone_is_refused() {
     assert_eq!(mode(&path), 0o700);
     let digest = store.write(b"abc").unwrap();
     assert_eq!(mode(&store.blob(digest)), 0o400);
-    for path in [&path, &store.blobs(), &store.trees(), &store.signatures()] {
+    let above = path.join("blobs");
+    for path in [
+        &path,
+        &above,
+        &store.blobs(),
+        &store.trees(),
+        &store.signatures(),
+    ] {
         for open in [0o777, 0o770, 0o702] {
             fs::set_permissions(path, fs::Permissions::from_mode(open)).unwrap();
             let error = Store::open(store.folder()).unwrap_err();
@@ -262,6 +269,15 @@ fn a_full_disk_says_so_and_has_no_half_entries() {
     let error = store.write_signatures(kept, &signatures).unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
     assert_eq!(names(store.folder()), before);
+    // Opening it again, to prune it, writes nothing.
+    let mount = |option: &str| {
+        let mut mount = std::process::Command::new("mount");
+        let mount = mount.args(["-o", option]).arg(small.0.path());
+        assert!(mount.status().unwrap().success());
+    };
+    mount("remount,ro");
+    Store::open(store.folder()).unwrap();
+    mount("remount,rw");
     let pruned = store.prune(&BTreeSet::new(), Duration::ZERO).unwrap();
     assert_eq!(pruned.bytes, 30 << 10);
     store.write(&large).unwrap();
@@ -294,7 +310,10 @@ fn assets_are_files_that_are_compared_each_time() {
     let list = list(&[("a/b/c", b"abc"), ("d", b""), ("e", b"abc")]);
     let digest = digest_of(b"list");
     assert_eq!(store.assets(digest, &list).unwrap(), Kept::Missing);
-    assert!(store.make_assets(digest, &list).is_err());
+    let lost = store.make_assets(digest, &list).unwrap_err().to_string();
+    let blob = store.blob(digest_of(b"abc"));
+    let expected = format!("{} cannot be read", blob.display());
+    assert!(lost.contains(&expected), "{lost}");
     assert!(fs::read_dir(store.trees()).unwrap().next().is_none());
     let assets = made(store, &list, &contents);
     assert_eq!((assets.files, assets.bytes), (3, 6));
@@ -308,7 +327,10 @@ fn assets_are_files_that_are_compared_each_time() {
     assert_eq!(made(store, &list, &contents), assets);
 
     let file = assets.folder.join("a/b/c");
-    let changes: [(&dyn Fn(), &str); 6] = [
+    let outside = place.folder.path().join("outside");
+    fs::create_dir_all(outside.join("b")).unwrap();
+    fs::write(outside.join("b/c"), "not of the store").unwrap();
+    let changes: [(&dyn Fn(), &str); 9] = [
         (&|| flip(&file), "its bytes have"),
         (&|| fs::remove_file(&file).unwrap(), "c is missing"),
         (
@@ -324,13 +346,35 @@ fn assets_are_files_that_are_compared_each_time() {
                 fs::remove_file(&file).unwrap();
                 symlink(&assets.folder.join("e"), &file).unwrap();
             },
-            "it is a link",
+            "c is a link",
         ),
         (
             &|| {
                 let aside = place.folder.path().join("aside");
                 fs::rename(assets.folder.join("a"), &aside).unwrap();
                 symlink(&aside, &assets.folder.join("a")).unwrap();
+            },
+            "a is a link",
+        ),
+        // What is behind a link is somebody's file, and stays.
+        (
+            &|| {
+                fs::remove_dir_all(assets.folder.join("a")).unwrap();
+                symlink(&outside, &assets.folder.join("a")).unwrap();
+            },
+            "a is a link",
+        ),
+        (
+            &|| {
+                fs::remove_dir_all(assets.folder.join("a")).unwrap();
+                fs::write(assets.folder.join("a"), "").unwrap();
+            },
+            "a is not a folder",
+        ),
+        (
+            &|| {
+                fs::remove_dir_all(assets.folder.join("a")).unwrap();
+                symlink(Path::new("a"), &assets.folder.join("a")).unwrap();
             },
             "a is a link",
         ),
@@ -345,6 +389,8 @@ fn assets_are_files_that_are_compared_each_time() {
         assert!(!assets.folder.exists());
         made(store, &list, &contents);
     }
+    let left = fs::read_to_string(outside.join("b/c")).unwrap();
+    assert_eq!(left, "not of the store");
 }
 
 #[cfg(unix)]

@@ -75,8 +75,15 @@ impl Store {
                 fs::create_dir_all(folder).map_err(failed)?;
             }
             let from = self.blob(file.digest);
+            let linked = match fs::hard_link(&from, &to) {
+                // Somebody has pruned meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(StoreError::read(&from, error));
+                }
+                linked => linked,
+            };
             // Some file systems have no links, or not so many of one file.
-            if fs::hard_link(&from, &to).is_err() {
+            if linked.is_err() {
                 // Two names that this file system takes for one must not mix.
                 let mut new = fs::File::create_new(&to).map_err(failed)?;
                 let mut old = fs::File::open(&from).map_err(failed)?;
@@ -117,22 +124,22 @@ fn touch(folder: &Path) {
 }
 
 /// What is not as the list has it.
+///
+/// The folders come before the files: only then no part of a file's path is a link, and
+/// nothing outside of this folder is read or removed.
 fn whats_wrong(folder: &Path, list: &AssetList) -> Result<Option<String>, StoreError> {
-    let mut expected = BTreeSet::new();
-    for (path, file) in list.files() {
+    let mut files = BTreeSet::new();
+    let mut parents = BTreeSet::new();
+    for (path, _) in list.files() {
         let path = path.within(folder);
-        match entry::check(&path, file.digest, file.size, |_| {})? {
-            Kept::Whole(_) => {}
-            Kept::Missing => return Ok(Some(format!("{} is missing", path.display()))),
-            Kept::Damaged(why) => return Ok(Some(format!("{}: {why}", path.display()))),
-            Kept::TooLarge(size) => {
-                return Ok(Some(format!("{} has {size} bytes", path.display())));
-            }
-        }
         let folders = path.ancestors().skip(1);
         let folders = folders.take_while(|above| *above != folder);
-        expected.extend(folders.map(Path::to_owned));
-        expected.insert(path);
+        parents.extend(folders.map(Path::to_owned));
+        files.insert(path);
+    }
+    let is_folder = fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir());
+    if !is_folder {
+        return Ok(Some(format!("{} is not a folder", folder.display())));
     }
     // A file too many could be one that the executor looks for, and uses.
     let mut folders = vec![folder.to_owned()];
@@ -141,14 +148,30 @@ fn whats_wrong(folder: &Path, list: &AssetList) -> Result<Option<String>, StoreE
         for found in fs::read_dir(&folder).map_err(failed)? {
             let found = found.map_err(failed)?;
             let path = found.path();
-            if !expected.contains(&path) {
-                return Ok(Some(format!("{} is not one of them", path.display())));
-            }
-            // A link to a folder is not one.
-            if found.file_type().map_err(failed)?.is_dir() {
-                folders.push(path);
-            } else if entry::is_odd(&path) {
-                return Ok(Some(format!("{} is a link", path.display())));
+            // Of a link, this is the kind of the link.
+            let kind = found.file_type().map_err(failed)?;
+            let wrong = match (parents.contains(&path), files.contains(&path)) {
+                (false, false) => "is not one of them",
+                _ if kind.is_symlink() => "is a link",
+                (true, _) if !kind.is_dir() => "is not a folder",
+                (_, true) if !kind.is_file() => "is not a file",
+                (true, _) => {
+                    folders.push(path);
+                    continue;
+                }
+                (_, true) => continue,
+            };
+            return Ok(Some(format!("{} {wrong}", path.display())));
+        }
+    }
+    for (path, file) in list.files() {
+        let path = path.within(folder);
+        match entry::check(&path, file.digest, file.size, |_| {})? {
+            Kept::Whole(_) => {}
+            Kept::Missing => return Ok(Some(format!("{} is missing", path.display()))),
+            Kept::Damaged(why) => return Ok(Some(format!("{}: {why}", path.display()))),
+            Kept::TooLarge(size) => {
+                return Ok(Some(format!("{} has {size} bytes", path.display())));
             }
         }
     }

@@ -51,7 +51,9 @@ async fn a_password_goes_to_nobody_else() {
         .hub
         .pull(&server.reference(":1.0"), &Anything::default())
         .await;
-    assert!(pulled.is_err());
+    let text = pulled.map(|pulled| pulled.digest).unwrap_err().to_string();
+    assert!(text.contains("answered 401"), "{text}");
+    assert!(!text.contains("hub login"), "{text}");
     assert!(other.seen().iter().all(|seen| seen.authorization.is_none()));
 }
 
@@ -105,4 +107,21 @@ async fn a_registry_does_not_lead_to_where_it_should_not() {
         .filter(|line| line.contains("/blobs/"))
         .count();
     assert_eq!(blobs, 6);
+}
+
+#[tokio::test]
+async fn a_password_does_not_come_back_with_an_address_of_another_host() {
+    let back = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let target = std::sync::Arc::clone(&back);
+    let other = Server::start(move |_| Answer::redirect(target.lock().unwrap().clone())).await;
+    let (server, place) = led(&format!("http://{}/there", other.address)).await;
+    *back.lock().unwrap() = format!("http://{}/api/secrets", server.address);
+    let pulled = place
+        .hub
+        .pull(&server.reference(":1.0"), &Anything::default())
+        .await;
+    assert!(pulled.is_err());
+    let seen = server.seen().into_iter();
+    let mut seen = seen.filter(|seen| seen.path == "/api/secrets");
+    assert_eq!(seen.next().unwrap().authorization, None);
 }

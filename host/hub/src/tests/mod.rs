@@ -365,6 +365,18 @@ async fn what_is_not_an_executor_is_told() {
         let words = [":x is not an executor: ", expected];
         has(refused(content, ":x").await, Kind::NotExecutor, &words);
     }
+    let long = "x".repeat(1 << 20);
+    for bytes in [
+        manifest(&descriptor(&long, b"{}"), std::slice::from_ref(&layer), ""),
+        manifest(&wasm, &[descriptor(&long, COMPONENT)], ""),
+        format!(r#"{{"schemaVersion":2,"config":"{long}"}}"#),
+    ] {
+        let mut content = executor();
+        content.manifest(Some("x"), bytes.as_bytes());
+        let (kind, text) = refused(content, ":x").await;
+        assert_eq!(kind, Kind::NotExecutor);
+        assert!(text.len() < 1000, "{}", text.len());
+    }
     for (bytes, expected) in [
         (&b"\0asm\x01\0\0\0"[..], "it is a core module"),
         (b"\x7fELF\x02\x01\x01", "it is machine code"),
@@ -398,6 +410,14 @@ async fn a_missing_tag_is_said_with_those_that_there_are() {
     );
     assert_eq!(error.to_string(), expected);
     assert_eq!(error.kind(), Kind::Missing);
+    // Whether there are others cannot be asked.
+    let mut content = executor();
+    content.put(TAGS, Answer::status(403));
+    let server = content.serve().await;
+    let reference = server.reference(":2.0");
+    let error = place.hub.resolve(&reference).await.unwrap_err();
+    let expected = format!("{reference}: the registry has no such tag");
+    assert_eq!(error.to_string(), expected);
     let server = Content::default().serve().await;
     let error = place
         .hub

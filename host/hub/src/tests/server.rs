@@ -29,6 +29,8 @@ pub(super) struct Seen {
     /// The server itself, as it was asked for.
     pub(super) host: String,
     pub(super) authorization: Option<String>,
+    /// What the header `Content-Length` says.
+    pub(super) length: Option<usize>,
     pub(super) body: Vec<u8>,
 }
 
@@ -181,6 +183,7 @@ async fn serve(
             path,
             host: headers.get("host").cloned().unwrap_or_default(),
             authorization,
+            length,
             body,
         };
         let answer = handler(&request);

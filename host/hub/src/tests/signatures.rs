@@ -52,9 +52,12 @@ async fn signatures_are_asked_about_before_the_component_is_fetched() {
     content.blob(b"right");
     let absent = signature(b"absent");
     let all = [&manifests[..], &[absent]].concat();
+    // One with a digest of another kind, and one that is not even an object.
+    let other = descriptor("application/x", b"other").replace("sha256:", "sha512:00");
+    let list = index(&all).replace("[{", &format!("[{other},7,{{"));
     content.put(
         format!("GET /v2/team/clean/referrers/{digest}"),
-        Answer::ok(index(&all)),
+        Answer::ok(list),
     );
     // And those of the older form.
     let layer = descriptor(
@@ -147,4 +150,31 @@ async fn signatures_are_not_looked_at_without_end() {
         Kind::Registry,
         &["answered 500"],
     );
+}
+
+#[tokio::test]
+async fn what_is_no_list_of_referrers_is_no_api_of_them() {
+    let digest = digest_of(server::executor(COMPONENT).as_bytes());
+    let answer = |status, kind: &str, body: &str| {
+        let kind = ("content-type", kind.to_owned());
+        Answer::Full(status, vec![kind], body.into())
+    };
+    for answer in [
+        answer(200, "text/html; charset=utf-8", "<html>"),
+        answer(200, "application/json", "{}"),
+        answer(406, "application/json", "{}"),
+    ] {
+        let mut content = executor();
+        let right = signature(b"right");
+        content.blob(b"right");
+        content.manifest(None, right.as_bytes());
+        let tag = format!("sha256-{}", digest.hex());
+        content.manifest(Some(&tag), index(&[right]).as_bytes());
+        content.put(format!("GET /v2/team/clean/referrers/{digest}"), answer);
+        let server = content.serve().await;
+        let place = place();
+        let reference = server.reference(":1.0");
+        let pulled = place.hub.pull(&reference, &Only(b"right"));
+        assert_eq!(pulled.await.unwrap().signer.as_deref(), Some("a key"));
+    }
 }

@@ -79,6 +79,7 @@ async fn an_authority_is_trusted_if_the_system_says_so() {
         assert_eq!(error.kind(), Kind::Unreachable);
         let text = error.to_string();
         assert!(text.contains("invalid peer certificate"), "{text}");
+        assert!(text.contains("SSL_CERT_FILE"), "{text}");
         assert!(storage.seen().is_empty());
         again("tests::tls::an_authority_is_trusted_if_the_system_says_so");
         return;

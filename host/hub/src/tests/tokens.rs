@@ -147,7 +147,7 @@ async fn a_hostile_realm_gets_nothing() {
         // The password is for 127.0.0.1, and anybody could listen at another name.
         (
             "http://localhost:1/token",
-            "wants its credentials sent to localhost:1",
+            "wants its credentials sent to localhost:1, without TLS",
         ),
     ] {
         let server = asking(realm, good).await;
@@ -190,6 +190,10 @@ async fn what_a_token_server_answers_is_bounded_and_not_shown() {
         assert!(!text.contains("hidden"), "{text}");
         has((kind, text), Kind::Registry, &[words]);
     }
+    // One of the two that is empty is none.
+    let both = r#"{"token":"","access_token":"good"}"#;
+    let server = asking("http://HOST/token", move |_| Answer::ok(both)).await;
+    resolve(&server, &server::place()).await.unwrap();
     // A token that is not taken is no reason to go on and on.
     let server = asking("http://HOST/token", |_| Answer::ok(r#"{"token":"bad"}"#)).await;
     let place = server::place();
@@ -243,6 +247,21 @@ async fn a_password_is_tried_before_it_is_stored() {
             .unwrap_err();
         assert!(error.to_string().contains("is not a registry"), "{error}");
     }
+    let nothing = Server::start(|_| Answer::status(404)).await;
+    // It leads elsewhere, where everybody is let in.
+    let elsewhere = Server::start(|_| Answer::ok("<html>")).await;
+    let target = format!("http://{}/", elsewhere.address);
+    let server = Server::start(move |_| Answer::redirect(target.clone())).await;
+    for (host, expected) in [
+        (server.address.to_string(), "where a registry lets users in"),
+        ("docker.io".to_owned(), "docker.io is a web site"),
+        (nothing.address.to_string(), "it has nothing at /v2/"),
+    ] {
+        let login = place.hub.login(&host, "ada", Secret::new("secret"));
+        let text = login.await.unwrap_err().to_string();
+        assert!(text.contains(expected), "{text}");
+        assert!(!std::fs::read_to_string(&file).unwrap().contains(&host));
+    }
     // It lets everybody in, so the password was not looked at.
     let server = Server::start(|_| Answer::ok("{}")).await;
     let host = server.address.to_string();
@@ -286,4 +305,67 @@ async fn a_password_is_tried_where_tokens_are_given() {
             .await
             .unwrap()
     );
+}
+
+#[tokio::test]
+async fn who_is_logged_in_and_may_not_is_not_sent_to_log_in_again() {
+    use crate::artifact::Artifact;
+
+    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    for status in [401, 403] {
+        let tokens = |request: &Seen| match request.authorization.as_deref() {
+            Some(BASIC) => Answer::ok(r#"{"token":"good"}"#),
+            _ => Answer::status(401),
+        };
+        let content = move |request: &Seen| match request.method.as_str() {
+            "POST" => {
+                let challenge = "Bearer realm=\"http://HOST/token\",error=\"insufficient_scope\"";
+                let challenge = challenge.replace("HOST", &request.host);
+                Answer::Full(status, vec![("www-authenticate", challenge)], vec![])
+            }
+            _ => Answer::status(404),
+        };
+        let server = asking_for("http://HOST/token", content, tokens).await;
+        let place = place_of(server.address, ADA);
+        let reference = server.reference(":1.0");
+        let pushed = place.hub.push(&reference, &artifact, None).await;
+        let error = pushed.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unauthorized);
+        let text = error.to_string();
+        assert!(text.contains("does not allow that"), "{text}");
+        assert!(!text.contains("hub login"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn who_logs_in_meanwhile_is_no_longer_anonymous() {
+    let tokens = |request: &Seen| match request.authorization.as_deref() {
+        Some(BASIC) => Answer::ok(r#"{"token":"hers"}"#),
+        _ => Answer::ok(r#"{"token":"anybody"}"#),
+    };
+    let content = executor();
+    let server = Server::start(move |request| {
+        if request.path.starts_with("/token") {
+            return tokens(request);
+        }
+        match request.authorization.as_deref() {
+            Some("Bearer hers") => content.answer(request),
+            Some(_) => Answer::status(403),
+            None => {
+                let challenge = format!("Bearer realm=\"http://{}/token\"", request.host);
+                Answer::Full(401, vec![("www-authenticate", challenge)], vec![])
+            }
+        }
+    });
+    let server = server.await;
+    let place = place_of(([127, 0, 0, 1], 1).into(), "{}");
+    let words = ["does not allow that; if it is private: wasm-flow hub login"];
+    for _ in 0..2 {
+        let refused = resolve(&server, &place).await.unwrap_err();
+        has(refused, Kind::Unauthorized, &words);
+    }
+    // As another process does it.
+    let text = format!(r#"{{"auths":{{"{}":{ADA}}}}}"#, server.address);
+    std::fs::write(place.folder.path().join("config.json"), text).unwrap();
+    resolve(&server, &place).await.unwrap();
 }

@@ -1,16 +1,11 @@
 //! What errors show of names, and of text that strangers wrote.
 
-use wasm_flow_contract::text::printable;
-
 use super::bounds::{MAX_LISTED, MAX_SHOWN};
+use crate::shown::cut;
 
 /// The beginning of a stranger's text, fit for a terminal.
 pub(super) fn shown(text: &str) -> String {
-    let text: String = match text.char_indices().nth(MAX_SHOWN) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-    };
-    printable(&text)
+    cut(text, MAX_SHOWN)
 }
 
 /// `a`, `a or b`, `a, b or c`, and a number instead of what is too much.

@@ -1,4 +1,4 @@
-//! Sends blobs.
+//! What is sent.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,19 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::stream;
-use http::Method;
-use http::header::LOCATION;
 use reqwest::Body;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
-use wasm_flow_contract::hub::Digest;
 
-use super::auth::Action;
-use super::error::{Problem, RegistryError};
-use super::redirect::{Misled, may_lead};
-use super::remote::Remote;
-use super::request::{Ask, pause};
-use crate::artifact::media_type;
+use super::error::Problem;
 
 /// Bytes that are handed to the connection at once.
 const PART: usize = 64 << 10;
@@ -93,64 +85,5 @@ impl Payload {
                 Ok(Body::wrap_stream(parts))
             }
         }
-    }
-}
-
-impl Remote {
-    /// Stores a blob, unless the registry has it. Says whether it was sent.
-    ///
-    /// # Errors
-    /// When the registry does not take it, or cannot be asked.
-    pub async fn push_blob(
-        &self,
-        digest: Digest,
-        payload: &Payload,
-    ) -> Result<bool, RegistryError> {
-        let pushed = async {
-            if self.has_blob(digest).await? {
-                return Ok(false);
-            }
-            let mut attempt = 0;
-            loop {
-                match self.upload(digest, payload).await {
-                    Err(problem) if pause(&mut attempt, &problem).await => {}
-                    other => return other.map(|()| true),
-                }
-            }
-        };
-        let called = || format!("{}, blob {digest}", self.repository());
-        let pushed = pushed.await;
-        pushed.map_err(|problem| RegistryError::new(called(), problem))
-    }
-
-    async fn upload(&self, digest: Digest, payload: &Payload) -> Result<(), Problem> {
-        let what = "an address for an upload";
-        let begin = Ask {
-            method: Method::POST,
-            url: self.url("blobs/uploads/")?,
-            accept: None,
-            content: None,
-            action: Action::Push,
-        };
-        let response = self.ask(&begin).await?;
-        let location = response.headers().get(LOCATION);
-        let location = location.and_then(|location| location.to_str().ok());
-        let Some(location) = location else {
-            let why = "there is none".to_owned();
-            return Err(Problem::Malformed { what, why });
-        };
-        let from = response.url();
-        let mut url = from.join(location).map_err(|_| Misled::Unreadable)?;
-        may_lead(from, &url, self.client().plain())?;
-        url.query_pairs_mut()
-            .append_pair("digest", &digest.to_string());
-        let end = Ask {
-            method: Method::PUT,
-            url,
-            accept: None,
-            content: Some((media_type::FILE, payload)),
-            action: Action::Push,
-        };
-        self.ask(&end).await.map(drop)
     }
 }
