@@ -5,7 +5,9 @@ mod file;
 mod helper;
 mod login;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use tokio::task::spawn_blocking;
 
 pub use error::CredentialsError;
 pub use login::Login;
@@ -58,7 +60,7 @@ impl Credentials {
     /// When a file cannot be read, or a helper fails.
     pub async fn get(&self, host: &str) -> Result<Option<Login>, CredentialsError> {
         for path in &self.files {
-            let file = ConfigFile::read(path)?;
+            let file = read(path).await?;
             if let Some(helper) = file.helper(host)?
                 && let Some(login) = helper.get(host).await?
             {
@@ -87,18 +89,22 @@ impl Credentials {
             return Err(CredentialsError::User);
         }
         let path = self.files.first().ok_or(CredentialsError::NoPlace)?;
-        let file = ConfigFile::read(path)?;
+        let file = read(path).await?;
         match file.helper(host)? {
             Some(helper) => {
                 helper.store(host, user, password).await?;
                 // An old password does not stay where it can be read. An empty entry, as
                 // Docker leaves it, has none.
                 if !matches!(file.login(host), Ok(None)) {
-                    file.erase(host)?;
+                    let host = host.to_owned();
+                    blocking(path, move || file.erase(&host)).await?;
                 }
                 Ok(())
             }
-            None => file.store(host, user, password),
+            None => {
+                let (host, user, password) = (host.to_owned(), user.to_owned(), password.clone());
+                blocking(path, move || file.store(&host, &user, &password)).await
+            }
         }
     }
 
@@ -109,17 +115,36 @@ impl Credentials {
     pub async fn erase(&self, host: &str) -> Result<bool, CredentialsError> {
         let mut erased = false;
         for path in &self.files {
-            let file = ConfigFile::read(path)?;
+            let file = read(path).await?;
             if let Some(helper) = file.helper(host)?
                 && helper.get(host).await?.is_some()
             {
                 helper.erase(host).await?;
                 erased = true;
             }
-            erased |= file.erase(host)?;
+            let host = host.to_owned();
+            erased |= blocking(path, move || file.erase(&host)).await?;
         }
         Ok(erased)
     }
+}
+
+async fn read(path: &Path) -> Result<ConfigFile, CredentialsError> {
+    let file = path.to_owned();
+    blocking(path, move || ConfigFile::read(&file)).await
+}
+
+/// Waits for the disk off the threads of the asynchronous runtime: the file may be on a
+/// network, or a pipe.
+async fn blocking<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, CredentialsError> + Send + 'static,
+) -> Result<T, CredentialsError> {
+    let done = spawn_blocking(work).await;
+    done.unwrap_or_else(|error| {
+        let error = std::io::Error::other(error);
+        Err(CredentialsError::Io(path.to_owned(), error))
+    })
 }
 
 #[cfg(test)]

@@ -176,3 +176,19 @@ async fn a_file_keeps_its_owner_and_a_link_leads_to_it() {
     let there = fs::read_to_string(place.folder.path().join("elsewhere.json"));
     assert!(there.unwrap().contains("a.b"));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_a_pipe_holds_up_nobody_else() {
+    let place = place("{}");
+    let file = place.folder.path().join("config.json");
+    fs::remove_file(&file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&file).status();
+    assert!(made.unwrap().success());
+    let reading = place.credentials.get("a.b");
+    // The test has one thread, and it still comes to this end.
+    let time = std::time::Duration::from_millis(100);
+    assert!(tokio::time::timeout(time, reading).await.is_err());
+    // So that the thread that reads it ends.
+    fs::write(&file, "{}").unwrap();
+}

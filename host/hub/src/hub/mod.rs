@@ -21,7 +21,7 @@ pub use push::Pushed;
 use crate::artifact::{AssetList, ExecutorManifest, Manifest};
 use crate::bounds::MAX_MANIFEST;
 use crate::credentials::{Credentials, Login, Secret};
-use crate::registry::{Client, Problem, RegistryError};
+use crate::registry::Client;
 use crate::store::{Kept, Pruned, Store, StoreError};
 
 /// Executors of registries, kept in a store. Cheap to clone.
@@ -83,7 +83,7 @@ impl Hub {
         let remote = self.inner.client.at(reference.repository());
         match remote.resolve(tag).await {
             Ok(digest) => Ok(digest),
-            Err(error) if is_missing(&error) => Err(self.no_tag(reference).await),
+            Err(error) if error.is_missing() => Err(self.no_tag(reference).await),
             Err(error) => Err(error.into()),
         }
     }
@@ -107,7 +107,7 @@ impl Hub {
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<String>, HubError> {
         let tags = match self.inner.client.at(repository).tags().await {
             Ok(tags) => tags,
-            Err(error) if is_missing(&error) => {
+            Err(error) if error.is_missing() => {
                 return Err(HubError::NoRepository(Box::new(repository.clone())));
             }
             Err(error) => return Err(error.into()),
@@ -163,10 +163,6 @@ impl Hub {
         self.stored(move |store| store.prune(&belonging(store, keep)?, unused))
             .await
     }
-}
-
-fn is_missing(error: &RegistryError) -> bool {
-    matches!(error.problem(), Problem::Missing(_))
 }
 
 /// Whether a tag stands for the signatures of an artifact, or the like:

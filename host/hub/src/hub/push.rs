@@ -9,7 +9,7 @@ use crate::artifact::{
     created, media_type,
 };
 use crate::bounds::{MAX_MANIFEST, MAX_SIGNATURE};
-use crate::registry::{Payload, Problem, Remote, Version};
+use crate::registry::{Payload, Remote, Version};
 
 /// An executor that was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Hub {
         }
         let before = match remote.resolve(tag).await {
             Ok(before) => Some(before),
-            Err(error) if matches!(error.problem(), Problem::Missing(_)) => None,
+            Err(error) if error.is_missing() => None,
             // Whoever may write a tag may not always read it.
             Err(error) => {
                 tracing::warn!(%error, "what the tag meant before is not known");

@@ -5,7 +5,7 @@ use wasm_flow_contract::hub::Digest;
 
 use crate::artifact::{Descriptor, Manifest, annotation, media_type};
 use crate::bounds::{MAX_SIGNATURE, MAX_SIGNATURES};
-use crate::registry::{Problem, RegistryError, Remote, Version};
+use crate::registry::{RegistryError, Remote, Version};
 use crate::trust::RawSignature;
 
 /// The signatures of the manifest with this digest, at most [`MAX_SIGNATURES`].
@@ -75,7 +75,7 @@ async fn simple(
     let tag = format!("sha256-{}.sig", digest.hex());
     let manifest = match remote.manifest(Version::Tag(&tag)).await {
         Ok(manifest) => manifest,
-        Err(error) if matches!(error.problem(), Problem::Missing(_)) => return Ok(()),
+        Err(error) if error.is_missing() => return Ok(()),
         Err(error) if error.is_content() => {
             left_out(&error);
             return Ok(());

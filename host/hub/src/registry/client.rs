@@ -144,3 +144,36 @@ fn tls() -> Result<ClientConfig, rustls::Error> {
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(tls)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_is_asked_by_the_client_that_is_for_it() {
+        let plain = BTreeSet::from(["plain.example.com:5000".to_owned()]);
+        let client = Client::new(Credentials::none(), plain).unwrap();
+        let base = |repository: &str| client.base(&repository.parse().unwrap()).unwrap();
+        for (repository, expected) in [
+            ("a.example.com/x", "https://a.example.com/v2/"),
+            ("plain.example.com/x", "https://plain.example.com/v2/"),
+            (
+                "plain.example.com:5000/x",
+                "http://plain.example.com:5000/v2/",
+            ),
+            ("localhost:5000/x", "http://localhost:5000/v2/"),
+        ] {
+            assert_eq!(base(repository).as_str(), expected);
+        }
+        let named = base("a.example.com/x");
+        for (to, expected) in [
+            ("https://a.example.com/blob", &client.shared.named),
+            ("https://a.example.com:444/blob", &client.shared.named),
+            ("https://b.example.com/blob", &client.shared.led),
+            ("http://127.0.0.1/blob", &client.shared.loopback),
+        ] {
+            let sender = client.sender(&named, &to.parse().unwrap());
+            assert!(std::ptr::eq(sender, expected), "{to}");
+        }
+    }
+}

@@ -206,6 +206,11 @@ impl RegistryError {
         &self.problem
     }
 
+    /// Whether the registry does not have it.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(*self.problem, Problem::Missing(_))
+    }
+
     /// Whether what the registry sent is at fault, and not the way to it: asking for
     /// something else may go better.
     pub(crate) fn is_content(&self) -> bool {

@@ -110,7 +110,7 @@ impl Remote {
                 let read = read_index(&manifest.bytes, "a list of referrers");
                 read.map_err(|problem| RegistryError::new(self.called(Version::Tag(&tag)), problem))
             }
-            Err(error) if matches!(error.problem(), Problem::Missing(_)) => Ok(Index::new(&[])),
+            Err(error) if error.is_missing() => Ok(Index::new(&[])),
             Err(error) => Err(error),
         }
     }
