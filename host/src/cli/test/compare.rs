@@ -121,8 +121,8 @@ mod tests {
         assert_eq!(
             differences(json!([{ "text": "y", "tags": { "m": 1 } }]), found.clone()),
             [
-                "docs[0].text: expected \"y\", found \"x\"",
-                "docs[0].tags.m: expected 1, and there is none"
+                "docs[0].tags.m: expected 1, and there is none",
+                "docs[0].text: expected \"y\", found \"x\""
             ]
         );
         assert_eq!(
