@@ -104,7 +104,11 @@ impl FlowProblem {
         };
         FlowProblem {
             executor: executor.map(str::to_owned),
-            argument: argument(&problem.place),
+            argument: match &problem.place {
+                // Of the flow, it is `FlowBuilder::hub`.
+                Place::TrustedKey(..) if executor.is_some() => Some("signed_by"),
+                place => argument(place),
+            },
             reason: match inner {
                 Some(inner) => named(inner, reason),
                 None => reason,

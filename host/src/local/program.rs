@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use wasm_flow_contract::hub::{HubConfig, Trust};
+use wasm_flow_contract::hub::{HubConfig, Scope, Trust};
 use wasm_flow_contract::outline::{self, NodeSpec, OutlineProblem};
 use wasm_flow_contract::units::MAX_DURATION;
 use wasm_flow_contract::{Graph, NodeId};
-use wasm_flow_manifest::LateProblem;
 use wasm_flow_manifest::bounds::MAX_EXECUTORS;
+use wasm_flow_manifest::{LateProblem, Place};
 
 use super::error::{self, FlowProblem, FlowProblems};
 use crate::resolve::{Plan, Planned};
@@ -30,6 +30,8 @@ pub(super) struct Program {
     timeout: Option<Duration>,
     executors: Graph<Planned>,
     hub: HubConfig,
+    /// The rules that are about one executor, by its name.
+    signed: Vec<(Scope, String)>,
 }
 
 impl Program {
@@ -61,12 +63,16 @@ impl Program {
             problems.push(FlowProblem::new(None, None, reason));
         }
         let mut nodes: Vec<(NodeSpec, Option<Planned>)> = Vec::new();
-        let mut hub = HubConfig::default();
+        let (mut hub, mut signed) = (HubConfig::default(), Vec::new());
         for parts in executors {
             problems.extend(parts.problems);
             if let Some(trust) = parts.trust {
                 match hub.trust.iter().find(|known| known.of == trust.of) {
-                    None => hub.trust.push(trust),
+                    None => {
+                        let name = parts.node.name.clone().unwrap_or_default();
+                        signed.push((trust.of.clone(), name));
+                        hub.trust.push(trust);
+                    }
                     Some(known) if *known == trust => {}
                     Some(_) => problems.push(FlowProblem::new(
                         parts.node.name.as_deref(),
@@ -91,6 +97,7 @@ impl Program {
                 timeout,
                 executors,
                 hub,
+                signed,
             }),
             _ => Err(FlowProblems::new(&name, problems)),
         }
@@ -108,6 +115,13 @@ impl Program {
 
     fn executor_name(&self, id: NodeId) -> &str {
         &self.executors[id].name
+    }
+
+    /// The executor whose `signed_by` made this rule.
+    fn signed(&self, rule: usize) -> Option<&str> {
+        let rule = self.hub.trust.get(rule)?;
+        let signed = self.signed.iter().find(|(of, _)| *of == rule.of);
+        signed.map(|(_, name)| name.as_str())
     }
 }
 
@@ -151,8 +165,11 @@ impl Plan for Program {
 
     fn error(&self, problems: Vec<LateProblem>) -> FlowProblems {
         let problems = problems.iter().map(|problem| {
-            let executor = error::executor(&problem.place);
-            FlowProblem::late(executor.map(|id| self.executor_name(id)), problem)
+            let executor = match problem.place {
+                Place::TrustedKey(rule, _) => self.signed(rule),
+                _ => error::executor(&problem.place).map(|id| self.executor_name(id)),
+            };
+            FlowProblem::late(executor, problem)
         });
         FlowProblems::new(&self.name, problems.collect())
     }

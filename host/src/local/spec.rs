@@ -329,11 +329,12 @@ impl ExecutorSpec<Sandboxed> {
     }
 
     /// The files of the public keys of which one has to have signed it, for an executor of a
-    /// registry. For its repository this counts, and not what
+    /// registry. For its repository and what is below that, this counts, and not what
     /// [`FlowBuilder::hub`](crate::FlowBuilder::hub) says; the user's own configuration has to
     /// accept it, too.
     pub fn signed_by<P: Into<PathBuf>>(mut self, keys: impl IntoIterator<Item = P>) -> Self {
-        let keys: Vec<PathBuf> = keys.into_iter().map(Into::into).collect();
+        // Two executors that name the same keys say the same.
+        let keys: BTreeSet<PathBuf> = keys.into_iter().map(Into::into).collect();
         if keys.is_empty() {
             return self.refuse("signed_by", "it names no key");
         }
@@ -347,7 +348,7 @@ impl ExecutorSpec<Sandboxed> {
         };
         match of {
             Ok(of) => {
-                let signers = Signers::Keys(keys);
+                let signers = Signers::Keys(keys.into_iter().collect());
                 self.trust = Some(Trust { of, signers });
                 self
             }

@@ -816,3 +816,74 @@ fn all_of_it_goes_to_other_threads() {
     is_send(&Flow::builder().start());
     is_send(&ExecutorSpec::new("a", "a.wasm").start());
 }
+
+/// Why executors cannot be in one flow.
+async fn refused(executors: impl IntoIterator<Item = ExecutorSpec>) -> String {
+    let builder = executors
+        .into_iter()
+        .fold(Flow::builder(), FlowBuilder::add);
+    builder.start().await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn whose_signature_is_wanted_is_said_once_and_of_a_registry() {
+    let of_hub = |name: &str, key: &str| {
+        ExecutorSpec::from_hub(name, "registry.example.com/team/a:1.0").signed_by([key])
+    };
+    for (executors, parts) in [
+        (
+            vec![of_hub("a", "one.pub"), of_hub("b", "two.pub")],
+            ["executor `b`: `signed_by`", "names other keys"],
+        ),
+        (
+            vec![ExecutorSpec::new("a", "folder").signed_by(["one.pub"])],
+            ["`signed_by`", "does not come from a registry"],
+        ),
+        (
+            vec![of_hub("a", "one.pub").signed_by([""; 0])],
+            ["`signed_by`", "names no key"],
+        ),
+        (
+            vec![ExecutorSpec::from_hub("a", "team/a").signed_by(["one.pub"])],
+            ["`from_hub`", "team/a"],
+        ),
+    ] {
+        let error = refused(executors).await;
+        for part in parts {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_for_one_executor_stands_before_those_of_the_flow() {
+    use wasm_flow_contract::hub::{HubConfig, Signers, Trust};
+
+    use super::program::Program;
+
+    let reference = "registry.example.com/team/a:1.0";
+    let own = ExecutorSpec::from_hub("a", reference).signed_by(["two.pub", "one.pub"]);
+    let same = ExecutorSpec::from_hub("b", reference).signed_by(["one.pub", "two.pub"]);
+    let parts = vec![own.into_parts(), same.into_parts()];
+    let program = Program::new("f".to_owned(), None, parts).unwrap();
+    let rule = |of: &str, key: &str| Trust {
+        of: of.parse().unwrap(),
+        signers: Signers::Keys(vec![key.into()]),
+    };
+    let program = program.with_hub(HubConfig {
+        trust: vec![
+            rule("registry.example.com/team", "team.pub"),
+            rule("registry.example.com/team/a", "team.pub"),
+        ],
+        ..HubConfig::default()
+    });
+    let (_, hub) = crate::resolve::Plan::hub(&program);
+    let own = Trust {
+        signers: Signers::Keys(vec!["one.pub".into(), "two.pub".into()]),
+        ..rule("registry.example.com/team/a", "")
+    };
+    assert_eq!(
+        hub.trust,
+        [rule("registry.example.com/team", "team.pub"), own]
+    );
+}
