@@ -144,6 +144,10 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
     let inspected: Value = serde_json::from_str(&inspected).expect("JSON");
     assert_eq!(inspected["registry"]["signer"], *key, "{inspected}");
     contains_all(
+        &operator.fails(&["inspect", &reference]),
+        &[&format!("write oci://{reference}")],
+    );
+    contains_all(
         &author.fails(&["inspect", "greeter", "--unsigned"]),
         &["are about a registry", "greeter is not a reference"],
     );
@@ -162,6 +166,7 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
     author.does(&["hub", "keygen", "other"]);
     let wrong = author.path("other.pub").display().to_string();
     program(&reference, &wrong).complains_of(&["greeter", "other.pub", "does not count"]);
+    program(&reference, "nowhere.pub").complains_of(&["greeter", "signed_by", "nowhere.pub"]);
     program("team/greeter", &key).complains_of(&["from_hub", "team/greeter"]);
 
     // Nothing runs without a rule, and the rule to write is said.
@@ -245,6 +250,16 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
     fs::write(&source, text.replace("\"{}, {}!\"", "\"{}, dear {}!\"")).unwrap();
     author.does(&[&push[..], &["--key", "other.key"]].concat());
     let (team, other) = (author.path("team.pub"), author.path("other.pub"));
+    operator.flow(&reference, &trust(&format!("{host}/team"), &other));
+    contains_all(
+        &operator.does(&["update", "flow/flow.toml"]),
+        &[&format!(
+            "  signer: {}, after one that does not count now",
+            other.display()
+        )],
+    );
+    fs::write(&source, text.replace("\"{}, {}!\"", "\"{}, dear {}\"")).unwrap();
+    author.does(&signed);
     let both = format!(
         "[[hub.trust]]\nof = \"{host}/team\"\nkeys = [\"{}\", \"{}\"]\n",
         team.display(),
@@ -255,15 +270,15 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
         &operator.does(&["update", "flow/flow.toml"]),
         &[&format!(
             "  signer: {}, after {}",
-            other.display(),
-            team.display()
+            team.display(),
+            other.display()
         )],
     );
-    assert_eq!(operator.runs(&["--locked"]), "hello, dear world!\n");
+    assert_eq!(operator.runs(&["--locked"]), "hello, dear world\n");
 
     // What is pinned and in the store needs no registry. What is not, does.
     drop(registry);
-    assert_eq!(operator.runs(&["--locked"]), "hello, dear world!\n");
+    assert_eq!(operator.runs(&["--locked"]), "hello, dear world\n");
     contains_all(&operator.does(&["hub", "prune", "--all"]), &["removed"]);
     let gone = operator.fails(&["check", "flow/flow.toml"]);
     contains_all(&gone, &[host, "flow.toml:3:8"]);

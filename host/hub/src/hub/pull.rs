@@ -120,8 +120,8 @@ impl Hub {
         })
     }
 
-    /// Whose signature lets it be used, as [`Pulled::signer`] is. Nothing of it is fetched
-    /// but its signatures.
+    /// Whose signature lets it be used, as [`Pulled::signer`] is. Of the executor itself
+    /// nothing is fetched.
     ///
     /// # Errors
     /// As [`pull`](Self::pull).
@@ -130,6 +130,10 @@ impl Hub {
         reference: &Reference,
         accept: &dyn Accept,
     ) -> Result<Option<String>, HubError> {
+        accept.allows(reference).map_err(|why| HubError::Refused {
+            reference: Box::new(reference.clone()),
+            why,
+        })?;
         let remote = self.inner.client.at(reference.repository());
         let digest = self.resolve(reference).await?;
         self.accepted(&remote, reference, digest, accept).await

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use wasm_flow_contract::units::Size;
-use wasm_flow_hub::Described;
+use wasm_flow_hub::{Described, HubError};
 use wasm_flow_manifest::{Lock, Manifest};
 
 use super::{CommandError, Format, Result};
@@ -45,31 +45,30 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
         }
         let described = hub.describe(&reference.at(new)).await;
         let new_one = described.map_err(CommandError::from)?;
-        let new_one = Version {
-            described: new_one,
-            // It is what was loaded: its signature was right.
-            signer: registries.signer(&reference.at(new)).await.ok().flatten(),
-        };
+        let signer = registries.signer(&reference.at(new)).await;
+        let signer = signer.map_err(CommandError::from)?;
         let old_one = match old {
             None => None,
             Some(old) => {
                 let old = reference.at(old);
                 // It may be gone. Then it is only said that it was another one.
                 let described = hub.describe(&old).await.ok();
-                let signer = registries.signer(&old).await.ok().flatten();
-                described.map(|described| Version { described, signer })
+                let signature = Signature::of(registries.signer(&old).await);
+                described.map(|described| (described, signature))
             }
         };
         lines.push(match old {
-            None => match &new_one.signer {
+            None => match &signer {
                 None => format!("{reference}: {new}"),
                 Some(signer) => format!("{reference}: {new}\n  signed by {signer}"),
             },
             Some(old) => format!("{reference}: {new}, after {old}"),
         });
-        let differences = old_one
-            .as_ref()
-            .map_or_else(Vec::new, |old| differences(old, &new_one));
+        let mut differences = Vec::new();
+        if let Some((old, signature)) = &old_one {
+            differences.extend(signature.change(signer.as_deref()));
+            differences.extend(self::differences(old, &new_one));
+        }
         lines.extend(
             differences
                 .iter()
@@ -79,7 +78,7 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
             "reference": reference.to_string(),
             "before": old.map(|digest| digest.to_string()),
             "now": new.to_string(),
-            "signer": new_one.signer,
+            "signer": signer,
             "differences": differences,
         }));
     }
@@ -94,21 +93,45 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<()> {
     Ok(())
 }
 
-/// A version of an executor.
-struct Version {
-    described: Described,
-    /// Whose signature is right now. None if none is, or none is wanted.
-    signer: Option<String>,
+/// What the signature of the version before comes to, by the rules of now.
+enum Signature {
+    By(String),
+    /// No rule asks for one.
+    NotAsked,
+    /// It has none, or by a key that no rule names any more.
+    DoesNotCount,
+    /// It could not be asked for.
+    Unknown,
+}
+
+impl Signature {
+    fn of(signer: Result<Option<String>, HubError>) -> Signature {
+        match signer {
+            Ok(Some(signer)) => Signature::By(signer),
+            Ok(None) => Signature::NotAsked,
+            Err(HubError::Refused { .. }) => Signature::DoesNotCount,
+            Err(_) => Signature::Unknown,
+        }
+    }
+
+    /// What is said if the new version's signature is another one.
+    fn change(&self, new: Option<&str>) -> Option<String> {
+        let old = match self {
+            Signature::By(old) if Some(old.as_str()) == new => return None,
+            Signature::NotAsked if new.is_none() => return None,
+            Signature::Unknown => return None,
+            Signature::By(old) => old,
+            Signature::NotAsked => "one that was not asked for",
+            Signature::DoesNotCount => "one that does not count now",
+        };
+        let new = new.unwrap_or("not asked for");
+        Some(format!("signer: {new}, after {old}"))
+    }
 }
 
 /// What a new version says that the old one did not.
-fn differences(old: &Version, new: &Version) -> Vec<String> {
+fn differences(old: &Described, new: &Described) -> Vec<String> {
     let mut lines = Vec::new();
-    if old.signer != new.signer {
-        let signer = |version: &Version| version.signer.clone().unwrap_or("nobody".to_owned());
-        lines.push(format!("signer: {}, after {}", signer(new), signer(old)));
-    }
-    let (old, new) = (&old.described, &new.described);
     if old.component_bytes != new.component_bytes {
         let (old, new) = (Size(old.component_bytes), Size(new.component_bytes));
         lines.push(format!("size: {new}, after {old}"));
