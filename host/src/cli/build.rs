@@ -46,7 +46,7 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
                 })
                 .collect();
             terminal::json(&json!({
-                "component": path,
+                "component": path.display().to_string(),
                 "size": component.size(),
                 "digest": component.digest().to_string(),
                 "endpoints": endpoints,

@@ -21,7 +21,7 @@ pub(super) struct Man {
 
 /// The pages cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write pages to {}: {error}", folder.display())]
+#[error("cannot write pages to {}: {error}; the folder has to be there, and be writable", folder.display())]
 pub(super) struct ManError {
     folder: PathBuf,
     error: std::io::Error,
@@ -43,7 +43,7 @@ pub(super) fn man(args: &Man, format: Format) -> Result<()> {
         error,
     })?;
     if format == Format::Json {
-        terminal::json(&serde_json::json!({ "folder": args.folder }))?;
+        terminal::json(&serde_json::json!({ "folder": args.folder.display().to_string() }))?;
     }
     Ok(())
 }

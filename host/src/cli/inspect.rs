@@ -40,7 +40,8 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
             )));
         }
         None => {
-            let source = operand::executor(&args.component, Action::Describe)?;
+            let source = operand::executor(&args.component, Action::Describe);
+            let source = source.map_err(|error| with_scheme(&args.component, error))?;
             (resolver()?.component(&source).await?, None)
         }
         Some(reference) => {
@@ -59,10 +60,11 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         Format::Text => terminal::line(text(&component, origin.as_ref()).trim_end())?,
         Format::Json => {
             let origin = origin.as_ref().map(|origin| {
+                let assets = origin.pulled.assets.as_ref();
                 json!({
                     "reference": origin.reference.to_string(),
                     "signer": origin.pulled.signer,
-                    "assets": origin.pulled.assets.as_ref().map(|assets| &assets.folder),
+                    "assets": assets.map(|assets| assets.folder.display().to_string()),
                 })
             });
             terminal::json(&json!({
@@ -85,6 +87,17 @@ fn reference(operand: &Path) -> Result<Option<Reference>> {
     let read = text.parse();
     read.map(Some)
         .map_err(|error: ReferenceError| Error::Usage(error.to_string()))
+}
+
+/// Advises the scheme, if a reference is written without it, as `hub pull` takes it.
+fn with_scheme(operand: &Path, error: SourceError) -> Error {
+    let text = operand.display().to_string();
+    match text.parse::<Reference>() {
+        Ok(_) if !operand.exists() => Error::Usage(format!(
+            "{error}; if it is a reference to a registry, write {SCHEME}{text}"
+        )),
+        _ => error.into(),
+    }
 }
 
 fn text(component: &Component, origin: Option<&Origin>) -> String {

@@ -44,8 +44,8 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
     }
     match format {
         Format::Json => terminal::json(&json!({
-            "private": private,
-            "public": public,
+            "private": private.display().to_string(),
+            "public": public.display().to_string(),
             "id": key.id(),
         }))?,
         Format::Text => terminal::line(&format!(

@@ -31,7 +31,7 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
         Format::Json => terminal::json(&json!({
             "entries": pruned.entries,
             "bytes": pruned.bytes,
-            "folder": registries.hub.store().folder(),
+            "folder": registries.hub.store().folder().display().to_string(),
         }))?,
         Format::Text => terminal::line(&format!(
             "removed {} in {} entries from {}",

@@ -45,11 +45,11 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
     let assets = pulled.assets.as_ref();
     match format {
         Format::Json => terminal::json(&json!({
-            "file": path,
+            "file": path.display().to_string(),
             "digest": pulled.digest.to_string(),
             "component": pulled.component_digest.to_string(),
             "size": pulled.component.len(),
-            "assets": assets.map(|assets| &assets.folder),
+            "assets": assets.map(|assets| assets.folder.display().to_string()),
             "signer": pulled.signer,
         }))?,
         Format::Text => {
