@@ -10,7 +10,7 @@ use wasm_flow_manifest::ExecutorEntry;
 use super::{Format, Result, terminal};
 use crate::file_kind::FileKind;
 use crate::sdk::{self, Patch, PatchError, SdkError};
-use template::{Language, Template};
+use template::Template;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,9 +19,6 @@ pub(super) struct Args {
     /// What it begins as.
     #[arg(long, value_enum, default_value_t)]
     template: Template,
-    /// What it is written in.
-    #[arg(long, value_enum, default_value_t)]
-    language: Language,
     /// The folder to make, instead of one of that name.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
@@ -84,8 +81,6 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
         return Err(NewError::Exists(folder).into());
     }
     let sdk = Sdk::find(args.sdk.as_deref())?;
-    // The only one, so far.
-    let Language::Rust = args.language;
     let files = args.template.files();
     let first = args.template.first_request();
     let padded = format!("{first:<37} # one request through flow.toml");
@@ -111,7 +106,7 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
                 "made {folder}\n\nnext:\n  cd {folder}\n  cargo test\n  wasm-flow test\n  {first}"
             ))?;
         }
-        Format::Json => terminal::json(&json!({ "folder": folder }))?,
+        Format::Json => terminal::json(&json!({ "folder": folder.display().to_string() }))?,
     }
     Ok(())
 }

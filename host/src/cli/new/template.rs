@@ -14,13 +14,6 @@ pub(super) enum Template {
     Index,
 }
 
-/// What new executors are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum Language {
-    #[default]
-    Rust,
-}
-
 /// The files that differ from template to template, with `{name}` and `{Type}` in them.
 pub(super) struct Files {
     /// `src/lib.rs`.
