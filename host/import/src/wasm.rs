@@ -272,15 +272,17 @@ fn write_allow(
         allow.key("env", &Value::List(names.collect()));
     }
     if let Some(entry) = executor.get("volumes") {
-        write_dirs(reader, &mut allow, &entry);
+        let mut counts = ["replicas", "shards"].into_iter();
+        let several = counts.any(|key| executor.get(key).is_some());
+        write_dirs(reader, &mut allow, &entry, several);
     }
     if !allow.is_empty() {
         table.add(allow);
     }
 }
 
-fn write_dirs(reader: &mut Reader<'_>, allow: &mut Table, entry: &Entry<'_>) {
-    let mut dirs = Vec::new();
+fn write_dirs(reader: &mut Reader<'_>, allow: &mut Table, entry: &Entry<'_>, several: bool) {
+    let (mut dirs, mut writes) = (Vec::new(), false);
     for volume in reader.templates("volumes", entry.value) {
         let Some((host, guest, access)) = mount(&volume) else {
             reader.warn(
@@ -295,6 +297,7 @@ fn write_dirs(reader: &mut Reader<'_>, allow: &mut Table, entry: &Entry<'_>) {
             ));
             continue;
         };
+        writes |= access == "write";
         dirs.push(Value::Table(vec![
             ("host".to_owned(), Value::Text(reader.paths.path(&host))),
             ("guest".to_owned(), Value::Text(guest)),
@@ -303,6 +306,12 @@ fn write_dirs(reader: &mut Reader<'_>, allow: &mut Table, entry: &Entry<'_>) {
     }
     if !dirs.is_empty() {
         allow.comment("As docker mounts it: leave `access` out, if reading is enough.");
+        if several && writes {
+            allow.comment(
+                "Several instances do not write into one folder here: `workspace` gives each its \
+                 own.",
+            );
+        }
         allow.key("dirs", &Value::List(dirs));
     }
 }

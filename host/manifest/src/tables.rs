@@ -487,7 +487,7 @@ table! {
             .example("/data");
 
         /// What the executor may do there: `read` is to list and to read, `write` is also
-        /// to create, to change and to remove.
+        /// to create, to change and to remove, for an executor of one replica and one shard.
         access: Access = choice(&[("read", Access::Read), ("write", Access::Write)])
             .default("read")
             .example("write");

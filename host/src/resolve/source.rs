@@ -120,7 +120,9 @@ fn neighbour(path: &Path) -> Option<String> {
     nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
-/// Folders that several instances would write to: each would undo what another has written.
+/// Folders that several replicas or shards would write to: each would undo what another has
+/// written. Instances that live for one request alone are not counted: who wants those knows
+/// that they see what others left.
 pub(super) fn shared_folders(id: NodeId, config: &ExecutorConfig) -> Vec<LateProblem> {
     let instances = u64::from(config.replicas.get()) * u64::from(config.shards.get());
     let dirs = config.allow.dirs.iter().enumerate();
@@ -130,7 +132,7 @@ pub(super) fn shared_folders(id: NodeId, config: &ExecutorConfig) -> Vec<LatePro
             let title = format!("{instances} instances would write into one folder");
             LateProblem::new(Place::Dir(id, index), title).help(
                 "`workspace` gives each of them a folder of its own; or take one replica and one \
-                 shard, or leave out `access = \"write\"`",
+                 shard, or let them only read",
             )
         })
         .collect()
