@@ -24,10 +24,12 @@ wasm_flow_contract::bounds! {
     /// The longest document of a file, in bytes: a gateway's own bound on a message
     /// is the same, if flow.toml does not say otherwise.
     MAX_DOCUMENT: usize = 256 << 20;
-    /// Bytes of a file with cases for `wasm-flow test`.
+    /// Bytes of all files with cases for `wasm-flow test`.
     MAX_CASES: u64 = 64 << 20;
     /// Characters of a value that `wasm-flow test` shows.
     SHOWN_VALUE: usize = 200;
+    /// Differences of one case that `wasm-flow test` shows. Of more, it gives the number.
+    MAX_DIFFERENCES: usize = 20;
     /// How long a process that ends waits for its last lines to be taken.
     FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
     /// Lines of one executor that may wait to be printed.

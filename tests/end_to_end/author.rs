@@ -1,21 +1,26 @@
 //! What an executor's author does, from `new` to what packages bring along.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use wasm_flow_tests::server::write_flow;
 use wasm_flow_tests::setup;
-use wasm_flow_tests::{Finished, repository, wasm_flow};
+use wasm_flow_tests::{Finished, Running, example, repository, wasm_flow};
 
 /// Kept for the next time: the SDK takes longest.
 fn target() -> std::path::PathBuf {
     setup::work_folder().join("new")
 }
 
-fn new(folder: &Path, template: &str) {
+/// Makes an executor. Its name is its own among all tests: they build into one folder.
+fn new(folder: &Path, name: &str, template: &str) {
     Finished::successfully(
-        wasm_flow(["new", template, "--template", template])
+        wasm_flow(["new", name, "--template", template])
             .arg("--sdk")
             .arg(repository().join("guest-sdk"))
             .current_dir(folder),
@@ -36,8 +41,9 @@ fn what_new_makes_passes_its_tests() {
     let folder = tempfile::tempdir().unwrap();
     setup::wasm_targets();
     for (template, cases) in [("hello", 2), ("encode", 1), ("index", 3)] {
-        new(folder.path(), template);
-        let made = folder.path().join(template);
+        let name = format!("made-{template}");
+        new(folder.path(), &name, template);
+        let made = folder.path().join(name);
         Finished::successfully(
             setup::cargo()
                 .args(["test", "--release"])
@@ -59,15 +65,16 @@ fn what_new_makes_passes_its_tests() {
 #[test]
 fn a_case_that_fails_is_shown_beside_what_came_out() {
     let folder = tempfile::tempdir().unwrap();
-    new(folder.path(), "index");
-    let made = folder.path().join("index");
+    new(folder.path(), "shown", "index");
+    let made = folder.path().join("shown");
     let cases = [
         r#"{"on": "/index", "docs": [{"id": "a", "text": "cat"}], "expect": {"docs": [{"id": "a"}]}}"#,
         "",
         r#"{"name": "wrong", "on": "/search", "docs": [{"text": "cat"}], "expect": {"docs": [{"matches": [{"id": "b", "tags": {"n": 1}}]}]}}"#,
         r#"{"on": "/search", "parameters": {"top_k": "x"}, "expect": {"docs": []}}"#,
         r#"{"on": "/search", "expect": {"error": "no such thing"}}"#,
-        r#"{"on": "/saerch", "docs": [{"text": "cat"}], "expect": {"docs": []}}"#,
+        r#"{"on": "/saerch", "docs": [{"text": "cat"}], "expect": {"docs": [{"text": "cat"}]}}"#,
+        r#"{"on": "/search", "docs": [{"text": "dog"}], "expect": {"docs": [{"matches": []}]}}"#,
     ];
     fs::write(made.join("other.jsonl"), cases.join("\n")).unwrap();
     let tested = Finished::of(&mut test(&made, &["--cases", "other.jsonl"]));
@@ -76,16 +83,17 @@ fn a_case_that_fails_is_shown_beside_what_came_out() {
         "ok      other.jsonl:1 /index\n",
         "FAILED  other.jsonl:3 wrong\n",
         "  docs[0].matches[0].id: expected \"b\", found \"a\"\n",
-        "  docs[0].matches[0].tags: expected {\"n\":1}, and there is none\n",
+        "  docs[0].matches[0].tags: expected {\"n\":1}, and there is none; there is adjacency, id, scores, text\n",
         "FAILED  other.jsonl:4 /search\n  the request failed: ",
         "  error: expected \"no such thing\", and there is none\n",
-        "  docs[0]: not expected, found {",
-        "  no executor has a method for /saerch\n",
-        "1 passed, 4 failed\n",
+        "FAILED  other.jsonl:6 /saerch\n  no executor binds `/saerch`",
+        "bound are `/index`, `/search`\n",
+        "ok      other.jsonl:7 /search\n",
+        "2 passed, 4 failed\n",
     ] {
         assert!(tested.stdout.contains(part), "`{part}`\n{tested}");
     }
-    tested.complains_of(&["4 of 5 cases failed"]);
+    tested.complains_of(&["4 of 6 cases failed"]);
 
     let json = Finished::of(&mut test(
         &made,
@@ -96,32 +104,95 @@ fn a_case_that_fails_is_shown_beside_what_came_out() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
-    assert_eq!(lines.len(), 6, "{json}");
+    assert_eq!(lines.len(), 7, "{json}");
     assert_eq!(lines[0]["passed"], true);
     assert_eq!(lines[1]["case"], "other.jsonl:3");
     assert_eq!(lines[1]["differences"][0]["path"], "docs[0].matches[0].id");
-    assert_eq!(lines[5]["failed"], 4);
+    assert_eq!(lines[6], json!({ "cases": 6, "failed": 4 }));
 
     // What is wrong with a file is said before anything is built.
+    fs::write(made.join("src/lib.rs"), "no Rust").unwrap();
     fs::write(made.join("other.jsonl"), "\n{\"on\": \"/a\"}\n").unwrap();
     let refused = Finished::of(&mut test(&made, &["--cases", "other.jsonl"]));
     refused.complains_of(&["other.jsonl:2: missing field `expect`"]);
+    assert!(!refused.stderr.contains("building"), "{refused}");
     fs::remove_dir_all(made.join("tests")).unwrap();
     let none = Finished::of(&mut test(&made, &[]));
     none.complains_of(&["nothing to test", "tests/cases.jsonl", "\"expect\""]);
+    // A file in its place is no folder without cases.
+    fs::write(made.join("tests"), "").unwrap();
+    let file = Finished::of(&mut test(&made, &[]));
+    file.complains_of(&["cannot read tests", "Not a directory"]);
+}
+
+/// What executors write goes into a folder of the run, and that goes.
+#[test]
+fn a_test_leaves_the_workspace_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    write_flow(
+        folder.path(),
+        &format!(
+            "[[executors]]\nname = \"index\"\nuses = \"{}\"\nworkspace = \"kept\"\n\
+             uses_with = {{ flush_seconds = 0.01 }}\n",
+            example("vector-index").display()
+        ),
+    );
+    fs::create_dir(folder.path().join("tests")).unwrap();
+    let cases = [
+        r#"{"on": "/status", "expect": {"results": {"index/rep-0": {"documents": 0}}}}"#,
+        r#"{"on": "/index", "docs": [{"id": "a", "embedding": [1, 0]}], "expect": {"docs": [{"embedding": [1, 0]}]}}"#,
+        r#"{"on": "/status", "expect": {"results": {"index/rep-0": {"documents": 1}}}}"#,
+        r#"{"on": "/status", "expect": {"results": {"index": {}}}}"#,
+    ];
+    fs::write(folder.path().join("tests/cases.jsonl"), cases.join("\n")).unwrap();
+    // What an editor keeps there is not read.
+    fs::write(folder.path().join("tests/.#cases.jsonl"), "no case").unwrap();
+    for _ in 0..2 {
+        let tested = Finished::of(test(folder.path(), &[]).env("TMPDIR", temporary.path()));
+        assert!(tested.stdout.contains("3 passed, 1 failed\n"), "{tested}");
+        // And the name to write is said.
+        assert!(tested.stdout.contains("there is index/rep-0\n"), "{tested}");
+    }
+    assert!(!folder.path().join("kept").exists());
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_test_that_is_cut_short_says_so_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    write_flow(
+        folder.path(),
+        "[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n",
+    );
+    let cases = [
+        r#"{"name": "short", "on": "/trace", "expect": {"docs": []}}"#,
+        r#"{"on": "/wait", "docs": [{"text": "600"}], "expect": {"docs": [{}]}}"#,
+    ];
+    fs::write(folder.path().join("cases.jsonl"), cases.join("\n")).unwrap();
+    let mut running = Running::start(
+        test(folder.path(), &["--cases", "cases.jsonl"]).env("TMPDIR", temporary.path()),
+    );
+    assert_eq!(running.lines(1), ["ok      cases.jsonl:1 short"]);
+    running.signal(Signal::INT);
+    let ended = running.finish();
+    assert_eq!(ended.status, Some(130), "{ended}");
+    ended.complains_of(&["interrupted: 1 of 2 cases ran"]);
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 
 #[test]
 fn build_says_what_it_made() {
     let folder = tempfile::tempdir().unwrap();
-    new(folder.path(), "hello");
-    let mut build = wasm_flow(["build", "hello"]);
+    new(folder.path(), "built", "hello");
+    let mut build = wasm_flow(["build", "built"]);
     build
         .current_dir(folder.path())
         .env("CARGO_TARGET_DIR", target());
     let built = Finished::successfully(&mut build);
     let lines: Vec<&str> = built.stdout.lines().collect();
-    assert!(lines[0].contains("hello.wasm ("), "{built}");
+    assert!(lines[0].contains("built.wasm ("), "{built}");
     assert!(lines[1].starts_with("sha256:"), "{built}");
     assert_eq!(lines[2], "  /hello → hello", "{built}");
 }
@@ -143,6 +214,10 @@ fn shells_and_man_know_the_commands() {
         let text = fs::read_to_string(folder.path().join(page)).unwrap();
         assert!(text.contains(".SH NAME"), "{page}: {text}");
     }
+    // A name that is no text is no reason to panic.
+    let odd = folder.path().join(OsStr::from_bytes(b"\xff"));
+    fs::create_dir(&odd).unwrap();
+    Finished::successfully(wasm_flow(["--format", "json", "man"]).arg(&odd));
     let nowhere = Finished::of(wasm_flow(["man"]).arg(folder.path().join("nowhere")));
     nowhere.complains_of(&["cannot write pages to", "nowhere"]);
 }

@@ -295,7 +295,10 @@ impl Batch<'_> {
             _ => progress.gone(),
         }
         if !handled && outcome.answered > outcome.failed {
-            terminal::note(&format!("warning: {}", self.passed_by()));
+            terminal::note(&format!(
+                "warning: {}",
+                passed_by(self.flow, self.endpoint, self.target)
+            ));
         }
         outcome
     }
@@ -328,29 +331,26 @@ impl Batch<'_> {
             }
         }
     }
+}
 
-    /// What there is to say if every executor was passed by: nearly always the
-    /// endpoint or the target is misspelt.
-    fn passed_by(&self) -> String {
-        let bound = self.flow.endpoints();
-        let bound: Vec<_> = bound
-            .iter()
-            .filter(|bound| *bound != DRY_RUN)
-            .map(|bound| format!("`{bound}`"))
-            .collect();
-        let who = match self.target {
-            Some(target) => format!("no executor that `{target}` stands for"),
-            None => "no executor".to_owned(),
-        };
-        let instead = match bound.is_empty() {
-            true => "the flow's executors bind no endpoint at all".to_owned(),
-            false => format!("bound are {}", bound.join(", ")),
-        };
-        format!(
-            "{who} binds `{}`, so the documents passed through as they were; {instead}",
-            self.endpoint
-        )
-    }
+/// That no executor had anything to do with a request, and which endpoints there are: nearly
+/// always the endpoint or the target is misspelt.
+pub(super) fn passed_by(flow: &Flow, endpoint: &str, target: Option<&str>) -> String {
+    let bound = flow.endpoints();
+    let bound: Vec<_> = bound
+        .iter()
+        .filter(|bound| *bound != DRY_RUN)
+        .map(|bound| format!("`{bound}`"))
+        .collect();
+    let who = match target {
+        Some(target) => format!("no executor that `{target}` stands for"),
+        None => "no executor".to_owned(),
+    };
+    let instead = match bound.is_empty() {
+        true => "the flow's executors bind no endpoint at all".to_owned(),
+        false => format!("bound are {}", bound.join(", ")),
+    };
+    format!("{who} binds `{endpoint}`, so the documents passed through as they were; {instead}")
 }
 
 #[cfg(test)]

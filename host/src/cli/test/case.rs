@@ -1,18 +1,16 @@
 //! A request, and what is to come of it: a line of a file.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{Request, Response};
 use wasm_flow_document::{Document, DocumentArray, Struct};
+use wasm_flow_manifest::read_text;
 
-use super::compare::{self, Difference};
-use crate::bounds::MAX_CASES;
+use super::compare::{Differences, Expectation};
 
 /// A request, and what is to come of it.
 #[derive(Debug)]
@@ -36,20 +34,15 @@ pub(super) enum Expected {
 /// What an answer has to hold. What is not named may be anything.
 #[derive(Debug)]
 pub(super) struct ExpectedAnswer {
-    docs: Option<Vec<Value>>,
-    results: Option<Map<String, Value>>,
+    docs: Option<Expectation>,
+    results: Option<Expectation>,
 }
 
 /// Why cases cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CaseError {
-    #[error("{} cannot be read: {source}", file.display())]
-    Read { file: PathBuf, source: io::Error },
-    #[error(
-        "{} has more than {}, the most that a file of cases may have; split it",
-        .0.display(), Size(MAX_CASES)
-    )]
-    TooLong(PathBuf),
+pub(in crate::cli) enum CaseError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
     #[error("{}:{line}: {reason}", file.display())]
     Line {
         file: PathBuf,
@@ -81,22 +74,20 @@ struct Expect {
     error: Option<String>,
 }
 
-/// The cases of a file. Empty lines are passed over.
+/// The cases of a file that has at most `room` bytes, which become less. Empty lines are
+/// passed over.
 ///
 /// # Errors
 /// If it cannot be read, or if a line is not a case.
-pub(super) fn read(file: &Path) -> Result<Vec<Case>, CaseError> {
-    let unread = |source| CaseError::Read {
-        file: file.to_owned(),
+pub(super) fn read(file: &Path, room: &mut u64) -> Result<Vec<Case>, CaseError> {
+    let text = read_text(file, *room, "a file of cases, with those before it");
+    let text = text.map_err(|source| CaseError::Read {
+        path: file.to_owned(),
         source,
-    };
-    let mut text = String::new();
-    let opened = File::open(file).map_err(unread)?;
-    let length = opened.take(MAX_CASES + 1).read_to_string(&mut text);
-    if length.map_err(unread)? as u64 > MAX_CASES {
-        return Err(CaseError::TooLong(file.to_owned()));
-    }
-    let lines = text.lines().zip(1..);
+    })?;
+    *room = room.saturating_sub(text.len() as u64);
+    // Editors of Windows begin a file with it.
+    let lines = text.trim_start_matches('\u{feff}').lines().zip(1..);
     lines
         .filter(|(text, _)| !text.trim().is_empty())
         .map(|(text, line)| {
@@ -146,7 +137,13 @@ fn parse(file: &Path, text: &str, line: usize) -> Result<Case, String> {
                     .to_owned(),
             );
         }
-        Expect { docs, results, .. } => Expected::Answer(ExpectedAnswer { docs, results }),
+        Expect { docs, results, .. } => {
+            let docs = docs.map(Expectation::docs).transpose();
+            Expected::Answer(ExpectedAnswer {
+                docs: docs.map_err(|(index, error)| format!("expect.docs[{index}]: {error}"))?,
+                results: results.map(Expectation::object),
+            })
+        }
     };
     Ok(Case {
         file: file.to_owned(),
@@ -162,16 +159,12 @@ fn parse(file: &Path, text: &str, line: usize) -> Result<Case, String> {
 }
 
 impl Case {
-    pub(super) fn request(&self) -> Request {
-        self.request.clone()
+    pub(super) fn request(&self) -> &Request {
+        &self.request
     }
 
     pub(super) fn expected(&self) -> &Expected {
         &self.expected
-    }
-
-    pub(super) fn endpoint(&self) -> &str {
-        &self.request.endpoint
     }
 
     pub(super) fn name(&self) -> &str {
@@ -188,7 +181,7 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.place();
         match self.name.is_empty() {
-            true => write!(f, "{place} {}", self.endpoint()),
+            true => write!(f, "{place} {}", self.request.endpoint),
             false => write!(f, "{place} {}", self.name),
         }
     }
@@ -196,17 +189,15 @@ impl fmt::Display for Case {
 
 impl ExpectedAnswer {
     /// How an answer differs.
-    pub(super) fn differences(&self, response: &Response) -> Vec<Difference> {
-        let mut differences = Vec::new();
+    pub(super) fn differences(&self, response: &Response) -> Differences {
+        let mut differences = Differences::default();
         if let Some(docs) = &self.docs {
             let found = response.docs.iter().map(Document::to_json).collect();
-            let expected = Value::Array(docs.clone());
-            compare::compare("docs", &expected, Some(&found), &mut differences);
+            docs.compare("docs", &found, &mut differences);
         }
         if let Some(results) = &self.results {
             let found = Value::Object(response.results.clone());
-            let expected = Value::Object(results.clone());
-            compare::compare("results", &expected, Some(&found), &mut differences);
+            results.compare("results", &found, &mut differences);
         }
         differences
     }
@@ -233,6 +224,24 @@ mod tests {
     }
 
     #[test]
+    fn files_are_read_as_editors_write_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cases.jsonl");
+        let line = r#"{"on": "/a", "expect": {"docs": []}}"#;
+        std::fs::write(&file, format!("\u{feff}{line}\r\n\r\n{line}")).unwrap();
+        let mut room = 100;
+        let cases = read(&file, &mut room).unwrap();
+        let places: Vec<_> = cases.iter().map(|case| case.line).collect();
+        assert_eq!(places, [1, 3]);
+        // All files together are bounded, and the bound is said.
+        let error = read(&file, &mut room).unwrap_err().to_string();
+        assert!(error.contains("larger than"), "{error}");
+        std::fs::write(&file, [0xff, 0xfe]).unwrap();
+        let error = read(&file, &mut 100).unwrap_err().to_string();
+        assert!(error.contains("not UTF-8"), "{error}");
+    }
+
+    #[test]
     fn what_is_no_case_is_refused_in_words() {
         for (text, expected) in [
             (r#"{"on": "/a"}"#, "missing field `expect` at column 12"),
@@ -248,6 +257,10 @@ mod tests {
             (
                 r#"{"on": "/a", "docs": [{"text": 1}], "expect": {"docs": []}}"#,
                 "docs[0]: ",
+            ),
+            (
+                r#"{"on": "/a", "expect": {"docs": [{}, {"txt": "x"}]}}"#,
+                "expect.docs[1]: ",
             ),
             ("no JSON", "expected ident at column 2"),
         ] {
