@@ -14,6 +14,15 @@ impl crate::Sign for BadKey {
     }
 }
 
+/// What a registry answers that takes all that is sent, and has nothing.
+fn taking(method: &str) -> Answer {
+    match method {
+        "POST" => Answer::Full(202, vec![("location", "/upload".to_owned())], vec![]),
+        "PUT" => Answer::status(201),
+        _ => Answer::status(404),
+    }
+}
+
 #[tokio::test]
 async fn an_upload_goes_where_the_registry_says_and_its_password_does_not() {
     use crate::artifact::Artifact;
@@ -185,9 +194,7 @@ async fn a_registry_that_does_not_answer_whether_it_has_a_blob_is_sent_it() {
     for status in [403, 405] {
         let server = Server::start(move |request| match request.method.as_str() {
             "HEAD" if request.path.contains("/blobs/") => Answer::status(status),
-            "POST" => Answer::Full(202, vec![("location", "/upload".to_owned())], vec![]),
-            "PUT" => Answer::status(201),
-            _ => Answer::status(404),
+            method => taking(method),
         });
         let server = server.await;
         let place = place();
@@ -264,9 +271,7 @@ async fn a_tag_is_written_unless_it_is_known_to_mean_the_same() {
         let tag = format!("{MANIFEST}/1.0");
         let server = Server::start(move |request| match request.method.as_str() {
             "HEAD" | "GET" if request.path == tag => answer.clone(),
-            "POST" => Answer::Full(202, vec![("location", "/upload".to_owned())], vec![]),
-            "PUT" => Answer::status(201),
-            _ => Answer::status(404),
+            method => taking(method),
         });
         let server = server.await;
         let place = place();
