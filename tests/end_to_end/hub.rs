@@ -465,6 +465,51 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
     inner.chain(files).collect()
 }
 
+/// A helper may wait for its user, and others write the file meanwhile.
+#[test]
+fn a_helper_that_is_slow_undoes_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let registry = Registry::with_password();
+    let host = &registry.host;
+    let user = User::new();
+    fs::create_dir(user.path("docker")).unwrap();
+    let config = |more: &str| {
+        format!(
+            "{{\"auths\": {{\"{host}\": {{\"auth\": \"YWRhOm9sZA==\"}}{more}}}, \
+             \"credHelpers\": {{\"{host}\": \"slow\"}}}}"
+        )
+    };
+    fs::write(user.path("docker/config.json"), config("")).unwrap();
+    let meanwhile = config(", \"other.example.com\": {\"auth\": \"YWRhOmE=\"}");
+    fs::write(user.path("meanwhile.json"), meanwhile).unwrap();
+    let helper = user.path("bin/docker-credential-slow");
+    fs::create_dir(user.path("bin")).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncat > {}\ncp {} {}\n",
+        user.path("told").display(),
+        user.path("meanwhile.json").display(),
+        user.path("docker/config.json").display(),
+    );
+    fs::write(&helper, script).unwrap();
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o700)).unwrap();
+    let (name, password) = USER;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(user.path("bin")).chain(std::env::split_paths(&path));
+    let mut login = user.command(&["hub", "login", host, "--username", name, "--password-stdin"]);
+    login.env("PATH", std::env::join_paths(paths).unwrap());
+    let login = Finished::with_input(&mut login, password);
+    assert_eq!(login.status, Some(0), "{login}");
+    assert!(
+        fs::read_to_string(user.path("told"))
+            .unwrap()
+            .contains(password)
+    );
+    let text = fs::read_to_string(user.path("docker/config.json")).unwrap();
+    contains_all(&text, &["other.example.com", "slow"]);
+    assert!(!text.contains("YWRhOm9sZA=="), "{text}");
+}
+
 #[test]
 fn a_registry_with_passwords() {
     let registry = Registry::with_password();

@@ -193,8 +193,11 @@ fn is_for(key: &str, host: &str) -> bool {
         .strip_prefix("https://")
         .or_else(|| key.strip_prefix("http://"))
         .unwrap_or(key);
-    match key.strip_prefix(host) {
-        Some(rest) => matches!(rest.trim_end_matches('/'), "" | "/v1" | "/v2"),
-        None => false,
-    }
+    let (of, rest) = key.split_at(key.find('/').unwrap_or(key.len()));
+    // Docker's own tools have its registry under another name.
+    let of = match of.eq_ignore_ascii_case("index.docker.io") {
+        true => "registry-1.docker.io",
+        false => of,
+    };
+    of.eq_ignore_ascii_case(host) && matches!(rest.trim_end_matches('/'), "" | "/v1" | "/v2")
 }

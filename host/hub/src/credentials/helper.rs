@@ -143,27 +143,33 @@ impl Helper {
             let _ = stdin.write_all(input).await;
         }
         let mut output = Vec::new();
-        let mut has_ended = false;
+        let mut ended = None;
         if let Some(stdout) = child.stdout.take() {
             let mut bounded = stdout.take(MAX_HELPER_OUTPUT + 1);
             // What it has started, such as a daemon, may hold the output after its end.
-            loop {
-                tokio::select! {
-                    read = bounded.read_buf(&mut output) => if read? == 0 {
-                        break;
-                    },
-                    ended = child.wait(), if !has_ended => {
-                        ended?;
-                        has_ended = true;
-                    }
-                    () = sleep(HELPER_REST), if has_ended => break,
+            let rest = async {
+                let status = child.wait().await;
+                sleep(HELPER_REST).await;
+                status
+            };
+            tokio::select! {
+                read = bounded.read_to_end(&mut output) => {
+                    read?;
                 }
+                status = rest => ended = Some(status?),
             }
         }
-        if output.len() as u64 > MAX_HELPER_OUTPUT && !has_ended {
-            child.kill().await?;
-        }
-        Ok((child.wait().await?, output))
+        let status = match ended {
+            Some(status) => status,
+            None => {
+                // It would wait for ever for somebody who reads on.
+                if output.len() as u64 > MAX_HELPER_OUTPUT {
+                    child.kill().await?;
+                }
+                child.wait().await?
+            }
+        };
+        Ok((status, output))
     }
 
     fn failed(&self, text: &str) -> CredentialsError {
@@ -239,7 +245,10 @@ mod tests {
         let token = ask(r#"echo '{"Username": "<token>", "Secret": "t"}'"#).await;
         assert_eq!(token.unwrap(), Some(Login::Token(Secret::new("t"))));
         let begin = std::time::Instant::now();
-        let left = ask(r#"echo '{"Username": "<token>", "Secret": "t"}'; sleep 10 &"#).await;
+        // What it leaves behind may even print.
+        let left = ask(r#"echo '{"Username": "<token>", "Secret": "t"}'
+            (i=0; while [ $i -lt 200 ]; do sleep 0.05; echo; i=$((i + 1)); done) &"#)
+        .await;
         assert_eq!(left.unwrap(), Some(Login::Token(Secret::new("t"))));
         assert!(begin.elapsed().as_secs() < 5);
         for (script, expected) in [

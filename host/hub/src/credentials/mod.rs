@@ -93,13 +93,18 @@ impl Credentials {
         match file.helper(host)? {
             Some(helper) => {
                 helper.store(host, user, password).await?;
-                // An old password does not stay where it can be read. An empty entry, as
-                // Docker leaves it, has none.
-                if !matches!(file.login(host), Ok(None)) {
-                    let host = host.to_owned();
-                    blocking(path, move || file.erase(&host)).await?;
-                }
-                Ok(())
+                let (host, path) = (host.to_owned(), path.clone());
+                blocking(&path.clone(), move || {
+                    // Others may have written to it while the helper asked the user.
+                    let file = ConfigFile::read(&path)?;
+                    // An old password does not stay where it can be read. An empty entry, as
+                    // Docker leaves it, has none.
+                    match file.login(&host) {
+                        Ok(None) => Ok(()),
+                        _ => file.erase(&host).map(drop),
+                    }
+                })
+                .await
             }
             None => {
                 let (host, user, password) = (host.to_owned(), user.to_owned(), password.clone());
@@ -122,8 +127,8 @@ impl Credentials {
                 helper.erase(host).await?;
                 erased = true;
             }
-            let host = host.to_owned();
-            erased |= blocking(path, move || file.erase(&host)).await?;
+            let (host, file) = (host.to_owned(), path.clone());
+            erased |= blocking(path, move || ConfigFile::read(&file)?.erase(&host)).await?;
         }
         Ok(erased)
     }

@@ -43,7 +43,9 @@ async fn what_docker_stores_is_found() {
             "https://e.example.com": {"auth": "YWRhOnNlOmNyZXQ="},
             "e.example.com": {"username": "u", "password": "p"},
             "f.example.com": {},
-            "g.example.com/team": {"username": "u", "password": "p"}
+            "g.example.com/team": {"username": "u", "password": "p"},
+            "H.Example.com": {"username": "u", "password": "p"},
+            "https://index.docker.io/v1/": {"username": "u", "password": "p"}
         }, "credHelpers": {"a.example.com": ""}}"#,
     );
     let ada = password("ada", "se:cret");
@@ -56,6 +58,8 @@ async fn what_docker_stores_is_found() {
         ("e.example.com", password("u", "p")),
         ("f.example.com", None),
         ("g.example.com", None),
+        ("h.example.com", password("u", "p")),
+        ("registry-1.docker.io", password("u", "p")),
         ("example.com", None),
     ] {
         let found = place.credentials.get(host).await.unwrap();
