@@ -80,7 +80,20 @@ pub enum HubError {
         /// Why it cannot be fetched.
         error: Box<HubError>,
     },
-    /// What was kept is larger than what a manifest names by its digest.
+    /// What is kept has another size than the manifest says that names it.
+    #[error(
+        "{what} has {size} bytes, and the manifest that names it says {said}: whoever made that \
+         has to make it anew"
+    )]
+    OtherSize {
+        /// The repository, and the digest.
+        what: String,
+        /// Its bytes.
+        size: u64,
+        /// What is said of them.
+        said: u64,
+    },
+    /// It is larger than something of its kind may be.
     #[error("{what} has {size} bytes, and may have {most}")]
     TooLarge {
         /// The repository, and the digest.
@@ -147,9 +160,10 @@ impl HubError {
         match self {
             HubError::Registry(error) => of_problem(error.problem()),
             HubError::NoTag { .. } | HubError::NoRepository(_) => HubErrorKind::Missing,
-            HubError::NotExecutor { .. } | HubError::Assets { .. } | HubError::TooLarge { .. } => {
-                HubErrorKind::NotExecutor
-            }
+            HubError::NotExecutor { .. }
+            | HubError::Assets { .. }
+            | HubError::OtherSize { .. }
+            | HubError::TooLarge { .. } => HubErrorKind::NotExecutor,
             HubError::Refused { .. } | HubError::RefusedForNow { .. } => HubErrorKind::Refused,
             HubError::Damaged { error, .. } => error.kind(),
             HubError::Store(_) => HubErrorKind::Store,

@@ -66,13 +66,19 @@ impl Hub {
         blob: &Descriptor,
         most: u64,
     ) -> Result<Bytes, HubError> {
-        let digest = blob.digest;
-        let read = move |store: &Store| store.read(digest, most);
+        let (digest, said) = (blob.digest, blob.size);
+        if said > most {
+            return Err(too_large(remote, digest, said, most));
+        }
+        let read = move |store: &Store| store.read(digest, said);
         let why = match self.stored(read).await? {
-            Kept::Whole(bytes) => return Ok(bytes),
+            Kept::Whole(bytes) => {
+                right_size(remote, blob, bytes.len() as u64)?;
+                return Ok(bytes);
+            }
             Kept::Missing => None,
             Kept::Damaged(why) => Some(why),
-            Kept::TooLarge(size) => return Err(too_large(remote, digest, size, most)),
+            Kept::TooLarge(size) => return Err(other_size(remote, blob, size)),
         };
         let fetched = self.fetch(remote, blob).await;
         fetched.map_err(|error| damaged(remote, digest, why, error))?;
@@ -80,7 +86,7 @@ impl Hub {
             Kept::Whole(bytes) => Ok(bytes),
             Kept::Missing => Err(vanished(self, "somebody has removed it")),
             Kept::Damaged(why) => Err(vanished(self, &why)),
-            Kept::TooLarge(size) => Err(too_large(remote, digest, size, most)),
+            Kept::TooLarge(size) => Err(other_size(remote, blob, size)),
         }
     }
 
@@ -91,12 +97,15 @@ impl Hub {
         blob: &Descriptor,
         most: u64,
     ) -> Result<(), HubError> {
-        let digest = blob.digest;
-        let why = match self.stored(move |store| store.check(digest, most)).await? {
-            Kept::Whole(_) => return Ok(()),
+        let (digest, said) = (blob.digest, blob.size);
+        if said > most {
+            return Err(too_large(remote, digest, said, most));
+        }
+        let why = match self.stored(move |store| store.check(digest, said)).await? {
+            Kept::Whole(size) => return right_size(remote, blob, size),
             Kept::Missing => None,
             Kept::Damaged(why) => Some(why),
-            Kept::TooLarge(size) => return Err(too_large(remote, digest, size, most)),
+            Kept::TooLarge(size) => return Err(other_size(remote, blob, size)),
         };
         let fetched = self.fetch(remote, blob).await;
         fetched.map_err(|error| damaged(remote, digest, why, error))
@@ -137,6 +146,22 @@ impl Hub {
         };
         let (written, received) = futures::join!(write, receive);
         received.and(written)
+    }
+}
+
+/// What is kept has the right digest, and so it is the manifest that errs about its size.
+fn right_size(remote: &Remote, blob: &Descriptor, size: u64) -> Result<(), HubError> {
+    match size == blob.size {
+        true => Ok(()),
+        false => Err(other_size(remote, blob, size)),
+    }
+}
+
+fn other_size(remote: &Remote, blob: &Descriptor, size: u64) -> HubError {
+    HubError::OtherSize {
+        what: format!("{} ({})", remote.repository(), blob.digest),
+        size,
+        said: blob.size,
     }
 }
 
