@@ -20,9 +20,6 @@ wasm_flow_contract::bounds! {
     /// Bytes of all pages of one list.
     MAX_LIST: u64 = 16 << 20;
 
-    /// Bytes of a tag. What is longer is not one.
-    MAX_TAG: usize = 128;
-
     /// Tags of one repository, or referrers of one artifact. A longer list is refused.
     MAX_LISTED: usize = 100_000;
 

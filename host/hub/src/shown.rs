@@ -11,8 +11,18 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// The same of at most so many characters.
 pub(crate) fn cut(text: &str, most: usize) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let text = printable(&words.join(" "));
+    let mut short = String::new();
+    for word in text.split_whitespace() {
+        if !short.is_empty() {
+            short.push(' ');
+        }
+        // No more than what is shown: it may have megabytes. A character has a byte at least.
+        short.extend(word.chars().take(most + 1));
+        if short.len() > 4 * most {
+            break;
+        }
+    }
+    let text = printable(&short);
     match text.char_indices().nth(most) {
         None => text,
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasm_flow_contract::hub::{Digest, Reference, Repository};
+use wasm_flow_contract::hub::{Digest, Reference, Repository, parse_host};
 
 pub use accept::{Accept, Refusal, Sign};
 pub use error::{HubError, HubErrorKind};
@@ -128,14 +128,16 @@ impl Hub {
     /// # Errors
     /// When the registry does not take it or cannot be asked, or when it cannot be stored.
     pub async fn login(&self, host: &str, user: &str, password: Secret) -> Result<bool, HubError> {
-        let remote = self.inner.client.at(&some_repository(host)?);
+        let repository = some_repository(host)?;
+        let remote = self.inner.client.at(&repository);
         let user = user.to_owned();
         let login = Login::Password { user, password };
         let was_asked = remote.enter(Some(&login)).await?;
         let Login::Password { user, password } = login else {
             return Ok(was_asked);
         };
-        let stored = self.inner.credentials.store(host, &user, &password);
+        let stored = &self.inner.credentials;
+        let stored = stored.store(repository.host(), &user, &password);
         stored.await?;
         Ok(was_asked)
     }
@@ -147,7 +149,7 @@ impl Hub {
     pub async fn logout(&self, host: &str) -> Result<bool, HubError> {
         let repository = some_repository(host)?;
         self.inner.client.forget(&repository);
-        Ok(self.inner.credentials.erase(host).await?)
+        Ok(self.inner.credentials.erase(repository.host()).await?)
     }
 
     /// Makes room: removes what does not belong to the executors whose manifests have
@@ -196,11 +198,8 @@ fn order(tag: &str) -> Vec<(usize, String)> {
 
 /// A repository of a registry that is only asked whether it lets somebody in.
 fn some_repository(host: &str) -> Result<Repository, HubError> {
-    let repository: Result<Repository, _> = format!("{host}/any").parse();
-    match repository {
-        Ok(repository) if repository.host() == host => Ok(repository),
-        _ => Err(HubError::NoRegistry(host.to_owned())),
-    }
+    let repository = parse_host(host).and_then(|host| format!("{host}/any").parse());
+    repository.map_err(|_| HubError::NoRegistry(host.to_owned()))
 }
 
 /// These manifests, and all that they name.

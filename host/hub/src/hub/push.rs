@@ -81,10 +81,11 @@ impl Hub {
             Ok(before) => Some(before),
             Err(error) if error.is_missing() => None,
             // Whoever may write a tag may not always read it.
-            Err(error) => {
+            Err(error) if error.is_not_answered() => {
                 tracing::warn!(%error, "what the tag meant before is not known");
                 None
             }
+            Err(error) => return Err(error.into()),
         };
         // Where tags cannot be changed, even the same is refused.
         if before != Some(digest) {

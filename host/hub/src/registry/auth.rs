@@ -134,6 +134,12 @@ impl Asked {
                     text,
                     anonymous,
                 },
+                // It is the server of tokens that has nothing there, and not the registry.
+                Problem::Missing(text) => Problem::Answered {
+                    host: authority(realm),
+                    status: 404,
+                    text,
+                },
                 other => other,
             });
         }

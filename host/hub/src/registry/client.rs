@@ -11,7 +11,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use url::Url;
 use wasm_flow_contract::hub::Repository;
 
-use super::redirect::{Reach, Resolver, is_loopback, is_plain};
+use super::redirect::{Reach, Resolver, authority, is_loopback, is_plain};
 use super::tokens::Tokens;
 use crate::bounds::{CONNECT, SILENCE};
 use crate::credentials::Credentials;
@@ -53,6 +53,12 @@ impl Client {
     /// When the settings of TLS cannot be used.
     pub fn new(credentials: Credentials, plain: BTreeSet<String>) -> Result<Client, ClientError> {
         let tls = tls().map_err(|error| ClientError(error.to_string()))?;
+        // As addresses have them: without the port 80, and IPv6 in its shortest form.
+        let plain = plain.into_iter().map(|host| {
+            let url: Option<Url> = format!("http://{host}/").parse().ok();
+            url.map_or(host, |url| authority(&url))
+        });
+        let plain = plain.collect();
         let make = |reach| {
             let mut builder = reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
@@ -90,11 +96,10 @@ impl Client {
     /// The address of a registry.
     pub(super) fn base(&self, repository: &Repository) -> Option<Url> {
         let host = repository.host();
-        let url: Url = format!("https://{host}/v2/").parse().ok()?;
         let plain: Url = format!("http://{host}/v2/").parse().ok()?;
         match is_plain(&plain, &self.shared.plain) {
             true => Some(plain),
-            false => Some(url),
+            false => format!("https://{host}/v2/").parse().ok(),
         }
     }
 
@@ -151,7 +156,12 @@ mod tests {
 
     #[test]
     fn each_host_is_asked_by_the_client_that_is_for_it() {
-        let plain = BTreeSet::from(["plain.example.com:5000".to_owned()]);
+        let plain = [
+            "plain.example.com:5000",
+            "usual.example.com:80",
+            "[2001:DB8:0::1]:5000",
+        ];
+        let plain = plain.into_iter().map(str::to_owned).collect();
         let client = Client::new(Credentials::none(), plain).unwrap();
         let base = |repository: &str| client.base(&repository.parse().unwrap()).unwrap();
         for (repository, expected) in [
@@ -162,6 +172,9 @@ mod tests {
                 "http://plain.example.com:5000/v2/",
             ),
             ("localhost:5000/x", "http://localhost:5000/v2/"),
+            // The port of plain HTTP need not be written, and is not, in an address.
+            ("usual.example.com:80/x", "http://usual.example.com/v2/"),
+            ("[2001:db8::1]:5000/x", "http://[2001:db8::1]:5000/v2/"),
         ] {
             assert_eq!(base(repository).as_str(), expected);
         }

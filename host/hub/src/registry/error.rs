@@ -206,6 +206,14 @@ impl RegistryError {
         &self.problem
     }
 
+    /// Whether the registry does not answer this, and may answer other things.
+    pub(crate) fn is_not_answered(&self) -> bool {
+        matches!(
+            *self.problem,
+            Problem::Forbidden { .. } | Problem::Answered { .. }
+        )
+    }
+
     /// Whether the registry does not have it.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(*self.problem, Problem::Missing(_))

@@ -11,7 +11,7 @@ use super::redirect::{Misled, authority, is_same_origin};
 use super::remote::{Remote, Version};
 use super::request::Ask;
 use crate::artifact::{Descriptor, Index, media_type};
-use crate::bounds::{MAX_LIST, MAX_LISTED, MAX_MANIFEST, MAX_PAGES, MAX_TAG, MAX_TAG_PAGE};
+use crate::bounds::{MAX_LIST, MAX_LISTED, MAX_MANIFEST, MAX_PAGES, MAX_TAG_PAGE};
 
 /// A registry with the API of referrers answers a manifest that has a subject with it.
 const SUBJECT: &str = "oci-subject";
@@ -45,8 +45,7 @@ impl Remote {
                 let why = error.to_string();
                 Problem::Malformed { what, why }
             })?;
-            let found = page.tags.into_iter().flatten();
-            tags.extend(found.filter(|tag| tag.len() <= MAX_TAG));
+            tags.extend(page.tags.into_iter().flatten());
             pages.add(what, &bytes)?;
             check_list("tags", tags.len())?;
             next = next_page(&url, &headers)?;
@@ -142,7 +141,12 @@ impl Remote {
             return Ok(());
         }
         index.push(&described);
-        let (bytes, _) = index.write();
+        let (bytes, written) = index.write();
+        // Nobody could read it any more.
+        if written.size > MAX_MANIFEST {
+            let (what, most) = ("the list of referrers, with this one,", MAX_MANIFEST);
+            return Err(called(Problem::TooLarge { what, most }));
+        }
         let tag = fallback_tag(subject);
         self.push_manifest(Version::Tag(&tag), media_type::INDEX, &bytes)
             .await

@@ -421,7 +421,14 @@ fn signatures_are_kept_as_they_came() {
         let read = place.store.read_signatures(digest).unwrap();
         assert_eq!(read, Some(signatures));
     }
-    fs::write(place.store.signatures().join(digest.hex()), "[{").unwrap();
+    let file = place.store.signatures().join(digest.hex());
+    // What they are is not read by way of a link.
+    let elsewhere = place.store.folder().join("elsewhere");
+    fs::rename(&file, &elsewhere).unwrap();
+    symlink(&elsewhere, &file).unwrap();
+    assert_eq!(place.store.read_signatures(digest).unwrap(), None);
+    assert!(elsewhere.exists() && fs::symlink_metadata(&file).is_err());
+    fs::write(&file, "[{").unwrap();
     assert_eq!(place.store.read_signatures(digest).unwrap(), None);
 }
 

@@ -65,6 +65,11 @@ fn has((kind, text): (Kind, String), expected: Kind, words: &[&str]) {
     }
 }
 
+/// An executor that can be pushed.
+fn artifact() -> crate::artifact::Artifact {
+    crate::artifact::Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap()
+}
+
 #[tokio::test]
 async fn an_honest_registry_is_asked_once() {
     let server = executor().serve().await;
@@ -582,17 +587,30 @@ async fn a_manifest_cannot_have_what_is_kept_removed() {
     let config = descriptor("application/vnd.wasm.config.v0+json", said);
     let small = config.replace(&digest_of(said).to_string(), &weights.to_string());
     let assets = format!(r#","annotations":{{"dev.wasm-flow.assets":"{weights}"}}"#);
+    // The weights are the component, and said to be longer than they are.
+    let longer = layer.replace(&digest_of(COMPONENT).to_string(), &weights.to_string());
+    let longer = longer.replace("\"size\":8", "\"size\":5242881");
     for (manifest, most) in [
-        (manifest(&small, std::slice::from_ref(&layer), ""), 1 << 20),
-        (manifest(&config, &[layer], &assets), 4 << 20),
+        (
+            manifest(&small, std::slice::from_ref(&layer), ""),
+            "the manifest that names it says 37",
+        ),
+        (
+            manifest(&config, &[longer], ""),
+            "the manifest that names it says 5242881",
+        ),
+        (manifest(&config, &[layer], &assets), "may have 4194304"),
     ] {
         let mut content = executor();
         content.blob(said);
         content.manifest(Some("1.0"), manifest.as_bytes());
         let server = content.serve().await;
-        let described = place.hub.describe(&server.reference(":1.0")).await;
-        let error = described.unwrap_err();
-        let words = format!("/team/clean ({weights}) has 5242880 bytes, and may have {most}");
+        let reference = server.reference(":1.0");
+        // Only one of the two reads what it says of the component.
+        let described = place.hub.describe(&reference).await.err();
+        let pulled = place.hub.pull(&reference, &Anything::default()).await;
+        let error = described.or(pulled.err()).unwrap();
+        let words = format!("/team/clean ({weights}) has 5242880 bytes, and {most}");
         has(
             (error.kind(), error.to_string()),
             Kind::NotExecutor,

@@ -97,12 +97,12 @@ async fn an_upload_goes_where_the_registry_says_and_its_password_does_not() {
 
 #[tokio::test]
 async fn what_cannot_be_pushed_whole_is_not_begun() {
-    use crate::artifact::{Artifact, AssetFile};
+    use crate::artifact::AssetFile;
 
     let server = Content::default().serve().await;
     let place = place();
     let reference = server.reference(":1.0");
-    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    let artifact = artifact();
     for (key, expected) in [
         (
             BadKey(0),
@@ -151,9 +151,7 @@ async fn what_cannot_be_pushed_whole_is_not_begun() {
 
 #[tokio::test]
 async fn a_registry_that_takes_no_upload_for_now_is_not_pressed() {
-    use crate::artifact::Artifact;
-
-    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    let artifact = artifact();
     let busy = |status, after: &str| {
         let after = ("retry-after", after.to_owned());
         Answer::Full(status, vec![after], vec![])
@@ -188,9 +186,7 @@ async fn a_registry_that_takes_no_upload_for_now_is_not_pressed() {
 
 #[tokio::test]
 async fn a_registry_that_does_not_answer_whether_it_has_a_blob_is_sent_it() {
-    use crate::artifact::Artifact;
-
-    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    let artifact = artifact();
     for status in [403, 405] {
         let server = Server::start(move |request| match request.method.as_str() {
             "HEAD" if request.path.contains("/blobs/") => Answer::status(status),
@@ -204,18 +200,61 @@ async fn a_registry_that_does_not_answer_whether_it_has_a_blob_is_sent_it() {
     }
 }
 
+/// Signs, in a form that nobody looks at here.
+struct Key;
+
+impl crate::Sign for Key {
+    fn sign(&self, _: wasm_flow_contract::hub::Digest) -> Result<bytes::Bytes, crate::Refusal> {
+        Ok(bytes::Bytes::from_static(b"{}"))
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_nobody_could_read_any_more_is_not_written() {
+    let entry = serde_json::json!({
+        "mediaType": "application/x", "digest": digest_of(b"x").to_string(), "size": 1,
+        "annotations": { "a": "x".repeat((4 << 20) - 400) },
+    });
+    let list = serde_json::json!({ "schemaVersion": 2, "manifests": [entry] }).to_string();
+    assert!(list.len() < 4 << 20, "it can be read");
+    let server = Server::start(move |request| match request.method.as_str() {
+        "GET" if request.path.contains("/manifests/sha256-") => Answer::ok(list.clone()),
+        method => taking(method),
+    });
+    let server = server.await;
+    let place = place();
+    let (reference, artifact) = (server.reference(":1.0"), artifact());
+    let pushed = place.hub.push(&reference, &artifact, Some(&Key));
+    let error = pushed.await.unwrap_err().to_string();
+    assert!(
+        error.contains("the list of referrers, with this one,"),
+        "{error}"
+    );
+    let mut lines = server.lines().into_iter();
+    assert!(!lines.any(|line| line.contains("PUT /v2/team/clean/manifests/sha256-")));
+}
+
+#[tokio::test]
+async fn a_manifest_is_sent_again_if_that_may_help() {
+    let failures = std::sync::atomic::AtomicUsize::new(1);
+    let server = Server::start(move |request| {
+        let is_manifest = request.method == "PUT" && request.path.contains("/manifests/");
+        let left = &failures;
+        let fails = is_manifest && left.swap(0, std::sync::atomic::Ordering::SeqCst) > 0;
+        match fails {
+            true => Answer::status(502),
+            false => taking(&request.method),
+        }
+    });
+    let server = server.await;
+    let place = place();
+    let (reference, artifact) = (server.reference(":1.0"), artifact());
+    let pushed = place.hub.push(&reference, &artifact, None);
+    assert!(pushed.await.is_ok());
+}
+
 #[tokio::test]
 async fn what_others_have_listed_stays_listed_as_it_was() {
-    use crate::artifact::Artifact;
-
-    struct Key;
-
-    impl crate::Sign for Key {
-        fn sign(&self, _: wasm_flow_contract::hub::Digest) -> Result<bytes::Bytes, crate::Refusal> {
-            Ok(bytes::Bytes::from_static(b"{}"))
-        }
-    }
-
     let theirs = serde_json::json!([
         { "mediaType": "application/x", "digest": "sha512:00", "size": 1 },
         {
@@ -228,13 +267,11 @@ async fn what_others_have_listed_stays_listed_as_it_was() {
     });
     let server = Server::start(move |request| match request.method.as_str() {
         "GET" if request.path.contains("/manifests/sha256-") => Answer::ok(list.to_string()),
-        "POST" => Answer::Full(202, vec![("location", "/upload".to_owned())], vec![]),
-        "PUT" => Answer::status(201),
-        _ => Answer::status(404),
+        method => taking(method),
     });
     let server = server.await;
     let place = place();
-    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    let artifact = artifact();
     let reference = server.reference(":1.0");
     place
         .hub
@@ -252,9 +289,7 @@ async fn what_others_have_listed_stays_listed_as_it_was() {
 
 #[tokio::test]
 async fn a_tag_is_written_unless_it_is_known_to_mean_the_same() {
-    use crate::artifact::Artifact;
-
-    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    let artifact = artifact();
     // Else each has the second in which it is made.
     let then = ("org.opencontainers.image.created", "then");
     let then = [then].map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -241,6 +241,13 @@ async fn a_password_is_tried_before_it_is_stored() {
     assert!(std::fs::read_to_string(&file).unwrap().contains(&host));
     assert!(place.hub.logout(&host).await.unwrap());
     assert!(!place.hub.logout(&host).await.unwrap());
+    // A host is the same in upper and lower case.
+    let host = format!("localhost:{}", server.address.port());
+    let upper = host.to_uppercase();
+    let login = place.hub.login(&upper, "ada", Secret::new("secret"));
+    assert!(login.await.unwrap());
+    assert!(std::fs::read_to_string(&file).unwrap().contains(&host));
+    assert!(place.hub.logout(&upper).await.unwrap());
     for host in ["", "clean", "https://a.b", "a.b/c", "a.b/", "a.b:1/c"] {
         let error = place
             .hub
@@ -250,6 +257,8 @@ async fn a_password_is_tried_before_it_is_stored() {
         assert!(error.to_string().contains("is not a registry"), "{error}");
     }
     let nothing = Server::start(|_| Answer::status(404)).await;
+    // Of the two it is the server of tokens that has nothing there.
+    let no_tokens = asking("http://HOST/token", |_| Answer::status(404)).await;
     // It leads elsewhere, where everybody is let in.
     let elsewhere = Server::start(|_| Answer::ok("<html>")).await;
     let target = format!("http://{}/", elsewhere.address);
@@ -258,6 +267,7 @@ async fn a_password_is_tried_before_it_is_stored() {
         (server.address.to_string(), "where a registry lets users in"),
         ("docker.io".to_owned(), "docker.io is a web site"),
         (nothing.address.to_string(), "it has nothing at /v2/"),
+        (no_tokens.address.to_string(), "answered 404"),
     ] {
         let login = place.hub.login(&host, "ada", Secret::new("secret"));
         let text = login.await.unwrap_err().to_string();
@@ -311,9 +321,7 @@ async fn a_password_is_tried_where_tokens_are_given() {
 
 #[tokio::test]
 async fn who_is_logged_in_and_may_not_is_not_sent_to_log_in_again() {
-    use crate::artifact::Artifact;
-
-    let artifact = Artifact::new(bytes::Bytes::from_static(COMPONENT)).unwrap();
+    let artifact = artifact();
     for status in [401, 403] {
         let tokens = |request: &Seen| match request.authorization.as_deref() {
             Some(BASIC) => Answer::ok(r#"{"token":"good"}"#),
