@@ -11,22 +11,22 @@ use wasm_flow_tests::registry::{Registry, USER};
 use wasm_flow_tests::{example, guest, setup};
 
 /// A user with a folder, a store, credentials and keys of its own.
-struct User {
+pub(crate) struct User {
     folder: TempDir,
 }
 
 impl User {
-    fn new() -> User {
+    pub(crate) fn new() -> User {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("flow")).unwrap();
         User { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = wasm_flow(arguments.iter().copied());
         command
             .current_dir(self.folder.path())
@@ -41,7 +41,7 @@ impl User {
     }
 
     #[track_caller]
-    fn does(&self, arguments: &[&str]) -> String {
+    pub(crate) fn does(&self, arguments: &[&str]) -> String {
         let finished = Finished::of(&mut self.command(arguments));
         assert_eq!(finished.status, Some(0), "{arguments:?}\n{finished}");
         finished.stdout
@@ -75,7 +75,7 @@ impl User {
     }
 }
 
-fn trust(of: &str, key: &Path) -> String {
+pub(crate) fn trust(of: &str, key: &Path) -> String {
     format!(
         "[[hub.trust]]\nof = \"{of}\"\nkeys = [\"{}\"]\n",
         key.display()

@@ -42,6 +42,7 @@ mod rust_api;
 mod rust_examples;
 mod secure;
 mod seeds;
+mod semantic_search;
 mod shards;
 mod stream_doc;
 mod swap;

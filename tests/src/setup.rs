@@ -10,11 +10,12 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Every example, by the name of its crate.
-pub const EXAMPLES: [&str; 23] = [
+pub const EXAMPLES: [&str; 24] = [
     "http-enricher",
     "vector-index",
     "image-tiler",
     "best-matches",
+    "sentence-encode",
     "split",
     "clean",
     "embed",
@@ -400,6 +401,22 @@ fn base_python() -> PathBuf {
         ),
     }
     "python3".into()
+}
+
+/// The folder with the sentence model of `examples/semantic-search`.
+pub fn sentence_model() -> PathBuf {
+    static MADE: OnceLock<()> = OnceLock::new();
+    let folder = repository().join("target/semantic-search/model");
+    MADE.get_or_init(|| {
+        exclusively("sentence-model", || {
+            if !folder.join("model.bin").exists() {
+                announce("fetching and packing the sentence model (19 MB, some seconds, once)");
+            }
+            let script = repository().join("examples/semantic-search/model.py");
+            succeed(Command::new(base_python()).arg(script));
+        });
+    });
+    folder
 }
 
 /// Cargo, in the repository, with this test's target folder.
