@@ -155,6 +155,8 @@ fn inspect_shows_what_an_executor_is() {
         "/default",
         "0.1.0",
         "Reports what it saw",
+        "made with",
+        "rustc 1.",
     ] {
         assert!(shown.stdout.contains(part), "`{part}`\n{shown}");
     }
@@ -163,6 +165,8 @@ fn inspect_shows_what_an_executor_is() {
     let description = &json["description"];
     assert_eq!(description["name"], "Probe");
     assert!(json["size"].as_u64().is_some_and(|size| size > 0), "{json}");
+    let tools = json["producers"].as_array().expect("a list");
+    assert!(tools.iter().any(|tool| tool["name"] == "rustc"), "{json}");
     assert!(
         json["imports"]
             .as_array()

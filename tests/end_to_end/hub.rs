@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-use wasm_flow_tests::cli::{Finished, wasm_flow};
+use wasm_flow_tests::cli::{Finished, Running, wasm_flow};
 use wasm_flow_tests::registry::{Registry, USER};
 use wasm_flow_tests::{example, guest, setup};
 
@@ -387,12 +388,9 @@ fn what_the_rules_do_not_let_run_is_refused() {
     user.does(&locked);
 }
 
-/// Its files are read where they are, and nothing else of the store is seen.
-#[test]
-fn files_come_along_with_an_executor() {
-    let registry = Registry::open();
+/// Pushes an executor that reads files, with one, and writes a flow that runs it.
+fn reads_files(user: &User, registry: &Registry) {
     let reference = format!("{}/team/reads:1.0", registry.host);
-    let user = User::new();
     fs::create_dir_all(user.path("files/model")).unwrap();
     fs::write(user.path("files/model/words.txt"), "one two").unwrap();
     let component = guest("hostile").display().to_string();
@@ -415,6 +413,14 @@ fn files_come_along_with_an_executor() {
         format!("[[executors]]\nname = \"e\"\nuses = \"oci://{reference}\"\n{rule}"),
     )
     .unwrap();
+}
+
+/// Its files are read where they are, and nothing else of the store is seen.
+#[test]
+fn files_come_along_with_an_executor() {
+    let registry = Registry::open();
+    let user = User::new();
+    reads_files(&user, &registry);
     let read = |on: &str, path: &str| {
         let parameters = format!("{{ \"path\": \"{path}\" }}");
         let run = [
@@ -454,6 +460,51 @@ fn files_come_along_with_an_executor() {
     let found = read("/read", "/assets/model/words.txt");
     assert!(!format!("{found}").contains("three"), "{found}");
     assert_eq!(found.status, Some(0), "{found}");
+}
+
+/// Neither what runs nor its files are pruned, and it can be started again without a
+/// registry.
+#[test]
+fn what_runs_is_not_pruned() {
+    let registry = Registry::open();
+    let user = User::new();
+    reads_files(&user, &registry);
+    let read = [
+        "--format",
+        "json",
+        "run",
+        "flow/flow.toml",
+        "--on",
+        "/read",
+        "--parameters",
+        "{ \"path\": \"/assets/model/words.txt\" }",
+        "--request-size",
+        "1",
+        "--input",
+        "-",
+    ];
+    let mut runs = Running::start(&mut user.command(&read));
+    let mut asks = || {
+        runs.write("one\n");
+        let lines = runs.lines(1).concat();
+        assert!(lines.contains("one"), "{lines}");
+    };
+    asks();
+    drop(registry);
+    let prune = ["hub", "prune", "--all"];
+    contains_all(
+        &user.does(&prune),
+        &["removed 0 bytes in 0 entries", "1 executor that runs now"],
+    );
+    asks();
+    let again = Finished::with_input(&mut user.command(&read), "one\n");
+    contains_all(&again.stdout, &["one two"]);
+    // The process ends without a word, and then nothing uses it.
+    runs.signal(Signal::KILL);
+    runs.finish();
+    let pruned = user.does(&prune);
+    assert!(!pruned.contains("runs now"), "{pruned}");
+    assert!(walk(&user.path("data/wasm-flow/hub")).is_empty());
 }
 
 fn walk(folder: &Path) -> Vec<PathBuf> {

@@ -70,6 +70,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
             terminal::json(&json!({
                 "description": component.description(),
                 "imports": component.imports(),
+                "producers": component.producers(),
                 "size": component.size(),
                 "digest": component.digest().to_string(),
                 "registry": origin,
@@ -113,6 +114,17 @@ fn text(component: &Component, origin: Option<&Origin>) -> String {
         text += &format!(", built with {}", description.sdk);
     }
     text += &format!("\n  {}\n", component.digest());
+    let producers = component.producers().iter();
+    let producers: Vec<String> = producers
+        .map(|tool| {
+            format!("{} {}", tool.name, tool.version)
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    if !producers.is_empty() {
+        text += &format!("  made with {}\n", producers.join(", "));
+    }
     if let Some(Origin { reference, pulled }) = origin {
         text += &format!("  from {reference}, ");
         text += &match &pulled.signer {

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use wasm_flow_contract::grants::{Access, DirGrant};
 use wasm_flow_contract::hub::{Digest, Reference};
 use wasm_flow_contract::{Graph, NodeId};
+use wasm_flow_hub::store::InUse;
 use wasm_flow_hub::{HubError, Pulled};
 use wasm_flow_manifest::{LateProblem, Lock, Place};
 use wasm_flow_wasm::{Component, Runtime};
@@ -282,6 +283,11 @@ impl Fetched {
             title,
             remedy: Remedy::Words(remedy),
         })
+    }
+
+    /// Keeps it in the store.
+    pub(super) fn in_use(&self) -> Option<InUse> {
+        self.pulled.in_use.clone()
     }
 
     /// What was fetched.

@@ -27,6 +27,7 @@ use wasm_flow_contract::sharding::Group;
 use wasm_flow_contract::{Graph, NodeId, Stage, StageInfo};
 use wasm_flow_flow::stages::{Batched, Retried};
 use wasm_flow_flow::{Flow, ShapeError};
+use wasm_flow_hub::store::InUse;
 use wasm_flow_manifest::{Head, LateProblem, Manifest, Place, Report};
 use wasm_flow_wasm::{
     BindingError, Bindings, Component, Executor, GrantError, OutputSink, Runtime, StartError,
@@ -69,6 +70,9 @@ pub struct LoadedExecutor {
     pub artifact: Option<Artifact>,
     /// What keeps it from doing what it should, and the flow not from starting.
     doubts: Vec<Doubt>,
+    /// Keeps what is from a registry in the store, as long as it runs.
+    #[expect(dead_code, reason = "it is held and not read")]
+    in_use: Option<InUse>,
 }
 
 /// What stands at an executor's place in the flow.
@@ -216,7 +220,7 @@ impl Resolver {
         found: &mut Found,
     ) -> Result<Option<LoadedExecutor>, LoadFailure> {
         let mut config = planned.config.clone();
-        let (mut doubts, mut artifact) = (Vec::new(), None);
+        let (mut doubts, mut artifact, mut in_use) = (Vec::new(), None, None);
         let component = match &planned.uses {
             Uses::Named(wasm_flow_manifest::Uses::Remote(_)) => {
                 // All of them were connected to before anything was loaded.
@@ -247,6 +251,7 @@ impl Resolver {
                     .extend(fetched.assets().filter(|_| is_free));
                 doubts.extend(fetched.doubt(id, reference));
                 artifact = Some(fetched.artifact());
+                in_use = fetched.in_use();
                 fetched.component
             }
             Uses::Named(wasm_flow_manifest::Uses::Path { written, path }) => {
@@ -274,6 +279,7 @@ impl Resolver {
             uses_after: None,
             doubts,
             artifact,
+            in_use,
         }))
     }
 
@@ -314,6 +320,7 @@ impl LoadedExecutor {
             uses_after: None,
             doubts: Vec::new(),
             artifact: None,
+            in_use: None,
         }
     }
 

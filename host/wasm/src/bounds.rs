@@ -72,6 +72,9 @@ wasm_flow_contract::bounds! {
     /// Bytes of a documentation text, a schema or the details in a description.
     MAX_PROSE: usize = 64 * 1024;
 
+    /// Tools that a component says it was made with; more are passed over.
+    MAX_PRODUCERS: usize = 32;
+
     /// Bytes of one printed line; a longer one is printed in pieces, so that a
     /// guest that never ends a line cannot fill the host's memory.
     MAX_LINE: usize = 8 * 1024;

@@ -67,7 +67,7 @@ pub use details::{ExecutorDetails, MethodDetails, State, Wants};
 pub use error::{CallError, CallErrorKind};
 pub use grants::{GrantError, WORKSPACE};
 pub use instance::StartFailure;
-pub use load::{Component, LoadError};
+pub use load::{Component, LoadError, Producer};
 pub use output::{Discard, Level, Output, OutputSink, Printer, Record, Stream};
 pub use post::Post;
 pub use runtime::{Runtime, RuntimeConfig, RuntimeError};

@@ -153,7 +153,8 @@ impl Hub {
     }
 
     /// Makes room: removes what does not belong to the executors whose manifests have
-    /// these digests and was not used for `unused`.
+    /// these digests and was not used for `unused`. What runs is left, whatever process runs
+    /// it: see [`Pulled::in_use`].
     ///
     /// # Errors
     /// When something cannot be read or removed.
@@ -162,8 +163,14 @@ impl Hub {
         keep: BTreeSet<Digest>,
         unused: Duration,
     ) -> Result<Pruned, HubError> {
-        self.stored(move |store| store.prune(&belonging(store, keep)?, unused))
-            .await
+        let prune = move |store: &Store| {
+            let used = store.used()?;
+            let in_use = used.len();
+            let keep = keep.into_iter().chain(used).collect();
+            let pruned = store.prune(&belonging(store, keep)?, unused)?;
+            Ok(Pruned { in_use, ..pruned })
+        };
+        self.stored(prune).await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::artifact::{
 };
 use crate::bounds::{MAX_ASSET, MAX_COMPONENT, MAX_CONFIG};
 use crate::registry::Remote;
-use crate::store::{Assets, Kept};
+use crate::store::{Assets, InUse, Kept, Store};
 
 /// An executor that was pulled. Its bytes have the digests that its manifest names; nothing
 /// of it has been run or compiled.
@@ -30,6 +30,8 @@ pub struct Pulled {
     pub assets: Option<Assets>,
     /// The key, or its name, whose signature was right, if one was asked for.
     pub signer: Option<String>,
+    /// Keeps all of it in the store. None if that cannot be said there, as on a full disk.
+    pub in_use: Option<InUse>,
 }
 
 /// What a registry says of an executor, without its component.
@@ -72,6 +74,7 @@ impl Hub {
         accept.allows(reference).map_err(refused)?;
         let remote = self.inner.client.at(repository);
         let digest = self.resolve(reference).await?;
+        let in_use = self.in_use(digest).await?;
         let executor = self.executor(&remote, reference, digest).await?;
         let signer = self.accepted(&remote, reference, digest, accept).await?;
         let component = self
@@ -89,7 +92,20 @@ impl Hub {
             annotations: executor.annotations,
             assets,
             signer,
+            in_use,
         })
+    }
+
+    /// That it is used, from before it is read. It can be used all the same if that cannot
+    /// be said.
+    async fn in_use(&self, digest: Digest) -> Result<Option<InUse>, HubError> {
+        let said = move |store: &Store| {
+            let in_use = store.in_use(digest).inspect_err(|error| {
+                tracing::warn!(%error, "`wasm-flow hub prune` will not know that this is used");
+            });
+            Ok(in_use.ok())
+        };
+        self.stored(said).await
     }
 
     /// What the registry says of an executor. Its component is not fetched, and nobody is

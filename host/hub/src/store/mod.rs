@@ -6,6 +6,7 @@
 mod entry;
 mod error;
 mod folder;
+mod in_use;
 mod prune;
 mod signatures;
 mod tree;
@@ -18,6 +19,7 @@ use wasm_flow_contract::hub::Digest;
 
 pub use entry::Kept;
 pub use error::StoreError;
+pub use in_use::InUse;
 pub use prune::Pruned;
 pub use tree::Assets;
 pub use writer::Writer;

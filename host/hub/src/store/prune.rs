@@ -18,6 +18,8 @@ pub struct Pruned {
     pub entries: usize,
     /// The room that there is now.
     pub bytes: u64,
+    /// Executors that run now: they were left.
+    pub in_use: usize,
 }
 
 impl Store {

@@ -40,6 +40,7 @@ async fn assets_stay_in_their_folder_and_are_what_was_named() {
         .pull(&server.reference(":1.0"), &accept)
         .await
         .unwrap();
+    drop(pulled.in_use);
     let assets = pulled.assets.unwrap();
     assert_eq!((assets.files, assets.bytes), (2, 3));
     assert_eq!(std::fs::read(assets.folder.join("a/b")).unwrap(), b"one");
@@ -53,12 +54,15 @@ async fn assets_stay_in_their_folder_and_are_what_was_named() {
         .unwrap();
     assert_eq!(pulled.assets.unwrap(), assets);
     assert_eq!(std::fs::read(assets.folder.join("a/b")).unwrap(), b"one");
-    // What the executor names is kept, and else nothing.
+    // What the executor names is kept as long as it is used, and else nothing.
     let hub = &place.hub;
-    let pruned = hub
-        .prune([pulled.digest].into(), Duration::ZERO)
-        .await
-        .unwrap();
+    let digest = pulled.digest;
+    let in_use = pulled.in_use;
+    assert!(in_use.is_some());
+    let pruned = hub.prune([].into(), Duration::ZERO).await.unwrap();
+    assert_eq!((pruned.entries, pruned.in_use), (0, 1));
+    drop(in_use);
+    let pruned = hub.prune([digest].into(), Duration::ZERO).await.unwrap();
     assert_eq!(pruned.entries, 0);
     let pruned = hub.prune([].into(), Duration::ZERO).await.unwrap();
     assert_eq!(pruned.entries, 7);

@@ -14,7 +14,7 @@ pub(super) struct Args {
     /// How long something has not been used that is removed: 720h are 30 days.
     #[arg(long, value_name = "TIME", default_value = "720h", value_parser = parse_duration)]
     unused: Duration,
-    /// Remove everything. No flow that runs may have its files from there.
+    /// Remove everything but what runs now.
     #[arg(long, conflicts_with = "unused")]
     all: bool,
 }
@@ -31,14 +31,23 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
         Format::Json => terminal::json(&json!({
             "entries": pruned.entries,
             "bytes": pruned.bytes,
+            "in_use": pruned.in_use,
             "folder": registries.hub.store().folder().display().to_string(),
         }))?,
-        Format::Text => terminal::line(&format!(
-            "removed {} in {} entries from {}",
-            Size(pruned.bytes),
-            pruned.entries,
-            registries.hub.store().folder().display(),
-        ))?,
+        Format::Text => {
+            let mut text = format!(
+                "removed {} in {} entries from {}",
+                Size(pruned.bytes),
+                pruned.entries,
+                registries.hub.store().folder().display(),
+            );
+            text += &match pruned.in_use {
+                0 => String::new(),
+                1 => ", and left 1 executor that runs now".to_owned(),
+                more => format!(", and left {more} executors that run now"),
+            };
+            terminal::line(&text)?;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod describe;
 mod description;
 mod error;
+mod producers;
 mod world;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use error::Kind;
 pub use error::LoadError;
+pub use producers::Producer;
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
@@ -35,6 +37,7 @@ struct Inner {
     description: Description,
     imports: Vec<String>,
     exports: Vec<String>,
+    producers: Vec<Producer>,
     size: u64,
     digest: Digest,
 }
@@ -61,6 +64,11 @@ impl Component {
     /// The interfaces that it exports.
     pub fn exports(&self) -> &[String] {
         &self.inner.exports
+    }
+
+    /// The tools that it says it was made with.
+    pub fn producers(&self) -> &[Producer] {
+        &self.inner.producers
     }
 
     /// Bytes of its file.
@@ -122,9 +130,9 @@ impl Runtime {
         let compile = move || {
             let digest = Digest::new(Sha256::digest(&bytes).into());
             let component = runtime.compile(&bytes, digest)?;
-            wasmtime::Result::Ok((component, digest))
+            wasmtime::Result::Ok((component, digest, producers::of(&bytes)))
         };
-        let (component, digest) = tokio::task::spawn_blocking(compile)
+        let (component, digest, producers) = tokio::task::spawn_blocking(compile)
             .await
             .map_err(Kind::Compiler)?
             .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
@@ -147,6 +155,7 @@ impl Runtime {
                 pre,
                 imports,
                 exports,
+                producers,
                 size,
                 digest,
             }),
