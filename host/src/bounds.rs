@@ -58,6 +58,10 @@ wasm_flow_contract::bounds! {
     FILE_HEAD: u64 = 1024;
     /// Entries of a folder that are looked at for a name that was probably meant.
     NEIGHBOURS: usize = 1000;
+    /// Bytes of a file in which cargo or the compiler names what it has read.
+    DEP_INFO: u64 = 4 << 20;
+    /// Bytes of the record of what a build was made of.
+    MADE_OF: u64 = 16 << 20;
     /// How long to wait for the calls of an executor that is to be handed over.
     HAND_OVER: Duration = Duration::from_secs(30);
     /// How long to wait for a registry to say whether a tag that is pinned means something

@@ -182,6 +182,63 @@ fn a_test_that_is_cut_short_says_so_and_leaves_nothing() {
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 
+/// cargo is asked if something has changed, and by `build`.
+#[test]
+fn a_folder_that_has_not_changed_is_not_built_again() {
+    let folder = tempfile::tempdir().unwrap();
+    new(folder.path(), "unchanged", "hello");
+    let made = folder.path().join("unchanged");
+    let answer = |environment: &[(&str, &str)]| {
+        let mut run = wasm_flow(["run", "--on", "/hello", "--text", "world"]);
+        run.current_dir(&made)
+            .env("CARGO_TARGET_DIR", target())
+            .envs(environment.iter().copied());
+        let ran = Finished::successfully(&mut run);
+        (ran.stdout, ran.stderr.contains("building"))
+    };
+    let hello = || "hello world\n".to_owned();
+    assert_eq!(answer(&[]), (hello(), true));
+    assert_eq!(answer(&[]), (hello(), false));
+    let mut build = wasm_flow(["build"]);
+    build.current_dir(&made).env("CARGO_TARGET_DIR", target());
+    Finished::successfully(&mut build).complains_of(&["building"]);
+    assert_eq!(answer(&[]), (hello(), false));
+
+    let source = made.join("src/lib.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    fs::write(&source, text.replace("\"{} {}\"", "\"{}, {}\"")).unwrap();
+    let comma = || "hello, world\n".to_owned();
+    assert_eq!(answer(&[]), (comma(), true));
+    assert_eq!(answer(&[]), (comma(), false));
+    // Other flags, another component, and what may become of it by another file.
+    assert!(answer(&[("RUSTFLAGS", "-Cdebuginfo=0")]).1);
+    assert_eq!(answer(&[]), (comma(), true));
+    fs::write(made.join(".cargo/config"), "").unwrap();
+    assert_eq!(answer(&[]), (comma(), true));
+    assert_eq!(answer(&[]), (comma(), false));
+    let manifest = made.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("{text}\n# More.\n")).unwrap();
+    assert_eq!(answer(&[]), (comma(), true));
+    fs::remove_file(setup::component_in(
+        &target().join("wasm32-wasip2"),
+        "unchanged",
+    ))
+    .unwrap();
+    assert_eq!(answer(&[]), (comma(), true));
+
+    // What reads a variable, or has a build script, may change without a trace.
+    fs::write(made.join("build.rs"), "fn main() {}").unwrap();
+    assert_eq!(answer(&[]), (comma(), true));
+    assert_eq!(answer(&[]), (comma(), true));
+    fs::remove_file(made.join("build.rs")).unwrap();
+    let text = fs::read_to_string(&source).unwrap();
+    let reads = "pub const WHO: Option<&str> = option_env!(\"WHO\");\n";
+    fs::write(&source, format!("{text}\n{reads}")).unwrap();
+    assert_eq!(answer(&[]), (comma(), true));
+    assert_eq!(answer(&[]), (comma(), true));
+}
+
 #[test]
 fn build_says_what_it_made() {
     let folder = tempfile::tempdir().unwrap();

@@ -117,8 +117,12 @@ pub fn later(name: &str) -> PathBuf {
 
 /// Where a build for a target leaves a crate's component.
 pub fn component(target_triple: &str, name: &str) -> PathBuf {
-    target()
-        .join(target_triple)
+    component_in(&target().join(target_triple), name)
+}
+
+/// The same in the folder of a target.
+pub fn component_in(folder: &Path, name: &str) -> PathBuf {
+    folder
         .join("release")
         .join(format!("{}.wasm", name.replace('-', "_")))
 }

@@ -15,6 +15,7 @@ use wasm_flow_contract::hub::Signers;
 use wasm_flow_manifest::{ExecutorEntry, Lock, Manifest, Uses};
 
 use crate::bounds::WATCHED_FOLDERS;
+use crate::resolve::build::sources as compiled_from;
 
 /// How long it has to be quiet after a change. Editors write a file in several steps, and
 /// version control many files.
@@ -130,7 +131,9 @@ impl Watch {
         let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
         for folder in &sources.crates {
             if let Some(component) = built.get(folder) {
-                sources.files.extend(compiled_from(component));
+                sources
+                    .files
+                    .extend(compiled_from(component).into_iter().flatten());
             }
         }
         drop(built);
@@ -268,33 +271,6 @@ fn is_source(name: &Path) -> bool {
     !(name.starts_with('.') || name.ends_with('~') || name == "target" || name == "Cargo.lock")
 }
 
-/// The files that a component was compiled from, as cargo has noted them beside it: also
-/// those of other crates that the crate's Cargo.toml names by their paths.
-fn compiled_from(component: &Path) -> BTreeSet<PathBuf> {
-    let noted = std::fs::read_to_string(component.with_extension("d")).unwrap_or_default();
-    noted.lines().flat_map(dependencies).collect()
-}
-
-/// The files behind the colon of a rule, as `make` reads it: a blank in a name has a
-/// backslash before it.
-fn dependencies(rule: &str) -> Vec<PathBuf> {
-    let Some((_, files)) = rule.split_once(": ") else {
-        return Vec::new();
-    };
-    let (mut names, mut name) = (Vec::new(), String::new());
-    let mut characters = files.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' if characters.peek() == Some(&' ') => name.extend(characters.next()),
-            ' ' => names.push(std::mem::take(&mut name)),
-            character => name.push(character),
-        }
-    }
-    names.push(name);
-    let names = names.into_iter().filter(|name| !name.is_empty());
-    names.map(PathBuf::from).collect()
-}
-
 /// The path as the system reports it.
 fn real(path: &Path) -> PathBuf {
     path.canonicalize()
@@ -308,14 +284,6 @@ mod tests {
 
     use super::*;
     use crate::whole_file::tests::Folder;
-
-    #[test]
-    fn the_rules_of_make_are_read() {
-        let files = dependencies("/t/a b.wasm: /src/lib.rs /my\\ src/x.rs C:\\d\\e.rs");
-        let expected = ["/src/lib.rs", "/my src/x.rs", "C:\\d\\e.rs"];
-        assert_eq!(files, expected.map(PathBuf::from));
-        assert!(dependencies("").is_empty());
-    }
 
     fn flow(folder: &Folder, uses: &str) -> (PathBuf, Manifest) {
         let path = folder.0.join("flow.toml");

@@ -41,9 +41,12 @@ pub use plan::{Plan, Planned, Uses};
 pub use running::{Running, SwapError, Swapped, SwappedExecutor};
 pub use source::{Source, SourceError};
 
-use build::Event;
+use build::{BuildError, Event};
 use hub::Fetch;
 use remote::{Connected, Remotes};
+
+/// How a folder is made a component.
+type Build = fn(&Path, &dyn Fn(Event<'_>)) -> Result<PathBuf, BuildError>;
 
 /// Finds what a flow's plan names. Cheap to clone.
 #[derive(Clone)]
@@ -122,12 +125,15 @@ impl Resolver {
         &self.runtime
     }
 
-    /// The component of a source. A folder is built first.
+    /// The component of a source. A folder is built first, if something in it has changed.
     ///
     /// # Errors
     /// When it does not compile, or is not an executor.
     pub async fn component(&self, source: &Source) -> Result<Component, SourceError> {
-        Ok(self.runtime.load(self.path(source).await?).await?)
+        Ok(self
+            .runtime
+            .load(self.found(source, build::component).await?)
+            .await?)
     }
 
     /// The file with the component of a source. A folder is built first.
@@ -135,13 +141,16 @@ impl Resolver {
     /// # Errors
     /// When it does not compile.
     pub async fn path(&self, source: &Source) -> Result<PathBuf, SourceError> {
+        self.found(source, build::build).await
+    }
+
+    async fn found(&self, source: &Source, build: Build) -> Result<PathBuf, SourceError> {
         Ok(match source {
             Source::File(path) => path.clone(),
             Source::Folder(folder) => {
                 let progress = Arc::clone(&self.progress);
                 let folder = folder.clone();
-                let building =
-                    tokio::task::spawn_blocking(move || build::build(&folder, &*progress));
+                let building = tokio::task::spawn_blocking(move || build(&folder, &*progress));
                 building.await.map_err(|_| SourceError::Interrupted)??
             }
         })

@@ -1,11 +1,18 @@
 //! From an executor's crate to a component.
 
+mod dep_info;
+mod record;
+
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 use serde_json::Value;
+
+#[cfg(feature = "cli")]
+pub(crate) use dep_info::sources;
 
 use crate::sdk::Patch;
 pub use crate::sdk::{PatchError, SdkError};
@@ -104,6 +111,22 @@ pub enum BuildError {
     NoComponent(PathBuf),
 }
 
+/// The component of the crate in `folder`: as the last build has left it if nothing has
+/// changed since, or else of a new one.
+///
+/// # Errors
+/// As [`build`].
+pub fn component(folder: &Path, progress: &dyn Fn(Event<'_>)) -> Result<PathBuf, BuildError> {
+    match record::component(folder) {
+        Some(component) => {
+            let component = component.as_path();
+            progress(Event::Built { folder, component });
+            Ok(component.to_owned())
+        }
+        None => build(folder, progress),
+    }
+}
+
 /// Compiles the crate in `folder` and gives its component's path. Tells `progress`
 /// what it waits for; cargo's own messages go to standard error.
 ///
@@ -114,6 +137,7 @@ pub fn build(folder: &Path, progress: &dyn Fn(Event<'_>)) -> Result<PathBuf, Bui
     if !manifest.is_file() {
         return Err(BuildError::NoCrate(folder.to_owned()));
     }
+    let start = SystemTime::now();
     see_to_target(folder, progress)?;
     if let Some(path) = Patch::of(folder).restore()? {
         progress(Event::FoundSdk { path });
@@ -154,6 +178,7 @@ pub fn build(folder: &Path, progress: &dyn Fn(Event<'_>)) -> Result<PathBuf, Bui
     let Some(component) = component else {
         return Err(BuildError::NoComponent(folder.to_owned()));
     };
+    record::keep(folder, &component, start);
     let done = Event::Built {
         folder,
         component: &component,
@@ -168,16 +193,18 @@ pub fn build(folder: &Path, progress: &dyn Fn(Event<'_>)) -> Result<PathBuf, Bui
 fn tool(name: &str) -> Command {
     let mut command = Command::new(name);
     for (variable, _) in std::env::vars_os() {
-        let inherited = variable.to_str().is_some_and(|name| {
-            name.starts_with("CARGO_MANIFEST_")
-                || name.starts_with("CARGO_PKG_")
-                || name == "OUT_DIR"
-        });
-        if inherited {
+        if variable.to_str().is_some_and(is_of_a_package) {
             command.env_remove(variable);
         }
     }
     command
+}
+
+/// Whether a variable is what cargo tells the programs that it runs of their package.
+fn is_of_a_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_MANIFEST_")
+        || variable.starts_with("CARGO_PKG_")
+        || variable == "OUT_DIR"
 }
 
 /// The component that one of cargo's messages tells of, if it is this crate's.
