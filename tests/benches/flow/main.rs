@@ -5,10 +5,11 @@
 //! cargo bench -p wasm-flow-tests --bench flow -- --quick   # about 20 s
 //! ```
 //!
-//! Two tables are printed. The first is of servers ([`served`]): requests per
+//! Three tables are printed. The first is of servers ([`served`]): requests per
 //! second over gRPC, of `wasm-flow run` and of a plain tonic server ([`native`])
 //! that uppercases the same texts. The second is of calls ([`calls`]):
-//! microseconds for one call of an executor in this process, without gRPC.
+//! microseconds for one call of an executor in this process, without gRPC. The third is
+//! of starts ([`starts`]): milliseconds until the first answer.
 
 #![allow(
     clippy::panic,
@@ -22,6 +23,7 @@ mod client;
 mod native;
 mod served;
 mod server;
+mod starts;
 mod statistics;
 mod workload;
 
@@ -37,6 +39,7 @@ options, after `--`:
   --quick        shorter rounds and fewer of them, about 20 s in all: for a first look
   --served       the first table only
   --calls        the second table only
+  --starts       the third table only
   --only NAME    this row only, beside the native server; of the second table, the rows
                  whose columns, with commas between, hold this
   --workload W   1, 1+embedding, 100 or 100+embedding only, in the first table
@@ -57,6 +60,7 @@ struct Options {
     workloads: Vec<Workload>,
     served: bool,
     calls: bool,
+    starts: bool,
 }
 
 impl Options {
@@ -71,6 +75,7 @@ impl Options {
             workloads: Workload::ALL.to_vec(),
             served: true,
             calls: true,
+            starts: true,
         };
         let mut rounds = None;
         while let Some(argument) = arguments.next() {
@@ -103,8 +108,9 @@ impl Options {
                             .ok_or("--rounds takes a number from 1")?,
                     );
                 }
-                "--served" => options.calls = false,
-                "--calls" => options.served = false,
+                "--served" => (options.calls, options.starts) = (false, false),
+                "--calls" => (options.served, options.starts) = (false, false),
+                "--starts" => (options.served, options.calls) = (false, false),
                 other => return Err(format!("`{other}` is no option")),
             }
         }
@@ -130,6 +136,10 @@ fn main() {
     }
     if options.calls {
         calls::run(&executor, &options);
+    }
+    // It has no rows to choose from.
+    if options.starts && options.only.is_none() {
+        starts::run(&options);
     }
 }
 
