@@ -203,7 +203,12 @@ fn from_a_new_executor_to_a_flow_that_runs_it_by_reference() {
     let text = fs::read_to_string(&source).unwrap();
     let text = text
         .replace("\"{} {}\"", "\"{}, {}!\"")
-        .replace("\"/hello\"", "\"/hello\", write");
+        .replace("\"/hello\"", "\"/hello\", write")
+        // So much that its size is another one, however it is aligned.
+        .replace(
+            "#[executor]",
+            &format!("/// {}\n#[executor]", "long ".repeat(100)),
+        );
     fs::write(&source, text).unwrap();
     contains_all(&author.does(&signed), &["the tag meant sha256:"]);
     let moved = Finished::of(&mut operator.command(&[

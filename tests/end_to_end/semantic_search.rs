@@ -71,10 +71,11 @@ fn the_model_gives_what_its_own_library_gives() {
 fn found(finished: &Finished) -> Vec<String> {
     let docs = documents(finished);
     let matches = docs[0]["matches"].as_array().expect("matches");
-    for found in matches {
-        let cosine = found["scores"]["cosine"]["value"].as_f64();
-        assert!(cosine.is_some_and(|cosine| cosine > 0.2), "{found}");
-    }
+    let cosines = matches
+        .iter()
+        .map(|found| &found["scores"]["cosine"]["value"]);
+    let cosines: Vec<f64> = cosines.map(|cosine| cosine.as_f64().unwrap()).collect();
+    assert!(cosines.is_sorted_by(|one, two| one >= two), "{cosines:?}");
     let ids = matches.iter().map(|found| found["id"].as_str().unwrap());
     ids.map(str::to_owned).collect()
 }
