@@ -11,23 +11,27 @@ use wasm_flow_tests::registry::{Registry, USER};
 use wasm_flow_tests::{example, guest, setup};
 
 /// A user with a folder, a store, credentials and keys of its own.
-struct User {
+pub(crate) struct User {
     folder: TempDir,
 }
 
 impl User {
-    fn new() -> User {
+    pub(crate) fn new() -> User {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("flow")).unwrap();
         User { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = wasm_flow(arguments.iter().copied());
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.settled(wasm_flow(arguments.iter().copied()))
+    }
+
+    /// A program in the user's folder, with the user's store and credentials.
+    pub(crate) fn settled(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder.path())
             .env("WASM_FLOW_DATA", self.path("data"))
@@ -41,7 +45,7 @@ impl User {
     }
 
     #[track_caller]
-    fn does(&self, arguments: &[&str]) -> String {
+    pub(crate) fn does(&self, arguments: &[&str]) -> String {
         let finished = Finished::of(&mut self.command(arguments));
         assert_eq!(finished.status, Some(0), "{arguments:?}\n{finished}");
         finished.stdout
@@ -56,7 +60,7 @@ impl User {
     }
 
     /// Writes a flow of one executor from a registry, and what it says of `[hub]`.
-    fn flow(&self, reference: &str, hub: &str) {
+    pub(crate) fn flow(&self, reference: &str, hub: &str) {
         // Only one of the executors takes it.
         let with = match reference.contains("greeter") {
             true => "uses_with = { greeting = \"hello\" }\n",
