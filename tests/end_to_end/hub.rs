@@ -28,7 +28,11 @@ impl User {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = wasm_flow(arguments.iter().copied());
+        self.settled(wasm_flow(arguments.iter().copied()))
+    }
+
+    /// A program in the user's folder, with the user's store and credentials.
+    pub(crate) fn settled(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder.path())
             .env("WASM_FLOW_DATA", self.path("data"))
@@ -57,7 +61,7 @@ impl User {
     }
 
     /// Writes a flow of one executor from a registry, and what it says of `[hub]`.
-    fn flow(&self, reference: &str, hub: &str) {
+    pub(crate) fn flow(&self, reference: &str, hub: &str) {
         // Only one of the executors takes it.
         let with = match reference.contains("greeter") {
             true => "uses_with = { greeting = \"hello\" }\n",

@@ -28,6 +28,7 @@ mod hub;
 mod import;
 mod input;
 mod interface;
+mod interop;
 mod jina_behaviour;
 mod languages;
 mod later;

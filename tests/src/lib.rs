@@ -16,6 +16,7 @@ pub mod cli;
 pub mod http;
 pub mod jina;
 pub mod languages;
+pub mod oci_tools;
 pub mod python;
 pub mod registry;
 pub mod server;

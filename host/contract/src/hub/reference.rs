@@ -85,6 +85,12 @@ impl Repository {
         &self.path
     }
 
+    /// The last part of that: what a file from there is called. It has only a-z, 0-9, `.`,
+    /// `_` and `-`, so it stays in its folder.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
     fn read(text: &str) -> Result<Repository, ReferenceError> {
         let no_registry = || ReferenceError::Registry(text.to_owned());
         let (host, path) = text.split_once('/').ok_or_else(no_registry)?;
@@ -302,6 +308,7 @@ mod tests {
             let read: Reference = text.parse().unwrap();
             let repository = read.repository();
             assert_eq!((repository.host(), repository.path()), (host, path));
+            assert!(path.ends_with(repository.name()) && !repository.name().contains('/'));
             assert_eq!(read.tag(), Some(tag));
             assert_eq!(read.digest(), None);
             assert_eq!(read.to_string(), text);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wasm_flow_contract::hub::Digest;
+use wasm_flow_contract::hub::{Digest, Repository};
 
 use super::config::created;
 use super::{
@@ -71,9 +71,17 @@ impl Artifact {
         &self.assets
     }
 
-    /// The manifest, and the bytes of its configuration.
-    pub(crate) fn manifest(&self, assets: Option<Digest>) -> (Manifest, Vec<u8>) {
-        let layer = Descriptor::of(media_type::WASM, &self.component);
+    /// The manifest in this repository, and the bytes of its configuration.
+    pub(crate) fn manifest(
+        &self,
+        repository: &Repository,
+        assets: Option<Digest>,
+    ) -> (Manifest, Vec<u8>) {
+        let mut layer = Descriptor::of(media_type::WASM, &self.component);
+        // What other tools call the file. It is not the component's own name, which may be
+        // any text, also a path that leads elsewhere.
+        let title = format!("{}.wasm", repository.name());
+        layer.annotations = BTreeMap::from([(annotation::TITLE.to_owned(), title)]);
         let mut annotations = self.annotations.clone();
         annotations.remove(annotation::ASSETS);
         if let Some(digest) = assets {
@@ -203,6 +211,10 @@ mod tests {
         Artifact::new(Bytes::from_static(COMPONENT)).unwrap()
     }
 
+    fn repository() -> Repository {
+        "registry.example.com/team/clean".parse().unwrap()
+    }
+
     #[test]
     fn what_is_not_a_component_is_said() {
         assert_eq!(check_component(COMPONENT), Ok(()));
@@ -235,17 +247,20 @@ mod tests {
             .annotations(annotations)
             .author("A")
             .interfaces(interfaces.clone());
-        let (manifest, config) = artifact.manifest(Some(digest));
+        let (manifest, config) = artifact.manifest(&repository(), Some(digest));
         let (bytes, _) = manifest.write();
         let read = ExecutorManifest::of(Manifest::read(&bytes, None).unwrap()).unwrap();
         assert_eq!(read.assets, Some(digest));
-        assert_eq!(read.component, Descriptor::of(media_type::WASM, COMPONENT));
+        let mut component = Descriptor::of(media_type::WASM, COMPONENT);
+        let title = (annotation::TITLE.to_owned(), "clean.wasm".to_owned());
+        component.annotations.extend([title]);
+        assert_eq!(read.component, component);
         assert_eq!(read.annotations["dev.wasm-flow.sdk"], "1");
         let config: WasmConfig = serde_json::from_slice(&config).unwrap();
         assert_eq!(config.created.as_deref(), Some("then"));
         assert_eq!(config.author.as_deref(), Some("A"));
         assert_eq!(config.component, Some(interfaces));
-        let (without, _) = artifact.manifest(None);
+        let (without, _) = artifact.manifest(&repository(), None);
         assert!(!without.annotations.contains_key(annotation::ASSETS));
     }
 
@@ -291,7 +306,7 @@ mod tests {
             ),
         ];
         for (change, expected) in cases {
-            let (mut manifest, _) = artifact().manifest(None);
+            let (mut manifest, _) = artifact().manifest(&repository(), None);
             change(&mut manifest);
             let error = ExecutorManifest::of(manifest).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

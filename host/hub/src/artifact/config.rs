@@ -6,24 +6,23 @@ use time::format_description::well_known::Rfc3339;
 
 /// What a component's artifact says of the component. It is for people and other tools:
 /// what the component really imports is read from its bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct WasmConfig {
     /// When it was made, as RFC 3339 has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// Who made it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// `wasm`.
+    /// `wasm`, or empty if it is not said.
     pub architecture: String,
-    /// `wasip2`.
+    /// `wasip2`, or empty if it is not said.
     pub os: String,
     /// The digests of the layers.
-    #[serde(default)]
     pub layer_digests: Vec<String>,
     /// What the component has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<Interfaces>,
 }
 
@@ -39,6 +38,20 @@ pub struct Interfaces {
     /// The world it was made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+}
+
+impl WasmConfig {
+    /// Reads what a registry has. The layout asks for most of it, but people who push with
+    /// a tool for any kind of artifact often say nothing: `{}`, or not a byte.
+    ///
+    /// # Errors
+    /// With what is wrong with it.
+    pub fn read(bytes: &[u8]) -> Result<WasmConfig, serde_json::Error> {
+        match bytes {
+            b"" => Ok(WasmConfig::default()),
+            bytes => serde_json::from_slice(bytes),
+        }
+    }
 }
 
 /// The time that an artifact says it was made at: `SOURCE_DATE_EPOCH` if that is set,
@@ -67,6 +80,17 @@ mod tests {
         for now in [None, Some(""), Some("x"), Some("99999999999999999")] {
             let text = at(now).unwrap();
             assert!(text.starts_with("20") && text.ends_with('Z'), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_others_leave_out_is_not_needed() {
+        let nothing = WasmConfig::default();
+        for bytes in [&b""[..], b"{}", br#"{"author":null,"component":null}"#] {
+            assert_eq!(WasmConfig::read(bytes).unwrap(), nothing);
+        }
+        for bytes in [&b" "[..], b"[]x", b"{\"os\":1}"] {
+            assert!(WasmConfig::read(bytes).is_err());
         }
     }
 

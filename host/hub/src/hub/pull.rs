@@ -118,7 +118,7 @@ impl Hub {
         let digest = self.resolve(reference).await?;
         let executor = self.executor(&remote, reference, digest).await?;
         let config = self.bytes(&remote, &executor.config, MAX_CONFIG).await?;
-        let config = serde_json::from_slice(&config).map_err(|error| {
+        let config = WasmConfig::read(&config).map_err(|error| {
             let why = format!("its config cannot be read: {error}");
             not_executor(reference, NotExecutor::Malformed(why))
         })?;

@@ -49,7 +49,7 @@ impl Hub {
             files => Some(asset_manifest(reference, files)?),
         };
         let assets_digest = assets.as_ref().map(|(_, described)| described.digest);
-        let (manifest, config) = artifact.manifest(assets_digest);
+        let (manifest, config) = artifact.manifest(reference.repository(), assets_digest);
         let (bytes, described) = manifest.write();
         let digest = described.digest;
         check_size(reference, described.size)?;

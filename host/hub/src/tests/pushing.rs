@@ -294,7 +294,8 @@ async fn a_tag_is_written_unless_it_is_known_to_mean_the_same() {
     let then = ("org.opencontainers.image.created", "then");
     let then = [then].map(|(name, value)| (name.to_owned(), value.to_owned()));
     let artifact = artifact.annotations(then.into());
-    let (bytes, described) = artifact.manifest(None).0.write();
+    let repository = "registry.example.com/team/clean".parse().unwrap();
+    let (bytes, described) = artifact.manifest(&repository, None).0.write();
     assert_eq!(digest_of(&bytes), described.digest);
     let digest = vec![("docker-content-digest", described.digest.to_string())];
     for (answer, puts) in [

@@ -25,13 +25,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, format: Format) -> Result<()> {
-    let repository = args.reference.repository();
     let path = match &args.output {
         Some(path) => path.clone(),
-        None => {
-            let name = repository.path().rsplit('/').next().unwrap_or_default();
-            PathBuf::from(format!("{name}.wasm"))
-        }
+        None => PathBuf::from(format!("{}.wasm", args.reference.repository().name())),
     };
     if !args.force && std::fs::symlink_metadata(&path).is_ok() {
         return Err(CommandError::Exists(path).into());
