@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wasm_flow::contract::config::ExecutorConfig;
+use wasm_flow::contract::grants::{Access, DirGrant};
 use wasm_flow::executor::{Discard, Executor, Runtime, RuntimeConfig};
 use wasm_flow_tests::setup::{self, EXAMPLES};
 use wasm_flow_tests::{Finished, repository, wasm_flow};
@@ -32,7 +33,7 @@ fn expected(example: &str) -> (&'static str, Value, Outcome) {
         }
         "image-tiler" => return ("/", json!({}), Outcome::Fails("ImageError")),
         "vector-index" => ("/status", json!({}), &["hello"]),
-        "best-matches" => ("/search", json!({}), &["hello"]),
+        "best-matches" | "sentence-encode" => ("/search", json!({}), &["hello"]),
         "embed" | "some-coroutines" | "split" | "clean" => ("/index", json!({}), &["hello"]),
         "dedupe" => ("/index", json!({ "threshold": 0.9 }), &["hello"]),
         "async-encode" | "blocking-encode" => ("/index", json!({}), &["HELLO"]),
@@ -62,11 +63,18 @@ async fn runs(runtime: &Runtime, example: &str, file: &Path) {
         .load(file)
         .await
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let config = ExecutorConfig {
+    let mut config = ExecutorConfig {
         uses_with: uses_with.as_object().cloned().unwrap_or_default(),
         workspace: Some(workspace.path().to_owned()),
         ..ExecutorConfig::new(example)
     };
+    if example == "sentence-encode" {
+        config.allow.dirs.push(DirGrant {
+            host: setup::sentence_model(),
+            guest: "/assets".to_owned(),
+            access: Access::Read,
+        });
+    }
     let executor = Executor::start(runtime, &component, config, Arc::new(Discard))
         .await
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
