@@ -72,7 +72,8 @@ mod tests {
 
     /// A component with one section of tools.
     fn made_with(values: &[(&str, &str)]) -> Vec<u8> {
-        fn text(text: &str) -> Vec<u8> {
+        fn text(text: impl AsRef<[u8]>) -> Vec<u8> {
+            let text = text.as_ref();
             let mut length = text.len();
             let mut bytes = Vec::new();
             while length > 0x7f {
@@ -80,7 +81,7 @@ mod tests {
                 length >>= 7;
             }
             bytes.push(length as u8);
-            bytes.extend(text.bytes());
+            bytes.extend(text);
             bytes
         }
         let mut content = text("producers");
@@ -92,7 +93,7 @@ mod tests {
             content.extend(text(version));
         }
         let mut component = b"\0asm\x0d\0\x01\0\0".to_vec();
-        component.extend(text(&String::from_utf8(content).unwrap()));
+        component.extend(text(content));
         component
     }
 
