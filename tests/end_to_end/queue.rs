@@ -62,3 +62,62 @@ fn an_exclusive_call_gets_its_turn_among_concurrent_ones() {
     assert_eq!(seen[0], "OK", "{seen}");
     assert!(seen[1].as_f64().unwrap() < 2.0, "{seen}");
 }
+
+/// With `limits.queue`, one that would wait behind too many is refused at once, and told
+/// when to come again. Those that wait are answered, and so is who comes later.
+#[test]
+fn no_more_calls_wait_than_may() {
+    let flow = Server::run(
+        "[[executors]]\nname = \"raw\"\nuses = \"{raw}\"\nlimits = { concurrency = 1, queue = 3 }\n",
+    );
+    let seen = flow.python(
+        "
+        from concurrent.futures import ThreadPoolExecutor
+        from google.protobuf.empty_pb2 import Empty
+        from google.protobuf.unknown_fields import UnknownFieldSet
+        def verdict(response):
+            for field in UnknownFieldSet(response.header.status):
+                if field.field_number == 1000:
+                    said = {f.field_number: f.data for f in UnknownFieldSet(Empty.FromString(field.data))}
+                    return [said[1].decode(), bool(said.get(2)), said.get(3)]
+        def call(seconds):
+            body = request('/alone', texts('x'))
+            body.parameters.update({'seconds': seconds})
+            begin = time.monotonic()
+            response = raw(body)
+            return [told(response), verdict(response['response']), time.monotonic() - begin]
+        with ThreadPoolExecutor(20) as pool:
+            waits = []
+            for _ in range(4):
+                waits.append(pool.submit(call, 2))
+                time.sleep(0.2)
+            refused = list(pool.map(call, [0.01] * 10))
+            answered = [wait.result() for wait in waits]
+        answer({'refused': refused, 'answered': answered, 'later': call(0.01)})
+        ",
+    );
+    for answered in seen["answered"].as_array().unwrap() {
+        assert_eq!(answered[0]["description"], "", "{seen}");
+    }
+    for refused in seen["refused"].as_array().unwrap() {
+        let exception = &refused[0]["exception"];
+        assert_eq!(exception["name"], "QueueFull", "{seen}");
+        let description = refused[0]["description"].as_str().unwrap();
+        for part in [
+            "executor `raw` is not called at endpoint `/alone`",
+            "`limits.queue` is 3",
+            "send the request again in ",
+            "give it more `replicas`",
+        ] {
+            assert!(description.contains(part), "`{part}`\n{description}");
+        }
+        assert_eq!(refused[1][0], "exhausted", "{seen}");
+        assert_eq!(refused[1][1], true, "{seen}");
+        assert!(
+            (1000..=60_000).contains(&refused[1][2].as_u64().unwrap()),
+            "{seen}"
+        );
+        assert!(refused[2].as_f64().unwrap() < 1.0, "{seen}");
+    }
+    assert_eq!(seen["later"][0]["description"], "", "{seen}");
+}

@@ -81,6 +81,8 @@ bounds! {
     /// Default of `limits.concurrency`: calls in flight in one replica. More wait
     /// in the executor's queue.
     DEFAULT_CONCURRENCY: NonZeroU32 = positive(256);
+    /// Default of `limits.queue`: calls that wait for a place in an executor's replicas.
+    DEFAULT_QUEUE: u32 = 10_000;
     /// Default of `limits.reply`, in bytes of protobuf: what the documents of one
     /// reply may come to.
     DEFAULT_REPLY: NonZeroU64 = match NonZeroU64::new(256 << 20) {

@@ -24,7 +24,7 @@ pub struct Failure {
     pub details: Option<Box<FailureDetails>>,
 }
 
-/// What an executor says of a failure beside its words.
+/// What is known of a failure beside its words. The executor says it, or the host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FailureDetails {
     /// The call may succeed on another replica, or later.
@@ -59,6 +59,8 @@ pub enum FailureKind {
     Reply,
     /// The executor is being stopped.
     Stopped,
+    /// There is no room for it now. Nothing was called.
+    Exhausted,
 }
 
 /// Whether the same request may succeed if it is sent again.
@@ -75,7 +77,7 @@ pub enum Retry {
 
 impl FailureKind {
     /// All of them.
-    pub const ALL: [FailureKind; 9] = [
+    pub const ALL: [FailureKind; 10] = [
         FailureKind::Request,
         FailureKind::Method,
         FailureKind::Trap,
@@ -85,6 +87,7 @@ impl FailureKind {
         FailureKind::Unreachable,
         FailureKind::Reply,
         FailureKind::Stopped,
+        FailureKind::Exhausted,
     ];
 
     /// The kind of this word, as [`as_str`](Self::as_str) gives it.
@@ -106,6 +109,7 @@ impl FailureKind {
             FailureKind::Unreachable => "unreachable",
             FailureKind::Reply => "reply",
             FailureKind::Stopped => "stopped",
+            FailureKind::Exhausted => "exhausted",
         }
     }
 }
@@ -117,6 +121,9 @@ impl Failure {
             (FailureKind::Lost | FailureKind::Unreachable, _) => Retry::May { after: None },
             (FailureKind::Method, Some(details)) if details.retry => Retry::May {
                 after: details.retry_after,
+            },
+            (FailureKind::Exhausted, details) => Retry::May {
+                after: details.as_ref().and_then(|details| details.retry_after),
             },
             _ => Retry::No,
         }
@@ -185,7 +192,9 @@ mod tests {
                 Some(FailureDetails::default()),
                 Retry::No,
             ),
-            (FailureKind::Trap, retry, Retry::No),
+            (FailureKind::Trap, retry.clone(), Retry::No),
+            (FailureKind::Exhausted, retry, Retry::May { after }),
+            (FailureKind::Exhausted, None, Retry::May { after: None }),
             (FailureKind::Timeout, None, Retry::No),
         ] {
             assert_eq!(failure(kind, details).retry(), expected, "{kind:?}");

@@ -13,6 +13,8 @@ pub struct Limits {
     pub memory: u64,
     /// Calls in flight; more wait in the executor's queue.
     pub concurrency: NonZeroU32,
+    /// Calls that may wait in that queue, which all replicas share. One more is refused.
+    pub queue: u32,
     /// Bytes of the documents of one reply that the method made or changed. What it
     /// returns as it came is not counted.
     pub reply: NonZeroU64,
@@ -23,6 +25,7 @@ impl Default for Limits {
         Limits {
             memory: bounds::DEFAULT_MEMORY,
             concurrency: bounds::DEFAULT_CONCURRENCY,
+            queue: bounds::DEFAULT_QUEUE,
             reply: bounds::DEFAULT_REPLY,
         }
     }

@@ -20,6 +20,8 @@ wasm_flow_contract::bounds! {
 
     /// The most calls that one replica may have in flight.
     MAX_CONCURRENCY: u32 = 1_000_000;
+    /// The most that `limits.queue` can be.
+    MAX_QUEUE: u32 = 1_000_000;
 
     /// The most documents that a batch can be told to have.
     MAX_BATCH: u32 = 1_000_000;

@@ -445,11 +445,13 @@ fn read_limits(table: Option<Entry<LimitsTable>>, defaults: Limits) -> Limits {
     let LimitsTable {
         memory,
         concurrency,
+        queue,
         reply,
     } = table.value;
     Limits {
         memory: value_or(memory, defaults.memory),
         concurrency: value_or(concurrency, defaults.concurrency),
+        queue: value_or(queue, defaults.queue),
         reply: value_or(reply, defaults.reply),
     }
 }

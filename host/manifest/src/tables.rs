@@ -19,7 +19,7 @@ use wasm_flow_contract::remote::Secret;
 use wasm_flow_contract::sharding::Poll;
 
 use crate::bounds::{
-    MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_RETRIES, MAX_TRUST,
+    MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_QUEUE, MAX_RETRIES, MAX_TRUST,
 };
 use crate::formats::{
     DIGEST, ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, KEY, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED,
@@ -445,6 +445,12 @@ table! {
         concurrency: NonZeroU32 = whole(1..=u64::from(MAX_CONCURRENCY))
             .default(256)
             .example(256);
+
+        /// How many calls may wait for that, over all instances. One more is refused, and
+        /// its client is told when to send it again.
+        queue: u32 = whole(0..=u64::from(MAX_QUEUE))
+            .default(10_000)
+            .example(1000);
 
         /// The documents of one reply that a method made or changed, in bytes of
         /// protobuf. A larger reply fails its call.

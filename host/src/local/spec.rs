@@ -27,7 +27,7 @@ use wasm_flow_contract::sharding::{Poll, REST};
 use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{GATEWAY, Stage};
 use wasm_flow_manifest::Head;
-use wasm_flow_manifest::bounds::{MAX_CONCURRENCY, MAX_RETRIES, MIN_MEMORY};
+use wasm_flow_manifest::bounds::{MAX_CONCURRENCY, MAX_QUEUE, MAX_RETRIES, MIN_MEMORY};
 use wasm_flow_wasm::{Discard, Executor, OutputSink, Runtime};
 
 pub use batching::BatchingSpec;
@@ -498,6 +498,7 @@ impl ExecutorSpec<Sandboxed> {
         let Limits {
             memory,
             concurrency,
+            queue,
             ..
         } = limits;
         if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory) {
@@ -512,6 +513,10 @@ impl ExecutorSpec<Sandboxed> {
         if concurrency.get() > MAX_CONCURRENCY {
             let reason = whole(1, MAX_CONCURRENCY, concurrency.get());
             self = self.refuse("limits", format!("`concurrency`: {reason}"));
+        }
+        if queue > MAX_QUEUE {
+            let reason = whole(0, MAX_QUEUE, queue);
+            self = self.refuse("limits", format!("`queue`: {reason}"));
         }
         self
     }

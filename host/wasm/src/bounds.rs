@@ -33,6 +33,9 @@ wasm_flow_contract::bounds! {
     /// By how many percent a pause may be longer, at random, so that replicas that
     /// failed together do not start together.
     BACK_OFF_JITTER: u32 = 20;
+    /// The longest time in which a client is asked to come again because `limits.queue` is
+    /// full.
+    QUEUE_RETRY: Duration = Duration::from_secs(60);
     /// Instances that a call may lose in a row before one takes it; then it
     /// fails.
     MAX_LOST: NonZeroU32 = positive(3);

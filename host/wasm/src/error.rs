@@ -81,6 +81,13 @@ pub enum CallErrorKind {
         /// What they are.
         reason: String,
     },
+    /// As many calls wait for the executor as may. Nothing was called.
+    QueueFull {
+        /// The bound.
+        limit: u32,
+        /// When there will be room, as far as can be told.
+        after: Duration,
+    },
     /// The executor is being stopped.
     Stopped,
 }
@@ -98,6 +105,7 @@ impl CallError {
             CallErrorKind::Unavailable { .. } => "ExecutorUnavailable",
             CallErrorKind::BadReply { .. } => "BadReply",
             CallErrorKind::Parameters { .. } => "ParametersError",
+            CallErrorKind::QueueFull { .. } => "QueueFull",
             CallErrorKind::Stopped => "ExecutorStopped",
         }
     }
@@ -117,7 +125,7 @@ impl fmt::Display for CallError {
             kind,
             ..
         } = self;
-        if let CallErrorKind::Parameters { .. } = kind {
+        if let CallErrorKind::Parameters { .. } | CallErrorKind::QueueFull { .. } = kind {
             return write!(
                 f,
                 "executor `{executor}` is not called at endpoint `{endpoint}`: {kind}"
@@ -145,6 +153,7 @@ impl CallErrorKind {
             CallErrorKind::Unavailable { .. } => FailureKind::Unavailable,
             CallErrorKind::BadReply { .. } => FailureKind::Reply,
             CallErrorKind::Parameters { .. } => FailureKind::Request,
+            CallErrorKind::QueueFull { .. } => FailureKind::Exhausted,
             CallErrorKind::Stopped => FailureKind::Stopped,
         }
     }
@@ -161,6 +170,11 @@ impl From<CallError> for Failure {
             executor: error.class.into(),
             details: match error.kind {
                 CallErrorKind::Failed { details, .. } => details,
+                CallErrorKind::QueueFull { after, .. } => Some(Box::new(FailureDetails {
+                    retry: true,
+                    retry_after: Some(after),
+                    documents: Vec::new(),
+                })),
                 _ => None,
             },
         }
@@ -202,6 +216,11 @@ impl fmt::Display for CallErrorKind {
             CallErrorKind::Parameters { reason } => {
                 write!(f, "its parameters cannot be used: {reason}")
             }
+            CallErrorKind::QueueFull { limit, after } => write!(
+                f,
+                "as many calls wait for it as may, and `limits.queue` is {limit}; send the request \
+                 again in {after:?} or later, or give it more `replicas`"
+            ),
             CallErrorKind::Stopped => f.write_str("the executor is being stopped"),
         }
     }

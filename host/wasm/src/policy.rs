@@ -17,6 +17,8 @@ pub(super) struct InstancePolicy {
     pub(super) timeout: Duration,
     /// Calls in flight in one replica.
     pub(super) concurrency: NonZeroU32,
+    /// Calls that may wait for that, over all replicas.
+    pub(super) queue: u32,
     /// Instances that a call may lose in a row before one takes it.
     pub(super) max_lost: NonZeroU32,
     /// How long a retired instance may take to show that it still answers.
@@ -52,6 +54,7 @@ impl InstancePolicy {
             },
             timeout: config.timeout,
             concurrency: config.limits.concurrency,
+            queue: config.limits.queue,
             max_lost: bounds::MAX_LOST,
             answer_within: bounds::ANSWER_WITHIN,
             stop_within: bounds::STOP_WITHIN,

@@ -11,7 +11,7 @@ use super::abort::AbortOnDrop;
 use super::back_off::BackOff;
 use super::description::{Concurrency, Route};
 use super::policy::{InstancePolicy, Sharing};
-use super::queue::{Closed, Place, Queue, Ticket};
+use super::queue::{Place, Queue, Refused, Ticket};
 use crate::error::{CallError, CallErrorKind};
 use crate::instance::{Finish, Instance, JobError, Pending, StartFailure};
 use crate::setup::Setup;
@@ -29,7 +29,7 @@ impl Pool {
         setups: Vec<Setup>,
         policy: InstancePolicy,
     ) -> Result<Self, StartFailure> {
-        let queue = Queue::new(setups.len(), policy.concurrency.get());
+        let queue = Queue::new(setups.len(), policy.concurrency.get(), policy.queue);
         let replicas: Vec<_> = setups
             .into_iter()
             .enumerate()
@@ -59,7 +59,13 @@ impl Pool {
         let mut lost = 0;
         loop {
             let place = self.queue.place(concurrency, &mut ticket).await;
-            let place = place.map_err(|Closed| CallErrorKind::Stopped)?;
+            let place = place.map_err(|refused| match refused {
+                Refused::Closed => CallErrorKind::Stopped,
+                Refused::Full { after } => CallErrorKind::QueueFull {
+                    limit: self.policy.queue,
+                    after,
+                },
+            })?;
             let Some(replica) = self.replicas.get(place.replica()) else {
                 // The queue knows as many replicas as there are.
                 return Err(CallErrorKind::Stopped.into());

@@ -12,9 +12,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+use super::bounds::QUEUE_RETRY;
 use super::description::Concurrency;
 
 /// The calls of an executor: those in flight by replica, and those that wait.
@@ -37,7 +39,47 @@ struct State {
     turn: usize,
     /// Calls in flight in one replica.
     limit: u32,
+    /// Calls that may wait.
+    most: usize,
+    pace: Pace,
     closed: bool,
+}
+
+/// How quickly those that wait get their turn.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When a place was last given back while others waited. None if nobody has waited
+    /// since.
+    last: Option<Instant>,
+    /// The time between two such moments, of late.
+    between: Duration,
+}
+
+impl Pace {
+    /// A place has been given back.
+    fn step(&mut self, now: Instant) {
+        if let Some(last) = self.last.replace(now) {
+            let took = now.saturating_duration_since(last);
+            self.between = match self.between.is_zero() {
+                true => took,
+                false => (self.between * 7 + took) / 8,
+            };
+        }
+    }
+
+    /// Nobody waits.
+    fn rest(&mut self) {
+        self.last = None;
+    }
+
+    /// When so many will have had their turn.
+    fn after(&self, waiting: usize) -> Duration {
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        let after = self.between.saturating_mul(waiting);
+        // In whole seconds: it is a guess. A client need not ask all the time, and not wait
+        // for ever either.
+        Duration::from_secs(after.as_secs().saturating_add(1)).min(QUEUE_RETRY)
+    }
 }
 
 /// What a replica has in flight.
@@ -91,12 +133,20 @@ fn send(grants: Vec<Grant>) {
 #[derive(Debug, Default)]
 pub(super) struct Ticket(Option<u64>);
 
-/// The queue is closed: the executor is being stopped.
+/// Why a call does not get a place.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Closed;
+pub(super) enum Refused {
+    /// The queue is closed: the executor is being stopped.
+    Closed,
+    /// As many wait as may.
+    Full {
+        /// When all that wait now will have had their turn, if it goes on like this.
+        after: Duration,
+    },
+}
 
 impl Queue {
-    pub(super) fn new(replicas: usize, limit: u32) -> Arc<Self> {
+    pub(super) fn new(replicas: usize, limit: u32, most: u32) -> Arc<Self> {
         Arc::new(Queue {
             state: Mutex::new(State {
                 replicas: std::iter::repeat_with(Load::default)
@@ -107,6 +157,8 @@ impl Queue {
                 next_ticket: 0,
                 turn: 0,
                 limit,
+                most: most as usize,
+                pace: Pace::default(),
                 closed: false,
             }),
             emptied: Notify::new(),
@@ -122,12 +174,13 @@ impl Queue {
         self: &Arc<Self>,
         concurrency: Concurrency,
         ticket: &mut Ticket,
-    ) -> Result<Place, Closed> {
+    ) -> Result<Place, Refused> {
         let (ticket, receiver, grants) = {
             let mut state = self.lock();
             if state.closed {
-                return Err(Closed);
+                return Err(Refused::Closed);
             }
+            let is_new = ticket.0.is_none();
             let ticket = match ticket.0 {
                 Some(ticket) => ticket,
                 None => {
@@ -139,6 +192,11 @@ impl Queue {
                 && let Some(place) = state.admit(self, concurrency)
             {
                 return Ok(place);
+            }
+            // One that queues again has been let in already.
+            if is_new && state.waiting.len() >= state.most {
+                let after = state.pace.after(state.waiting.len());
+                return Err(Refused::Full { after });
             }
             let (sender, receiver) = oneshot::channel();
             state.enqueue(Waiter {
@@ -153,7 +211,7 @@ impl Queue {
             queue: self,
             ticket,
         };
-        receiver.await.map_err(|_| Closed)
+        receiver.await.map_err(|_| Refused::Closed)
     }
 
     /// The generation of a replica's next instance. Calls that were placed before
@@ -357,8 +415,10 @@ impl Drop for Place {
                 return;
             }
             if state.waiting.is_empty() {
+                state.pace.rest();
                 return;
             }
+            state.pace.step(Instant::now());
             state.admit_waiting(&self.queue)
         };
         send(grants);
@@ -399,7 +459,10 @@ mod tests {
     use super::Concurrency::{Concurrent, Exclusive};
     use super::*;
 
-    type Waiting = BoxFuture<'static, Result<Place, Closed>>;
+    /// Calls that may wait.
+    const MANY: u32 = 100;
+
+    type Waiting = BoxFuture<'static, Result<Place, Refused>>;
 
     fn call(queue: &Arc<Queue>, concurrency: Concurrency) -> Waiting {
         let queue = queue.clone();
@@ -419,7 +482,7 @@ mod tests {
 
     #[tokio::test]
     async fn idle_replicas_take_turns() {
-        let queue = Queue::new(3, 8);
+        let queue = Queue::new(3, 8, MANY);
         let mut seen = Vec::new();
         for _ in 0..6 {
             seen.push(at_once(&queue, Exclusive).await.replica());
@@ -429,7 +492,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_go_where_the_fewest_are() {
-        let queue = Queue::new(2, 8);
+        let queue = Queue::new(2, 8, MANY);
         let first = at_once(&queue, Concurrent).await;
         let second = at_once(&queue, Concurrent).await;
         assert_eq!([first.replica(), second.replica()], [0, 1]);
@@ -441,7 +504,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_exclusive_call_holds_up_nobody_while_a_replica_is_idle() {
-        let queue = Queue::new(2, 8);
+        let queue = Queue::new(2, 8, MANY);
         let slow = at_once(&queue, Exclusive).await;
         for _ in 0..5 {
             assert_ne!(at_once(&queue, Exclusive).await.replica(), slow.replica());
@@ -458,7 +521,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_exclusive_call_is_alone_and_gets_its_turn() {
-        let queue = Queue::new(1, 8);
+        let queue = Queue::new(1, 8, MANY);
         let first = at_once(&queue, Concurrent).await;
         let mut exclusive = call(&queue, Exclusive);
         let mut later = call(&queue, Concurrent);
@@ -477,7 +540,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_replica_is_emptied_for_an_exclusive_call_and_the_others_serve_on() {
-        let queue = Queue::new(2, 8);
+        let queue = Queue::new(2, 8, MANY);
         let mut held = [
             at_once(&queue, Concurrent).await,
             at_once(&queue, Concurrent).await,
@@ -500,7 +563,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_than_the_limit_are_in_flight_in_a_replica() {
-        let queue = Queue::new(2, 2);
+        let queue = Queue::new(2, 2, MANY);
         let mut held = Vec::new();
         for _ in 0..4 {
             held.push(at_once(&queue, Concurrent).await);
@@ -518,7 +581,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_gives_up_leaves_the_queue_and_lets_others_pass() {
-        let queue = Queue::new(1, 8);
+        let queue = Queue::new(1, 8, MANY);
         let first = at_once(&queue, Concurrent).await;
         let mut exclusive = call(&queue, Exclusive);
         let mut later = call(&queue, Concurrent);
@@ -538,7 +601,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_instance_that_ends_lets_the_next_one_begin() {
-        let queue = Queue::new(1, 8);
+        let queue = Queue::new(1, 8, MANY);
         let old = queue.claim(0);
         let stuck = at_once(&queue, Exclusive).await;
         assert!(stuck.is_on(&old));
@@ -561,7 +624,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_queues_again_keeps_its_rank() {
-        let queue = Queue::new(1, 1);
+        let queue = Queue::new(1, 1, MANY);
         let mut ticket = Ticket::default();
         let first = queue.place(Concurrent, &mut ticket).await.unwrap();
         let mut second = call(&queue, Concurrent);
@@ -574,8 +637,59 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_more_wait_than_may() {
+        let queue = Queue::new(1, 1, 2);
+        let held = at_once(&queue, Concurrent).await;
+        let mut waiting = [call(&queue, Concurrent), call(&queue, Exclusive)];
+        for waiting in &mut waiting {
+            assert!(placed(waiting).await.is_none());
+        }
+        let refused = call(&queue, Concurrent).await.unwrap_err();
+        let Refused::Full { after } = refused else {
+            panic!("{refused:?}");
+        };
+        assert!((1..=60).contains(&after.as_secs()), "{after:?}");
+        // One that was placed before and queues again is let in.
+        let mut again = Ticket(Some(0));
+        let mut again = std::pin::pin!(queue.place(Concurrent, &mut again));
+        assert!(poll!(again.as_mut()).is_pending());
+        drop(held);
+        assert!(poll!(again.as_mut()).is_ready());
+        // Who goes makes room.
+        let [first, second] = waiting;
+        drop((first, second));
+        let held = at_once(&queue, Concurrent).await;
+        assert!(placed(&mut call(&queue, Concurrent)).await.is_none());
+        drop(held);
+
+        // None may wait.
+        let queue = Queue::new(1, 1, 0);
+        let held = at_once(&queue, Concurrent).await;
+        assert!(call(&queue, Concurrent).await.is_err());
+        drop(held);
+        at_once(&queue, Concurrent).await;
+    }
+
+    #[test]
+    fn the_pace_is_that_of_late() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.after(1000), Duration::from_secs(1));
+        let mut now = Instant::now();
+        for _ in 0..100 {
+            now += Duration::from_millis(20);
+            pace.step(now);
+        }
+        assert_eq!(pace.after(1000), Duration::from_secs(21));
+        assert_eq!(pace.after(usize::MAX), QUEUE_RETRY);
+        // The time without anybody does not count.
+        pace.rest();
+        pace.step(now + Duration::from_secs(1000));
+        assert_eq!(pace.after(100), Duration::from_secs(3));
+    }
+
+    #[tokio::test]
     async fn closing_refuses_who_waits_and_waits_for_who_is_in_flight() {
-        let queue = Queue::new(2, 1);
+        let queue = Queue::new(2, 1, MANY);
         let held = [
             at_once(&queue, Exclusive).await,
             at_once(&queue, Exclusive).await,
@@ -583,8 +697,8 @@ mod tests {
         let mut waiting = call(&queue, Concurrent);
         assert!(placed(&mut waiting).await.is_none());
         queue.close();
-        assert_eq!(waiting.await.unwrap_err(), Closed);
-        assert_eq!(call(&queue, Concurrent).await.unwrap_err(), Closed);
+        assert_eq!(waiting.await.unwrap_err(), Refused::Closed);
+        assert_eq!(call(&queue, Concurrent).await.unwrap_err(), Refused::Closed);
         let mut emptied = std::pin::pin!(queue.emptied());
         assert!(poll!(emptied.as_mut()).is_pending());
         drop(held);

@@ -184,11 +184,13 @@ fn failure(status: StatusProto) -> Failure {
         false => cut(exception.name),
     };
     let details = match (kind, retry) {
-        (FailureKind::Method, Retry::May { after }) => Some(Box::new(FailureDetails {
-            retry: true,
-            retry_after: after,
-            documents: Vec::new(),
-        })),
+        (FailureKind::Method | FailureKind::Exhausted, Retry::May { after }) => {
+            Some(Box::new(FailureDetails {
+                retry: true,
+                retry_after: after,
+                documents: Vec::new(),
+            }))
+        }
         _ => None,
     };
     Failure {
