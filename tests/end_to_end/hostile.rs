@@ -313,3 +313,30 @@ fn what_earlier_executors_did_is_kept() {
     assert_eq!(seen["made"], json!(["one", "two", "three"]));
     assert_eq!(seen["routes"], json!(["gateway", "probe", "hostile"]));
 }
+
+/// An instance that is there for one request ends with its client, and its place is free.
+#[test]
+fn what_nobody_waits_for_does_not_go_on() {
+    let flow = Server::run(
+        "[[executors]]\nname = \"hostile\"\nuses = \"{hostile}\"\nisolation = \"request\"\n\
+         timeout = \"60s\"\nlimits = { concurrency = 1 }\n",
+    );
+    let seen = flow.python(
+        "
+        seen = []
+        for on in ['/spin', '/sleep', '/block']:
+            body = request(on, texts('x'))
+            body.parameters.update({'seconds': 60})
+            begin = time.monotonic()
+            left = raw(body, timeout=0.5)['status']
+            answered = told(raw(request('/ok', texts('x')), timeout=30))['status']
+            seen.append([on, left, answered, time.monotonic() - begin])
+        answer(seen)
+        ",
+    );
+    for seen in seen.as_array().unwrap() {
+        assert_eq!(seen[1], "DEADLINE_EXCEEDED", "{seen}");
+        assert_eq!(seen[2], "OK", "{seen}");
+        assert!(seen[3].as_f64().unwrap() < 10.0, "{seen}");
+    }
+}

@@ -99,6 +99,11 @@ impl Instance {
         !self.signals.retired.is_cancelled()
     }
 
+    /// Whether it is there for one call alone.
+    fn is_of_one_call(&self) -> bool {
+        self.signals.generation.is_none()
+    }
+
     /// Whether a place in the queue is one on this instance.
     pub(crate) fn is_at(&self, place: &Place) -> bool {
         let generation = self.signals.generation.as_ref();

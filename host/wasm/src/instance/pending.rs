@@ -75,8 +75,9 @@ impl Clock {
     }
 }
 
-/// A call in flight, as its caller sees it. Dropping it abandons the call. The timeout
-/// still applies, because the guest keeps running.
+/// A call in flight, as its caller sees it. Dropping it abandons the call. An instance that
+/// is there for it alone is ended. In a shared one the guest keeps running, and so the
+/// timeout still applies.
 pub(crate) struct Pending {
     id: CallId,
     instance: Arc<Instance>,
@@ -216,6 +217,12 @@ impl Drop for Pending {
             return;
         };
         self.clock.progress.abandon();
+        if self.instance.is_of_one_call() {
+            // Whatever it does, it does for nobody, and nobody else is in it.
+            let reason = || "the client of its call had gone".to_owned();
+            self.instance.retire(reason);
+            return;
+        }
         let instance = self.instance.clone();
         let clock = Clock {
             due: self.clock.due,
