@@ -247,7 +247,7 @@ fn the_timeout_counts_from_when_a_method_is_entered() {
 /// What a call left behind spins: no call's timeout ends that.
 #[test]
 fn an_instance_that_takes_no_calls_is_replaced() {
-    let flow = raw("timeout = \"1s\"");
+    let flow = raw("timeout = \"1s\"\nlimits = { background = \"60s\" }");
     let seen = flow.python(
         "
         client().post('/tail_spin', texts('x'))
@@ -257,6 +257,27 @@ fn an_instance_that_takes_no_calls_is_replaced() {
         ",
     );
     assert_eq!(seen, json!(["InstanceLost", ["x"]]));
+}
+
+/// What a call leaves behind is found without another call, and said once.
+#[test]
+fn what_computes_outside_of_calls_is_ended() {
+    let flow = raw("timeout = \"30s\"\nlimits = { background = \"200ms\" }");
+    let seen = flow.python(
+        "
+        answered = [client().post('/tail_spin', texts('x')).texts for _ in range(2)]
+        time.sleep(2)
+        begin = time.monotonic()
+        answer([answered, client().post('/ok', texts('x')).texts, time.monotonic() - begin])
+        ",
+    );
+    assert_eq!(seen[0], json!([["x"], ["x"]]), "{seen}");
+    assert_eq!(seen[1], json!(["x"]), "{seen}");
+    assert!(seen[2].as_f64().unwrap() < 2.0, "{seen}");
+    let text = "outside of any call, and `limits.background` is 200ms";
+    flow.wait_for_stderr(text);
+    let said = flow.stopped_stderr().matches(text).count();
+    assert!((1..=2).contains(&said), "said {said} times");
 }
 
 /// A start goes on when the client that caused it has gone.

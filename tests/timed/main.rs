@@ -159,3 +159,82 @@ fn batches_are_faster_than_calls() {
     // Another program may take a part of the machine.
     assert!(together > 4.0 * alone, "{alone} and {together}");
 }
+
+/// The times of a request to a bystander while so many requests spin in another executor of
+/// the same server: the median, and what 99 of 100 stay under, in milliseconds.
+fn bystander(spinning: usize, how: &str) -> (f64, f64) {
+    let flow = Server::run(&format!(
+        "[[executors]]\nname = \"hostile\"\nuses = \"{{hostile}}\"\ntimeout = \"60s\"\n{how}\n\
+         [[executors]]\nname = \"probe\"\nuses = \"{{probe}}\"\n"
+    ));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut times = runtime.block_on(async {
+        let address = format!("grpc://127.0.0.1:{}", flow.port());
+        let client = Client::connect(&address).await.expect("a gateway");
+        let hostile = Client::connect(&address).await.expect("a gateway");
+        let spin = tokio::spawn(async move {
+            let docs = DocumentArray::from_texts(vec!["x"; spinning]);
+            let post = hostile.post("/spin").target_executor("hostile").docs(docs);
+            drop(post.request_size(1).prefetch(spinning as u32).await);
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut times = Vec::new();
+        for _ in 0..500 {
+            let started = Instant::now();
+            let docs = DocumentArray::from_texts(["x"]);
+            let post = client.post("/trace").target_executor("probe").docs(docs);
+            assert_eq!(post.await.expect("answers").len(), 1);
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert!(spinning == 0 || !spin.is_finished(), "they do not spin");
+        spin.abort();
+        times
+    });
+    times.sort_by(f64::total_cmp);
+    let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or(f64::MAX);
+    (at(50), at(99))
+}
+
+/// Guests that compute keep nobody waiting who does not: 32 instances that spin, and 200
+/// requests with an instance each. Alone on two processors it is some 3 ms.
+#[test]
+fn a_bystander_is_answered_while_others_compute() {
+    let _turn = alone();
+    for (spinning, how) in [
+        (0, ""),
+        (32, "replicas = 32\nlimits = { concurrency = 1 }"),
+        (200, "isolation = \"request\""),
+    ] {
+        let (median, most) = bystander(spinning, how);
+        println!("{spinning} spinning: median {median:.2} ms, 99 of 100 under {most:.2} ms");
+        assert!(most < 60.0, "{spinning} spinning: {most} ms");
+    }
+}
+
+/// A bound on computing is kept, and waiting does not count.
+#[test]
+fn computing_is_bounded_and_waiting_is_not() {
+    let _turn = alone();
+    let flow = Server::run(
+        "[[executors]]\nname = \"hostile\"\nuses = \"{hostile}\"\ntimeout = \"60s\"\n\
+         limits = { cpu = \"1s\" }\n",
+    );
+    let seen = flow.python(
+        "
+        c = client()
+        c.post('/ok', texts('x'))
+        waited = c.post('/sleep', texts('x'), parameters={'seconds': 5}).texts
+        started = time.monotonic()
+        error = failed(lambda: c.post('/spin', texts('x')))
+        answer([waited, time.monotonic() - started, error['name'], error['description']])
+        ",
+    );
+    assert_eq!(seen[0], json!(["spoiled", "spoiled"]));
+    assert_eq!(seen[2], "TimeoutError", "{seen}");
+    let text = seen[3].as_str().unwrap_or_default();
+    assert!(text.contains("it computed for 1") && text.contains("`limits.cpu` is 1s"), "{text}");
+    let seconds = seen[1].as_f64().unwrap_or_default();
+    println!("stopped after {seconds:.3} s");
+    assert!((1.0..3.0).contains(&seconds), "{seconds}");
+}

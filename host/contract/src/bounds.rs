@@ -83,6 +83,9 @@ bounds! {
     DEFAULT_CONCURRENCY: NonZeroU32 = positive(256);
     /// Default of `limits.queue`: calls that wait for a place in an executor's replicas.
     DEFAULT_QUEUE: u32 = 10_000;
+    /// Default of `limits.background`: how long an instance computes outside of its calls, in
+    /// any ten seconds.
+    DEFAULT_BACKGROUND: Duration = Duration::from_secs(1);
     /// Default of `limits.reply`, in bytes of protobuf: what the documents of one
     /// reply may come to.
     DEFAULT_REPLY: NonZeroU64 = match NonZeroU64::new(256 << 20) {

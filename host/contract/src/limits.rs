@@ -1,6 +1,7 @@
 //! How much one replica of an executor may use.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
 use crate::bounds;
 
@@ -18,6 +19,11 @@ pub struct Limits {
     /// Bytes of the documents of one reply that the method made or changed. What it
     /// returns as it came is not counted.
     pub reply: NonZeroU64,
+    /// How long one call may compute; its waits do not count. None: as long as its timeout.
+    pub cpu: Option<Duration>,
+    /// How long an instance may compute outside of its calls, in any ten seconds: what a
+    /// call leaves behind when it returns.
+    pub background: Duration,
 }
 
 impl Default for Limits {
@@ -27,6 +33,8 @@ impl Default for Limits {
             concurrency: bounds::DEFAULT_CONCURRENCY,
             queue: bounds::DEFAULT_QUEUE,
             reply: bounds::DEFAULT_REPLY,
+            cpu: None,
+            background: bounds::DEFAULT_BACKGROUND,
         }
     }
 }

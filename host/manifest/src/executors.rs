@@ -447,12 +447,16 @@ fn read_limits(table: Option<Entry<LimitsTable>>, defaults: Limits) -> Limits {
         concurrency,
         queue,
         reply,
+        cpu,
+        background,
     } = table.value;
     Limits {
         memory: value_or(memory, defaults.memory),
         concurrency: value_or(concurrency, defaults.concurrency),
         queue: value_or(queue, defaults.queue),
         reply: value_or(reply, defaults.reply),
+        cpu: cpu.map(|cpu| cpu.value).or(defaults.cpu),
+        background: value_or(background, defaults.background),
     }
 }
 

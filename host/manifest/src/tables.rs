@@ -457,6 +457,17 @@ table! {
         reply: NonZeroU64 = quantity(REPLY)
             .default("256MiB")
             .example("256MiB");
+
+        /// How long one call may compute. What it waits for does not count, and `timeout`
+        /// bounds both together. Without it, a call may compute until its timeout.
+        cpu: Duration = quantity(TIMEOUT)
+            .example("1s");
+
+        /// How long an instance may compute outside of its calls, in any ten seconds: what
+        /// a call leaves behind when it returns. One that exceeds it is replaced.
+        background: Duration = quantity(TIMEOUT)
+            .default("1s")
+            .example("200ms");
     }
 }
 

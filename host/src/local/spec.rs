@@ -499,7 +499,9 @@ impl ExecutorSpec<Sandboxed> {
             memory,
             concurrency,
             queue,
-            ..
+            cpu,
+            background,
+            reply: _,
         } = limits;
         if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory) {
             let reason = format!(
@@ -517,6 +519,12 @@ impl ExecutorSpec<Sandboxed> {
         if queue > MAX_QUEUE {
             let reason = whole(0, MAX_QUEUE, queue);
             self = self.refuse("limits", format!("`queue`: {reason}"));
+        }
+        if let Some(Err(reason)) = cpu.map(duration) {
+            self = self.refuse("limits", format!("`cpu`: {reason}"));
+        }
+        if let Err(reason) = duration(background) {
+            self = self.refuse("limits", format!("`background`: {reason}"));
         }
         self
     }

@@ -14,9 +14,16 @@ wasm_flow_contract::bounds! {
     /// Sends of documents that one call may have under way. Their bytes together are
     /// bounded by `limits.reply`.
     SENDS_UNDER_WAY: usize = 1000;
-    /// How often a running guest is interrupted: to end it if it is to end, and
-    /// to let others have its thread.
-    EPOCH: Duration = Duration::from_millis(10);
+    /// How often a running guest is interrupted: to end it if it is to end, to count
+    /// its time, and to let others have its thread.
+    EPOCH: Duration = Duration::from_millis(5);
+    /// How long a guest may run on a thread that serves the network, too. One that computes
+    /// for longer goes on when it has a turn, on another thread.
+    SLICE: Duration = Duration::from_millis(10);
+    /// How long all guests of an executor take turns after one of them has used up a slice.
+    COMPUTES_FOR: Duration = Duration::from_secs(1);
+    /// The time over which `limits.background` is counted.
+    BACKGROUND_WINDOW: Duration = Duration::from_secs(10);
     /// How long a retired instance may take to show that it still answers before
     /// it is aborted.
     ANSWER_WITHIN: Duration = Duration::from_millis(100);
@@ -64,8 +71,11 @@ wasm_flow_contract::bounds! {
     MAX_LISTED: usize = 20;
     /// Time of `describe`, which only has to give constants.
     DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
-    /// Bytes of linear memory of `describe`.
-    DESCRIBE_MEMORY: u64 = 1 << 30;
+    /// Bytes of linear memory of `describe`. A Python executor with its interpreter takes
+    /// some 50 MB.
+    DESCRIBE_MEMORY: u64 = 256 << 20;
+    /// Bytes of the values that `describe` gives, as the engine counts them.
+    DESCRIBE_BYTES: usize = 16 << 20;
     /// Methods of an executor.
     MAX_METHODS: usize = 256;
     /// Endpoints that an executor binds.

@@ -61,6 +61,13 @@ pub enum CallErrorKind {
         /// The bound.
         limit: Duration,
     },
+    /// The method computed for longer than `limits.cpu`, and its instance was replaced.
+    OverCpu {
+        /// How long it computed. It does not wait meanwhile.
+        used: Duration,
+        /// The bound.
+        limit: Duration,
+    },
     /// Another call on the same instance ended it.
     Lost {
         /// What ended the instance.
@@ -100,7 +107,7 @@ impl CallError {
             CallErrorKind::Panicked { .. } => "Panic",
             CallErrorKind::Trapped { .. } => "Trap",
             CallErrorKind::OutOfMemory { .. } => "MemoryError",
-            CallErrorKind::TimedOut { .. } => "TimeoutError",
+            CallErrorKind::TimedOut { .. } | CallErrorKind::OverCpu { .. } => "TimeoutError",
             CallErrorKind::Lost { .. } => "InstanceLost",
             CallErrorKind::Unavailable { .. } => "ExecutorUnavailable",
             CallErrorKind::BadReply { .. } => "BadReply",
@@ -148,7 +155,7 @@ impl CallErrorKind {
             CallErrorKind::Panicked { .. }
             | CallErrorKind::Trapped { .. }
             | CallErrorKind::OutOfMemory { .. } => FailureKind::Trap,
-            CallErrorKind::TimedOut { .. } => FailureKind::Timeout,
+            CallErrorKind::TimedOut { .. } | CallErrorKind::OverCpu { .. } => FailureKind::Timeout,
             CallErrorKind::Lost { .. } => FailureKind::Lost,
             CallErrorKind::Unavailable { .. } => FailureKind::Unavailable,
             CallErrorKind::BadReply { .. } => FailureKind::Reply,
@@ -201,6 +208,11 @@ impl fmt::Display for CallErrorKind {
                 f,
                 "it did not finish within its `timeout` of {limit:?}; raise that in the \
                  executor's table of flow.toml if it needs so long",
+            ),
+            CallErrorKind::OverCpu { used, limit } => write!(
+                f,
+                "it computed for {used:.1?}, and `limits.cpu` is {limit:?} (waiting does not \
+                 count); raise that in the executor's table of flow.toml if it needs so much"
             ),
             CallErrorKind::Lost { reason } => write!(
                 f,

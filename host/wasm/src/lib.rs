@@ -16,16 +16,17 @@
 //!
 //! What is bounded is listed in [`BOUNDS`]: linear memory, table elements,
 //! handles, wall-clock time of a call (by the caller's own clock, outside the
-//! guest's store) and of stopping, calls in flight, the documents of a reply, the
-//! size of what a guest prints in one line or says of itself, the size of its
-//! file. Not yet bounded: bytes of documents that a guest makes and does not
-//! return, how much it prints in all, calls that wait, and the time to compile it.
+//! guest's store) and of stopping, computing time of a call and outside of calls, calls in
+//! flight and those that wait, the documents of a reply, the size of what a guest prints in
+//! one line or says of itself, the size of its file. Not yet bounded: bytes of documents
+//! that a guest makes and does not return, and the time to compile it.
 
 mod abort;
 mod back_off;
 mod bindings;
 mod bounds;
 mod cache;
+mod computing;
 mod description;
 mod details;
 mod documents;
@@ -76,7 +77,7 @@ pub use trap::Trap;
 
 use policy::InstancePolicy;
 use pool::Pool;
-use setup::Setup;
+use setup::{Home, Setup};
 
 /// Why an executor could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,16 +170,20 @@ impl Executor {
         let bindings = Bindings::new(component.description(), &config.uses_requests)
             .map_err(|error| failed(StartReason::Binding(error)))?;
         let policy = InstancePolicy::of(&config);
+        let home = Home {
+            runtime: runtime.clone(),
+            share: runtime.share(),
+            output,
+        };
         let setups = (0..config.replicas.get())
             .map(|replica| {
                 Setup::new(
-                    runtime.clone(),
+                    home.clone(),
                     component.clone(),
                     config.clone(),
                     policy,
                     &bindings,
                     replica,
-                    output.clone(),
                 )
             })
             .collect();

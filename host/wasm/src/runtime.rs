@@ -1,5 +1,6 @@
 //! The one engine of a process.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasm_flow_contract::bounds::INSTANCES;
@@ -9,6 +10,7 @@ use wasmtime::{Config, Engine, EngineWeak, PoolingAllocationConfig};
 
 use super::bindings::{HasCtx, diagnostics, documents, logging, requests, timers};
 use super::cache::Cache;
+use super::computing::{Share, Stint, Ticks, Turns};
 use super::stdio;
 use super::store::Ctx;
 use crate::bounds::{
@@ -60,6 +62,8 @@ struct Inner {
     engine: Engine,
     linker: Linker<Ctx>,
     cache: Option<Cache>,
+    ticks: Arc<Ticks>,
+    turns: Arc<Turns>,
 }
 
 impl Runtime {
@@ -85,8 +89,10 @@ impl Runtime {
             engine,
             linker,
             cache,
+            ticks: Arc::new(Ticks::new()),
+            turns: Turns::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
         });
-        tick(inner.engine.weak(), Arc::downgrade(&inner)).map_err(RuntimeError::Thread)?;
+        tick(inner.engine.weak(), inner.ticks.clone(), Arc::downgrade(&inner)).map_err(RuntimeError::Thread)?;
         Ok(Runtime { inner })
     }
 
@@ -109,6 +115,16 @@ impl Runtime {
 
     pub(super) fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// One more executor's share of the turns to compute.
+    pub(super) fn share(&self) -> Share {
+        self.inner.turns.share()
+    }
+
+    /// The computing of one more instance.
+    pub(super) fn stint(&self, share: Share) -> Arc<Stint> {
+        Stint::new(self.inner.ticks.clone(), share)
     }
 
     /// Compiles a component, or takes what was compiled before.
@@ -164,10 +180,12 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Ctx>> {
 
 /// Moves the engine's epoch on, for as long as there is a runtime. On a thread
 /// of its own: guests that spin may hold every thread of the scheduler.
-fn tick(engine: EngineWeak, runtime: Weak<Inner>) -> std::io::Result<()> {
+fn tick(engine: EngineWeak, ticks: Arc<Ticks>, runtime: Weak<Inner>) -> std::io::Result<()> {
     let ticker = move || {
         while runtime.strong_count() > 0 {
             std::thread::sleep(EPOCH);
+            // Who is interrupted looks at the time.
+            ticks.tick();
             match engine.upgrade() {
                 Some(engine) => engine.increment_epoch(),
                 None => break,

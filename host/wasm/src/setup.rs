@@ -12,13 +12,23 @@ use super::bindings::guest;
 use super::grants::{self, GrantError};
 use super::load::Component;
 use super::runtime::Runtime;
+use crate::computing::Share;
 use crate::description::Bindings;
 use crate::output::{OutputSink, Printer};
 use crate::policy::InstancePolicy;
 
+/// What the replicas of an executor share of the host.
+#[derive(Clone)]
+pub(crate) struct Home {
+    pub(crate) runtime: Runtime,
+    /// The executor's share of the turns to compute.
+    pub(crate) share: Share,
+    pub(crate) output: OutputSink,
+}
+
 /// All that is needed to make a replica's instances.
 pub(crate) struct Setup {
-    pub(super) runtime: Runtime,
+    pub(super) home: Home,
     pub(super) component: Component,
     /// Who it is that prints.
     pub(super) printer: Printer,
@@ -27,20 +37,18 @@ pub(crate) struct Setup {
     pub(super) origins: Arc<[HttpOrigin]>,
     /// The replica's own folder.
     pub(super) workspace: Option<Result<PathBuf, GrantError>>,
-    pub(super) output: OutputSink,
     /// What the guest's `start` is given.
     pub(super) configuration: guest::Configuration,
 }
 
 impl Setup {
     pub(crate) fn new(
-        runtime: Runtime,
+        home: Home,
         component: Component,
         config: Arc<ExecutorConfig>,
         policy: InstancePolicy,
         bindings: &Bindings,
         replica: u32,
-        output: OutputSink,
     ) -> Self {
         let description = component.description();
         let mut metas = Map::new();
@@ -77,7 +85,7 @@ impl Setup {
         };
         Setup {
             origins: config.allow.http.as_slice().into(),
-            runtime,
+            home,
             component,
             printer: Printer {
                 executor: config.name.as_str().into(),
@@ -87,7 +95,6 @@ impl Setup {
             config,
             policy,
             workspace,
-            output,
             configuration,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use wasm_flow_contract::limits::Limits;
 use wasm_flow_document::Limits as DocumentLimits;
 use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime::{AsContextMut, Engine, ResourceLimiter, Store, UpdateDeadline};
@@ -10,7 +12,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::grants::HttpGrants;
-use crate::bounds::{MAX_HANDLES, MAX_TABLE_ELEMENTS};
+use crate::bounds::{BACKGROUND_WINDOW, MAX_HANDLES, MAX_TABLE_ELEMENTS};
+use crate::computing::{Exceeded, Stint};
 use crate::line_stream::CurrentCall;
 use crate::output::{OutputSink, Printer};
 
@@ -32,6 +35,12 @@ pub(super) struct Ctx {
     pub(super) document_limits: DocumentLimits,
     /// The calls in flight by the guest's task, to tell which one trapped.
     pub(super) tasks: HashMap<GuestTaskId, InFlight>,
+    /// None while it starts and stops, which have bounds of their own.
+    pub(super) background: Option<Background>,
+    /// `limits.cpu`.
+    cpu_limit: Option<Duration>,
+    /// `limits.background`.
+    background_limit: Duration,
     /// What the guest reported just before it trapped.
     pub(super) panic: Option<Panic>,
 }
@@ -42,6 +51,16 @@ pub(super) struct InFlight {
     pub(super) id: CallId,
     /// The client's id of the request.
     pub(super) request: Arc<str>,
+    /// How long it has computed.
+    pub(super) computed: Duration,
+}
+
+/// What a guest computes outside of its calls: what a call left behind when it returned.
+#[derive(Debug)]
+pub(super) struct Background {
+    /// Since when it is counted, by the time of [`Stint`].
+    since: Duration,
+    computed: Duration,
 }
 
 /// A panic as the guest's SDK reports it.
@@ -68,7 +87,7 @@ impl Ctx {
     pub(super) fn new(
         wasi: WasiCtx,
         http_grants: HttpGrants,
-        memory: u64,
+        limits: &Limits,
         writer: CurrentCall,
         printer: Printer,
         output: OutputSink,
@@ -84,13 +103,16 @@ impl Ctx {
             http: WasiHttpCtx::new(),
             http_grants,
             bounds: Bounds {
-                memory,
+                memory: limits.memory,
                 memory_used: 0,
                 memory_denied: None,
                 table_elements: 0,
             },
             document_limits: DocumentLimits::default(),
             tasks: HashMap::new(),
+            background: None,
+            cpu_limit: limits.cpu,
+            background_limit: limits.background,
             panic: None,
         }
     }
@@ -101,6 +123,50 @@ impl Ctx {
             Some(Some(call)) => Origin::Call(call.id),
             Some(None) => Origin::NoCall,
             None => Origin::Unknown,
+        }
+    }
+
+    /// From now on what it computes outside of calls counts.
+    pub(super) fn serves(&mut self, now: Duration) {
+        self.background = Some(Background {
+            since: now,
+            computed: Duration::ZERO,
+        });
+    }
+
+    /// Charges what the guest has computed until `now` to the call that it was for.
+    fn charge(
+        &mut self,
+        task: Option<GuestTaskId>,
+        ran: Duration,
+        now: Duration,
+    ) -> Result<(), Exceeded> {
+        let in_flight = task.and_then(|task| self.tasks.get_mut(&task));
+        if let Some(call) = in_flight {
+            call.computed = call.computed.saturating_add(ran);
+            return match self.cpu_limit {
+                Some(limit) if call.computed > limit => Err(Exceeded::Cpu {
+                    call: call.id,
+                    used: call.computed,
+                    limit,
+                }),
+                _ => Ok(()),
+            };
+        }
+        let Some(background) = &mut self.background else {
+            return Ok(());
+        };
+        if now.saturating_sub(background.since) > BACKGROUND_WINDOW {
+            background.since = now;
+            background.computed = Duration::ZERO;
+        }
+        background.computed = background.computed.saturating_add(ran);
+        match background.computed > self.background_limit {
+            true => Err(Exceeded::Background {
+                used: background.computed,
+                limit: self.background_limit,
+            }),
+            false => Ok(()),
         }
     }
 
@@ -119,9 +185,10 @@ pub(super) fn running_task(mut store: impl AsContextMut) -> Option<GuestTaskId> 
 }
 
 /// A store that is held to its bounds: memory and tables by its limiter, what one
-/// call of the host takes from the guest by wasmtime's own measure, its thread by
-/// yielding at every epoch. An aborted task also ends at an epoch.
-pub(super) fn bounded_store(engine: &Engine, ctx: Ctx) -> Store<Ctx> {
+/// call of the host takes from the guest by wasmtime's own measure, its time by charging
+/// it at every epoch. A guest that has used up its slice leaves its thread; an aborted task
+/// ends there, too. The store has to run by `stint`.
+pub(super) fn bounded_store(engine: &Engine, ctx: Ctx, stint: Arc<Stint>) -> Store<Ctx> {
     let mut store = Store::new(engine, ctx);
     store.limiter(|ctx| &mut ctx.bounds);
     // A guest may hand over in one call what it can hold, and no less than the
@@ -132,7 +199,15 @@ pub(super) fn bounded_store(engine: &Engine, ctx: Ctx) -> Store<Ctx> {
         table.set_max_capacity(MAX_HANDLES);
     }
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|_| {
+    store.epoch_deadline_callback(move |mut store| {
+        let Some(ran) = stint.charge() else {
+            return Ok(UpdateDeadline::Continue(1));
+        };
+        let task = running_task(&mut store);
+        store.data_mut().charge(task, ran, stint.now())?;
+        if !stint.is_used_up() {
+            return Ok(UpdateDeadline::Continue(1));
+        }
         // tokio's own yield lets the scheduler look at its timers and sockets.
         Ok(UpdateDeadline::YieldCustom(
             1,

@@ -8,6 +8,7 @@ use wasmtime::component::ResourceTableError;
 
 use super::store::{CallId, Ctx, Origin, running_task};
 use crate::bounds::{MAX_HANDLES, MAX_TRACE};
+use crate::computing::Exceeded;
 use crate::error::CallErrorKind;
 use crate::line_stream::LineStream;
 use crate::text::cut_printable;
@@ -84,6 +85,12 @@ impl Trap {
             None | Some(Origin::Unknown) => ctx.origin(task),
             Some(origin) => origin,
         };
+        let exceeded = error.downcast_ref::<Exceeded>();
+        let origin = match exceeded {
+            None => origin,
+            Some(Exceeded::Cpu { call, .. }) => Origin::Call(*call),
+            Some(Exceeded::Background { .. }) => Origin::NoCall,
+        };
         let mut in_flight = ctx.tasks.values();
         let call = match (origin, in_flight.next(), in_flight.next()) {
             (Origin::Call(call), ..) => Some(call),
@@ -91,17 +98,24 @@ impl Trap {
             (Origin::Unknown, Some(call), None) => Some(call.id),
             (Origin::Unknown | Origin::NoCall, ..) => None,
         };
-        let kind = match (panic, ctx.bounds.memory_denied) {
-            (Some(panic), _) => CallErrorKind::Panicked {
+        let kind = match (exceeded, panic, ctx.bounds.memory_denied) {
+            (Some(Exceeded::Cpu { used, limit, .. }), ..) => CallErrorKind::OverCpu {
+                used: *used,
+                limit: *limit,
+            },
+            (Some(Exceeded::Background { .. }), ..) => CallErrorKind::Trapped {
+                reason: reason(error),
+            },
+            (None, Some(panic), _) => CallErrorKind::Panicked {
                 message: panic.message,
                 location: panic.location,
             },
             // A guest that cannot go on without the memory aborts.
-            (None, Some(wanted)) => CallErrorKind::OutOfMemory {
+            (None, None, Some(wanted)) => CallErrorKind::OutOfMemory {
                 wanted,
                 limit: ctx.bounds.memory_limit(),
             },
-            (None, None) => CallErrorKind::Trapped {
+            (None, None, None) => CallErrorKind::Trapped {
                 reason: reason(error),
             },
         };
@@ -250,6 +264,9 @@ pub(super) fn reason(error: &wasmtime::Error) -> String {
             true => format!("{trap}, in a recursion that seems to have no end"),
             false => trap,
         };
+    }
+    if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+        return exceeded.to_string();
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
         return format!("it holds more than {MAX_HANDLES} handles at once");

@@ -267,7 +267,7 @@ fn a_file_with_every_key_is_taken_by_both() {
     }
     assert_eq!(remote["executors"][1]["tls"].as_object().unwrap().len(), 3);
     let leaves = |key: &str| flow["executors"][1][key].as_object().unwrap().len();
-    assert_eq!((leaves("limits"), leaves("allow")), (4, 3));
+    assert_eq!((leaves("limits"), leaves("allow")), (6, 3));
 }
 
 /// No key that the schema has is passed over by the reader.

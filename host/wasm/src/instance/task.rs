@@ -1,6 +1,7 @@
 //! The task that owns an instance's store and feeds it calls.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::Either;
@@ -15,6 +16,7 @@ use super::failure::StartFailure;
 use super::job::{Job, JobError, Outcome};
 use super::signals::{End, Signals};
 use crate::bindings::guest;
+use crate::computing::Stint;
 use crate::details;
 use crate::grants::{self, HttpGrants};
 use crate::line_stream::{CurrentCall, LineStream};
@@ -35,7 +37,7 @@ pub(super) async fn run(
 ) -> End {
     let writer = CurrentCall::default();
     let stream = |stream| {
-        let (printer, output) = (setup.printer.clone(), setup.output.clone());
+        let (printer, output) = (setup.printer.clone(), setup.home.output.clone());
         LineStream::new(printer, stream, writer.clone(), output)
     };
     let (stdout, stderr) = (stream(Stream::Stdout), stream(Stream::Stderr));
@@ -57,15 +59,17 @@ pub(super) async fn run(
     let ctx = Ctx::new(
         wasi,
         http,
-        setup.config.limits.memory,
+        &setup.config.limits,
         writer,
         setup.printer.clone(),
-        setup.output.clone(),
+        setup.home.output.clone(),
     );
-    let mut store = store::bounded_store(setup.runtime.engine(), ctx);
+    let stint = setup.home.runtime.stint(setup.home.share.clone());
+    let mut store = store::bounded_store(setup.home.runtime.engine(), ctx, stint.clone());
 
     let mut started = Some(started);
-    match live(setup, &mut store, inbox, &mut started, signals).await {
+    let life = live(setup, &mut store, inbox, &mut started, signals, &stint);
+    match stint.run(life).await {
         Ok(()) => End::Stopped,
         Err(error) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
             if let Some(started) = started {
@@ -103,6 +107,7 @@ async fn live(
     inbox: mpsc::UnboundedReceiver<Job>,
     started: &mut Option<oneshot::Sender<Result<(), StartFailure>>>,
     signals: &Signals,
+    stint: &Stint,
 ) -> wasmtime::Result<()> {
     let bindings = setup.component.pre().instantiate_async(&mut *store).await?;
     let guest = bindings.wasm_flow_executor_executor();
@@ -122,7 +127,10 @@ async fn live(
                     return Ok(());
                 }
             }
-            if serve(accessor, guest, inbox, signals).await? {
+            accessor.with(|mut access| access.get().serves(stint.now()));
+            let ended = serve(accessor, guest, inbox, signals).await?;
+            accessor.with(|mut access| access.get().background = None);
+            if ended {
                 guest.call_stop(accessor).await?;
             }
             Ok(())
@@ -205,6 +213,7 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
     let in_flight = InFlight {
         id,
         request: request.id.clone(),
+        computed: Duration::ZERO,
     };
     let handle = guest.func_handle();
     let call = accessor.with(|mut access| {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use wasm_flow_contract::grants::Allow;
+use wasm_flow_contract::limits::Limits;
 use wasm_flow_contract::sharding::Group;
 use wasmtime::Store;
 
 use crate::abort::AbortOnDrop;
 use crate::bindings::{BareIndices, BarePre, guest};
-use crate::bounds::{DESCRIBE_MEMORY, DESCRIBE_TIMEOUT};
+use crate::bounds::{DESCRIBE_BYTES, DESCRIBE_MEMORY, DESCRIBE_TIMEOUT};
 use crate::grants::{self, GrantError, HttpGrants};
 use crate::line_stream::{CurrentCall, LineStream};
 use crate::output::{Discard, Printer, Stream};
@@ -59,12 +60,19 @@ pub(super) async fn describe(
     let http = HttpGrants {
         origins: Arc::new([]),
     };
-    let ctx = Ctx::new(wasi, http, DESCRIBE_MEMORY, writer, printer, output);
-    let mut store = store::bounded_store(runtime.engine(), ctx);
+    let limits = Limits {
+        memory: DESCRIBE_MEMORY,
+        ..Limits::default()
+    };
+    let ctx = Ctx::new(wasi, http, &limits, writer, printer, output);
+    let stint = runtime.stint(runtime.share());
+    let mut store = store::bounded_store(runtime.engine(), ctx, stint.clone());
+    // The rest of what it is asked for is checked when the host has it.
+    store.set_hostcall_fuel(DESCRIBE_BYTES);
     let pre = pre.clone();
     // On a task of its own, which ends at the next epoch when it is aborted.
     let task = tokio::spawn(async move {
-        match described(&pre, &mut store).await {
+        match stint.run(described(&pre, &mut store)).await {
             Ok(description) => description,
             Err(error) => Err(trapped(&mut store, &error, &stderr)),
         }
