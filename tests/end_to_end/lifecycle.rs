@@ -262,7 +262,7 @@ fn an_instance_that_takes_no_calls_is_replaced() {
 /// What a call leaves behind is found without another call, and said once.
 #[test]
 fn what_computes_outside_of_calls_is_ended() {
-    let flow = raw("timeout = \"30s\"\nlimits = { background = \"200ms\" }");
+    let mut flow = raw("timeout = \"30s\"\nlimits = { background = \"200ms\" }");
     let seen = flow.python(
         "
         answered = [client().post('/tail_spin', texts('x')).texts for _ in range(2)]
@@ -276,7 +276,8 @@ fn what_computes_outside_of_calls_is_ended() {
     assert!(seen[2].as_f64().unwrap() < 2.0, "{seen}");
     let text = "outside of any call, and `limits.background` is 200ms";
     flow.wait_for_stderr(text);
-    let said = flow.stopped_stderr().matches(text).count();
+    flow.signal(Signal::TERM);
+    let said = flow.ended().stderr.matches(text).count();
     assert!((1..=2).contains(&said), "said {said} times");
 }
 
