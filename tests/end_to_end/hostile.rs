@@ -1,7 +1,10 @@
 //! Executors that fail, and worse: stopped at a bound that the error names,
 //! while everything else goes on.
 
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
+use wasm_flow::Client;
+use wasm_flow_document::DocumentArray;
 use wasm_flow_tests::Server;
 
 /// `hostile` with tight bounds, then a well-behaved `probe`. A request for
@@ -338,5 +341,51 @@ fn what_nobody_waits_for_does_not_go_on() {
         assert_eq!(seen[1], "DEADLINE_EXCEEDED", "{seen}");
         assert_eq!(seen[2], "OK", "{seen}");
         assert!(seen[3].as_f64().unwrap() < 10.0, "{seen}");
+    }
+}
+
+/// Every tenth request traps, and takes none of the others along: those that were in its
+/// instance are run again, alone.
+#[test]
+fn each_tenth_request_fails_and_no_other() {
+    for (isolation, at_once, requests) in [
+        ("shared", 1, 1_000),
+        ("shared", 32, 10_000),
+        ("request", 32, 1_000),
+    ] {
+        let flow = Server::run(&format!(
+            "[[executors]]\nname = \"twin\"\nuses = \"{{twins}}\"\nisolation = \"{isolation}\"\n\
+             uses_requests = {{ \"/tenth\" = \"tenth\" }}\n"
+        ));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let answers: Vec<(u32, Result<DocumentArray, String>)> = runtime.block_on(async {
+            let address = format!("grpc://127.0.0.1:{}", flow.port());
+            let client = Client::connect(&address).await.unwrap();
+            let ask = |number: u32| {
+                let docs = DocumentArray::from_texts([number.to_string()]);
+                let post = client.post("/tenth").docs(docs);
+                async move { (number, post.await.map_err(|error| error.to_string())) }
+            };
+            let asked = stream::iter((1..=requests).map(ask));
+            asked.buffer_unordered(at_once).collect().await
+        });
+        let mut failed = 0;
+        for (number, answer) in &answers {
+            match answer {
+                Ok(docs) => {
+                    let texts: Vec<_> = docs.iter().map(|doc| doc.text().to_owned()).collect();
+                    assert_eq!(texts, [format!("{number} is not")], "{isolation}");
+                }
+                Err(error) => {
+                    failed += 1;
+                    let words = format!("{number} is a multiple of ten");
+                    assert!(
+                        error.contains(&words),
+                        "{isolation} {at_once}: {number}: {error}"
+                    );
+                }
+            }
+        }
+        assert_eq!(failed, requests / 10, "{isolation} {at_once}");
     }
 }

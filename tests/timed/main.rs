@@ -175,7 +175,7 @@ fn bystander(spinning: usize, how: &str) -> (f64, f64) {
         let spin = tokio::spawn(async move {
             let docs = DocumentArray::from_texts(vec!["x"; spinning]);
             let post = hostile.post("/spin").target_executor("hostile").docs(docs);
-            drop(post.request_size(1).prefetch(spinning as u32).await);
+            drop(post.request_size(1).prefetch(spinning).await);
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
         let mut times = Vec::new();
@@ -192,7 +192,12 @@ fn bystander(spinning: usize, how: &str) -> (f64, f64) {
         times
     });
     times.sort_by(f64::total_cmp);
-    let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or(f64::MAX);
+    let at = |part: usize| {
+        times
+            .get(times.len() * part / 100)
+            .copied()
+            .unwrap_or(f64::MAX)
+    };
     (at(50), at(99))
 }
 
@@ -233,7 +238,10 @@ fn computing_is_bounded_and_waiting_is_not() {
     assert_eq!(seen[0], json!(["spoiled", "spoiled"]));
     assert_eq!(seen[2], "TimeoutError", "{seen}");
     let text = seen[3].as_str().unwrap_or_default();
-    assert!(text.contains("it computed for 1") && text.contains("`limits.cpu` is 1s"), "{text}");
+    assert!(
+        text.contains("it computed for 1") && text.contains("`limits.cpu` is 1s"),
+        "{text}"
+    );
     let seconds = seen[1].as_f64().unwrap_or_default();
     println!("stopped after {seconds:.3} s");
     assert!((1.0..3.0).contains(&seconds), "{seconds}");

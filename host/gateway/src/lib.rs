@@ -18,6 +18,7 @@
 mod bind;
 pub mod bounds;
 mod connections;
+mod descriptors;
 mod drain;
 mod grpc;
 mod in_flight;

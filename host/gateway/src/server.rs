@@ -11,8 +11,9 @@ use wasm_flow_contract::Service;
 use wasm_flow_contract::gateway::GatewayConfig;
 
 use super::bind::{self, BindError};
-use super::bounds::{CLOSE, CONNECTIONS, DRAIN, DRAIN_TOTAL};
+use super::bounds::{CLOSE, DRAIN, DRAIN_TOTAL};
 use super::connections;
+use super::descriptors;
 use super::drain::Drain;
 use super::grpc;
 
@@ -114,6 +115,9 @@ impl Gateway {
     /// connection without a call is closed. Requests that are not answered within
     /// [`DRAIN_TOTAL`] are given up.
     ///
+    /// It raises the process's limit of file descriptors to the most that the process may
+    /// have, and uses no more than half of them for connections.
+    ///
     /// # Errors
     /// When clients do not take what they asked for, or requests are given up.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
@@ -123,8 +127,14 @@ impl Gateway {
             prefetch,
             max_message,
             stop_times,
-            ..
+            address,
         } = self;
+        if !address.ip().is_loopback() {
+            tracing::warn!(
+                "the gateway listens on {address} and asks nobody who they are: let only those \
+                 reach it who may send requests, or listen on 127.0.0.1"
+            );
+        }
         let drain = Drain::new();
         let service =
             grpc::service(flow, prefetch, max_message, &drain).map_err(ServeError::Reflection)?;
@@ -146,7 +156,7 @@ impl Gateway {
             }
         };
         tokio::select! {
-            () = connections::serve(listener, CONNECTIONS, service, &drain) => Ok(()),
+            () = connections::serve(listener, descriptors::connections(), service, &drain) => Ok(()),
             left = cut_off => match left.calls {
                 0 => Ok(()),
                 calls => Err(ServeError::CutOff {

@@ -56,6 +56,8 @@ wasm_flow_contract::bounds! {
     TABLES_EACH: u32 = 16;
     /// Tables for each of the instances of a process, on average.
     TABLES: u32 = 4;
+    /// Bytes of a guest's stack outside of its linear memory.
+    STACK: usize = 512 << 10;
     /// Elements of one table.
     TABLE_ELEMENTS: u32 = 64 * 1024;
     /// Elements of all tables of one instance.

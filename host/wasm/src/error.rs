@@ -78,6 +78,13 @@ pub enum CallErrorKind {
         /// Why it could not be started.
         reason: String,
     },
+    /// Instance after instance ended on its own before it took the call.
+    CrashLooping {
+        /// How many did.
+        instances: u32,
+        /// Why the last one did.
+        reason: String,
+    },
     /// The method's reply is not what it may be.
     BadReply {
         /// What is wrong with it.
@@ -109,7 +116,9 @@ impl CallError {
             CallErrorKind::OutOfMemory { .. } => "MemoryError",
             CallErrorKind::TimedOut { .. } | CallErrorKind::OverCpu { .. } => "TimeoutError",
             CallErrorKind::Lost { .. } => "InstanceLost",
-            CallErrorKind::Unavailable { .. } => "ExecutorUnavailable",
+            CallErrorKind::Unavailable { .. } | CallErrorKind::CrashLooping { .. } => {
+                "ExecutorUnavailable"
+            }
             CallErrorKind::BadReply { .. } => "BadReply",
             CallErrorKind::Parameters { .. } => "ParametersError",
             CallErrorKind::QueueFull { .. } => "QueueFull",
@@ -157,7 +166,9 @@ impl CallErrorKind {
             | CallErrorKind::OutOfMemory { .. } => FailureKind::Trap,
             CallErrorKind::TimedOut { .. } | CallErrorKind::OverCpu { .. } => FailureKind::Timeout,
             CallErrorKind::Lost { .. } => FailureKind::Lost,
-            CallErrorKind::Unavailable { .. } => FailureKind::Unavailable,
+            CallErrorKind::Unavailable { .. } | CallErrorKind::CrashLooping { .. } => {
+                FailureKind::Unavailable
+            }
             CallErrorKind::BadReply { .. } => FailureKind::Reply,
             CallErrorKind::Parameters { .. } => FailureKind::Request,
             CallErrorKind::QueueFull { .. } => FailureKind::Exhausted,
@@ -222,6 +233,11 @@ impl fmt::Display for CallErrorKind {
             CallErrorKind::Unavailable { reason } => {
                 write!(f, "no instance could be started: {reason}")
             }
+            CallErrorKind::CrashLooping { instances, reason } => write!(
+                f,
+                "it is crash looping: {instances} instances in a row ended before they took a call, \
+                 the last one because {reason}; it is started again after a pause"
+            ),
             CallErrorKind::BadReply { reason } => {
                 write!(f, "its reply is not usable: {reason}")
             }

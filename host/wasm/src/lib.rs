@@ -277,7 +277,9 @@ impl Executor {
             pool,
             ..
         } = &*self.inner;
-        pool.call(route, call, outlet)
+        // What was sent cannot be called back.
+        let again = config.retries > 0 && outlet.is_none() && self.leaves_nothing(route);
+        pool.call(route, call, outlet, again)
             .await
             .map_err(|failure| failure.at(config, &component.description().name, route, call))
     }
@@ -286,6 +288,14 @@ impl Executor {
     /// [`Post`] for parameters, and for what a method returns beside documents.
     pub fn post(&self, endpoint: impl Into<Arc<str>>, docs: impl Into<DocumentArray>) -> Post {
         Post::new(self.clone(), endpoint.into(), docs.into())
+    }
+
+    /// Whether a call leaves nothing behind but its answer.
+    fn leaves_nothing(&self, route: &Route) -> bool {
+        let description = self.description();
+        let method = description.methods.get(route.index as usize);
+        let writes = method.is_none_or(|method| method.details.write);
+        description.details.state == Some(State::None) && !writes
     }
 
     /// Whether a method sends documents while it runs.
@@ -337,17 +347,8 @@ impl Stage for Executor {
     }
 
     fn is_repeatable(&self, endpoint: &str) -> bool {
-        let description = self.description();
-        let writes = |route: &Route| {
-            let method = description.methods.get(route.index as usize);
-            method.is_none_or(|method| method.details.write)
-        };
-        description.details.state == Some(State::None)
-            && self
-                .inner
-                .bindings
-                .route(endpoint)
-                .is_some_and(|route| !writes(route))
+        let route = self.inner.bindings.route(endpoint);
+        route.is_some_and(|route| self.leaves_nothing(route))
     }
 
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {

@@ -13,7 +13,7 @@ use super::description::{Concurrency, Route};
 use super::policy::{InstancePolicy, Sharing};
 use super::queue::{Place, Queue, Refused, Ticket};
 use crate::error::{CallError, CallErrorKind};
-use crate::instance::{Finish, Instance, JobError, Pending, StartFailure};
+use crate::instance::{Finish, Instance, JobError, Loss, Pending, StartFailure};
 use crate::setup::Setup;
 
 /// The replicas of an executor.
@@ -43,20 +43,23 @@ impl Pool {
         })
     }
 
-    /// Calls the replica with the fewest calls in flight.
+    /// Calls the replica with the fewest calls in flight. If another call ends the instance,
+    /// and this one may be called `again`, it is: alone, so that no other can take it along.
     pub(super) async fn call(
         &self,
         route: &Route,
         call: &Call,
         outlet: Option<&Outlet>,
+        again: bool,
     ) -> Result<Reply, Unplaced> {
-        let concurrency = match self.policy.sharing {
+        let mut concurrency = match self.policy.sharing {
             Sharing::Replica { .. } => route.concurrency,
             // There is nobody else in its instance anyway.
             Sharing::Request => Concurrency::Concurrent,
         };
         let mut ticket = Ticket::default();
         let mut lost = 0;
+        let mut again = again && concurrency == Concurrency::Concurrent;
         loop {
             let place = self.queue.place(concurrency, &mut ticket).await;
             let place = place.map_err(|refused| match refused {
@@ -70,21 +73,25 @@ impl Pool {
                 // The queue knows as many replicas as there are.
                 return Err(CallErrorKind::Stopped.into());
             };
-            let reason = match replica.call(route, call, outlet, place).await? {
-                Attempt::Answered(reply) => return Ok(reply),
-                Attempt::NotEntered => continue,
-                Attempt::Lost(reason) => reason,
+            let reason = match replica.call(route, call, outlet, place).await {
+                Ok(Attempt::Answered(reply)) => return Ok(reply),
+                Ok(Attempt::NotEntered) => continue,
+                Ok(Attempt::Lost(reason)) => reason,
+                Err(Unplaced {
+                    kind: CallErrorKind::Lost { .. },
+                    ..
+                }) if again => {
+                    again = false;
+                    concurrency = Concurrency::Exclusive;
+                    continue;
+                }
+                Err(failure) => return Err(failure),
             };
             // Try the next instance, but give up after `max_lost` that ended on their own.
             lost += 1;
             if lost == self.policy.max_lost.get() {
-                return Err(CallErrorKind::Unavailable {
-                    reason: format!(
-                        "{lost} in a row ended before they took the call, the last one \
-                         because {reason}"
-                    ),
-                }
-                .into());
+                let instances = lost;
+                return Err(CallErrorKind::CrashLooping { instances, reason }.into());
             }
         }
     }
@@ -151,7 +158,7 @@ enum Attempt {
     Answered(Reply),
     /// The instance was retired before the method was entered.
     NotEntered,
-    /// It ended by itself before that, and why.
+    /// It ended on its own before that, and why.
     Lost(String),
 }
 
@@ -305,11 +312,16 @@ impl Replica {
             return answer.map(Attempt::Answered);
         }
         Ok(match instance.lost().await {
-            Some(reason) => {
+            Loss::Own(reason) => {
                 self.count_failure(&instance);
                 Attempt::Lost(reason)
             }
-            None => Attempt::NotEntered,
+            // Each of these has ended at least one other call, so that comes to an end.
+            Loss::OfCall => {
+                self.count_failure(&instance);
+                Attempt::NotEntered
+            }
+            Loss::Ended => Attempt::NotEntered,
         })
     }
 

@@ -55,6 +55,10 @@ impl requests::HostRequest for Ctx {
 
     fn time_left(&mut self, this: Resource<RequestState>) -> wasmtime::Result<Option<u64>> {
         let request = self.table.get(&this)?;
+        if request.progress.is_abandoned() {
+            // Nobody waits for what it does.
+            return Ok(Some(0));
+        }
         // The time that its documents wait is the client's and not its own.
         let waited = request.progress.waited();
         Ok(request.deadline.map(|deadline| {

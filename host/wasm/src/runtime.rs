@@ -14,7 +14,7 @@ use super::computing::{Share, Stint, Ticks, Turns};
 use super::stdio;
 use super::store::Ctx;
 use crate::bounds::{
-    CORE_INSTANCES_EACH, EPOCH, MEMORIES_EACH, TABLE_ELEMENTS, TABLES, TABLES_EACH,
+    CORE_INSTANCES_EACH, EPOCH, MEMORIES_EACH, STACK, TABLE_ELEMENTS, TABLES, TABLES_EACH,
 };
 
 /// Why the engine could not be made.
@@ -64,6 +64,9 @@ struct Inner {
     cache: Option<Cache>,
     ticks: Arc<Ticks>,
     turns: Arc<Turns>,
+    /// Held while a component is compiled: that takes many times its size, and all
+    /// processors.
+    compiler: tokio::sync::Mutex<()>,
 }
 
 impl Runtime {
@@ -90,9 +93,15 @@ impl Runtime {
             linker,
             cache,
             ticks: Arc::new(Ticks::new()),
+            compiler: tokio::sync::Mutex::default(),
             turns: Turns::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
         });
-        tick(inner.engine.weak(), inner.ticks.clone(), Arc::downgrade(&inner)).map_err(RuntimeError::Thread)?;
+        tick(
+            inner.engine.weak(),
+            inner.ticks.clone(),
+            Arc::downgrade(&inner),
+        )
+        .map_err(RuntimeError::Thread)?;
         Ok(Runtime { inner })
     }
 
@@ -125,6 +134,11 @@ impl Runtime {
     /// The computing of one more instance.
     pub(super) fn stint(&self, share: Share) -> Arc<Stint> {
         Stint::new(self.inner.ticks.clone(), share)
+    }
+
+    /// Waits until no other component is being compiled.
+    pub(super) async fn compiler(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.compiler.lock().await
     }
 
     /// Compiles a component, or takes what was compiled before.
@@ -160,6 +174,8 @@ fn engine() -> wasmtime::Result<Engine> {
     let mut wasmtime = Config::new();
     wasmtime.allocation_strategy(pool());
     wasmtime.epoch_interruption(true);
+    // The engine's default, which is pinned here.
+    wasmtime.max_wasm_stack(STACK);
     Engine::new(&wasmtime)
 }
 

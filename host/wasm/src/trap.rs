@@ -27,6 +27,8 @@ pub struct Trap {
     pub(super) kind: CallErrorKind,
     /// The call at fault, if that is known.
     call: Option<CallId>,
+    /// Whether no call was in flight.
+    idle: bool,
     /// The guest's stack.
     frames: Vec<String>,
     /// What the call at fault printed to stderr at last.
@@ -46,6 +48,11 @@ impl Trap {
     /// Whether this call is at fault.
     pub(super) fn is_fault_of(&self, call: CallId) -> bool {
         self.call == Some(call)
+    }
+
+    /// Whether it happened while no call was in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle
     }
 
     /// What somebody may know of it who is not its cause.
@@ -91,6 +98,7 @@ impl Trap {
             Some(Exceeded::Cpu { call, .. }) => Origin::Call(*call),
             Some(Exceeded::Background { .. }) => Origin::NoCall,
         };
+        let idle = ctx.tasks.is_empty();
         let mut in_flight = ctx.tasks.values();
         let call = match (origin, in_flight.next(), in_flight.next()) {
             (Origin::Call(call), ..) => Some(call),
@@ -132,6 +140,7 @@ impl Trap {
         Trap {
             kind,
             call,
+            idle,
             frames,
             stderr,
         }

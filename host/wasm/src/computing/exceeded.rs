@@ -22,7 +22,10 @@ impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exceeded::Cpu { used, limit, .. } => {
-                write!(f, "a call computed for {used:.1?}, and `limits.cpu` is {limit:?}")
+                write!(
+                    f,
+                    "a call computed for {used:.1?}, and `limits.cpu` is {limit:?}"
+                )
             }
             Exceeded::Background { used, limit } => write!(
                 f,

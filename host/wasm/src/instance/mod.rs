@@ -36,6 +36,16 @@ use super::setup::Setup;
 use crate::abort::AbortOnDrop;
 use crate::queue::{Generation, Place};
 
+/// Why an instance takes no more calls.
+pub(crate) enum Loss {
+    /// It was stopped, or a call overran.
+    Ended,
+    /// A call that was in flight ended it.
+    OfCall,
+    /// It ended on its own, and why.
+    Own(String),
+}
+
 /// A running instance.
 pub(crate) struct Instance {
     setup: Arc<Setup>,
@@ -170,17 +180,17 @@ impl Instance {
         });
     }
 
-    /// Waits until it takes no more calls, and says why, unless it was stopped or a call
-    /// overran.
-    pub(crate) async fn lost(&self) -> Option<String> {
+    /// Waits until it takes no more calls, and says why.
+    pub(crate) async fn lost(&self) -> Loss {
         self.signals.retired.cancelled().await;
         if self.signals.reason.get().is_some() {
-            return None;
+            return Loss::Ended;
         }
-        match self.end().await.as_deref()? {
-            End::Trapped(trap) => Some(trap.reason_for_others()),
-            End::Broken => Some(BROKEN.to_owned()),
-            End::Stopped | End::Aborted => None,
+        match self.end().await.as_deref() {
+            Some(End::Trapped(trap)) if trap.is_idle() => Loss::Own(trap.reason_for_others()),
+            Some(End::Trapped(_)) => Loss::OfCall,
+            Some(End::Broken) => Loss::Own(BROKEN.to_owned()),
+            Some(End::Stopped | End::Aborted) | None => Loss::Ended,
         }
     }
 

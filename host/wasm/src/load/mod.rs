@@ -132,8 +132,10 @@ impl Runtime {
             let component = runtime.compile(&bytes, digest)?;
             wasmtime::Result::Ok((component, digest, producers::of(&bytes)))
         };
-        let (component, digest, producers) = tokio::task::spawn_blocking(compile)
-            .await
+        let compiler = self.compiler().await;
+        let compiled = tokio::task::spawn_blocking(compile).await;
+        drop(compiler);
+        let (component, digest, producers) = compiled
             .map_err(Kind::Compiler)?
             .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
 

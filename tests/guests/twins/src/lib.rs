@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use wasm_flow_sdk::prelude::*;
+use wasm_flow_sdk::time::{Duration, sleep};
 
 #[config]
 struct Settings {
@@ -42,6 +43,18 @@ impl Twin {
                 doc.set_text(text);
             }
         }
+    }
+
+    /// Panics over a number that ten divides, after a moment in which others come. Has no twin.
+    #[requests(on = [])]
+    async fn tenth(&self, docs: &mut DocumentArray) -> Result<()> {
+        sleep(Duration::from_millis(1)).await;
+        for doc in docs.iter_mut() {
+            let number: u32 = doc.text().parse()?;
+            assert!(!number.is_multiple_of(10), "{number} is a multiple of ten");
+            doc.set_text(format!("{number} is not"));
+        }
+        Ok(())
     }
 
     /// Tags each document with its number, from `first` on, and with the names of those
