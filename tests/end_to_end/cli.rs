@@ -1,7 +1,9 @@
 //! The command line as a user types it.
 
 use std::fs;
-use std::time::Duration;
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -696,6 +698,76 @@ fn signals_drain_and_stop() {
         let ended = server.ended();
         assert_eq!(ended.status, Some(0), "{signal:?}\n{ended}");
     }
+}
+
+/// What takes longer than `grace` is cut off, calls that wait in a queue, too.
+#[test]
+fn a_stop_takes_no_longer_than_its_grace() {
+    let mut server = Server::run(
+        "[gateway]\ngrace = \"1s\"\n[[executors]]\nname = \"hostile\"\nuses = \"{hostile}\"\n\
+         limits = { concurrency = 1 }\n",
+    );
+    let begun = std::thread::scope(|scope| {
+        let shared = &server;
+        let waiting = scope.spawn(|| {
+            shared.python(
+                "
+                from concurrent.futures import ThreadPoolExecutor
+                body = request('/block', texts('x'))
+                body.parameters.update({'seconds': 30})
+                client().post('/say', texts('begin'))
+                with ThreadPoolExecutor(8) as pool:
+                    answer([got['status'] for got in pool.map(lambda _: raw(body), range(8))])
+                ",
+            )
+        });
+        shared.printed_lines(1);
+        std::thread::sleep(Duration::from_secs(1));
+        let begun = Instant::now();
+        shared.signal(Signal::TERM);
+        let cut_off = waiting.join().expect("the client was not left waiting");
+        assert!(!cut_off.to_string().contains("OK"), "{cut_off}");
+        begun
+    });
+    let ended = server.ended();
+    assert!(begun.elapsed() < Duration::from_secs(15), "{ended}");
+    assert_ne!(ended.status, Some(0), "{ended}");
+    let words = "8 requests were not answered within 1s; raise `grace`";
+    assert!(ended.stderr.contains(words), "{ended}");
+}
+
+/// Clients cannot take the process's last file descriptor: no more than half of them are
+/// for connections, and more of these wait.
+#[test]
+fn connections_leave_descriptors_for_others() {
+    let mut server = Server::run_with(
+        "[[executors]]\nname = \"probe\"\nuses = \"{probe}\"\n",
+        |command| {
+            let mut limited = Command::new("sh");
+            limited.args(["-c", "ulimit -n 256; exec \"$@\"", "sh"]);
+            limited.arg(command.get_program()).args(command.get_args());
+            for (name, value) in command.get_envs() {
+                match value {
+                    Some(value) => limited.env(name, value),
+                    None => limited.env_remove(name),
+                };
+            }
+            *command = limited;
+        },
+    );
+    let address = ("127.0.0.1", server.port());
+    let silent: Vec<_> = std::iter::repeat_with(|| TcpStream::connect(address).unwrap())
+        .take(300)
+        .collect();
+    server.wait_for_stderr("128 connections are open; more of them wait");
+    // Those that say nothing are closed, and those behind them get their turn.
+    let seen = server.python("answer(told(raw(request('/trace', texts('x')), timeout=100))['status'])");
+    assert_eq!(seen, json!("OK"));
+    drop(silent);
+    server.signal(Signal::TERM);
+    let ended = server.ended();
+    assert_eq!(ended.status, Some(0), "{ended}");
+    assert!(!ended.stderr.contains("cannot accept"), "{ended}");
 }
 
 /// Who cannot wait says so once more.

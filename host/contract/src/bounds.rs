@@ -86,6 +86,10 @@ bounds! {
     /// Default of `limits.background`: how long an instance computes outside of its calls, in
     /// any ten seconds.
     DEFAULT_BACKGROUND: Duration = Duration::from_secs(1);
+    /// Default of `grace` of `[gateway]`: how long a stop waits for requests to be answered.
+    /// It is the time of a few calls of an executor, each with the default `timeout`; what
+    /// waits in long queues is not served.
+    DEFAULT_GRACE: Duration = Duration::from_secs(300);
     /// Default of `limits.reply`, in bytes of protobuf: what the documents of one
     /// reply may come to.
     DEFAULT_REPLY: NonZeroU64 = match NonZeroU64::new(256 << 20) {

@@ -1,6 +1,9 @@
 //! How a flow is served.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::bounds::DEFAULT_GRACE;
 
 /// Where and how a gateway serves a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,16 +17,20 @@ pub struct GatewayConfig {
     pub prefetch: NonZeroUsize,
     /// The largest message that is taken or sent, in bytes.
     pub max_message: usize,
+    /// How long a stop waits for requests to be answered. What is left then is cut off.
+    pub grace: Duration,
 }
 
 impl Default for GatewayConfig {
-    /// `127.0.0.1:54321`, 1000 requests in flight, messages of up to 256 MiB.
+    /// `127.0.0.1:54321`, 1000 requests in flight, messages of up to 256 MiB, five minutes to
+    /// stop.
     fn default() -> Self {
         GatewayConfig {
             host: "127.0.0.1".to_owned(),
             port: 54321,
             prefetch: NonZeroUsize::MIN.saturating_add(999),
             max_message: 256 << 20,
+            grace: DEFAULT_GRACE,
         }
     }
 }

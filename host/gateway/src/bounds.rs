@@ -163,11 +163,6 @@ wasm_flow_contract::bounds! {
     /// reading, once their requests are answered.
     DRAIN: Duration = Duration::from_secs(120);
 
-    /// How long a gateway that is being stopped waits in all, for requests that are not
-    /// answered, too. Then their calls are cut off. It is the time of a few calls of an
-    /// executor, each with the default `timeout`; what waits in long queues is not served.
-    DRAIN_TOTAL: Duration = Duration::from_secs(300);
-
     /// How long a unary call may still take to send its message once the gateway is being
     /// stopped.
     STOP_GRACE: Duration = Duration::from_millis(500);

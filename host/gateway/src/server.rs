@@ -11,7 +11,7 @@ use wasm_flow_contract::Service;
 use wasm_flow_contract::gateway::GatewayConfig;
 
 use super::bind::{self, BindError};
-use super::bounds::{CLOSE, DRAIN, DRAIN_TOTAL};
+use super::bounds::{CLOSE, DRAIN};
 use super::connections;
 use super::descriptors;
 use super::drain::Drain;
@@ -33,17 +33,17 @@ pub struct Gateway {
 pub(crate) struct StopTimes {
     /// See [`DRAIN`].
     pub(crate) drain: Duration,
-    /// See [`DRAIN_TOTAL`].
+    /// See [`GatewayConfig::grace`].
     pub(crate) total: Duration,
     /// See [`CLOSE`].
     pub(crate) close: Duration,
 }
 
-impl Default for StopTimes {
-    fn default() -> StopTimes {
+impl StopTimes {
+    pub(crate) fn of(config: &GatewayConfig) -> StopTimes {
         StopTimes {
             drain: DRAIN,
-            total: DRAIN_TOTAL,
+            total: config.grace,
             close: CLOSE,
         }
     }
@@ -58,12 +58,14 @@ pub enum ServeError {
     Reflection(#[source] tonic_reflection::server::Error),
     /// It was stopped, and some clients did not take their answers, or some requests took
     /// too long.
-    #[error("{} cut off by the stop: {}", calls_are(*calls), why_cut_off(*requests))]
+    #[error("{} cut off by the stop: {}", calls_are(*calls), why_cut_off(*requests, *within))]
     CutOff {
         /// gRPC calls.
         calls: usize,
         /// Requests of theirs that were not answered.
         requests: usize,
+        /// The time that they had.
+        within: Duration,
     },
 }
 
@@ -74,12 +76,19 @@ fn calls_are(calls: usize) -> String {
     }
 }
 
-fn why_cut_off(requests: usize) -> String {
-    match requests {
-        0 => "what was asked is answered, but the clients did not take the answers".to_owned(),
-        1 => format!("a request was not answered within {DRAIN_TOTAL:?}"),
-        _ => format!("{requests} requests were not answered within {DRAIN_TOTAL:?}"),
-    }
+fn why_cut_off(requests: usize, within: Duration) -> String {
+    let left = match requests {
+        0 => {
+            return "what was asked is answered, but the clients did not take the answers"
+                .to_owned();
+        }
+        1 => "a request was".to_owned(),
+        _ => format!("{requests} requests were"),
+    };
+    format!(
+        "{left} not answered within {within:?}; raise `grace` in `[gateway]` of flow.toml if they \
+         need longer"
+    )
 }
 
 impl Gateway {
@@ -99,7 +108,7 @@ impl Gateway {
             flow,
             prefetch: config.prefetch.get(),
             max_message: config.max_message,
-            stop_times: StopTimes::default(),
+            stop_times: StopTimes::of(config),
         })
     }
 
@@ -113,7 +122,7 @@ impl Gateway {
     /// From then on no connection is accepted, no message is read that has not
     /// arrived, a stream that its client keeps open ends with `UNAVAILABLE`, and a
     /// connection without a call is closed. Requests that are not answered within
-    /// [`DRAIN_TOTAL`] are given up.
+    /// [`grace`](GatewayConfig::grace) are given up.
     ///
     /// It raises the process's limit of file descriptors to the most that the process may
     /// have, and uses no more than half of them for connections.
@@ -162,6 +171,7 @@ impl Gateway {
                 calls => Err(ServeError::CutOff {
                     calls,
                     requests: left.requests,
+                    within: stop_times.total,
                 }),
             },
         }

@@ -30,6 +30,7 @@ pub(crate) fn config(table: Option<Entry<GatewayTable>>) -> (GatewayConfig, Gate
         port,
         prefetch,
         max_message,
+        grace,
     } = table.value;
     let spans = GatewaySpans {
         host: key_or(host.as_ref(), &span),
@@ -40,6 +41,7 @@ pub(crate) fn config(table: Option<Entry<GatewayTable>>) -> (GatewayConfig, Gate
         port: value_or(port, defaults.port),
         prefetch: value_or(prefetch, defaults.prefetch),
         max_message: value_or(max_message, defaults.max_message),
+        grace: value_or(grace, defaults.grace),
     };
     (config, spans)
 }

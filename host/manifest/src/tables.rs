@@ -97,6 +97,13 @@ table! {
         max_message: usize = quantity(MAX_MESSAGE_SIZE)
             .default("256MiB")
             .example("256MiB");
+
+        /// How long a stop waits for requests to be answered. What is left then is cut off.
+        /// Make it shorter than what stops the program waits itself: Kubernetes waits for
+        /// 30 seconds.
+        grace: Duration = quantity(TIMEOUT)
+            .default("5m")
+            .example("25s");
     }
 }
 

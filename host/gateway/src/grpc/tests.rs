@@ -51,7 +51,8 @@ impl Served {
     }
 
     async fn configured(flow: Flow, config: GatewayConfig) -> Served {
-        Served::stopping_in(flow, config, StopTimes::default()).await
+        let times = StopTimes::of(&config);
+        Served::stopping_in(flow, config, times).await
     }
 
     async fn stopping_in(flow: Flow, config: GatewayConfig, times: StopTimes) -> Served {

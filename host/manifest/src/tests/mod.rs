@@ -56,6 +56,7 @@ fn everything_that_a_file_can_say() {
             port = 0
             prefetch = 7
             max_message = "1MiB"
+            grace = "25s"
             [[executors]]
             name = "last"
             uses = "a.wasm"
@@ -96,6 +97,7 @@ fn everything_that_a_file_can_say() {
             port: 0,
             prefetch: NonZeroUsize::new(7).unwrap(),
             max_message: 1 << 20,
+            grace: Duration::from_secs(25),
         }
     );
     let graph = &manifest.executors;

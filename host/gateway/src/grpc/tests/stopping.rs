@@ -260,7 +260,7 @@ async fn requests_that_take_too_long_together_are_cut_off() {
     });
     let times = StopTimes {
         total: Duration::from_millis(700),
-        ..StopTimes::default()
+        ..StopTimes::of(&GatewayConfig::default())
     };
     let flow = flow([("e", &[], slow)]);
     let mut served = Served::stopping_in(flow, GatewayConfig::default(), times).await;
@@ -271,7 +271,10 @@ async fn requests_that_take_too_long_together_are_cut_off() {
     served.stop.take().unwrap().send(()).unwrap();
     let served = tokio::time::timeout(AT_ONCE, served.task).await.unwrap();
     let error = served.unwrap().unwrap_err();
-    let ServeError::CutOff { calls: 1, requests } = error else {
+    let ServeError::CutOff {
+        calls: 1, requests, ..
+    } = error
+    else {
         panic!("{error:?}")
     };
     assert!((900..1000).contains(&requests), "{requests}");
@@ -330,7 +333,7 @@ async fn a_call_that_comes_just_after_a_stop_is_answered() {
     });
     let times = StopTimes {
         close: Duration::from_millis(400),
-        ..StopTimes::default()
+        ..StopTimes::of(&GatewayConfig::default())
     };
     let flow = flow([("e", &[], slow)]);
     let mut served = Served::stopping_in(flow, GatewayConfig::default(), times).await;

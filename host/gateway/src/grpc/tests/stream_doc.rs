@@ -116,7 +116,8 @@ async fn a_document_that_is_too_large_ends_the_answers_at_once() {
         max_message: 1 << 20,
         ..GatewayConfig::default()
     };
-    let served = Served::serving(Arc::new(Idle), config, StopTimes::default()).await;
+    let times = StopTimes::of(&config);
+    let served = Served::serving(Arc::new(Idle), config, times).await;
     let answers = stream_doc(&served, "/x", "t");
     let answers = tokio::time::timeout(Duration::from_secs(10), answers).await;
     let answers = answers.unwrap().unwrap();
