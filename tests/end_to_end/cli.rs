@@ -761,7 +761,8 @@ fn connections_leave_descriptors_for_others() {
         .collect();
     server.wait_for_stderr("128 connections are open; more of them wait");
     // Those that say nothing are closed, and those behind them get their turn.
-    let seen = server.python("answer(told(raw(request('/trace', texts('x')), timeout=100))['status'])");
+    let seen =
+        server.python("answer(told(raw(request('/trace', texts('x')), timeout=100))['status'])");
     assert_eq!(seen, json!("OK"));
     drop(silent);
     server.signal(Signal::TERM);

@@ -1,8 +1,9 @@
 //! Replicas: each keeps one instance alive.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use wasm_flow_contract::config::ExecutorConfig;
 use wasm_flow_contract::reply::Origin as ReplyOrigin;
 use wasm_flow_contract::{Call, Outlet, Reply, Results};
@@ -13,7 +14,7 @@ use super::description::{Concurrency, Route};
 use super::policy::{InstancePolicy, Sharing};
 use super::queue::{Place, Queue, Refused, Ticket};
 use crate::error::{CallError, CallErrorKind};
-use crate::instance::{Finish, Instance, JobError, Loss, Pending, StartFailure};
+use crate::instance::{Alive, Finish, Instance, JobError, Loss, Pending, StartFailure};
 use crate::setup::Setup;
 
 /// The replicas of an executor.
@@ -151,6 +152,15 @@ struct Replica {
     back_off: Option<Arc<BackOff>>,
     /// Each instance watches it for as long as anything of it is left.
     instances: watch::Sender<()>,
+    /// Instances of single calls that may be there at once. Those that end count, too: their
+    /// calls have given their places back already, and a `stop` may take its time.
+    of_one_call: Arc<Semaphore>,
+}
+
+/// How many instances of single calls may be there at once, if so many may work.
+fn of_one_call(concurrency: NonZeroU32) -> usize {
+    let working = concurrency.get() as usize;
+    working + (working / 4).max(1)
 }
 
 /// What came of an attempt to have a call answered.
@@ -192,6 +202,7 @@ impl Replica {
                 Sharing::Replica { restarts } => Some(Arc::new(BackOff::new(restarts))),
                 Sharing::Request => None,
             },
+            of_one_call: Arc::new(Semaphore::new(of_one_call(policy.concurrency))),
             policy,
             queue,
             current: RwLock::default(),
@@ -256,7 +267,8 @@ impl Replica {
             Current::Running(_) | Current::None => {}
         }
         let (sender, outcome) = watch::channel(None);
-        let (setup, alive) = (self.setup.clone(), self.instances.subscribe());
+        let setup = self.setup.clone();
+        let alive = Alive::new(self.instances.subscribe(), None);
         let back_off = self.back_off.clone();
         let generation = self.queue.claim(self.index);
         let task = tokio::spawn(async move {
@@ -297,7 +309,10 @@ impl Replica {
                 instance
             }
             Sharing::Request => {
-                Instance::start(self.setup.clone(), None, self.instances.subscribe())
+                // It is never closed, so there is a permit.
+                let permit = self.of_one_call.clone().acquire_owned().await.ok();
+                let alive = Alive::new(self.instances.subscribe(), permit);
+                Instance::start(self.setup.clone(), None, alive)
                     .await
                     .map_err(unavailable)?
             }

@@ -277,10 +277,23 @@ pub(super) fn reason(error: &wasmtime::Error) -> String {
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
         return exceeded.to_string();
     }
+    if hands_over_too_much(error) {
+        return "one call handed over more than the host takes at once, which is as much as \
+                `limits.memory`, and 128 MiB at least; hand it over in parts, or raise that in the \
+                executor's table of flow.toml"
+            .to_owned();
+    }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
         return format!("it holds more than {MAX_HANDLES} handles at once");
     }
     cut_printable(&chain(error))
+}
+
+/// Whether a guest gave more in one call than the host takes. The engine has no type for that
+/// which can be named.
+pub(super) fn hands_over_too_much(error: &wasmtime::Error) -> bool {
+    let mut causes = error.chain();
+    causes.any(|cause| cause.to_string().contains("fuel allocated for hostcalls"))
 }
 
 /// An error with its causes in one line, and without the guest's stack: that is

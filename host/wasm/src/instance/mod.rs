@@ -30,6 +30,7 @@ pub use failure::StartFailure;
 use job::Job;
 pub(crate) use job::JobError;
 pub(crate) use pending::{Finish, Pending};
+pub(crate) use signals::Alive;
 use signals::{BROKEN, End, EndGuard, Signals};
 
 use super::setup::Setup;
@@ -62,12 +63,11 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Makes an instance and starts the executor in it. A replica's instance has a
-    /// `generation` in the queue, which ends with it. `alive` is dropped when
-    /// nothing of the instance is left.
+    /// `generation` in the queue, which ends with it.
     pub(crate) async fn start(
         setup: Arc<Setup>,
         generation: Option<Generation>,
-        alive: watch::Receiver<()>,
+        alive: Alive,
     ) -> Result<Arc<Instance>, StartFailure> {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (started, start) = oneshot::channel();

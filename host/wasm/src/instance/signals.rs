@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::queue::Generation;
@@ -65,6 +65,22 @@ pub(crate) enum End {
 pub(super) const BROKEN: &str = "wasm-flow itself failed while it ran the instance; that is a \
                                  bug, and what it wrote to its standard error says where";
 
+/// Dropped when nothing of an instance is left.
+pub(crate) struct Alive {
+    _watched: watch::Receiver<()>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Alive {
+    /// Who watches learns of its end, and it gives its permit back.
+    pub(crate) fn new(watched: watch::Receiver<()>, permit: Option<OwnedSemaphorePermit>) -> Self {
+        Alive {
+            _watched: watched,
+            _permit: permit,
+        }
+    }
+}
+
 /// Says how an instance ended, whichever way its task does: held by the task,
 /// so that a task that is aborted or panics says so too.
 pub(super) struct EndGuard {
@@ -72,14 +88,14 @@ pub(super) struct EndGuard {
     ended: watch::Sender<Option<Arc<End>>>,
     how: Option<End>,
     /// Dropped last: then nothing of the instance is left.
-    _alive: watch::Receiver<()>,
+    _alive: Alive,
 }
 
 impl EndGuard {
     pub(super) fn new(
         signals: Arc<Signals>,
         ended: watch::Sender<Option<Arc<End>>>,
-        alive: watch::Receiver<()>,
+        alive: Alive,
     ) -> Self {
         EndGuard {
             signals,

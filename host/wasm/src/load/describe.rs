@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasm_flow_contract::grants::Allow;
 use wasm_flow_contract::limits::Limits;
 use wasm_flow_contract::sharding::Group;
+use wasm_flow_contract::units::Size;
 use wasmtime::Store;
 
 use crate::abort::AbortOnDrop;
@@ -16,7 +17,7 @@ use crate::output::{Discard, Printer, Stream};
 use crate::runtime::Runtime;
 use crate::store::{self, Ctx};
 use crate::text::cut_printable;
-use crate::trap::{chain, reason};
+use crate::trap::{chain, hands_over_too_much, reason};
 
 /// Why a component's `describe` gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,13 @@ pub(super) enum DescribeError {
     Trapped(String),
     #[error("{reason}; its last words: {last_words}")]
     TrappedWithWords { reason: String, last_words: String },
+    #[error("`describe` needs {0} of memory, and may have {most}", most = Size(DESCRIBE_MEMORY))]
+    OutOfMemory(Size),
+    #[error(
+        "`describe` gives more than {}; it has names, schemas and documentation",
+        Size(DESCRIBE_BYTES as u64)
+    )]
+    TooMuch,
     #[error("`describe` took longer than {DESCRIBE_TIMEOUT:?}")]
     TimedOut,
     #[error("wasm-flow itself failed: {0}")]
@@ -115,6 +123,12 @@ fn trapped(store: &mut Store<Ctx>, error: &wasmtime::Error, stderr: &LineStream)
             message: panic.message,
             location: panic.location,
         };
+    }
+    if let Some(wanted) = store.data().bounds.memory_denied {
+        return DescribeError::OutOfMemory(Size(wanted));
+    }
+    if hands_over_too_much(error) {
+        return DescribeError::TooMuch;
     }
     let reason = reason(error);
     match stderr.last_lines_of(None).pop() {
