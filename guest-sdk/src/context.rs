@@ -181,7 +181,8 @@ impl Context {
         &self.endpoint
     }
 
-    /// The time until the host gives up on this call, if there is a limit.
+    /// The time until the host gives up on this call, if there is a limit. None is left if
+    /// its client has gone.
     pub fn time_left(&self) -> Option<Duration> {
         self.request.as_ref()?.time_left().map(Duration::from_nanos)
     }

@@ -389,3 +389,23 @@ fn each_tenth_request_fails_and_no_other() {
         assert_eq!(failed, requests / 10, "{isolation} {at_once}");
     }
 }
+
+/// An instance that keeps no state does not compute for clients that have all gone.
+#[test]
+fn an_instance_does_not_compute_for_clients_that_have_gone() {
+    let flow = Server::run(
+        "[[executors]]\nname = \"twin\"\nuses = \"{twins}\"\n\
+         uses_requests = { \"/endless\" = \"endless\" }\n",
+    );
+    let seen = flow.python(
+        "
+        left = raw(request('/endless', texts('x')), timeout=0.5)['status']
+        begin = time.monotonic()
+        answered = told(raw(request('/upper', texts('x')), timeout=50))['texts']
+        answer([left, answered, time.monotonic() - begin])
+        ",
+    );
+    assert_eq!(seen[0], "DEADLINE_EXCEEDED", "{seen}");
+    assert_eq!(seen[1], json!(["X"]), "{seen}");
+    assert!(seen[2].as_f64().unwrap() < 15.0, "{seen}");
+}

@@ -292,10 +292,9 @@ impl Executor {
 
     /// Whether a call leaves nothing behind but its answer.
     fn leaves_nothing(&self, route: &Route) -> bool {
-        let description = self.description();
-        let method = description.methods.get(route.index as usize);
+        let method = self.description().methods.get(route.index as usize);
         let writes = method.is_none_or(|method| method.details.write);
-        description.details.state == Some(State::None) && !writes
+        self.inner.component.keeps_nothing() && !writes
     }
 
     /// Whether a method sends documents while it runs.

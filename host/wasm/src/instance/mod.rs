@@ -35,6 +35,7 @@ use signals::{BROKEN, End, EndGuard, Signals};
 
 use super::setup::Setup;
 use crate::abort::AbortOnDrop;
+use crate::bounds::LEFT_CHECK;
 use crate::queue::{Generation, Place};
 
 /// Why an instance takes no more calls.
@@ -112,6 +113,25 @@ impl Instance {
     /// Whether it is there for one call alone.
     fn is_of_one_call(&self) -> bool {
         self.signals.generation.is_none()
+    }
+
+    /// Completes when nobody waits for a call of it, and it does not answer either. Never for
+    /// one that keeps state: a client could take that from others by leaving.
+    async fn is_busy_for_nobody(&self) {
+        if !self.setup.component.keeps_nothing() {
+            std::future::pending::<()>().await;
+        }
+        let signals = &self.signals;
+        let idle = || signals.waiting.load(Ordering::SeqCst) == 0;
+        loop {
+            tokio::time::sleep(LEFT_CHECK).await;
+            let before = signals.heartbeat.load(Ordering::Relaxed);
+            signals.poke.notify_one();
+            tokio::time::sleep(self.setup.policy.answer_within).await;
+            if idle() && signals.heartbeat.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
     }
 
     /// Whether a place in the queue is one on this instance.

@@ -77,7 +77,8 @@ impl Clock {
 
 /// A call in flight, as its caller sees it. Dropping it abandons the call. An instance that
 /// is there for it alone is ended. In a shared one the guest keeps running, and so the
-/// timeout still applies.
+/// timeout still applies. One that keeps no state is ended sooner, if nobody waits for any of
+/// its calls and it does not answer.
 pub(crate) struct Pending {
     id: CallId,
     instance: Arc<Instance>,
@@ -235,6 +236,9 @@ impl Drop for Pending {
                 _ = receiver => {}
                 _ = clock.overrun(&instance.signals) => instance.retire(|| {
                     "a call whose client had gone overran its timeout".to_owned()
+                }),
+                () = instance.is_busy_for_nobody() => instance.retire(|| {
+                    "the clients of all its calls had gone".to_owned()
                 }),
             }
         });

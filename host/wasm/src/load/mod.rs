@@ -24,6 +24,7 @@ use super::store::Ctx;
 use super::trap::chain;
 use crate::bounds::MAX_FILE;
 use crate::description::Description;
+use crate::details::State;
 use crate::text::cut_printable;
 
 /// A compiled executor. Cheap to clone.
@@ -51,6 +52,11 @@ impl fmt::Debug for Component {
 }
 
 impl Component {
+    /// Whether it says that its instances keep no state.
+    pub(super) fn keeps_nothing(&self) -> bool {
+        self.description().details.state == Some(State::None)
+    }
+
     /// What the executor says of itself.
     pub fn description(&self) -> &Description {
         &self.inner.description

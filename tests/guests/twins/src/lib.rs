@@ -57,6 +57,14 @@ impl Twin {
         Ok(())
     }
 
+    /// Computes without end. Has no twin.
+    #[requests(on = [])]
+    async fn endless(&self) {
+        loop {
+            std::hint::black_box(0);
+        }
+    }
+
     /// Tags each document with its number, from `first` on, and with the names of those
     /// that marked it.
     #[requests(on = "/mark")]
