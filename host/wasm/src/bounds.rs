@@ -27,6 +27,8 @@ wasm_flow_contract::bounds! {
     /// How long a retired instance may take to show that it still answers before
     /// it is aborted.
     ANSWER_WITHIN: Duration = Duration::from_millis(100);
+    /// How often an executor that is being stopped looks whether anybody waits for its calls.
+    CALLERS_CHECK: Duration = Duration::from_millis(50);
     /// How often it is looked whether an instance computes for clients that have all gone.
     LEFT_CHECK: Duration = Duration::from_secs(1);
     /// How long an instance that nobody waits for may take to end, the guest's

@@ -1,6 +1,7 @@
 //! Replicas: each keeps one instance alive.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::{Semaphore, watch};
@@ -13,6 +14,7 @@ use super::back_off::BackOff;
 use super::description::{Concurrency, Route};
 use super::policy::{InstancePolicy, Sharing};
 use super::queue::{Place, Queue, Refused, Ticket};
+use crate::bounds::CALLERS_CHECK;
 use crate::error::{CallError, CallErrorKind};
 use crate::instance::{Alive, Finish, Instance, JobError, Loss, Pending, StartFailure};
 use crate::setup::Setup;
@@ -22,6 +24,8 @@ pub(super) struct Pool {
     replicas: Vec<Replica>,
     queue: Arc<Queue>,
     policy: InstancePolicy,
+    /// Calls that somebody waits for.
+    callers: AtomicUsize,
 }
 
 impl Pool {
@@ -41,6 +45,7 @@ impl Pool {
             replicas,
             queue,
             policy,
+            callers: AtomicUsize::new(0),
         })
     }
 
@@ -53,6 +58,7 @@ impl Pool {
         outlet: Option<&Outlet>,
         again: bool,
     ) -> Result<Reply, Unplaced> {
+        let _caller = Caller::of(&self.callers);
         let mut concurrency = match self.policy.sharing {
             Sharing::Replica { .. } => route.concurrency,
             // There is nobody else in its instance anyway.
@@ -97,13 +103,39 @@ impl Pool {
         }
     }
 
+    /// Waits until nobody waits for a call.
+    async fn left(&self) {
+        while self.callers.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(CALLERS_CHECK).await;
+        }
+    }
+
     /// Ends every replica after its calls in flight. Calls that wait are refused.
     pub(super) async fn stop(&self) {
         self.queue.close();
-        // Those in flight keep their places until the guest is done with them,
-        // and their timeouts see to it that it is.
-        self.queue.emptied().await;
+        // Those in flight keep their places until the guest is done with them, and their
+        // timeouts see to it that it is. What nobody waits for is not waited for here either.
+        tokio::select! {
+            () = self.queue.emptied() => {}
+            () = self.left() => {}
+        }
         futures::future::join_all(self.replicas.iter().map(Replica::stop)).await;
+    }
+}
+
+/// Somebody who waits for a call, for as long as it lives.
+struct Caller<'a>(&'a AtomicUsize);
+
+impl Caller<'_> {
+    fn of(callers: &AtomicUsize) -> Caller<'_> {
+        callers.fetch_add(1, Ordering::SeqCst);
+        Caller(callers)
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -431,7 +463,7 @@ impl Replica {
         })
     }
 
-    /// Ends the instance. The queue has to be closed and empty.
+    /// Ends the instance. The queue has to be closed.
     async fn stop(&self) {
         let current = std::mem::take(&mut *self.current_mut());
         if let Current::Running(instance) = &current {

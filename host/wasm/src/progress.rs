@@ -1,7 +1,7 @@
 //! How far a call has come, for the instance that runs it, the guest's handle to the
 //! request and the caller who keeps its time.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ pub(super) struct Progress {
     entered: OnceLock<Instant>,
     /// Whether the caller has gone.
     abandoned: AtomicBool,
+    /// Counted while the guest has the call and somebody waits for it.
+    served: Mutex<Option<Served>>,
     answer: Mutex<Answer>,
     waits: Mutex<Waits>,
 }
@@ -53,9 +55,19 @@ pub(super) struct Sent {
 }
 
 impl Progress {
-    /// The guest has the call, from now on.
-    pub(super) fn enter(&self) -> Instant {
+    /// The guest has the call, from now on. It is counted among those that the guest has and
+    /// somebody waits for.
+    pub(super) fn enter(&self, served: &Arc<AtomicUsize>) -> Instant {
+        *self.served() = Some(Served::new(served));
+        if self.is_abandoned() {
+            *self.served() = None;
+        }
         *self.entered.get_or_init(Instant::now)
+    }
+
+    /// The guest is done with the call.
+    pub(super) fn leave(&self) {
+        *self.served() = None;
     }
 
     /// When the guest got the call.
@@ -65,12 +77,13 @@ impl Progress {
 
     /// Nobody waits for the answer any more.
     pub(super) fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Relaxed);
+        self.abandoned.store(true, Ordering::SeqCst);
+        *self.served() = None;
     }
 
     /// Whether nobody waits for the answer.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Relaxed)
+        self.abandoned.load(Ordering::SeqCst)
     }
 
     /// Documents of so many bytes wait to be taken, for as long as this value lives.
@@ -96,12 +109,33 @@ impl Progress {
         waits.before.saturating_add(now)
     }
 
+    fn served(&self) -> MutexGuard<'_, Option<Served>> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn waits(&self) -> MutexGuard<'_, Waits> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn answer(&self) -> MutexGuard<'_, Answer> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts for as long as it lives.
+#[derive(Debug)]
+struct Served(Arc<AtomicUsize>);
+
+impl Served {
+    fn new(count: &Arc<AtomicUsize>) -> Served {
+        count.fetch_add(1, Ordering::SeqCst);
+        Served(Arc::clone(count))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

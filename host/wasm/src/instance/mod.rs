@@ -122,7 +122,8 @@ impl Instance {
             std::future::pending::<()>().await;
         }
         let signals = &self.signals;
-        let idle = || signals.waiting.load(Ordering::SeqCst) == 0;
+        // Those that wait to be let in go to another instance.
+        let idle = || signals.served.load(Ordering::SeqCst) == 0;
         loop {
             tokio::time::sleep(LEFT_CHECK).await;
             let before = signals.heartbeat.load(Ordering::Relaxed);

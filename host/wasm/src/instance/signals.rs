@@ -20,6 +20,8 @@ pub(super) struct Signals {
     pub(super) poke: Notify,
     /// Callers that wait for a call in flight.
     pub(super) waiting: AtomicUsize,
+    /// Calls of theirs that the guest has.
+    pub(super) served: Arc<AtomicUsize>,
     /// Whether its end was counted as a failure: many calls may learn of one.
     pub(super) counted: AtomicBool,
     /// None if it has but one call, and so is not a replica's.
@@ -34,6 +36,7 @@ impl Signals {
             heartbeat: AtomicU64::new(0),
             poke: Notify::new(),
             waiting: AtomicUsize::new(0),
+            served: Arc::default(),
             counted: AtomicBool::new(false),
             generation,
         }

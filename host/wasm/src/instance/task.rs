@@ -173,7 +173,7 @@ async fn serve(
                 Some(job) if job.request.progress.is_abandoned() => drop(job),
                 Some(job) => {
                     let span = job.span.clone();
-                    let call = call(accessor, guest, job);
+                    let call = call(accessor, guest, job, signals);
                     // Entering a span that nobody records costs a little, for each poll.
                     calls.push(match span.is_disabled() {
                         true => Either::Left(call),
@@ -195,7 +195,12 @@ async fn serve(
     }
 }
 
-async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmtime::Result<()> {
+async fn call(
+    accessor: &Accessor<Ctx>,
+    guest: &guest::Guest,
+    job: Job,
+    signals: &Signals,
+) -> wasmtime::Result<()> {
     let Job {
         id,
         method,
@@ -209,7 +214,7 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
         _place,
     } = job;
     let progress = reply.progress.clone();
-    request.deadline = progress.enter().checked_add(limit);
+    request.deadline = progress.enter(&signals.served).checked_add(limit);
     let in_flight = InFlight {
         id,
         request: request.id.clone(),
@@ -230,6 +235,7 @@ async fn call(accessor: &Accessor<Ctx>, guest: &guest::Guest, job: Job) -> wasmt
     })?;
     let task = call.task();
     let (returned,) = handle.finish_call_concurrent(accessor, call).await?;
+    progress.leave();
     let limits = accessor.with(|mut access| {
         let ctx = access.get();
         ctx.tasks.remove(&task);
