@@ -16,7 +16,8 @@ use super::job::{Job, JobError, Outcome};
 use super::signals::{End, Signals};
 use crate::bindings::guest;
 use crate::details;
-use crate::grants::{self, HttpGrants};
+use crate::grants;
+use crate::http::OutgoingHttp;
 use crate::line_stream::{CurrentCall, LineStream};
 use crate::output::Stream;
 use crate::progress::{Answer, Progress};
@@ -51,9 +52,7 @@ pub(super) async fn run(
             return End::Stopped;
         }
     };
-    let http = HttpGrants {
-        origins: setup.origins.clone(),
-    };
+    let http = OutgoingHttp::new(setup.http.clone(), setup.refusals.clone());
     let ctx = Ctx::new(
         wasi,
         http,
