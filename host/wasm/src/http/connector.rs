@@ -139,10 +139,16 @@ impl Connector {
             found
         });
         let found = found.await.unwrap_or_else(|error| Err(error.into()));
-        found.map_err(|error| HttpError::DnsError {
-            rcode: Some(error.to_string()),
-            info_code: None,
-        })
+        found.map_err(|error| not_found(&error.to_string()))
+    }
+}
+
+fn not_found(reason: &str) -> HttpError {
+    // The guest's SDK says that itself.
+    let reason = reason.trim_start_matches("failed to lookup address information: ");
+    HttpError::DnsError {
+        rcode: Some(reason.to_owned()),
+        info_code: None,
     }
 }
 
@@ -170,10 +176,7 @@ async fn connect_to_one_of(
     addresses: &[SocketAddr],
     deadline: Instant,
 ) -> Result<TcpStream, HttpError> {
-    let mut failure = HttpError::DnsError {
-        rcode: Some("the name has no address".to_owned()),
-        info_code: None,
-    };
+    let mut failure = not_found("the name has no address");
     for (tried, address) in addresses.iter().enumerate() {
         let now = Instant::now();
         let left = deadline.saturating_duration_since(now);
