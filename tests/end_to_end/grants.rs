@@ -1,7 +1,10 @@
 //! Nothing is granted that flow.toml does not grant, and what it grants works.
 
 use std::fs;
+use std::net::TcpListener;
+use std::thread;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use wasm_flow_tests::http::Web;
 use wasm_flow_tests::server::write_flow;
@@ -247,6 +250,118 @@ fn redirects_lead_only_to_what_is_granted() {
     assert_eq!(endless["name"], "HttpRedirect", "{endless}");
     let error = endless["error"].as_str().unwrap();
     assert!(error.contains("more than 10 redirects"), "{error}");
+}
+
+/// Names that stand for 127.0.0.1 and do not say so. The C library takes `127.1` for one
+/// way to write it, so it needs no name server; a machine may have names of its own.
+fn names_of_this_machine() -> Vec<String> {
+    let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let own = hosts.lines().filter_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        (words.next()? == "127.0.0.1").then(|| words.map(str::to_owned).collect::<Vec<_>>())
+    });
+    let own = own
+        .flatten()
+        .filter(|name| !name.split('.').any(|part| part == "localhost"));
+    [String::from("127.1")].into_iter().chain(own).collect()
+}
+
+#[test]
+fn a_name_reaches_this_machine_only_if_the_grant_says_so() {
+    let web = Web::start();
+    for name in names_of_this_machine() {
+        let origin = web.origin().replace("127.0.0.1", &name);
+        let url = format!("{origin}/v1/a");
+        let mut closed = flow(&format!("[executors.allow]\nhttp = [\"{origin}\"]\n"));
+        for _ in 0..2 {
+            let refused = call(&closed, "/http", &json!({ "url": url }));
+            assert_eq!(refused["name"], "HttpRefused", "{name}: {refused}");
+            let error = refused["error"].as_str().unwrap();
+            let grant = format!("{{ origin = \"{origin}\", private = true }}");
+            assert!(error.contains(&grant), "it says what to grant: {error}");
+        }
+        closed.signal(Signal::TERM);
+        let ended = closed.ended();
+        let said = format!(
+            "refused an HTTP request to {origin}: the name stands for 127.0.0.1, this machine"
+        );
+        let count = ended.stderr.matches(&said).count();
+        assert_eq!(count, 1, "{name}: the log says so once: {ended}");
+
+        let open = flow(&format!(
+            "[executors.allow]\nhttp = [{{ origin = \"{origin}/v1\", private = true }}]\n"
+        ));
+        let got = call(&open, "/http", &json!({ "url": url }));
+        assert_eq!(
+            got["result"]["body"], "you asked for /v1/a",
+            "{name}: {got}"
+        );
+        let refused = call(&open, "/http", &json!({ "url": format!("{origin}/v2") }));
+        assert_eq!(refused["name"], "HttpRefused", "{name}: {refused}");
+    }
+}
+
+#[test]
+fn the_log_says_what_was_not_granted() {
+    let mut flow = flow("");
+    for path in ["/a", "/b"] {
+        let url = format!("https://api.example.com{path}?secret");
+        let refused = call(&flow, "/http", &json!({ "url": url }));
+        assert_eq!(refused["name"], "HttpRefused", "{refused}");
+    }
+    flow.signal(Signal::TERM);
+    let ended = flow.ended();
+    let said = "refused an HTTP request to https://api.example.com, which flow.toml does not allow";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{ended}");
+    let line = "http = [\"https://api.example.com\"]";
+    assert!(ended.stderr.contains(line), "{ended}");
+}
+
+#[test]
+fn an_instance_has_so_many_connections_and_gives_them_back() {
+    let web = Web::start();
+    // Takes connections, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_origin = format!("http://{}", silent.local_addr().unwrap());
+    let accepted = thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in silent.incoming().flatten() {
+            kept.push(stream);
+        }
+    });
+    let mut flow = flow(&format!(
+        "[executors.allow]\nhttp = [\"{silent_origin}\", \"{}\"]\n",
+        web.origin()
+    ));
+    for _ in 0..2 {
+        let flooded = call(
+            &flow,
+            "/http_flood",
+            &json!({ "url": silent_origin, "count": 70 }),
+        );
+        let counts = flooded["result"].as_object().unwrap();
+        let count = |part: &str| -> f64 {
+            let counts = counts.iter().filter(|(said, _)| said.contains(part));
+            counts.filter_map(|(_, count)| count.as_f64()).sum()
+        };
+        assert_eq!(count("too many connections are open"), 6.0, "{flooded}");
+        assert_eq!(counts.len(), 2, "the others wait in vain: {flooded}");
+        // What was opened is closed.
+        let url = format!("{}/a", web.origin());
+        let got = call(&flow, "/http", &json!({ "url": url }));
+        assert_eq!(got["result"]["body"], "you asked for /a", "{got}");
+    }
+    drop(accepted);
+    flow.signal(Signal::TERM);
+    let ended = flow.ended();
+    let said = "refused an HTTP request: this instance has 64 connections open";
+    let lines = ended.stderr.lines().filter(|line| line.contains(said));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), 1, "the log says so once: {ended}");
+    assert!(
+        lines[0].contains("executor=\"guest\""),
+        "of which executor: {ended}"
+    );
 }
 
 /// What one executor may do, another one of the same flow may not.

@@ -7,6 +7,9 @@
 //! http = ["https://api.example.com"]
 //! ```
 //!
+//! A name has to stand for an address on the Internet, unless the grant is
+//! `{ origin = "http://db.internal:8080", private = true }`.
+//!
 //! A unit test answers the requests itself, with
 //! [`TestExecutor::with_http`](crate::testing::TestExecutor::with_http):
 //!

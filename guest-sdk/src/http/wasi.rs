@@ -147,7 +147,19 @@ fn method_of(method: &str) -> Method {
 
 fn explained(error: ErrorCode, url: &Url) -> HttpError {
     let (kind, reason) = match error {
-        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
+        ErrorCode::DestinationIpProhibited => {
+            return HttpError::new(
+                ErrorKind::Refused,
+                format!(
+                    "refused by the host: the name in {origin} stands for an address that is \
+                     not on the Internet. If that is meant, write \
+                     {{ origin = \"{origin}\", private = true }}, or with a path below it, in \
+                     `http` under [executors.allow] of this executor",
+                    origin = url.origin(),
+                ),
+            );
+        }
+        ErrorCode::HttpRequestDenied => {
             return HttpError::new(
                 ErrorKind::Refused,
                 format!(
@@ -178,9 +190,10 @@ fn explained(error: ErrorCode, url: &Url) -> HttpError {
         ErrorCode::DestinationUnavailable => (ErrorKind::Connect, "the host is not available"),
         ErrorCode::DestinationIpUnroutable => (ErrorKind::Connect, "there is no route to the host"),
         ErrorCode::ConnectionRefused => (ErrorKind::Connect, "connection refused"),
-        ErrorCode::ConnectionLimitReached => {
-            (ErrorKind::Connect, "the host has too many connections open")
-        }
+        ErrorCode::ConnectionLimitReached => (
+            ErrorKind::Connect,
+            "too many connections are open; read some responses before more requests are sent",
+        ),
         ErrorCode::TlsCertificateError => (ErrorKind::Tls, "the server's certificate is not valid"),
         ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => {
             (ErrorKind::Tls, "a secure connection could not be made")

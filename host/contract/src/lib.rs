@@ -14,6 +14,7 @@
 //! | [`trace`] | what both pass along for whoever observes a request |
 //! | [`graph`], [`outline`], [`query`] | the shape of a flow, how it is written, and which documents go where |
 //! | [`config`], [`limits`], [`grants`], [`origin`] | how an executor is run, how much it may use and what it may reach |
+//! | [`address`] | addresses that are no server's on the Internet |
 //! | [`remote`] | executors that run elsewhere |
 //! | [`hub`] | what executors are called in registries |
 //! | [`sharding`] | how an executor's instances are divided, and which of them a request goes to |
@@ -21,6 +22,7 @@
 //! | [`units`], [`text`] | sizes and durations, read and printed; text from elsewhere, made fit for people |
 //! | [`mod@nearest`] | names that were probably meant |
 
+pub mod address;
 pub mod bounds;
 pub mod call;
 pub mod config;

@@ -1,6 +1,7 @@
 //! Where HTTP requests may go.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use http::Uri;
 
@@ -57,7 +58,11 @@ impl HttpOrigin {
         }
     }
 
-    fn of(uri: &Uri) -> Result<Self, OriginError> {
+    /// Where a request to `uri` goes, with the path of that.
+    ///
+    /// # Errors
+    /// When it goes nowhere.
+    pub fn of(uri: &Uri) -> Result<Self, OriginError> {
         let (scheme, default) = match uri.scheme_str() {
             Some("http") => ("http", 80),
             Some("https") => ("https", 443),
@@ -85,6 +90,44 @@ impl HttpOrigin {
             port,
             path: uri.path().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// The same without a path: all that the server has.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        HttpOrigin {
+            path: String::new(),
+            ..self
+        }
+    }
+
+    /// Whether requests go over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    /// The name of the host, or its address. That of IPv6 is in no brackets.
+    pub fn host(&self) -> &str {
+        let inside = self.host.strip_prefix('[');
+        inside
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(&self.host)
+    }
+
+    /// The port, also if it is the usual one.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address, if the host is one and not a name.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.host().parse().ok()
+    }
+
+    /// Whether the host is this machine by its name.
+    pub fn is_localhost(&self) -> bool {
+        let name = self.host.strip_suffix('.').unwrap_or(&self.host);
+        name == "localhost" || name.ends_with(".localhost")
     }
 
     /// Whether a request to `uri` is one to this place.
@@ -158,6 +201,28 @@ mod tests {
         ] {
             assert_eq!(covers(origin, uri), expected, "{origin} {uri}");
         }
+    }
+
+    #[test]
+    fn an_origin_says_where_to_connect() {
+        for (text, host, port, address, localhost) in [
+            ("https://A.example/x", "a.example", 443, false, false),
+            ("http://[::1]:8080", "::1", 8080, true, false),
+            ("http://10.0.0.1", "10.0.0.1", 80, true, false),
+            ("http://localhost", "localhost", 80, false, true),
+            ("http://a.localhost.", "a.localhost.", 80, false, true),
+            ("http://notlocalhost", "notlocalhost", 80, false, false),
+            // What the C library takes for 127.0.0.1 is a name here, and looked up.
+            ("http://0x7f000001", "0x7f000001", 80, false, false),
+        ] {
+            let origin = HttpOrigin::parse(text).unwrap();
+            assert_eq!((origin.host(), origin.port()), (host, port), "{text}");
+            assert_eq!(origin.address().is_some(), address, "{text}");
+            assert_eq!(origin.is_localhost(), localhost, "{text}");
+            assert_eq!(origin.is_secure(), text.starts_with("https"), "{text}");
+        }
+        let whole = HttpOrigin::parse("https://a:1/v1").unwrap().whole();
+        assert_eq!(whole.to_string(), "https://a:1");
     }
 
     #[test]

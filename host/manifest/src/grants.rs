@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use toml::Spanned;
-use wasm_flow_contract::grants::{Access, Allow, DirGrant};
+use wasm_flow_contract::grants::{Access, Allow, DirGrant, HttpGrant};
+use wasm_flow_contract::origin::HttpOrigin;
 
 use crate::entry::{Entry, value_or};
-use crate::kinds::Items;
-use crate::tables::{AllowTable, DirTable};
+use crate::kinds::{Either, Items};
+use crate::tables::{AllowTable, DirTable, HttpTable};
 
 /// What an executor may reach, and where each folder is in the file. Paths are
 /// relative to `folder`.
@@ -23,7 +24,9 @@ pub(crate) fn allow(table: Option<Entry<AllowTable>>, folder: &Path) -> (Allow, 
         .filter_map(|table| dir(table.into_inner(), folder))
         .unzip();
     let allow = Allow {
-        http: items(http),
+        http: http.map_or_else(Vec::new, |http| {
+            http.value.into_iter().filter_map(http_grant).collect()
+        }),
         env: items(env),
         dirs,
     };
@@ -33,6 +36,17 @@ pub(crate) fn allow(table: Option<Entry<AllowTable>>, folder: &Path) -> (Allow, 
 fn items<T>(entry: Option<Entry<Items<T>>>) -> Vec<T> {
     let items = entry.map_or_else(Vec::new, |entry| entry.value.items);
     items.into_iter().map(Spanned::into_inner).collect()
+}
+
+/// `None` if a part of it was refused.
+fn http_grant(item: Either<HttpOrigin, HttpTable>) -> Option<HttpGrant> {
+    match item {
+        Either::Text(origin) => Some(origin.into()),
+        Either::Table(HttpTable { origin, private }) => Some(HttpGrant {
+            origin: origin?.value,
+            private: value_or(private, false),
+        }),
+    }
 }
 
 /// `None` if a part of it was refused.

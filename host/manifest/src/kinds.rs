@@ -669,6 +669,71 @@ impl<S, T: Keys> Kind for TextOrTable<S, T> {
     }
 }
 
+/// A list of strings and of tables with declared keys, or one of them for a list of one.
+/// `expected` is what it has to be, for a person.
+pub(crate) fn texts_or_tables<S, T: Keys>(
+    expected: &'static str,
+    format: Format<S>,
+) -> Key<TextsOrTables<S, T>> {
+    Key::new(TextsOrTables {
+        expected,
+        format,
+        table: PhantomData,
+    })
+}
+
+pub(crate) struct TextsOrTables<S, T> {
+    expected: &'static str,
+    format: Format<S>,
+    table: PhantomData<T>,
+}
+
+impl<S, T: Keys> TextsOrTables<S, T> {
+    fn item(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<Either<S, T>> {
+        match value.get_ref() {
+            DeValue::Table(entries) => Some(Either::Table(reader::table(
+                context.problems,
+                entries,
+                value.span(),
+            ))),
+            _ => {
+                let text = self.format.read(value, self.expected, context);
+                text.map(Either::Text)
+            }
+        }
+    }
+}
+
+impl<S, T: Keys> Kind for TextsOrTables<S, T> {
+    /// An item that was refused is left out.
+    type Value = Vec<Either<S, T>>;
+
+    fn read(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        context: &mut Context<'_>,
+    ) -> Option<Vec<Either<S, T>>> {
+        let items = match value.get_ref() {
+            DeValue::Array(values) => values
+                .iter()
+                .filter_map(|value| self.item(value, context))
+                .collect(),
+            _ => self.item(value, context).into_iter().collect(),
+        };
+        Some(items)
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        let (text, table) = (self.format.string_schema(), schema_of::<T>());
+        let item = json!({ "anyOf": [text, table] });
+        members(json!({ "anyOf": [text, table, { "type": "array", "items": item }] }))
+    }
+}
+
 /// A list of tables with declared keys.
 pub(crate) fn tables<T: Keys>() -> Key<Tables<T>> {
     Key::new(Tables {

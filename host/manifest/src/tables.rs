@@ -28,7 +28,7 @@ use crate::formats::{
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
     Either, Items, OneOrByKey, choice, choice_by_key, flag, free_table, quantity, query, table,
-    tables, tables_by_key, text, text_or_table, texts, texts_by_key, whole,
+    tables, tables_by_key, text, text_or_table, texts, texts_by_key, texts_or_tables, whole,
 };
 use crate::uses::Uses;
 
@@ -482,8 +482,10 @@ table! {
     /// What an executor may reach.
     struct AllowTable = "[executors.allow]" {
         /// Where the executor may send HTTP requests to: scheme and host, and optionally
-        /// a port and a path. What lies below the path is allowed, too.
-        http: Items<HttpOrigin> = texts("a list of origins", ORIGIN)
+        /// a port and a path. What lies below the path is allowed, too. The name of a host
+        /// has to stand for an address on the Internet, if it is not `localhost` and there is
+        /// no table that says otherwise.
+        http: Vec<Either<HttpOrigin, HttpTable>> = texts_or_tables("a list of origins", ORIGIN)
             .example(Inline(r#"["https://api.example.com"]"#));
 
         /// Names of environment variables that the executor sees. Their values are those
@@ -494,6 +496,22 @@ table! {
         /// Folders that the executor sees.
         dirs: Vec<Spanned<DirTable>> = tables()
             .example(Inline(r#"[{ host = "data", guest = "/data", access = "read" }]"#));
+    }
+}
+
+table! {
+    /// A place that an executor may send HTTP requests to.
+    struct HttpTable = "http" {
+        /// The place: scheme and host, and optionally a port and a path.
+        origin: HttpOrigin = text(ORIGIN)
+            .required()
+            .example("http://db.internal:8080");
+
+        /// Whether the host's name may stand for an address of a private network, for this
+        /// machine, or for any other that is not on the Internet.
+        private: bool = flag()
+            .default(false)
+            .example(true);
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 use wasm_flow_contract::bounds::{INSTANCES, MAX_MEMORY};
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
-use wasm_flow_contract::grants::{Access, DirGrant, check_env, check_guest_path};
+use wasm_flow_contract::grants::{Access, DirGrant, HttpGrant, check_env, check_guest_path};
 use wasm_flow_contract::graph::{Join, NodeOptions};
 use wasm_flow_contract::hub::{Reference, Scope, Signers, Trust};
 use wasm_flow_contract::limits::Limits;
@@ -532,13 +532,27 @@ impl ExecutorSpec<Sandboxed> {
     /// Lets it send HTTP requests there: scheme and host, and a port and a path if they
     /// are to be those alone. What lies below the path is allowed, too. May be said
     /// several times.
-    pub fn allow_http(mut self, origin: impl AsRef<str>) -> Self {
-        match HttpOrigin::parse(origin.as_ref()) {
+    ///
+    /// The name of a host has to stand for an address on the Internet. An address itself,
+    /// and `localhost`, may be any; for other names there is
+    /// [`allow_private_http`](ExecutorSpec::allow_private_http).
+    pub fn allow_http(self, origin: impl AsRef<str>) -> Self {
+        self.grant_http("allow_http", origin.as_ref(), false)
+    }
+
+    /// The same of a host whose name may stand for an address of a private network, or for
+    /// this machine.
+    pub fn allow_private_http(self, origin: impl AsRef<str>) -> Self {
+        self.grant_http("allow_private_http", origin.as_ref(), true)
+    }
+
+    fn grant_http(mut self, method: &'static str, origin: &str, private: bool) -> Self {
+        match HttpOrigin::parse(origin) {
             Ok(origin) => {
-                self.config.allow.http.push(origin);
+                self.config.allow.http.push(HttpGrant { origin, private });
                 self
             }
-            Err(error) => self.refuse("allow_http", error.to_string()),
+            Err(error) => self.refuse(method, error.to_string()),
         }
     }
 

@@ -92,7 +92,10 @@ fn a_program_can_say_what_a_file_can() {
         ("token_file", "token_file"),
         ("workspace", "workspace"),
         ("limits", "limits, limit_reply"),
-        ("allow", "allow_http, allow_env, allow_dir"),
+        (
+            "allow",
+            "allow_http, allow_private_http, allow_env, allow_dir",
+        ),
     ];
     let sources = [include_str!("spec.rs"), include_str!("spec/remote.rs")];
     let said = said(&methods, &sources);
@@ -113,7 +116,10 @@ fn a_program_can_say_what_the_other_tables_can() {
         ("token", "token"),
         ("token_file", "token_file"),
         ("limits", "limits, limit_reply"),
-        ("allow", "allow_http, allow_env, allow_dir"),
+        (
+            "allow",
+            "allow_http, allow_private_http, allow_env, allow_dir",
+        ),
     ];
     let of_head = said(&head, &[include_str!("spec/head.rs")]);
     let executor = "/properties/executors/items/properties";
@@ -552,6 +558,7 @@ async fn what_cannot_be_is_said_with_the_executor_and_the_argument() {
                     ..Limits::default()
                 })
                 .allow_http("ftp://x")
+                .allow_private_http("db.internal")
                 .allow_env("A=B")
                 .allow_dir("data", "data", Access::Read)
                 .allow_dir("", "/data", Access::Write),
@@ -560,7 +567,7 @@ async fn what_cannot_be_is_said_with_the_executor_and_the_argument() {
     let error = flow.start().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the flow `search` cannot be started: 28 problems\n\
+        "the flow `search` cannot be started: 29 problems\n\
          - executor `encode`: `uses` cannot be oci2://; allowed: the folder of a crate, a .wasm \
          file, oci://registry/name:tag, or grpc://host:port\n\
          - executor `encode`: `uses_with`: expected a JSON object, as in { \"top_k\": 10 }, and \
@@ -597,6 +604,8 @@ async fn what_cannot_be_is_said_with_the_executor_and_the_argument() {
          - executor `encode`: `limits`: `memory` is from 1 MiB to 4 GiB, and this is 1000 bytes\n\
          - executor `encode`: `allow_http`: not an http or https URL with a host and without a \
          query; write `https://host`, optionally with `:port` and `/path`\n\
+         - executor `encode`: `allow_private_http`: not an http or https URL with a host and \
+         without a query; write `https://host`, optionally with `:port` and `/path`\n\
          - executor `encode`: `allow_env`: not the name of an environment variable: \"A=B\"\n\
          - executor `encode`: `allow_dir`: the executor's path must begin with `/`: \"data\"\n\
          - executor `encode`: `allow_dir`: an empty path; \".\" is the working directory\n\

@@ -2,8 +2,8 @@
 
 use wasm_flow_contract::NodeId;
 use wasm_flow_contract::config::{ExecutorConfig, Isolation};
+use wasm_flow_contract::grants::HttpGrant;
 use wasm_flow_contract::graph::{Join, Node};
-use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::sharding::{INDEX, Poll, REST, SEARCH};
 use wasm_flow_manifest::{Head, LateProblem, Place};
 use wasm_flow_wasm::{Description, State, WORKSPACE, Wants, printable};
@@ -240,8 +240,11 @@ fn missing(wants: &Wants, config: &ExecutorConfig) -> Wants {
     };
     Wants {
         http: left(&wants.http, &|wanted| {
-            let place =
-                |origin: &HttpOrigin| wanted.parse().is_ok_and(|wanted| origin.covers(&wanted));
+            let place = |grant: &HttpGrant| {
+                wanted
+                    .parse()
+                    .is_ok_and(|wanted| grant.origin.covers(&wanted))
+            };
             allow.http.iter().any(place)
         }),
         env: left(&wants.env, &|wanted| {

@@ -51,6 +51,23 @@ wasm_flow_contract::bounds! {
     /// fails.
     MAX_LOST: NonZeroU32 = positive(3);
 
+    /// HTTP connections that one instance may have open. The next request is refused.
+    HTTP_CONNECTIONS_EACH: usize = 64;
+    /// HTTP connections that all instances of a process may have open.
+    HTTP_CONNECTIONS: usize = 256;
+    /// How long one HTTP connection may take to be made: look-up, connection and TLS
+    /// together. A guest may ask for less.
+    HTTP_CONNECT_WITHIN: Duration = Duration::from_secs(10);
+    /// The least time for each address of a name that has several, if that much is left.
+    HTTP_CONNECT_EACH: Duration = Duration::from_secs(2);
+    /// How long a response, or the next part of its body, may take, if the guest does not
+    /// say it.
+    HTTP_WAIT: Duration = Duration::from_secs(600);
+    /// Origins that the log names of those that were refused to a replica.
+    MAX_REFUSED_ORIGINS: usize = 100;
+    /// Bytes of an origin that the log names. A longer one is no host's.
+    MAX_REFUSED_ORIGIN: usize = 300;
+
     /// Core instances of one instance. Any component that a compiler makes for
     /// WASI has three, and one that links a language's libraries has many.
     CORE_INSTANCES_EACH: u32 = 64;

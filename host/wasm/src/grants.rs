@@ -1,15 +1,13 @@
-//! What `[executors.allow]` grants, made into a WASI context. What is not
+//! What `[executors.allow]` grants, made into a WASI context; `http` has what it grants of
+//! HTTP. What is not
 //! granted is linked all the same and fails inside the guest, because toolchains
 //! import all of WASI whether it is used or not.
 
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 
 use wasm_flow_contract::grants::{Access, Allow};
-use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::sharding::Group;
 use wasmtime_wasi::{FsPerms, WasiCtx};
-use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::line_stream::LineStream;
 
@@ -122,44 +120,4 @@ pub(super) fn wasi(
             .map_err(|error| failed(error.root_cause().to_string()))?;
     }
     Ok(builder.build())
-}
-
-/// Lets requests to the granted origins through, and no other.
-pub(super) struct HttpGrants {
-    pub(super) origins: Arc<[HttpOrigin]>,
-}
-
-impl WasiHttpHooks for HttpGrants {
-    fn send_request(
-        &mut self,
-        request: http::Request<WasiBody>,
-        options: Option<RequestOptions>,
-        _processed: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
-    ) -> Box<
-        dyn Future<
-                Output = Result<
-                    (
-                        http::Response<WasiBody>,
-                        Box<dyn Future<Output = Result<(), HttpError>> + Send>,
-                    ),
-                    HttpError,
-                >,
-            > + Send,
-    > {
-        if !self
-            .origins
-            .iter()
-            .any(|origin| origin.covers(request.uri()))
-        {
-            return Box::new(async { Err(HttpError::HttpRequestDenied) });
-        }
-        Box::new(async move {
-            use http_body_util::BodyExt as _;
-            let (response, io) = wasmtime_wasi_http::default_send_request(request, options).await?;
-            Ok((
-                response.map(|body| body.boxed_unsync()),
-                Box::new(io) as Box<dyn Future<Output = _> + Send>,
-            ))
-        })
-    }
 }

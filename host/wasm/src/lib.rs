@@ -32,6 +32,7 @@ mod details;
 mod documents;
 mod error;
 mod grants;
+mod http;
 mod instance;
 mod line_stream;
 mod load;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use wasm_flow_contract::config::ExecutorConfig;
-use wasm_flow_contract::origin::HttpOrigin;
+use wasm_flow_contract::grants::HttpGrant;
 use wasm_flow_contract::reply::Origin;
 
 use super::bindings::guest;
@@ -14,6 +14,7 @@ use super::load::Component;
 use super::runtime::Runtime;
 use crate::computing::Share;
 use crate::description::Bindings;
+use crate::http::Refusals;
 use crate::output::{OutputSink, Printer};
 use crate::policy::InstancePolicy;
 
@@ -34,7 +35,8 @@ pub(crate) struct Setup {
     pub(super) printer: Printer,
     pub(super) config: Arc<ExecutorConfig>,
     pub(super) policy: InstancePolicy,
-    pub(super) origins: Arc<[HttpOrigin]>,
+    pub(super) http: Arc<[HttpGrant]>,
+    pub(super) refusals: Arc<Refusals>,
     /// The replica's own folder.
     pub(super) workspace: Option<Result<PathBuf, GrantError>>,
     /// What the guest's `start` is given.
@@ -83,15 +85,17 @@ impl Setup {
                 .collect(),
             runtime_args: runtime_args.to_string(),
         };
+        let printer = Printer {
+            executor: config.name.as_str().into(),
+            group,
+            replica,
+        };
         Setup {
-            origins: config.allow.http.as_slice().into(),
+            http: config.allow.http.as_slice().into(),
+            refusals: Arc::new(Refusals::of(printer.clone())),
             home,
             component,
-            printer: Printer {
-                executor: config.name.as_str().into(),
-                group,
-                replica,
-            },
+            printer,
             config,
             policy,
             workspace,

@@ -11,9 +11,9 @@ use wasmtime::{AsContextMut, Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::grants::HttpGrants;
 use crate::bounds::{BACKGROUND_WINDOW, MAX_HANDLES, MAX_TABLE_ELEMENTS};
 use crate::computing::{Exceeded, Stint};
+use crate::http::OutgoingHttp;
 use crate::line_stream::CurrentCall;
 use crate::output::{OutputSink, Printer};
 
@@ -30,7 +30,7 @@ pub(super) struct Ctx {
     pub(super) output: OutputSink,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    http_grants: HttpGrants,
+    outgoing: OutgoingHttp,
     pub(super) bounds: Bounds,
     pub(super) document_limits: DocumentLimits,
     /// The calls in flight by the guest's task, to tell which one trapped.
@@ -86,7 +86,7 @@ pub(super) enum Origin {
 impl Ctx {
     pub(super) fn new(
         wasi: WasiCtx,
-        http_grants: HttpGrants,
+        outgoing: OutgoingHttp,
         limits: &Limits,
         writer: CurrentCall,
         printer: Printer,
@@ -101,7 +101,7 @@ impl Ctx {
             output,
             wasi,
             http: WasiHttpCtx::new(),
-            http_grants,
+            outgoing,
             bounds: Bounds {
                 memory: limits.memory,
                 memory_used: 0,
@@ -229,7 +229,7 @@ impl WasiView for Ctx {
 impl WasiHttpView for Ctx {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
-            hooks: &mut self.http_grants,
+            hooks: &mut self.outgoing,
             table: &mut self.table,
             ctx: &mut self.http,
         }

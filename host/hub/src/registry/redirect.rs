@@ -5,11 +5,12 @@
 //! those of the cloud that it runs in, such as the one at 169.254.169.254.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
+use wasm_flow_contract::address::Reserved;
 
 /// Why a request is not sent where the registry leads it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,36 +110,12 @@ fn address(host: &Host<&str>) -> Option<IpAddr> {
     }
 }
 
+/// Whether no registry can be there. One may be in a private network.
 fn is_forbidden(address: IpAddr) -> bool {
-    let address = translated(address.to_canonical());
-    let is_link_local = match address {
-        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    is_link_local || address.is_unspecified() || address.is_multicast() || CLOUD.contains(&address)
-}
-
-/// Where clouds have services that tell a machine its secrets, beside the link-local one.
-const CLOUD: [IpAddr; 4] = [
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-];
-
-/// The IPv4 address that a network without IPv4 writes as `64:ff9b::…`.
-fn translated(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(found) => match found.segments() {
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-                let [a, b] = high.to_be_bytes();
-                let [c, d] = low.to_be_bytes();
-                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-            }
-            _ => address,
-        },
-        IpAddr::V4(_) => address,
-    }
+    matches!(
+        Reserved::of(address),
+        Some(Reserved::LinkLocal | Reserved::Unspecified | Reserved::Multicast | Reserved::Cloud)
+    )
 }
 
 /// Which addresses a name may have.

@@ -83,7 +83,7 @@ fn everything_that_a_file_can_say() {
             concurrency = 3
             reply = "5MiB"
             [executors.allow]
-            http = "https://API.example.com/v1/"
+            http = ["https://API.example.com/v1/", { origin = "http://db.internal:8080", private = true }, { origin = "http://b" }]
             env = ["LANG", "HOME"]
             dirs = [{ host = "data", guest = "/data" }, { host = ".", guest = "/all", access = "write" }]
         "#,
@@ -186,8 +186,19 @@ fn everything_that_a_file_can_say() {
     assert_eq!(first.workspace, Some(PathBuf::from("flows/search/work")));
     assert_eq!(first.limits.memory, 64 << 20);
     assert_eq!(first.limits.concurrency.get(), 3);
-    let http: Vec<String> = first.allow.http.iter().map(ToString::to_string).collect();
-    assert_eq!(http, ["https://api.example.com/v1"]);
+    let http = first.allow.http.iter();
+    let http: Vec<(String, bool)> = http
+        .map(|grant| (grant.origin.to_string(), grant.private))
+        .collect();
+    let expected = [
+        ("https://api.example.com/v1", false),
+        ("http://db.internal:8080", true),
+        ("http://b", false),
+    ];
+    assert_eq!(
+        http,
+        expected.map(|(origin, private)| (origin.to_owned(), private))
+    );
     assert_eq!(first.allow.env, ["LANG", "HOME"]);
     let [data, all] = first.allow.dirs.as_slice() else {
         panic!("two folders")

@@ -105,7 +105,7 @@ fn texts_have_the_values_of_variables() {
         })
     );
     let allow = &manifest.executors[last].value.config.allow;
-    assert_eq!(allow.http[0].to_string(), "https://a.example");
+    assert_eq!(allow.http[0].origin.to_string(), "https://a.example");
     assert_eq!(allow.env, ["word"]);
 }
 

@@ -114,6 +114,11 @@ impl HeadSpec<Sandboxed> {
         HeadSpec(self.0.allow_http(origin))
     }
 
+    /// The same, as [`ExecutorSpec::allow_private_http`] says it.
+    pub fn allow_private_http(self, origin: impl AsRef<str>) -> Self {
+        HeadSpec(self.0.allow_private_http(origin))
+    }
+
     /// Lets it see a variable of this process's environment.
     pub fn allow_env(self, name: impl Into<String>) -> Self {
         HeadSpec(self.0.allow_env(name))

@@ -18,7 +18,8 @@ use super::signals::{End, Signals};
 use crate::bindings::guest;
 use crate::computing::Stint;
 use crate::details;
-use crate::grants::{self, HttpGrants};
+use crate::grants;
+use crate::http::OutgoingHttp;
 use crate::line_stream::{CurrentCall, LineStream};
 use crate::output::Stream;
 use crate::progress::{Answer, Progress};
@@ -53,9 +54,7 @@ pub(super) async fn run(
             return End::Stopped;
         }
     };
-    let http = HttpGrants {
-        origins: setup.origins.clone(),
-    };
+    let http = OutgoingHttp::new(setup.http.clone(), setup.refusals.clone());
     let ctx = Ctx::new(
         wasi,
         http,

@@ -11,7 +11,8 @@ use wasmtime::Store;
 use crate::abort::AbortOnDrop;
 use crate::bindings::{BareIndices, BarePre, guest};
 use crate::bounds::{DESCRIBE_BYTES, DESCRIBE_MEMORY, DESCRIBE_TIMEOUT};
-use crate::grants::{self, GrantError, HttpGrants};
+use crate::grants::{self, GrantError};
+use crate::http::OutgoingHttp;
 use crate::line_stream::{CurrentCall, LineStream};
 use crate::output::{Discard, Printer, Stream};
 use crate::runtime::Runtime;
@@ -65,9 +66,7 @@ pub(super) async fn describe(
     );
     let nothing = Allow::default();
     let wasi = grants::wasi(&nothing, None, &stderr, &stderr)?;
-    let http = HttpGrants {
-        origins: Arc::new([]),
-    };
+    let http = OutgoingHttp::none();
     let limits = Limits {
         memory: DESCRIBE_MEMORY,
         ..Limits::default()

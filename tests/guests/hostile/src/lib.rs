@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::{fs, process, thread};
 
+use wasm_flow_sdk::future::map_limited;
 use wasm_flow_sdk::http;
 use wasm_flow_sdk::prelude::*;
 use wasm_flow_sdk::time::{Duration, Instant, sleep};
@@ -187,6 +188,25 @@ impl Hostile {
             .await?
             .error_for_status()?;
         Ok(response.json()?)
+    }
+
+    /// Gets `url` so many times at once, and counts what became of it.
+    #[requests(on = "/http_flood")]
+    async fn http_flood(&self, parameters: &Parameters) -> Result<Json> {
+        let url: String = parameters.require("url")?;
+        let count: usize = parameters.require("count")?;
+        let outcomes = map_limited(0..count, count, async |_| {
+            let request = http::Request::get(&url).timeout(Duration::from_secs(3));
+            Ok::<_, Error>(match request.send().await {
+                Ok(response) => response.status().to_string(),
+                Err(error) => error.to_string(),
+            })
+        });
+        let mut counts = std::collections::BTreeMap::new();
+        for outcome in outcomes.await? {
+            *counts.entry(outcome).or_insert(0) += 1;
+        }
+        Ok(json!(counts))
     }
 
     /// Opens a connection with the standard library's sockets instead.
