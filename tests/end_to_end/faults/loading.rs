@@ -9,20 +9,27 @@ use wasm_flow_tests::{Finished, Server, guest, wasm_flow};
 
 use crate::bad_input::component_refused;
 
-/// A component that has an executor's name and nothing of one. What its core modules do
-/// when they are instantiated is done before that is noticed.
+/// A component that exports functions by the names of an executor's, all of another type.
+/// What its core modules do when they are instantiated is done before that is noticed.
 fn named_executor(core: &str) -> Vec<u8> {
     let text = format!(
-        "(component
+        r#"(component
             {core}
-            (instance $empty)
-            (export \"wasm-flow:executor/executor@0.1.0\" (instance $empty))
-        )"
+            (core module $nothing (func (export "nothing")))
+            (core instance $nothing (instantiate $nothing))
+            (func $nothing (canon lift (core func $nothing "nothing")))
+            (instance $executor
+                (export "describe" (func $nothing))
+                (export "start" (func $nothing))
+                (export "handle" (func $nothing))
+                (export "stop" (func $nothing)))
+            (export "wasm-flow:executor/executor@0.1.0" (instance $executor))
+        )"#
     );
     wat::parse_str(text).unwrap()
 }
 
-/// One with this in its only core module.
+/// One with a core module of these fields.
 fn module(fields: &str) -> Vec<u8> {
     named_executor(&format!(
         "(core module $module {fields}) (core instance (instantiate $module))"
@@ -35,11 +42,11 @@ fn instances(count: usize, fields: &str) -> Vec<u8> {
     named_executor(&format!("(core module $module {fields}) {instances}"))
 }
 
-/// Loads a component that does no harm: all that is wrong with it is that it exports
-/// nothing.
+/// Loads a component that does no harm: all that is wrong with it are the types of what
+/// it exports, and that is noticed when it has been instantiated.
 #[track_caller]
 fn instantiated(component: &[u8]) {
-    component_refused(component, &["does not fit this host", "describe"]);
+    component_refused(component, &["does not fit this host", "its exports: "]);
 }
 
 /// `raw` with another `describe`.
@@ -211,15 +218,19 @@ fn a_table_that_grows_for_ever() {
 
 #[test]
 fn too_many_memories_tables_and_instances() {
-    for (most, fields, what) in [
-        (8, "(memory 0)", "memories"),
-        (16, "(table 0 funcref)", "tables"),
-        (64, "", "core module instances"),
+    for (most, fields, others, what) in [
+        (8, "(memory 0)", 0, "linear memories"),
+        (16, "(table 0 funcref)", 0, "tables"),
+        // One is there anyway.
+        (64, "", 1, "core module instances"),
     ] {
-        instantiated(&instances(most, fields));
+        instantiated(&instances(most - others, fields));
         component_refused(
-            instances(most + 1, fields),
-            &[what, &most.to_string(), &(most + 1).to_string()],
+            instances(most + 1 - others, fields),
+            &[
+                &format!("{} {what}", most + 1),
+                &format!("maximum of {most}"),
+            ],
         );
     }
 }
@@ -244,7 +255,8 @@ fn an_allocator_that_calls_the_host() {
             (core instance $allocator (instantiate $allocator
                 (with "host" (instance (export "u64" (func $u64))))))
             (core func $bytes (canon lower (func $random "get-random-bytes")
-                (memory $allocator "memory") (realloc (func $allocator "realloc"))))
+                (memory (core memory $allocator "memory"))
+                (realloc (core func $allocator "realloc"))))
             (core module $main
                 (import "host" "bytes" (func $bytes (param i64 i32)))
                 (func $start (call $bytes (i64.const 100) (i32.const 16)))
@@ -262,6 +274,9 @@ fn an_allocator_that_calls_the_host() {
             "cannot leave component instance",
         ],
     );
+    let refused = inspect(&component("(loop (br 0))"));
+    assert_eq!(refused.status, Some(1), "{refused}");
+    refused.complains_of(&["`describe` took longer than 10s"]);
 }
 
 #[test]
