@@ -8,7 +8,7 @@ use wasm_flow_tests::{Finished, Server, wasm_flow};
 
 /// Runs a flow whose only executor is these bytes.
 #[track_caller]
-fn component_refused(bytes: impl AsRef<[u8]>, parts: &[&str]) {
+pub(crate) fn component_refused(bytes: impl AsRef<[u8]>, parts: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.wasm");
     fs::write(&file, bytes).unwrap();

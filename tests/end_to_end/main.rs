@@ -16,6 +16,7 @@ mod compile_cache;
 mod corpus;
 mod differential;
 mod examples;
+mod faults;
 mod file_kinds;
 mod flow_file;
 mod gateway;

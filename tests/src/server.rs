@@ -311,6 +311,16 @@ impl Server {
         self.memory("VmHWM:")
     }
 
+    /// How many files, sockets among them, it has open.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .expect("the server's open files")
+            .count()
+    }
+
     fn memory(&self, key: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))
             .expect("the server's status");

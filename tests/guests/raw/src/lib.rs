@@ -3,16 +3,18 @@
 
 #![cfg(target_family = "wasm")]
 
+use std::arch::wasm32::{memory_grow, memory_size};
 use std::cell::Cell;
-use std::hint::black_box;
+use std::hint::{assert_unchecked, black_box};
+use std::mem::ManuallyDrop;
 use std::time::Duration;
-use std::{fs, process, thread};
+use std::{fs, process, ptr, slice, thread};
 
 use bindings::exports::wasm_flow::executor::executor as wit;
 use bindings::wasm_flow::executor::documents::{
     DocumentArray, Error, Fields, NestedField, Rows, StringField,
 };
-use bindings::wasm_flow::executor::{diagnostics, timers};
+use bindings::wasm_flow::executor::{diagnostics, logging, timers};
 use wasm_flow_sdk::__private::bindings;
 use wasm_flow_sdk::serde_json::{Value, json};
 use wit_bindgen::{spawn_local, yield_async};
@@ -40,7 +42,7 @@ thread_local! {
 }
 
 /// In the order of the description.
-const METHODS: [&str; 18] = [
+const METHODS: [&str; 31] = [
     "ok",
     "sleep",
     "block",
@@ -59,12 +61,48 @@ const METHODS: [&str; 18] = [
     "bytes",
     "print",
     "send_and_sleep",
+    "recursion",
+    "divide",
+    "far",
+    "null",
+    "exit_1",
+    "log_for_ever",
+    "random_for_ever",
+    "send_and_drop",
+    "foreign",
+    "drop_twice",
+    "fresh_memory",
+    "aliased",
+    "open_streams",
 ];
+
+/// How it describes itself. A test writes another word over the second in the component's
+/// bytes.
+#[used]
+static DESCRIBE: [u8; 22] = *b"describe itself:well--";
 
 struct Raw;
 
 impl wit::Guest for Raw {
     fn describe() -> wit::Description {
+        // SAFETY: a reference. Volatile, so that the bytes are read where a test changed them.
+        let how = unsafe { ptr::read_volatile(&DESCRIBE) };
+        let mut documentation = String::new();
+        let mut more_endpoints = Vec::new();
+        match &how[16..] {
+            b"spin--" => loop {
+                black_box(0);
+            },
+            b"panic-" => panic!("panicked over its description"),
+            b"trap--" => std::arch::wasm32::unreachable(),
+            b"memory" => {
+                let pieces = (0..48).map(|_| black_box(Vec::<u8>::with_capacity(64 << 20)));
+                black_box(pieces.collect::<Vec<_>>());
+            }
+            b"large-" => documentation = "x".repeat(200_000_000),
+            b"many--" => more_endpoints = (0..1024).map(|n| format!("/more{n}")).collect(),
+            _ => {}
+        }
         let method = |name: &str| wit::Method {
             name: name.to_owned(),
             endpoints: vec![format!("/{name}")],
@@ -79,11 +117,13 @@ impl wit::Guest for Raw {
                 _ => String::new(),
             },
         };
+        let mut methods = METHODS.map(method);
+        methods[0].endpoints.extend(more_endpoints);
         wit::Description {
             name: "Raw".to_owned(),
             version: String::new(),
-            documentation: String::new(),
-            methods: METHODS.map(method).into(),
+            documentation,
+            methods: methods.into(),
             config_schema: String::new(),
             sdk: String::new(),
             details: String::new(),
@@ -206,6 +246,83 @@ impl wit::Guest for Raw {
                     .map_err(refused);
             }
             "abort" => process::abort(),
+            "recursion" => {
+                black_box(ackermann(black_box(4), black_box(2)));
+            }
+            "divide" => {
+                let zero = black_box(0_u32);
+                // SAFETY: none. This leaves the compiler's own check out.
+                unsafe { assert_unchecked(zero != 0) };
+                black_box(1 / zero);
+            }
+            // SAFETY: none, for all of these.
+            "far" => unsafe {
+                black_box(ptr::read_volatile(black_box(usize::MAX - 7) as *const u8));
+            },
+            // In WebAssembly, an address like all others.
+            "null" => unsafe {
+                let null = black_box(ptr::null_mut::<u8>());
+                let before = ptr::read_volatile(null);
+                ptr::write_volatile(null, before);
+            },
+            "exit_1" => process::exit(1),
+            "log_for_ever" => loop {
+                logging::log(logging::Level::Error, "a line of a storm", "");
+            },
+            "random_for_ever" => {
+                let mut bytes = [0; 256];
+                loop {
+                    // SAFETY: so many bytes are there.
+                    unsafe { getentropy(bytes.as_mut_ptr(), bytes.len()) };
+                    black_box(&bytes);
+                }
+            }
+            // Never asks whether they were taken, and drops what would say so.
+            "send_and_drop" => {
+                let times = parameters["times"].as_f64().unwrap_or(500.0) as usize;
+                for _ in 0..times {
+                    drop(request.send_docs(&docs).map_err(refused)?);
+                }
+            }
+            // SAFETY: none: nobody gave it such a handle.
+            "foreign" => unsafe {
+                let foreign = ManuallyDrop::new(DocumentArray::from_handle(54_321));
+                black_box(foreign.length());
+            },
+            // SAFETY: none: the second has been dropped.
+            "drop_twice" => unsafe {
+                let handle = DocumentArray::new().take_handle();
+                drop(DocumentArray::from_handle(handle));
+                drop(DocumentArray::from_handle(handle));
+            },
+            // A gigabyte, for who copies it.
+            "aliased" => {
+                let one = ManuallyDrop::new("x".repeat(1000));
+                let (pointer, length) = (one.as_ptr().cast_mut(), one.len());
+                // SAFETY: none: a million owners. They are only read, and never dropped.
+                let again = || unsafe { String::from_raw_parts(pointer, length, length) };
+                let many: Vec<String> = (0..1_000_000).map(|_| again()).collect();
+                let many = ManuallyDrop::new(many);
+                return docs
+                    .set_strings(StringField::Uri, &million(), &many)
+                    .map_err(refused);
+            }
+            // Streams to the host that are never closed.
+            "open_streams" => {
+                let count = parameters["times"].as_f64().unwrap_or(f64::INFINITY);
+                let mut made = 0.0;
+                while made < count {
+                    let (writer, reader) = wasip3::wit_stream::new::<u8>();
+                    let written = wasip3::cli::stdout::write_via_stream(reader);
+                    std::mem::forget((writer, written));
+                    made += 1.0;
+                }
+            }
+            "fresh_memory" => {
+                return request
+                    .set_results(&fresh_memory().to_string())
+                    .map_err(refused);
+            }
             _ => {}
         }
         Ok(())
@@ -276,6 +393,33 @@ fn bytes(request: &wit::Request, docs: &DocumentArray) -> Result<(), Error> {
     answer.set_strings(StringField::Id, &Rows::All, &[String::new()])?;
     answer.set_blobs(&Rows::All, &[encoded])?;
     request.set_docs(&answer)
+}
+
+/// Takes 60 MB that nobody here has written to, says how many words of it are not zero,
+/// and leaves none that is.
+fn fresh_memory() -> Value {
+    let before = memory_size::<0>();
+    let first = memory_grow::<0>(960);
+    let words = (first << 16) as *mut u64;
+    // SAFETY: these pages are there, and nothing of Rust's is in them.
+    let words = unsafe { slice::from_raw_parts_mut(words, (960 << 16) / 8) };
+    let dirty = words.iter().filter(|word| **word != 0).count();
+    words.fill(black_box(0xa5a5_5a5a_a5a5_5a5a));
+    json!({ "granted": first == before, "dirty": dirty })
+}
+
+/// A recursion without a frame in linear memory.
+fn ackermann(m: u64, n: u64) -> u64 {
+    match (m, n) {
+        (0, n) => n + 1,
+        (m, 0) => ackermann(m - 1, 1),
+        (m, n) => ackermann(m - 1, ackermann(m, n - 1)),
+    }
+}
+
+unsafe extern "C" {
+    /// Of the C library that Rust's own stands on.
+    fn getentropy(bytes: *mut u8, length: usize) -> i32;
 }
 
 fn told(result: Result<(), Error>) -> String {
