@@ -57,6 +57,10 @@ impl Reload {
     /// If it fails, `restarted` gets those that were stopped by then and started again.
     async fn swap(&mut self, restarted: &mut Vec<Arc<str>>) -> Result<Swapped> {
         let manifest = Manifest::load(&self.file)?;
+        if let Some(watch) = &mut self.watch {
+            // If this fails, the lock may change back to what it was.
+            watch.know(None);
+        }
         // Also what has come and does not build yet.
         self.follow(&manifest)?;
         let loaded = self.resolver.load(manifest).await?;
@@ -80,6 +84,9 @@ impl Reload {
         match self.running.swap(&loaded).await {
             Ok(swapped) => {
                 hub::keep_lock(&self.file, &loaded, |text| self.console.note(text));
+                if let Some(watch) = &mut self.watch {
+                    watch.know(loaded.pins().map(|pins| &pins.now));
+                }
                 Ok(swapped)
             }
             Err(SwapError::Failed {

@@ -58,6 +58,8 @@ pub(super) struct Watch {
     built: Built,
     watched: BTreeSet<PathBuf>,
     sources: Sources,
+    /// What the flow's lock says, if that is known: this process may just have written it.
+    pins: Option<Lock>,
 }
 
 /// What a flow is made from.
@@ -106,6 +108,7 @@ impl Watch {
             built,
             watched: BTreeSet::new(),
             sources: Sources::default(),
+            pins: None,
         };
         watch.sources.add_file(flow);
         watch.see_to_folders()?;
@@ -161,8 +164,23 @@ impl Watch {
 
     fn is_of_interest(&self, path: &Path) -> bool {
         self.missed.swap(false, Ordering::Relaxed)
-            || self.sources.have(path)
+            || (self.sources.have(path) && !self.is_known(path))
             || self.sources.lead_elsewhere()
+    }
+
+    /// From now on a lock that says this is no news. None: any change of it is.
+    pub(super) fn know(&mut self, pins: Option<&Lock>) {
+        self.pins = pins.cloned();
+    }
+
+    fn is_known(&self, path: &Path) -> bool {
+        let lock = Lock::path_for(&self.flow);
+        // The folder may be reached by two paths. Whether it is the file was looked at.
+        path.file_name() == lock.file_name()
+            && self
+                .pins
+                .as_ref()
+                .is_some_and(|pins| Lock::load(&lock).is_ok_and(|now| now == *pins))
     }
 
     /// Watches the folders of all sources, also those that have come since, or were removed

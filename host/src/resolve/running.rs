@@ -441,7 +441,8 @@ impl Commit {
                 self.swapped.removed.push(Arc::clone(name));
             }
             if !goes_on.is_some_and(|next| Arc::ptr_eq(&next.stage, &started.stage)) {
-                left.push(Arc::clone(&started.stage));
+                // With what says that its files are used.
+                left.push(started.clone());
             }
         }
         self.swapped.removed.sort();
@@ -453,7 +454,7 @@ impl Commit {
                 let _ = earlier.await;
             }
             old.drain().await;
-            stop_all(&left).await;
+            stop_all(left.iter().map(|started| &started.stage)).await;
         }));
         Ok(self.swapped)
     }

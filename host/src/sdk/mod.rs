@@ -86,7 +86,7 @@ fn folder() -> Result<PathBuf, SdkError> {
 
 /// Makes a folder that only this user can write to, or sees to it that an existing one
 /// is such a folder.
-fn private_folder(folder: &Path) -> Result<(), SdkError> {
+pub(crate) fn private_folder(folder: &Path) -> Result<(), SdkError> {
     let failed = |source| SdkError::Io {
         path: folder.to_owned(),
         source,

@@ -9,7 +9,7 @@ mod transfer;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use wasm_flow_contract::hub::{Digest, Reference, Repository, parse_host};
 
@@ -163,11 +163,13 @@ impl Hub {
         keep: BTreeSet<Digest>,
         unused: Duration,
     ) -> Result<Pruned, HubError> {
+        // What somebody begins to use from now on is touched later.
+        let begun = SystemTime::now();
         let prune = move |store: &Store| {
             let used = store.used()?;
             let in_use = used.len();
             let keep = keep.into_iter().chain(used).collect();
-            let pruned = store.prune(&belonging(store, keep)?, unused)?;
+            let pruned = store.prune(&belonging(store, keep)?, unused, begun)?;
             Ok(Pruned { in_use, ..pruned })
         };
         self.stored(prune).await

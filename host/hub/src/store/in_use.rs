@@ -33,7 +33,10 @@ impl Store {
         let failed = |error| StoreError::written(&path, 0, error);
         loop {
             let mut options = File::options();
-            let file = options.create(true).truncate(false).write(true).open(&path);
+            // Both: over NFS a shared lock wants a file to read, and an exclusive one a file to
+            // write.
+            let options = options.create(true).truncate(false).read(true).write(true);
+            let file = options.open(&path);
             let file = file.map_err(failed)?;
             file.lock_shared().map_err(failed)?;
             // Somebody may have pruned after it was opened: a lock on what has no name says
@@ -64,7 +67,8 @@ impl Store {
             let Ok(digest) = digest else {
                 continue;
             };
-            let file = match File::open(found.path()) {
+            let opened = File::options().read(true).write(true).open(found.path());
+            let file = match opened {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 other => other.map_err(failed)?,
             };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use wasm_flow_contract::hub::Digest;
 
@@ -23,13 +23,18 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Removes what is not in `keep` and was not read for `unused`, and what a process
-    /// has left that died. `keep` has the digests of blobs, of the manifests whose
+    /// Removes what is not in `keep` and was not read for `unused` when this `begun`, and what
+    /// a process has left that died. What was read since then stays. `keep` has the digests of blobs, of the manifests whose
     /// signatures are kept, and of the manifests of assets.
     ///
     /// # Errors
     /// When something cannot be removed. What was removed before that is gone.
-    pub fn prune(&self, keep: &BTreeSet<Digest>, unused: Duration) -> Result<Pruned, StoreError> {
+    pub fn prune(
+        &self,
+        keep: &BTreeSet<Digest>,
+        unused: Duration,
+        begun: SystemTime,
+    ) -> Result<Pruned, StoreError> {
         let mut pruned = Pruned::default();
         // Blobs last: their bytes are free once no folder of assets has them any longer.
         for folder in [self.signatures(), self.trees(), self.blobs()] {
@@ -43,9 +48,8 @@ impl Store {
                 let name = found.file_name();
                 let name = name.to_string_lossy();
                 let is_old = |than: Duration| {
-                    let age = metadata.modified().ok().map(|then| then.elapsed());
-                    // A time in the future is no age.
-                    age.is_some_and(|age| age.unwrap_or_default() >= than)
+                    let age = metadata.modified().map(|then| begun.duration_since(then));
+                    age.is_ok_and(|age| age.is_ok_and(|age| age >= than))
                 };
                 let digest = format!("sha256:{name}").parse::<Digest>();
                 let goes = match digest {

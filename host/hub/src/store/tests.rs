@@ -145,12 +145,19 @@ fn what_a_dead_process_left_is_pruned_once_it_is_old() {
     let digest = store.write(b"abc").unwrap();
     let long = Duration::from_secs(1 << 30);
     let none = Pruned::default();
-    assert_eq!(store.prune(&BTreeSet::new(), long).unwrap(), none);
+    assert_eq!(
+        store
+            .prune(&BTreeSet::new(), long, SystemTime::now())
+            .unwrap(),
+        none
+    );
     let then = SystemTime::now() - Duration::from_secs(3601);
     for path in &left {
         fs::File::open(path).unwrap().set_modified(then).unwrap();
     }
-    let pruned = store.prune(&BTreeSet::new(), long).unwrap();
+    let pruned = store
+        .prune(&BTreeSet::new(), long, SystemTime::now())
+        .unwrap();
     assert_eq!((pruned.entries, pruned.bytes), (3, 6));
     assert!(left.iter().all(|path| !path.exists()));
     assert_eq!(store.check(digest, 9).unwrap(), Kept::Whole(3));
@@ -278,7 +285,9 @@ fn a_full_disk_says_so_and_has_no_half_entries() {
     mount("remount,ro");
     Store::open(store.folder()).unwrap();
     mount("remount,rw");
-    let pruned = store.prune(&BTreeSet::new(), Duration::ZERO).unwrap();
+    let pruned = store
+        .prune(&BTreeSet::new(), Duration::ZERO, SystemTime::now())
+        .unwrap();
     assert_eq!(pruned.bytes, 30 << 10);
     store.write(&large).unwrap();
 }
@@ -452,8 +461,13 @@ fn pruning_keeps_what_is_named_and_what_was_read_lately() {
     store.read(lately, 9).unwrap();
     let hour = Duration::from_secs(3600);
     let keep = BTreeSet::from([kept]);
-    assert_eq!(store.prune(&keep, hour).unwrap(), Pruned::default());
-    let pruned = store.prune(&keep, Duration::from_secs(999)).unwrap();
+    assert_eq!(
+        store.prune(&keep, hour, SystemTime::now()).unwrap(),
+        Pruned::default()
+    );
+    let pruned = store
+        .prune(&keep, Duration::from_secs(999), SystemTime::now())
+        .unwrap();
     // The asset's bytes are counted once, though they had two names.
     assert_eq!((pruned.entries, pruned.bytes), (4, 5 + 6 + 2));
     assert!(!assets.folder.exists());
@@ -462,7 +476,7 @@ fn pruning_keeps_what_is_named_and_what_was_read_lately() {
     assert_eq!(names(&store.blobs()), left);
     assert_eq!(
         store
-            .prune(&BTreeSet::new(), Duration::ZERO)
+            .prune(&BTreeSet::new(), Duration::ZERO, SystemTime::now())
             .unwrap()
             .entries,
         2

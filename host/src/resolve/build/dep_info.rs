@@ -32,22 +32,23 @@ fn paths(files: &str) -> Vec<PathBuf> {
     names.map(PathBuf::from).collect()
 }
 
-/// Whether a source of the crate reads a variable that is not cargo's own. The compiler
-/// writes that into files of its own, one for each way in which it has built the crate. None
-/// if that cannot be read.
-pub(super) fn reads_variables(component: &Path) -> Option<bool> {
-    let name = component.file_stem()?.to_str()?;
+/// Whether one of the sources reads a variable that is not cargo's own. The compiler writes
+/// that into files of its own, one for each way in which it has built a crate: the component's
+/// and those that it names by a path. None if that cannot be read.
+pub(super) fn reads_variables(component: &Path, sources: &[PathBuf]) -> Option<bool> {
     for found in fs::read_dir(component.parent()?.join("deps")).ok()? {
-        let found = found.ok()?;
-        let file = found.file_name();
-        let is_its = file.to_str().is_some_and(|file| {
-            let hash = file
-                .strip_suffix(".d")
-                .and_then(|file| file.strip_prefix(name));
-            hash.is_some_and(|hash| hash.is_empty() || hash.starts_with('-'))
+        let found = found.ok()?.path();
+        if found.extension().is_none_or(|end| end != "d") {
+            continue;
+        }
+        let noted = read(&found, DEP_INFO)?;
+        let rule = noted.lines().next().and_then(|rule| rule.split_once(": "));
+        // The compiler's paths are relative to the workspace, and cargo's are not.
+        let is_theirs = rule.is_some_and(|(_, files)| {
+            let mut files = paths(files).into_iter();
+            files.any(|file| sources.iter().any(|source| source.ends_with(&file)))
         });
-        if is_its {
-            let noted = read(&found.path(), DEP_INFO)?;
+        if is_theirs {
             let mut variables = noted
                 .lines()
                 .filter_map(|line| line.strip_prefix("# env-dep:"));

@@ -92,14 +92,17 @@ fn file_of(folder: &Path) -> Option<PathBuf> {
     let name = digest_of(folder.as_os_str().as_encoded_bytes())
         .hex()
         .to_string();
-    Some(hub::data()?.join("builds").join(name + ".json"))
+    let builds = hub::data()?.join("builds");
+    // Who can write there says which component runs.
+    crate::sdk::private_folder(&builds).ok()?;
+    Some(builds.join(name + ".json"))
 }
 
 /// All files that a component was made of, and itself. None if they cannot be told, or if
 /// one has changed since the build began.
 fn made_of(folder: &Path, component: &Path, begun: SystemTime) -> Option<BTreeMap<PathBuf, Seen>> {
     let sources = dep_info::sources(component)?;
-    if dep_info::reads_variables(component)? {
+    if dep_info::reads_variables(component, &sources)? {
         return None;
     }
     let mut folders = BTreeSet::new();
