@@ -43,6 +43,7 @@ mod routing;
 mod rust_api;
 mod rust_examples;
 mod secure;
+mod security;
 mod seeds;
 mod semantic_search;
 mod shards;

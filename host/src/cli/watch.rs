@@ -372,6 +372,26 @@ mod tests {
         assert!(is_noticed(&mut watch, write("e/src/new/b.rs")).await);
     }
 
+    /// A lock that this process has just written is no reason to load the flow again.
+    #[tokio::test]
+    async fn a_lock_that_says_what_is_known_is_passed_over() {
+        let folder = Folder::new("watch-lock");
+        let (path, manifest) = flow(&folder, "e.wasm");
+        let mut watch = Watch::new(&path, Built::default()).unwrap();
+        watch.follow(&manifest).unwrap();
+        let lock = Lock::path_for(&path);
+        let write = |text: String| {
+            let lock = lock.clone();
+            move || fs::write(lock, text).unwrap()
+        };
+        let known = Lock::default();
+        watch.know(Some(&known));
+        assert!(is_passed_over(&mut watch, write(known.to_text())).await);
+        assert!(is_noticed(&mut watch, write("changed".to_owned())).await);
+        watch.know(None);
+        assert!(is_noticed(&mut watch, write(known.to_text())).await);
+    }
+
     #[tokio::test]
     async fn a_component_that_is_put_in_its_place_is_noticed_once() {
         let folder = Folder::new("watch-file");

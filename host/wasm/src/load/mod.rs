@@ -205,7 +205,12 @@ fn check_header(bytes: &[u8]) -> Result<(), Kind> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::runtime::RuntimeConfig;
 
     /// A component that exports all functions of an executor, each without
     /// parameters and results.
@@ -241,6 +246,19 @@ mod tests {
             section(11, &[&[1, 0], &name, &[5, 0, 0]]),
         ]
         .concat()
+    }
+
+    /// A compilation takes many times its component's size, and all processors.
+    #[tokio::test]
+    async fn one_component_is_compiled_at_a_time() {
+        let runtime = Runtime::new(RuntimeConfig { cache: false }).unwrap();
+        let compiler = runtime.compiler().await;
+        let mut loading = Box::pin(runtime.load_bytes(executor_of_other_types(), "mine.wasm"));
+        let meanwhile = Duration::from_millis(200);
+        assert!(timeout(meanwhile, &mut loading).await.is_err());
+        drop(compiler);
+        // It is compiled then, and found to be none for this host.
+        assert!(loading.await.is_err());
     }
 
     #[tokio::test]
