@@ -55,7 +55,6 @@ fn connected(port: u16) -> TcpStream {
 }
 
 /// The kinds of the frames that come until the server closes or is silent for so long.
-/// The length in bytes of each frame is checked by reading it.
 fn frames(mut stream: TcpStream, silence: Duration) -> Vec<u8> {
     stream.set_read_timeout(Some(silence)).unwrap();
     let mut kinds = Vec::new();
