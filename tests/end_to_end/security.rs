@@ -38,7 +38,8 @@ fn tests_of(source: &str) -> BTreeSet<&str> {
     let mut is_test = false;
     for line in source.lines().map(str::trim) {
         match line {
-            "#[test]" | "#[tokio::test]" => is_test = true,
+            "#[test]" => is_test = true,
+            _ if line.starts_with("#[tokio::test") => is_test = true,
             _ if line.starts_with("#[") || line.starts_with("//") => {}
             _ => {
                 let function = line.strip_prefix("async ").unwrap_or(line);

@@ -11,7 +11,7 @@ use wasm_flow_contract::Service;
 use wasm_flow_contract::gateway::GatewayConfig;
 
 use super::bind::{self, BindError};
-use super::bounds::{CLOSE, DRAIN};
+use super::bounds::{CLOSE, DRAIN, FAR, STOP_GRACE};
 use super::connections;
 use super::descriptors;
 use super::drain::Drain;
@@ -150,13 +150,16 @@ impl Gateway {
         let cut_off = async {
             shutdown.await;
             drain.stop();
-            let end = Instant::now() + stop_times.total;
+            let now = Instant::now();
+            let end = now.checked_add(stop_times.total).unwrap_or(now + FAR);
             loop {
                 let left = drain.idle(stop_times.drain, end).await;
                 if left.calls > 0 {
                     return left;
                 }
-                tokio::time::sleep(stop_times.close).await;
+                // The last bytes have what is left of the time, and no less than a moment.
+                let left = end.saturating_duration_since(Instant::now());
+                tokio::time::sleep(stop_times.close.min(left.max(STOP_GRACE))).await;
                 // A call may have come before its client knew of the stop.
                 let left = drain.left();
                 if left.calls == 0 {

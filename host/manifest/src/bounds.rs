@@ -3,6 +3,8 @@
 //! A size or a duration is also held to what `wasm_flow_contract::units` can
 //! read, and how deep tables may be nested to what the TOML parser allows.
 
+use std::time::Duration;
+
 wasm_flow_contract::bounds! {
     /// The largest file that is read, in bytes.
     MAX_FILE: u64 = 1 << 20;
@@ -20,6 +22,8 @@ wasm_flow_contract::bounds! {
 
     /// The most calls that one replica may have in flight.
     MAX_CONCURRENCY: u32 = 1_000_000;
+    /// The least that `limits.cpu` and `limits.background` can be. They are measured every 5 ms.
+    MIN_COMPUTING: Duration = Duration::from_millis(50);
     /// The most that `limits.queue` can be.
     MAX_QUEUE: u32 = 1_000_000;
 

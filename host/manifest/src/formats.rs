@@ -14,7 +14,7 @@ use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::remote::{RemoteAddress, Secret};
 use wasm_flow_contract::units::{parse_duration, parse_size};
 
-use crate::bounds::{MAX_MESSAGE, MIN_MEMORY};
+use crate::bounds::{MAX_MESSAGE, MIN_COMPUTING, MIN_MEMORY};
 use crate::json::members;
 use crate::kinds::{Format, Quantity};
 use crate::report::Refusal;
@@ -155,6 +155,18 @@ pub(crate) const NEED: Format<String> = Format {
 pub(crate) const TIMEOUT: Quantity<Duration> = Quantity {
     what: "a duration",
     parse: parse_duration,
+    pattern: DURATION_PATTERN,
+};
+
+/// `limits.cpu` and `limits.background`.
+pub(crate) const COMPUTING: Quantity<Duration> = Quantity {
+    what: "a duration",
+    parse: |text| match parse_duration(text)? {
+        short if short < MIN_COMPUTING => {
+            Err("at least 50ms: computing is measured every 5 ms".to_owned())
+        }
+        time => Ok(time),
+    },
     pattern: DURATION_PATTERN,
 };
 

@@ -22,8 +22,9 @@ use crate::bounds::{
     MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_QUEUE, MAX_RETRIES, MAX_TRUST,
 };
 use crate::formats::{
-    DIGEST, ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, KEY, MAX_MESSAGE_SIZE, MEMORY, NAME, NEED,
-    ORIGIN, PEM, REFERENCE, REGISTRY, REPLY, SCOPE, TIMEOUT, TOKEN, TOKEN_FILE, USES, WORKSPACE,
+    COMPUTING, DIGEST, ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, KEY, MAX_MESSAGE_SIZE, MEMORY,
+    NAME, NEED, ORIGIN, PEM, REFERENCE, REGISTRY, REPLY, SCOPE, TIMEOUT, TOKEN, TOKEN_FILE, USES,
+    WORKSPACE,
 };
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
@@ -100,7 +101,7 @@ table! {
 
         /// How long a stop waits for requests to be answered. What is left then is cut off.
         /// Make it shorter than what stops the program waits itself: Kubernetes waits for
-        /// 30 seconds.
+        /// 30 seconds. The executors' own `stop` may take five seconds more.
         grace: Duration = quantity(TIMEOUT)
             .default("5m")
             .example("25s");
@@ -467,12 +468,12 @@ table! {
 
         /// How long one call may compute. What it waits for does not count, and `timeout`
         /// bounds both together. Without it, a call may compute until its timeout.
-        cpu: Duration = quantity(TIMEOUT)
+        cpu: Duration = quantity(COMPUTING)
             .example("1s");
 
         /// How long an instance may compute outside of its calls, in any ten seconds: what
         /// a call leaves behind when it returns. One that exceeds it is replaced.
-        background: Duration = quantity(TIMEOUT)
+        background: Duration = quantity(COMPUTING)
             .default("1s")
             .example("200ms");
     }

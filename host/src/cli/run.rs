@@ -88,7 +88,9 @@ async fn through(endpoint: &str, args: &Args, format: Format) -> Result<()> {
     if let Some(warnings) = loaded.warnings() {
         terminal::report(&warnings);
     }
-    hub::keep_lock(&args.flow, &loaded, terminal::note);
+    if args.pinning() != Pinning::Locked {
+        hub::keep_lock(&args.flow, &loaded, terminal::note);
+    }
     let mut printed = Printed {
         print: args.print,
         format,

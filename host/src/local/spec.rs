@@ -27,7 +27,9 @@ use wasm_flow_contract::sharding::{Poll, REST};
 use wasm_flow_contract::units::Size;
 use wasm_flow_contract::{GATEWAY, Stage};
 use wasm_flow_manifest::Head;
-use wasm_flow_manifest::bounds::{MAX_CONCURRENCY, MAX_QUEUE, MAX_RETRIES, MIN_MEMORY};
+use wasm_flow_manifest::bounds::{
+    MAX_CONCURRENCY, MAX_QUEUE, MAX_RETRIES, MIN_COMPUTING, MIN_MEMORY,
+};
 use wasm_flow_wasm::{Discard, Executor, OutputSink, Runtime};
 
 pub use batching::BatchingSpec;
@@ -520,11 +522,11 @@ impl ExecutorSpec<Sandboxed> {
             let reason = whole(0, MAX_QUEUE, queue);
             self = self.refuse("limits", format!("`queue`: {reason}"));
         }
-        if let Some(Err(reason)) = cpu.map(duration) {
-            self = self.refuse("limits", format!("`cpu`: {reason}"));
-        }
-        if let Err(reason) = duration(background) {
-            self = self.refuse("limits", format!("`background`: {reason}"));
+        for (key, time) in [("cpu", cpu), ("background", Some(background))] {
+            if time.is_some_and(|time| time < MIN_COMPUTING) {
+                let reason = format!("`{key}`: must be at least {MIN_COMPUTING:?}");
+                self = self.refuse("limits", reason);
+            }
         }
         self
     }

@@ -20,6 +20,9 @@ wasm_flow_contract::bounds! {
     /// How long a guest may run on a thread that serves the network, too. One that computes
     /// for longer goes on when it has a turn, on another thread.
     SLICE: Duration = Duration::from_millis(10);
+    /// The time over which a guest's slices are counted together: one that runs for half of it
+    /// has used up its slice, however often it yields.
+    COMPUTING_WINDOW: Duration = Duration::from_millis(100);
     /// How long all guests of an executor take turns after one of them has used up a slice.
     COMPUTES_FOR: Duration = Duration::from_secs(1);
     /// The time over which `limits.background` is counted.

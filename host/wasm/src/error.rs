@@ -236,7 +236,7 @@ impl fmt::Display for CallErrorKind {
             CallErrorKind::CrashLooping { instances, reason } => write!(
                 f,
                 "it is crash looping: {instances} instances in a row ended before they took a call, \
-                 the last one because {reason}; it is started again after a pause"
+                 the last one because {reason}"
             ),
             CallErrorKind::BadReply { reason } => {
                 write!(f, "its reply is not usable: {reason}")

@@ -50,7 +50,8 @@ impl Pool {
     }
 
     /// Calls the replica with the fewest calls in flight. If another call ends the instance,
-    /// and this one may be called `again`, it is: alone, so that no other can take it along.
+    /// and this one may be called `again`, it is: at last alone, so that no other can take it
+    /// along.
     pub(super) async fn call(
         &self,
         route: &Route,
@@ -66,7 +67,11 @@ impl Pool {
         };
         let mut ticket = Ticket::default();
         let mut lost = 0;
-        let mut again = again && concurrency == Concurrency::Concurrent;
+        // Once beside others: the one that trapped is not among them. Then alone.
+        let mut again = match again && concurrency == Concurrency::Concurrent {
+            true => 2,
+            false => 0,
+        };
         loop {
             let place = self.queue.place(concurrency, &mut ticket).await;
             let place = place.map_err(|refused| match refused {
@@ -87,9 +92,11 @@ impl Pool {
                 Err(Unplaced {
                     kind: CallErrorKind::Lost { .. },
                     ..
-                }) if again => {
-                    again = false;
-                    concurrency = Concurrency::Exclusive;
+                }) if again > 0 => {
+                    again -= 1;
+                    if again == 0 && matches!(self.policy.sharing, Sharing::Replica { .. }) {
+                        concurrency = Concurrency::Exclusive;
+                    }
                     continue;
                 }
                 Err(failure) => return Err(failure),

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use wasm_flow_contract::bounds::INSTANCES;
 use wasm_flow_contract::hub::Digest;
@@ -66,7 +67,7 @@ struct Inner {
     turns: Arc<Turns>,
     /// Held while a component is compiled: that takes many times its size, and all
     /// processors.
-    compiler: tokio::sync::Mutex<()>,
+    compiler: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Runtime {
@@ -93,7 +94,7 @@ impl Runtime {
             linker,
             cache,
             ticks: Arc::new(Ticks::new()),
-            compiler: tokio::sync::Mutex::default(),
+            compiler: Arc::default(),
             turns: Turns::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
         });
         tick(
@@ -136,9 +137,9 @@ impl Runtime {
         Stint::new(self.inner.ticks.clone(), share)
     }
 
-    /// Waits until no other component is being compiled.
-    pub(super) async fn compiler(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.inner.compiler.lock().await
+    /// Waits until no other component is being compiled. None is for as long as this lives.
+    pub(super) async fn compiler(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.inner.compiler).lock_owned().await
     }
 
     /// Compiles a component, or takes what was compiled before.
@@ -198,10 +199,12 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Ctx>> {
 /// of its own: guests that spin may hold every thread of the scheduler.
 fn tick(engine: EngineWeak, ticks: Arc<Ticks>, runtime: Weak<Inner>) -> std::io::Result<()> {
     let ticker = move || {
+        let mut last = Instant::now();
         while runtime.strong_count() > 0 {
             std::thread::sleep(EPOCH);
             // Who is interrupted looks at the time.
-            ticks.tick();
+            ticks.tick(last.elapsed());
+            last = Instant::now();
             match engine.upgrade() {
                 Some(engine) => engine.increment_epoch(),
                 None => break,

@@ -62,6 +62,9 @@ impl Trap {
                 "it panicked".to_owned()
             }
             CallErrorKind::Panicked { location, .. } => format!("it panicked ({location})"),
+            CallErrorKind::OverCpu { limit, .. } => {
+                format!("another call computed for longer than `limits.cpu` of {limit:?}")
+            }
             kind => kind.to_string(),
         }
     }

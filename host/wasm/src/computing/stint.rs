@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::ticks::Ticks;
 use super::turns::{Share, Turn};
-use crate::bounds::SLICE;
+use crate::bounds::{COMPUTING_WINDOW, SLICE};
 
 /// One instance's computing. Its task and the engine's callback share it.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ pub(crate) struct Stint {
     charged: AtomicU64,
     /// Whether it needs a turn to go on.
     wants_turn: AtomicBool,
+    /// When the window began in which all of its running is counted, however often it yields.
+    window: AtomicU64,
+    /// How long it has run in that window, in nanoseconds.
+    spent: AtomicU64,
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -38,6 +42,8 @@ impl Stint {
             began: AtomicU64::new(0),
             charged: AtomicU64::new(0),
             wants_turn: AtomicBool::new(false),
+            window: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
         })
     }
 
@@ -52,6 +58,12 @@ impl Stint {
         let now = nanos(self.ticks.now());
         let before = self.charged.swap(now, Ordering::Relaxed);
         let ran = now.saturating_sub(before);
+        let window = self.window.load(Ordering::Relaxed);
+        if now.saturating_sub(window) > nanos(COMPUTING_WINDOW) {
+            self.window.store(now, Ordering::Relaxed);
+            self.spent.store(0, Ordering::Relaxed);
+        }
+        self.spent.fetch_add(ran, Ordering::Relaxed);
         (ran > 0).then(|| Duration::from_nanos(ran))
     }
 
@@ -60,7 +72,9 @@ impl Stint {
     pub(crate) fn is_used_up(&self) -> bool {
         let began = self.began.load(Ordering::Relaxed);
         let ran = nanos(self.ticks.now()).saturating_sub(began);
-        if Duration::from_nanos(ran) < SLICE {
+        let spent = self.spent.load(Ordering::Relaxed);
+        // One that yields now and then computes, too.
+        if ran < nanos(SLICE) && spent < nanos(COMPUTING_WINDOW) / 2 {
             return false;
         }
         self.share.computes(&self.ticks);
@@ -81,6 +95,8 @@ impl Stint {
         std::future::poll_fn(|cx| {
             let wants = self.wants_turn.load(Ordering::Relaxed);
             if !wants && !self.share.is_computing(&self.ticks) {
+                // It may have asked for a turn, or been given one: that is the next one's.
+                asked = None;
                 self.begin();
                 return work.as_mut().poll(cx);
             }
@@ -118,5 +134,58 @@ fn elsewhere<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use futures::poll;
+
+    use super::*;
+    use crate::bounds::COMPUTES_FOR;
+    use crate::computing::Turns;
+
+    /// Who asked while his executor computed, and goes on without a turn when it does not any
+    /// more, does not keep the turn that he is given meanwhile.
+    #[tokio::test]
+    async fn a_turn_that_is_not_needed_any_more_is_given_back() {
+        let ticks = Arc::new(Ticks::new());
+        let turns = Turns::new(NonZeroUsize::MIN);
+        let (share, other) = (turns.share(), turns.share());
+        let held = other.ask().try_recv().unwrap();
+        share.computes(&ticks);
+        let stint = Stint::new(Arc::clone(&ticks), share);
+        let mut life = Box::pin(stint.run(std::future::pending::<()>()));
+        assert!(poll!(&mut life).is_pending());
+        ticks.pass(COMPUTES_FOR);
+        drop(held);
+        assert!(poll!(&mut life).is_pending());
+        assert!(other.ask().try_recv().is_ok());
+    }
+
+    /// What yields after half a slice each time has its slice used up, too.
+    #[test]
+    fn who_yields_again_and_again_computes_all_the_same() {
+        let ticks = Arc::new(Ticks::new());
+        let stint = Stint::new(Arc::clone(&ticks), Turns::new(NonZeroUsize::MIN).share());
+        let half = SLICE / 2;
+        let used_up = (0..20).position(|_| {
+            stint.begin();
+            ticks.pass(half);
+            stint.charge().is_some() && stint.is_used_up()
+        });
+        assert_eq!(used_up, Some(9));
+        // One that mostly waits does not.
+        let stint = Stint::new(Arc::clone(&ticks), Turns::new(NonZeroUsize::MIN).share());
+        let used_up = (0..20).any(|_| {
+            stint.begin();
+            ticks.pass(half);
+            let used_up = stint.charge().is_some() && stint.is_used_up();
+            ticks.pass(SLICE * 2);
+            used_up
+        });
+        assert!(!used_up);
     }
 }

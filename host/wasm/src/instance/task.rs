@@ -187,7 +187,10 @@ async fn serve(
             if calls.is_empty() {
                 return Ok(true);
             }
-            if signals.waiting.load(Ordering::SeqCst) == 0 {
+            // One that is stopped gets its `stop`, after all that it works on: `Instance::close`
+            // bounds that. One that is retired for a reason is ended.
+            let is_ended = signals.reason.get().is_some();
+            if is_ended && signals.waiting.load(Ordering::SeqCst) == 0 {
                 return Ok(false);
             }
         }

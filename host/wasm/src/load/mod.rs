@@ -133,15 +133,16 @@ impl Runtime {
         let size = bytes.len() as u64;
         check_header(&bytes)?;
         let runtime = self.clone();
+        let compiler = self.compiler().await;
         let compile = move || {
+            // Also if nobody waits any more.
+            let _compiler = compiler;
             let digest = Digest::new(Sha256::digest(&bytes).into());
             let component = runtime.compile(&bytes, digest)?;
             wasmtime::Result::Ok((component, digest, producers::of(&bytes)))
         };
-        let compiler = self.compiler().await;
-        let compiled = tokio::task::spawn_blocking(compile).await;
-        drop(compiler);
-        let (component, digest, producers) = compiled
+        let (component, digest, producers) = tokio::task::spawn_blocking(compile)
+            .await
             .map_err(Kind::Compiler)?
             .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
 
