@@ -345,7 +345,9 @@ fn an_instance_has_so_many_connections_and_gives_them_back() {
             counts.filter_map(|(_, count)| count.as_f64()).sum()
         };
         assert_eq!(count("too many connections are open"), 6.0, "{flooded}");
-        assert_eq!(counts.len(), 2, "the others wait in vain: {flooded}");
+        // The guest's clock says so, or the host's.
+        let in_vain = count("not finished within 3s") + count("the response took too long");
+        assert_eq!(in_vain, 64.0, "{flooded}");
         // What was opened is closed.
         let url = format!("{}/a", web.origin());
         let got = call(&flow, "/http", &json!({ "url": url }));

@@ -245,13 +245,15 @@ mod tests {
 
         let deps = folder.0.join("target/deps");
         for variable in ["# env-dep:CARGO_PKG_NAME=own\n", "# env-dep:OTHER\n"] {
-            fs::write(deps.join("own-2f.d"), variable).unwrap();
+            let noted = format!("own.wasm: src/lib.rs\n\n{variable}");
+            fs::write(deps.join("own-2f.d"), noted).unwrap();
             let is_kept = made_of(&own, &component, later).is_some();
             assert_eq!(is_kept, variable.contains("CARGO_"), "{variable}");
         }
         fs::write(deps.join("own-2f.d"), "").unwrap();
-        // Another crate, whose name begins in the same way.
-        fs::write(deps.join("own_other-2f.d"), "# env-dep:OTHER\n").unwrap();
+        // A crate from a registry, whose sources are none of these.
+        let other = "libother.rlib: /registry/other/src/lib.rs\n\n# env-dep:OTHER\n";
+        fs::write(deps.join("other-2f.d"), other).unwrap();
         assert!(made_of(&own, &component, later).is_some());
         fs::write(own.join("Cargo.toml"), "[package]\nbuild = \"x.rs\"\n").unwrap();
         assert_eq!(made_of(&own, &component, later), None);

@@ -280,7 +280,8 @@ async fn requests_that_take_too_long_together_are_cut_off() {
     assert!((900..1000).contains(&requests), "{requests}");
     let text = error.to_string();
     let expected = format!(
-        "a call was cut off by the stop: {requests} requests were not answered within 300s"
+        "a call was cut off by the stop: {requests} requests were not answered within \
+         700ms; raise `grace` in `[gateway]` of flow.toml if they need longer"
     );
     assert_eq!(text, expected);
     // And they are given up.
