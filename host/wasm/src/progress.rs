@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use wasm_flow_document::DocumentArray;
 
+/// An instance's call, counted from 0.
+pub(super) type CallId = u64;
+
 /// One call's.
 #[derive(Debug, Default)]
 pub(super) struct Progress {

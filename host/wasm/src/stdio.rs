@@ -14,7 +14,8 @@ use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::bindings::io::streams::{Host, HostOutputStream, StreamError};
 use wasmtime_wasi::p2::{DynOutputStream, StreamResult};
 
-use super::store::{CallId, Ctx, Origin, running_task};
+use super::progress::CallId;
+use super::store::{Ctx, Origin, running_task};
 
 /// The version that wasmtime-wasi links. Another name would link these functions
 /// beside WASI's own instead of over them.

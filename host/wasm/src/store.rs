@@ -16,9 +16,7 @@ use crate::computing::{Exceeded, Stint};
 use crate::http::OutgoingHttp;
 use crate::line_stream::CurrentCall;
 use crate::output::{OutputSink, Printer};
-
-/// An instance's call, counted from 0.
-pub(super) type CallId = u64;
+use crate::progress::CallId;
 
 /// A store's data.
 pub(super) struct Ctx {

@@ -6,7 +6,8 @@ use std::fmt;
 use wasmtime::Store;
 use wasmtime::component::ResourceTableError;
 
-use super::store::{CallId, Ctx, Origin, running_task};
+use super::progress::CallId;
+use super::store::{Ctx, Origin, running_task};
 use crate::bounds::{MAX_HANDLES, MAX_TRACE};
 use crate::computing::Exceeded;
 use crate::error::CallErrorKind;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::store::CallId;
+use crate::progress::CallId;
 
 /// Why a guest is ended where the engine interrupts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

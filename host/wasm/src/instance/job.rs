@@ -9,10 +9,9 @@ use tracing::Span;
 use wasm_flow_contract::failure::FailureDetails;
 use wasm_flow_document::{DocumentArray, LiveArray};
 
-use crate::progress::Progress;
+use crate::progress::{CallId, Progress};
 use crate::queue::Place;
 use crate::request_state::RequestState;
-use crate::store::CallId;
 
 /// A call on its way to the guest.
 pub(super) struct Job {

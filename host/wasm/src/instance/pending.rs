@@ -14,10 +14,10 @@ use super::job::{Job, JobResult, ReplyTo};
 use super::signals::{BROKEN, End, Signals};
 use crate::description::Route;
 use crate::error::CallErrorKind;
-use crate::progress::Progress;
+use crate::progress::{CallId, Progress};
 use crate::queue::Place;
 use crate::request_state::RequestState;
-use crate::store::{CallId, column_limit};
+use crate::store::column_limit;
 
 /// A call's time, kept by its caller.
 struct Clock {
