@@ -38,7 +38,9 @@ impl HttpGrant {
     pub fn admits(&self, address: IpAddr) -> Result<(), Reserved> {
         match Reserved::of(address) {
             None => Ok(()),
-            Some(_) if self.private || self.origin.address() == Some(address) => Ok(()),
+            Some(_) if self.origin.address() == Some(address) => Ok(()),
+            // Who means a network of his own does not mean what tells a machine its secrets.
+            Some(reserved) if self.private && reserved != Reserved::Cloud => Ok(()),
             Some(Reserved::Loopback) if self.origin.is_localhost() => Ok(()),
             Some(reserved) => Err(reserved),
         }
@@ -136,8 +138,15 @@ mod tests {
             ("::ffff:10.0.0.1", Reserved::Private),
         ] {
             assert_eq!(admits(&name, address), Err(reserved), "{address}");
-            assert_eq!(admits(&grant("https://a.example", true), address), Ok(()));
+            let expected = match reserved {
+                Reserved::Cloud => Err(reserved),
+                _ => Ok(()),
+            };
+            let private = grant("https://a.example", true);
+            assert_eq!(admits(&private, address), expected, "{address}");
         }
+        let metadata = grant("http://169.254.169.254", false);
+        assert_eq!(admits(&metadata, "169.254.169.254"), Ok(()));
         let localhost = grant("http://localhost:8080", false);
         assert_eq!(admits(&localhost, "127.0.0.1"), Ok(()));
         assert_eq!(admits(&localhost, "::1"), Ok(()));

@@ -66,10 +66,18 @@ impl Refusals {
     /// A request to a name that stands for an address that it may not stand for.
     pub(super) fn forbidden(&self, origin: &HttpOrigin, address: IpAddr, reserved: Reserved) {
         if let Some(origin) = self.first(Kind::Forbidden, origin) {
+            let advice = match reserved {
+                Reserved::Cloud => {
+                    "A name may not; a grant can only name that address itself".into()
+                }
+                _ => format!(
+                    "If that is meant, write under [executors.allow] of this executor: \
+                     http = [{{ origin = \"{origin}\", private = true }}]"
+                ),
+            };
             self.log(&format!(
                 "refused an HTTP request to {origin}: the name stands for {address}, {reserved}. \
-                 If that is meant, write under [executors.allow] of this executor: \
-                 http = [{{ origin = \"{origin}\", private = true }}]"
+                 {advice}"
             ));
         }
     }
