@@ -193,18 +193,26 @@ impl Queue {
             {
                 return Ok(place);
             }
-            // One that queues again has been let in already.
-            if is_new && state.waiting.len() >= state.most {
-                let after = state.pace.after(state.waiting.len());
-                return Err(Refused::Full { after });
-            }
             let (sender, receiver) = oneshot::channel();
             state.enqueue(Waiter {
                 ticket,
                 concurrency,
                 sender,
             });
-            (ticket, receiver, state.admit_waiting(self))
+            let grants = state.admit_waiting(self);
+            // One that queues again has been let in already, and one that a replica takes at
+            // once, past an exclusive call that waits, need not wait.
+            if is_new
+                && state.waiting.len() > state.most
+                && let Some(at) = state.find(ticket)
+            {
+                state.dequeue(at);
+                let after = state.pace.after(state.waiting.len());
+                drop(state);
+                send(grants);
+                return Err(Refused::Full { after });
+            }
+            (ticket, receiver, grants)
         };
         send(grants);
         let _leave = LeaveOnDrop {
@@ -312,6 +320,14 @@ impl State {
         self.waiting.insert(at, waiter);
     }
 
+    /// Where the waiter with this ticket is.
+    fn find(&self, ticket: u64) -> Option<usize> {
+        let found = self
+            .waiting
+            .binary_search_by_key(&ticket, |waiter| waiter.ticket);
+        found.ok()
+    }
+
     fn dequeue(&mut self, at: usize) -> Option<Waiter> {
         let waiter = self.waiting.remove(at)?;
         self.waiting_concurrent -= usize::from(waiter.concurrency == Concurrency::Concurrent);
@@ -358,10 +374,7 @@ struct LeaveOnDrop<'a> {
 impl Drop for LeaveOnDrop<'_> {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
-        let found = state
-            .waiting
-            .binary_search_by_key(&self.ticket, |waiter| waiter.ticket);
-        if let Ok(at) = found {
+        if let Some(at) = state.find(self.ticket) {
             let waiter = state.dequeue(at);
             // Calls behind it may have waited only for its sake.
             let grants = state.admit_waiting(self.queue);
@@ -661,6 +674,18 @@ mod tests {
         let held = at_once(&queue, Concurrent).await;
         assert!(placed(&mut call(&queue, Concurrent)).await.is_none());
         drop(held);
+
+        // Past an exclusive call that waits for one replica, the other takes a concurrent one
+        // at once: that need not wait.
+        let queue = Queue::new(2, 8, 1);
+        let _held = [
+            at_once(&queue, Concurrent).await,
+            at_once(&queue, Concurrent).await,
+        ];
+        let mut exclusive = call(&queue, Exclusive);
+        assert!(placed(&mut exclusive).await.is_none());
+        let _beside = at_once(&queue, Concurrent).await;
+        assert!(call(&queue, Exclusive).await.is_err());
 
         // None may wait.
         let queue = Queue::new(1, 1, 0);
