@@ -88,9 +88,7 @@ async fn through(endpoint: &str, args: &Args, format: Format) -> Result<()> {
     if let Some(warnings) = loaded.warnings() {
         terminal::report(&warnings);
     }
-    if args.pinning() != Pinning::Locked {
-        hub::keep_lock(&args.flow, &loaded, terminal::note);
-    }
+    hub::keep_lock(&args.flow, &loaded, terminal::note);
     let mut printed = Printed {
         print: args.print,
         format,
@@ -134,9 +132,7 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
     let runtime = Runtime::new(RuntimeConfig::default())?;
     let first = Resolver::new(runtime.clone(), noting(&built, progress::note));
     let loaded = first.with_pinning(args.pinning()).load(manifest).await?;
-    if args.pinning() != Pinning::Locked {
-        hub::keep_lock(&args.flow, &loaded, terminal::note);
-    }
+    hub::keep_lock(&args.flow, &loaded, terminal::note);
     if let Some(watch) = &mut watch {
         watch.follow(loaded.manifest())?;
         watch.know(loaded.pins().map(|pins| &pins.now));

@@ -222,15 +222,19 @@ impl Fetch {
         }
     }
 
-    /// The pins, with what was fetched and nothing else. None if nothing comes from a
-    /// registry.
+    /// The pins, with what was fetched and nothing else. Those that are locked stay as they
+    /// are. None if nothing comes from a registry.
     pub(super) fn pins(self) -> Option<Pins> {
         let registries = self.registries?;
         #[cfg(not(feature = "cli"))]
         drop(registries);
+        let now = match self.pinning {
+            Pinning::Locked => self.lock.clone(),
+            Pinning::Keep | Pinning::Renew => self.pinned,
+        };
         Some(Pins {
             before: self.lock,
-            now: self.pinned,
+            now,
             #[cfg(feature = "cli")]
             registries,
         })
