@@ -60,6 +60,8 @@ use serde_json::json;
 use wasm_flow_tests::jina::free_port;
 use wasm_flow_tests::{Server, guest, repository};
 
+use crate::security::tests_of;
+
 /// The table above: each test is one that exists, and those of this module are in it.
 #[test]
 fn every_row_names_tests_that_exist() {
@@ -99,16 +101,6 @@ fn every_row_names_tests_that_exist() {
     let mut own = tests_of(include_str!("jina_behaviour.rs"));
     own.remove("every_row_names_tests_that_exist");
     assert_eq!(own, named.iter().map(String::as_str).collect());
-}
-
-/// The names of the tests in a file.
-fn tests_of(source: &str) -> BTreeSet<&str> {
-    let lines: Vec<&str> = source.lines().collect();
-    let tests = lines.windows(2).filter_map(|pair| match pair {
-        ["#[test]", function] => function.strip_prefix("fn ")?.split('(').next(),
-        _ => None,
-    });
-    tests.collect()
 }
 
 /// An executor of the twins, with the method that answers `/go`.

@@ -9,7 +9,7 @@ use wasm_flow_tests::Server;
 
 /// One executor without an SDK, with more in its table.
 #[track_caller]
-fn raw(more: &str) -> Server {
+pub(crate) fn raw(more: &str) -> Server {
     Server::run(&format!(
         "[[executors]]\nname = \"raw\"\nuses = \"{{raw}}\"\n{more}\n"
     ))

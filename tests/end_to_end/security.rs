@@ -33,7 +33,7 @@ fn what_is_promised_names_tests_that_exist() {
 }
 
 /// The names of the tests in a file.
-fn tests_of(source: &str) -> BTreeSet<&str> {
+pub(crate) fn tests_of(source: &str) -> BTreeSet<&str> {
     let mut tests = BTreeSet::new();
     let mut is_test = false;
     for line in source.lines().map(str::trim) {

@@ -2,19 +2,12 @@
 //! whoever is beside it is answered.
 
 use serde_json::Value;
-use wasm_flow_tests::Server;
+
+use crate::lifecycle::raw;
 
 mod loading;
 mod network;
 mod running;
-
-/// One executor without an SDK, with more in its table.
-#[track_caller]
-fn raw(more: &str) -> Server {
-    Server::run(&format!(
-        "[[executors]]\nname = \"raw\"\nuses = \"{{raw}}\"\n{more}\n"
-    ))
-}
 
 #[track_caller]
 fn says(seen: &Value, parts: &[&str]) {
