@@ -58,7 +58,9 @@
 //! It takes the feature `task`: `wasm-flow-sdk = { version = "0.1", features = ["task"] }`.
 //!
 //! A task runs on the instance's one thread, where calls await: it must not block,
-//! nor compute for long without awaiting. It may use what the executor is granted.
+//! nor compute for long without awaiting. All that an instance computes outside of its calls
+//! is bounded by `limits.background`, a second in ten if flow.toml does not say otherwise; one
+//! that exceeds it is replaced. It may use what the executor is granted.
 //! Documents that it changes are the executor's own: no client sees the change.
 //!
 //! A task ends with its instance, without notice: if the executor stops, if it is

@@ -167,9 +167,6 @@ wasm_flow_contract::bounds! {
     /// stopped.
     STOP_GRACE: Duration = Duration::from_millis(500);
 
-    /// What a time is taken for that the clock does not reach.
-    FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
     /// How often it looks whether all calls have ended.
     DRAIN_CHECK: Duration = Duration::from_millis(20);
 

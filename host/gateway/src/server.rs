@@ -9,9 +9,10 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use wasm_flow_contract::Service;
 use wasm_flow_contract::gateway::GatewayConfig;
+use wasm_flow_contract::units::MAX_DURATION;
 
 use super::bind::{self, BindError};
-use super::bounds::{CLOSE, DRAIN, FAR, STOP_GRACE};
+use super::bounds::{CLOSE, DRAIN, STOP_GRACE};
 use super::connections;
 use super::descriptors;
 use super::drain::Drain;
@@ -150,8 +151,7 @@ impl Gateway {
         let cut_off = async {
             shutdown.await;
             drain.stop();
-            let now = Instant::now();
-            let end = now.checked_add(stop_times.total).unwrap_or(now + FAR);
+            let end = Instant::now() + stop_times.total.min(MAX_DURATION);
             loop {
                 let left = drain.idle(stop_times.drain, end).await;
                 if left.calls > 0 {

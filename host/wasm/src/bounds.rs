@@ -14,7 +14,7 @@ wasm_flow_contract::bounds! {
     /// Sends of documents that one call may have under way. Their bytes together are
     /// bounded by `limits.reply`.
     SENDS_UNDER_WAY: usize = 1000;
-    /// How often a running guest is interrupted: to end it if it is to end, to count
+    /// How often a running guest is interrupted, on average: to end it if it is to end, to count
     /// its time, and to let others have its thread.
     EPOCH: Duration = Duration::from_millis(5);
     /// How long a guest may run on a thread that serves the network, too. One that computes

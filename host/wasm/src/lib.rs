@@ -256,8 +256,9 @@ impl Executor {
     /// Calls a method. Calls wait their turn if the method is exclusive, or if as
     /// many are in flight as `limits.concurrency` allows.
     ///
-    /// Dropping the future gives the call up. The guest is not told and goes on;
-    /// its timeout is kept.
+    /// Dropping the future gives the call up. A guest that asks for its time left is told.
+    /// An instance of this call's own is ended. A shared one goes on, and the call's timeout
+    /// is kept, unless it keeps no state and computes for nobody.
     ///
     /// # Errors
     /// See [`CallErrorKind`]. `call.docs` are unchanged.

@@ -18,8 +18,8 @@ pub(super) struct Progress {
     entered: OnceLock<Instant>,
     /// Whether the caller has gone.
     abandoned: AtomicBool,
-    /// Counted while the guest has the call and somebody waits for it.
-    served: Mutex<Option<Served>>,
+    /// Whether it is counted among the calls that the guest has and somebody waits for.
+    is_served: AtomicBool,
     answer: Mutex<Answer>,
     waits: Mutex<Waits>,
 }
@@ -58,19 +58,24 @@ pub(super) struct Sent {
 }
 
 impl Progress {
-    /// The guest has the call, from now on. It is counted among those that the guest has and
-    /// somebody waits for.
-    pub(super) fn enter(&self, served: &Arc<AtomicUsize>) -> Instant {
-        *self.served() = Some(Served::new(served));
+    /// The guest has the call, from now on. It is counted in `served` until the guest is done
+    /// with it, or nobody waits for it any more.
+    pub(super) fn enter(&self, served: &AtomicUsize) -> Instant {
+        if !self.is_served.swap(true, Ordering::SeqCst) {
+            served.fetch_add(1, Ordering::SeqCst);
+        }
+        // Whoever waited may have gone meanwhile.
         if self.is_abandoned() {
-            *self.served() = None;
+            self.leave(served);
         }
         *self.entered.get_or_init(Instant::now)
     }
 
     /// The guest is done with the call.
-    pub(super) fn leave(&self) {
-        *self.served() = None;
+    pub(super) fn leave(&self, served: &AtomicUsize) {
+        if self.is_served.swap(false, Ordering::SeqCst) {
+            served.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 
     /// When the guest got the call.
@@ -79,9 +84,9 @@ impl Progress {
     }
 
     /// Nobody waits for the answer any more.
-    pub(super) fn abandon(&self) {
+    pub(super) fn abandon(&self, served: &AtomicUsize) {
         self.abandoned.store(true, Ordering::SeqCst);
-        *self.served() = None;
+        self.leave(served);
     }
 
     /// Whether nobody waits for the answer.
@@ -112,33 +117,12 @@ impl Progress {
         waits.before.saturating_add(now)
     }
 
-    fn served(&self) -> MutexGuard<'_, Option<Served>> {
-        self.served.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn waits(&self) -> MutexGuard<'_, Waits> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn answer(&self) -> MutexGuard<'_, Answer> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Counts for as long as it lives.
-#[derive(Debug)]
-struct Served(Arc<AtomicUsize>);
-
-impl Served {
-    fn new(count: &Arc<AtomicUsize>) -> Served {
-        count.fetch_add(1, Ordering::SeqCst);
-        Served(Arc::clone(count))
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -11,8 +11,8 @@ use wasmtime::{AsContextMut, Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::bounds::{BACKGROUND_WINDOW, MAX_HANDLES, MAX_TABLE_ELEMENTS};
-use crate::computing::{Exceeded, Stint};
+use crate::bounds::{MAX_HANDLES, MAX_TABLE_ELEMENTS};
+use crate::computing::{Charges, Exceeded, Stint};
 use crate::http::OutgoingHttp;
 use crate::line_stream::CurrentCall;
 use crate::output::{OutputSink, Printer};
@@ -33,12 +33,7 @@ pub(super) struct Ctx {
     pub(super) document_limits: DocumentLimits,
     /// The calls in flight by the guest's task, to tell which one trapped.
     pub(super) tasks: HashMap<GuestTaskId, InFlight>,
-    /// None while it starts and stops, which have bounds of their own.
-    pub(super) background: Option<Background>,
-    /// `limits.cpu`.
-    cpu_limit: Option<Duration>,
-    /// `limits.background`.
-    background_limit: Duration,
+    pub(super) charges: Charges,
     /// What the guest reported just before it trapped.
     pub(super) panic: Option<Panic>,
 }
@@ -51,14 +46,6 @@ pub(super) struct InFlight {
     pub(super) request: Arc<str>,
     /// How long it has computed.
     pub(super) computed: Duration,
-}
-
-/// What a guest computes outside of its calls: what a call left behind when it returned.
-#[derive(Debug)]
-pub(super) struct Background {
-    /// Since when it is counted, by the time of [`Stint`].
-    since: Duration,
-    computed: Duration,
 }
 
 /// A panic as the guest's SDK reports it.
@@ -108,9 +95,7 @@ impl Ctx {
             },
             document_limits: DocumentLimits::default(),
             tasks: HashMap::new(),
-            background: None,
-            cpu_limit: limits.cpu,
-            background_limit: limits.background,
+            charges: Charges::new(limits),
             panic: None,
         }
     }
@@ -124,14 +109,6 @@ impl Ctx {
         }
     }
 
-    /// From now on what it computes outside of calls counts.
-    pub(super) fn serves(&mut self, now: Duration) {
-        self.background = Some(Background {
-            since: now,
-            computed: Duration::ZERO,
-        });
-    }
-
     /// Charges what the guest has computed until `now` to the call that it was for.
     fn charge(
         &mut self,
@@ -139,32 +116,9 @@ impl Ctx {
         ran: Duration,
         now: Duration,
     ) -> Result<(), Exceeded> {
-        let in_flight = task.and_then(|task| self.tasks.get_mut(&task));
-        if let Some(call) = in_flight {
-            call.computed = call.computed.saturating_add(ran);
-            return match self.cpu_limit {
-                Some(limit) if call.computed > limit => Err(Exceeded::Cpu {
-                    call: call.id,
-                    used: call.computed,
-                    limit,
-                }),
-                _ => Ok(()),
-            };
-        }
-        let Some(background) = &mut self.background else {
-            return Ok(());
-        };
-        if now.saturating_sub(background.since) > BACKGROUND_WINDOW {
-            background.since = now;
-            background.computed = Duration::ZERO;
-        }
-        background.computed = background.computed.saturating_add(ran);
-        match background.computed > self.background_limit {
-            true => Err(Exceeded::Background {
-                used: background.computed,
-                limit: self.background_limit,
-            }),
-            false => Ok(()),
+        match task.and_then(|task| self.tasks.get_mut(&task)) {
+            Some(call) => self.charges.call(call.id, &mut call.computed, ran),
+            None => self.charges.outside(ran, now),
         }
     }
 

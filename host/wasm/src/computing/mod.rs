@@ -13,11 +13,13 @@
 //!
 //! [`SLICE`]: crate::bounds::SLICE
 
+mod charges;
 mod exceeded;
 mod stint;
 mod ticks;
 mod turns;
 
+pub(super) use charges::Charges;
 pub(super) use exceeded::Exceeded;
 pub(super) use stint::Stint;
 pub(super) use ticks::Ticks;

@@ -77,6 +77,7 @@ impl Stint {
         if ran < nanos(SLICE) && spent < nanos(COMPUTING_WINDOW) / 2 {
             return false;
         }
+        self.spent.store(0, Ordering::Relaxed);
         self.share.computes(&self.ticks);
         self.wants_turn.store(true, Ordering::Relaxed);
         true

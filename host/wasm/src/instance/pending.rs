@@ -217,7 +217,7 @@ impl Drop for Pending {
         let Some(receiver) = self.receiver.take() else {
             return;
         };
-        self.clock.progress.abandon();
+        self.clock.progress.abandon(&signals.served);
         if self.instance.is_of_one_call() {
             // Whatever it does, it does for nobody, and nobody else is in it.
             let reason = || "the client of its call had gone".to_owned();

@@ -21,7 +21,7 @@ pub(super) struct Signals {
     /// Callers that wait for a call in flight.
     pub(super) waiting: AtomicUsize,
     /// Calls of theirs that the guest has.
-    pub(super) served: Arc<AtomicUsize>,
+    pub(super) served: AtomicUsize,
     /// Whether its end was counted as a failure: many calls may learn of one.
     pub(super) counted: AtomicBool,
     /// None if it has but one call, and so is not a replica's.
@@ -36,7 +36,7 @@ impl Signals {
             heartbeat: AtomicU64::new(0),
             poke: Notify::new(),
             waiting: AtomicUsize::new(0),
-            served: Arc::default(),
+            served: AtomicUsize::new(0),
             counted: AtomicBool::new(false),
             generation,
         }

@@ -16,7 +16,7 @@ use super::failure::StartFailure;
 use super::job::{Job, JobError, Outcome};
 use super::signals::{End, Signals};
 use crate::bindings::guest;
-use crate::computing::Stint;
+use crate::computing::{Exceeded, Stint};
 use crate::details;
 use crate::grants;
 use crate::http::OutgoingHttp;
@@ -82,14 +82,19 @@ pub(super) async fn run(
             match started {
                 Some(started) => drop(started.send(Err(StartFailure::Trapped(trap.clone())))),
                 // No call's error says so.
-                None if idle => {
+                None if idle || signals.waiting.load(Ordering::SeqCst) == 0 => {
+                    let how = match (error.is::<Exceeded>(), idle) {
+                        (true, _) => "was ended",
+                        (false, true) => "trapped outside of any call",
+                        (false, false) => "trapped in a call whose client had gone",
+                    };
                     let printer = &setup.printer;
                     warn!(
                         executor = &*printer.executor,
                         replica = printer.replica,
                         instance = printer.instance(),
                         frames = ?trap.frames(),
-                        "the instance trapped outside of any call: {trap}"
+                        "the instance {how}: {trap}"
                     );
                 }
                 None => {}
@@ -126,9 +131,9 @@ async fn live(
                     return Ok(());
                 }
             }
-            accessor.with(|mut access| access.get().serves(stint.now()));
+            accessor.with(|mut access| access.get().charges.begin(stint.now()));
             let ended = serve(accessor, guest, inbox, signals).await?;
-            accessor.with(|mut access| access.get().background = None);
+            accessor.with(|mut access| access.get().charges.end());
             if ended {
                 guest.call_stop(accessor).await?;
             }
@@ -237,7 +242,7 @@ async fn call(
     })?;
     let task = call.task();
     let (returned,) = handle.finish_call_concurrent(accessor, call).await?;
-    progress.leave();
+    progress.leave(&signals.served);
     let limits = accessor.with(|mut access| {
         let ctx = access.get();
         ctx.tasks.remove(&task);
