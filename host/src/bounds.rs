@@ -9,6 +9,8 @@ wasm_flow_contract::bounds! {
     PEM: u64 = 1 << 20;
     /// Bytes of a file with a token: servers take no larger headers.
     TOKEN: u64 = 8 << 10;
+    /// Bytes of the file with a gateway's tokens.
+    TOKENS: u64 = 64 << 10;
 
     /// Bytes of the documents of an `--input` that are read ahead or in flight. A
     /// request that is larger travels alone.

@@ -44,6 +44,7 @@
 pub mod bounds;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod door;
 mod file_kind;
 mod hub;
 mod local;
@@ -59,6 +60,7 @@ pub use local::{
 };
 pub use resolve::{Swapped, SwappedExecutor};
 pub use wasm_flow_flow::stages::Functions;
+pub use wasm_flow_gateway::Doorkeeper;
 pub use wasm_flow_gateway::client::Client;
 pub use wasm_flow_wasm::Executor;
 

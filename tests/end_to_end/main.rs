@@ -15,6 +15,7 @@ mod cli;
 mod compile_cache;
 mod corpus;
 mod differential;
+mod doors;
 mod examples;
 mod faults;
 mod file_kinds;

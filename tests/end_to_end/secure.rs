@@ -1,5 +1,5 @@
-//! `post` and the Rust client at a gateway over TLS. wasm-flow's own serves without, so
-//! this is one of tonic, as a proxy in front of a gateway would be.
+//! `post` and the Rust client at a gateway over TLS that is not wasm-flow's own: one of
+//! tonic, as a proxy in front of a gateway would be. `doors.rs` has wasm-flow's.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -7,7 +7,6 @@ use std::process::Command;
 use std::thread;
 
 use futures::Stream;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tonic::service::InterceptorLayer;
 use tonic::transport::server::TcpIncoming;
@@ -16,6 +15,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use wasm_flow::Client;
 use wasm_flow::contract::remote::{Secret, TlsConfig};
 use wasm_flow::document::DocumentArray;
+use wasm_flow_tests::Authority;
 use wasm_flow_tests::cli::{Finished, wasm_flow};
 
 /// docarray's messages.
@@ -58,22 +58,14 @@ struct Secured {
 
 impl Secured {
     fn start() -> Secured {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let signed = || {
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-            let certificate = params.signed_by(&key, &ca).unwrap().pem();
-            (certificate, key.serialize_pem())
-        };
-        let (server, client) = (signed(), signed());
+        let ca = Authority::new();
+        let (server, client) = (ca.signed(), ca.signed());
         let files = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(files.path().join(name), text).unwrap();
         write("ca.pem", &ca.pem());
         write("client.pem", &client.0);
         write("client.key", &client.1);
-        write("other.key", &KeyPair::generate().unwrap().serialize_pem());
+        write("other.key", &ca.signed().1);
         write("token", &format!("{TOKEN}\n"));
         let tls = ServerTlsConfig::new()
             .identity(Identity::from_pem(server.0, server.1))

@@ -12,6 +12,7 @@
     reason = "a failing test is what this crate is for"
 )]
 
+pub mod certificates;
 pub mod cli;
 pub mod http;
 pub mod jina;
@@ -22,6 +23,7 @@ pub mod registry;
 pub mod server;
 pub mod setup;
 
+pub use certificates::Authority;
 pub use cli::{Finished, Running, wasm_flow};
 pub use jina::Jina;
 pub use server::Server;

@@ -98,6 +98,8 @@ bounds! {
     };
     /// Hosts of one remote executor, and addresses that their names may have together.
     MAX_ADDRESSES: usize = 100;
+    /// Tokens that a gateway takes. Each call's is compared with all of them.
+    MAX_TOKENS: usize = 100;
     /// The longest name of an executor, in bytes: it is part of every parameter's
     /// and every result's key that is meant for one executor.
     MAX_NAME: usize = 128;

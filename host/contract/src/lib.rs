@@ -18,7 +18,7 @@
 //! | [`remote`] | executors that run elsewhere |
 //! | [`hub`] | what executors are called in registries |
 //! | [`sharding`] | how an executor's instances are divided, and which of them a request goes to |
-//! | [`mod@gateway`] | how a flow is served |
+//! | [`mod@gateway`], [`door`] | how a flow is served, and to whom |
 //! | [`units`], [`text`] | sizes and durations, read and printed; text from elsewhere, made fit for people |
 //! | [`mod@nearest`] | names that were probably meant |
 
@@ -26,6 +26,7 @@ pub mod address;
 pub mod bounds;
 pub mod call;
 pub mod config;
+pub mod door;
 pub mod failure;
 pub mod gateway;
 pub mod grants;

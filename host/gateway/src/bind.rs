@@ -1,13 +1,39 @@
-//! The port that a gateway listens on.
+//! The ports that a gateway listens on.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
+use super::tls::ServerTlsError;
+
+/// What listens on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// The gateway.
+    Gateway,
+    /// Its health checks alone.
+    Health,
+}
+
+impl fmt::Display for Listener {
+    /// Where its port is set.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Listener::Gateway => "`--port` or with `port` under [gateway] in flow.toml",
+            Listener::Health => "`port_health` under [gateway] in flow.toml",
+        })
+    }
+}
+
 /// Takes a port.
-pub(super) async fn listen(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), BindError> {
-    let fail = |reason| BindError::new(host, port, reason);
+pub(super) async fn listen(
+    listener: Listener,
+    host: &str,
+    port: u16,
+) -> Result<(TcpListener, SocketAddr), BindError> {
+    let fail = |reason| BindError::new(listener, host, port, reason);
     // A host name may not resolve. The system has no error kind of its own for that.
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
         .await
@@ -26,18 +52,22 @@ pub enum BindError {
     /// Something else has it.
     #[error(
         "cannot listen on {address}: something else has that port; stop it, or take another \
-         port with `--port` or with `port` under [gateway] in flow.toml (0 takes any free one)"
+         port with {listener} (0 takes any free one)"
     )]
     Taken {
+        /// What was to listen there.
+        listener: Listener,
         /// `host:port`.
         address: String,
     },
     /// The port needs rights that this process lacks.
     #[error(
         "cannot listen on {address}: this user may not open that port; take one above 1023 with \
-         `--port` or with `port` under [gateway] in flow.toml"
+         {listener}"
     )]
     Forbidden {
+        /// What was to listen there.
+        listener: Listener,
         /// `host:port`.
         address: String,
     },
@@ -57,11 +87,16 @@ pub enum BindError {
     /// Anything else.
     #[error("cannot listen on {address}: {reason}")]
     Other {
+        /// What was to listen there.
+        listener: Listener,
         /// `host:port`.
         address: String,
         /// What the system said.
         reason: io::Error,
     },
+    /// The certificates or the key of its door cannot be used.
+    #[error("the gateway's TLS cannot be used: {0}")]
+    Tls(#[from] ServerTlsError),
 }
 
 impl BindError {
@@ -70,21 +105,35 @@ impl BindError {
         matches!(self, BindError::NotHere { .. })
     }
 
-    fn new(host: &str, port: u16, reason: io::Error) -> BindError {
+    /// Whether it is about the port of the health checks.
+    pub fn is_about_health(&self) -> bool {
+        match self {
+            BindError::Taken { listener, .. }
+            | BindError::Forbidden { listener, .. }
+            | BindError::Other { listener, .. } => *listener == Listener::Health,
+            BindError::NotHere { .. } | BindError::Tls(_) => false,
+        }
+    }
+
+    fn new(listener: Listener, host: &str, port: u16, reason: io::Error) -> BindError {
         let address = if host.contains(':') {
             format!("[{host}]:{port}")
         } else {
             format!("{host}:{port}")
         };
         match reason.kind() {
-            io::ErrorKind::AddrInUse => BindError::Taken { address },
-            io::ErrorKind::PermissionDenied => BindError::Forbidden { address },
+            io::ErrorKind::AddrInUse => BindError::Taken { listener, address },
+            io::ErrorKind::PermissionDenied => BindError::Forbidden { listener, address },
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::NotFound => BindError::NotHere {
                 address,
                 host: host.to_owned(),
                 reason,
             },
-            _ => BindError::Other { address, reason },
+            _ => BindError::Other {
+                listener,
+                address,
+                reason,
+            },
         }
     }
 }

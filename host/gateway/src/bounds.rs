@@ -5,7 +5,8 @@ use std::time::Duration;
 
 wasm_flow_contract::bounds! {
     /// How long a new connection may take to say which protocol it speaks: to send
-    /// HTTP/2's preface, or the head of an HTTP/1.1 request.
+    /// HTTP/2's preface, or the head of an HTTP/1.1 request. With TLS, its handshake is a
+    /// part of that.
     HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// Bytes of the head of an HTTP/1.1 request. It is read only to answer that this
@@ -15,6 +16,10 @@ wasm_flow_contract::bounds! {
     /// How long a client that was answered over HTTP/1.1 has to take the answer and
     /// close.
     HTTP1_CLOSE: Duration = Duration::from_secs(1);
+
+    /// How long a connection without TLS is open to a gateway that wants TLS. Each of its
+    /// calls is told what is wrong.
+    NO_TLS: Duration = Duration::from_secs(10);
 
     /// The pause after an error of `accept`, such as a process that is out of file
     /// descriptors. Without it the accept loop would use a whole core.
@@ -37,6 +42,9 @@ wasm_flow_contract::bounds! {
     /// Connections that are open at once. More wait in the system's backlog until one
     /// closes.
     CONNECTIONS: usize = 10_000;
+
+    /// The same of `port_health`. There are no more than a quarter of those of the gateway.
+    HEALTH_CONNECTIONS: usize = 1000;
 
     /// Calls that one connection may have open at once. Its client is told the number, and
     /// keeps more calls back.

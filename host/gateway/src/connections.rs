@@ -11,25 +11,47 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
 use super::bounds::{
     ACCEPT_PAUSE, ACCEPT_WARNING, CONNECTION_WINDOW, GOAWAY_TIMEOUT, HANDSHAKE_TIMEOUT, KEEPALIVE,
-    KEEPALIVE_ANSWER, STREAM_WINDOW, STREAMS,
+    KEEPALIVE_ANSWER, NO_TLS, STREAM_WINDOW, STREAMS,
 };
+use super::doorkeeper::Doorkeeper;
 use super::drain::Drain;
 use super::in_flight::InFlight;
 use super::occasional::Occasional;
-use super::opening::{Http2Stream, Opening};
+use super::opening::{HTTP2_ONLY, Opening};
+use super::rewound::Rewound;
+
+/// What a client without TLS is told over HTTP/1.1.
+const TLS_ONLY: &str = "this is a gRPC gateway with TLS: use a Jina client with grpcs://, a gRPC \
+     client or `wasm-flow post`\n";
+
+/// The first byte of a client's TLS: the kind of the record that its handshake is in.
+const HANDSHAKE: u8 = 0x16;
+
+/// Who answers on a connection.
+#[derive(Clone)]
+pub(super) struct Entry<S> {
+    /// Says whether connections have TLS.
+    pub(super) doorkeeper: Doorkeeper,
+    /// Answers calls.
+    pub(super) service: S,
+    /// Answers them if the connection should have TLS, and has none.
+    pub(super) without_tls: S,
+}
 
 /// Serves connections, at most so many at once, until the gateway is being stopped and
 /// the last one is closed.
 ///
 /// From the stop on, none is accepted, and those without a call in flight are closed.
 /// The others are left to their calls. Dropping this cuts all of them.
-pub(super) async fn serve<S, B>(listener: TcpListener, most: usize, service: S, drain: &Drain)
+pub(super) async fn serve<S, B>(listener: TcpListener, most: usize, entry: Entry<S>, drain: &Drain)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -52,7 +74,7 @@ where
                 Some(_) = connections.join_next() => {}
                 stream = &mut accepted, if connections.len() < most => {
                     accepted.set(accept(&listener, &failures));
-                    connections.spawn(connection(stream, service.clone(), drain.clone()));
+                    connections.spawn(connection(stream, entry.clone(), drain.clone()));
                     if connections.len() >= most && waits.is_due() {
                         tracing::warn!(
                             "{most} connections are open; more of them wait until one closes"
@@ -95,9 +117,36 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
+/// A connection that says what it speaks.
+enum Opened {
+    Plain(Opening<TcpStream>),
+    Tls(Opening<Box<TlsStream<TcpStream>>>),
+    /// It has no TLS, and should.
+    WithoutTls(Opening<TcpStream>),
+}
+
+/// Reads until it is known what the connection speaks.
+async fn open(stream: TcpStream, doorkeeper: &Doorkeeper) -> io::Result<Opened> {
+    let Some(acceptor) = doorkeeper.acceptor() else {
+        return Ok(Opened::Plain(Opening::read(stream).await?));
+    };
+    let mut first = [0; 1];
+    match stream.peek(&mut first).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ if first != [HANDSHAKE] => Ok(Opened::WithoutTls(Opening::read(stream).await?)),
+        _ => {
+            let accepted = acceptor.accept(stream).await;
+            let stream = accepted.inspect_err(|error| {
+                tracing::debug!("a client does not get in: its TLS fails: {error}");
+            })?;
+            Ok(Opened::Tls(Opening::read(Box::new(stream)).await?))
+        }
+    }
+}
+
 /// One connection, from its first byte to its last. Whatever goes wrong with it is
 /// the client's to notice.
-async fn connection<S, B>(stream: TcpStream, service: S, drain: Drain)
+async fn connection<S, B>(stream: TcpStream, entry: Entry<S>, drain: Drain)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Send + 'static,
@@ -107,21 +156,45 @@ where
 {
     // Answers are written whole: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
-    let opening = tokio::select! {
-        opening = timeout(HANDSHAKE_TIMEOUT, Opening::read(stream)) => opening,
+    let opened = tokio::select! {
+        opened = timeout(HANDSHAKE_TIMEOUT, open(stream, &entry.doorkeeper)) => opened,
         () = drain.stopping() => return,
     };
-    match opening {
-        Ok(Ok(Opening::Http2(stream))) => http2(stream, service, &drain).await,
-        Ok(Ok(Opening::Http1(request))) => {
-            let _ = request.refuse().await;
+    match opened {
+        Ok(Ok(Opened::Plain(opening))) => {
+            answered(opening, entry.service, HTTP2_ONLY, &drain).await
         }
-        Ok(Ok(Opening::Unknown) | Err(_)) | Err(_) => {}
+        Ok(Ok(Opened::Tls(opening))) => answered(opening, entry.service, HTTP2_ONLY, &drain).await,
+        Ok(Ok(Opened::WithoutTls(opening))) => {
+            let answered = answered(opening, entry.without_tls, TLS_ONLY, &drain);
+            let _ = timeout(NO_TLS, answered).await;
+        }
+        Ok(Err(_)) | Err(_) => {}
     }
 }
 
-async fn http2<S, B>(stream: Http2Stream, service: S, drain: &Drain)
+/// Answers what a connection has begun with. `http1` is what is said over HTTP/1.1.
+async fn answered<T, S, B>(opening: Opening<T>, service: S, http1: &str, drain: &Drain)
 where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match opening {
+        Opening::Http2(stream) => http2(stream, service, drain).await,
+        Opening::Http1(request) => {
+            let _ = request.refuse(http1).await;
+        }
+        Opening::Unknown => {}
+    }
+}
+
+async fn http2<T, S, B>(stream: Rewound<T>, service: S, drain: &Drain)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Send + 'static,
     S::Future: Send + 'static,
@@ -170,7 +243,12 @@ mod tests {
             let service = hyper::service::service_fn(|_| async {
                 Ok::<_, Infallible>(Response::new(Body::empty()))
             });
-            serve(listener, 2, service, &drain).await;
+            let entry = Entry {
+                doorkeeper: Doorkeeper::default(),
+                service,
+                without_tls: service,
+            };
+            serve(listener, 2, entry, &drain).await;
         });
         // A handshake is done when the gateway's settings are there.
         let answered = async || {

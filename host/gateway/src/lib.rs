@@ -10,8 +10,9 @@
 //! bytes that are not a request, a message that is too large, a gateway that is being
 //! stopped.
 //!
-//! A call's way: `connections` accepts, `opening` tells HTTP/2 from the rest, and
-//! below `grpc`, `admission` lets the call in to one of the `services`, `call` reads
+//! A call's way: `connections` accepts, `doorkeeper` has the connection's TLS and the
+//! tokens, `opening` tells HTTP/2 from the rest, and below `grpc`, `admission` asks for a
+//! token and lets the call in to one of the `services`, `call` reads
 //! its frames, `answer` takes each through the flow, and `refusal` sees to it that an
 //! error reaches the client.
 
@@ -19,16 +20,21 @@ mod bind;
 pub mod bounds;
 mod connections;
 mod descriptors;
+mod doorkeeper;
 mod drain;
 mod grpc;
 mod in_flight;
 mod occasional;
 mod opening;
+mod rewound;
 mod server;
+mod tls;
 
-pub use self::bind::BindError;
+pub use self::bind::{BindError, Listener};
+pub use self::doorkeeper::Doorkeeper;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub use self::grpc::fuzzing;
 pub use self::grpc::{client, remote};
 pub use self::server::{Gateway, ServeError};
+pub use self::tls::{ServerTlsError, TlsPart};

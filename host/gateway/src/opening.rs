@@ -2,37 +2,33 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Chain, Join};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::bounds::{HTTP1_CLOSE, HTTP1_HEAD};
+use super::rewound::Rewound;
 
 /// What an HTTP/2 client sends first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a client that speaks HTTP/1.1 is told.
-const HTTP2_ONLY: &str = "this is a gRPC gateway: HTTP/2 only; use a Jina client, a gRPC client or \
+pub(super) const HTTP2_ONLY: &str = "this is a gRPC gateway: HTTP/2 only; use a Jina client, a gRPC client or \
      `wasm-flow post`\n";
 
 /// The first bytes of a connection, and the connection.
 #[derive(Debug)]
-pub(super) enum Opening {
+pub(super) enum Opening<S> {
     /// HTTP/2, to be read from its first byte.
-    Http2(Http2Stream),
+    Http2(Rewound<S>),
     /// A request in HTTP/1.1.
-    Http1(Http1Request),
+    Http1(Http1Request<S>),
     /// Nothing that can be answered: TLS, or a scanner.
     Unknown,
 }
 
-/// A connection whose preface was read, and is read again by what serves it.
-pub(super) type Http2Stream = Join<Chain<&'static [u8], OwnedReadHalf>, OwnedWriteHalf>;
-
-impl Opening {
+impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     /// Reads until the protocol is known. It takes as long as the client does.
-    pub(super) async fn read(mut stream: TcpStream) -> io::Result<Opening> {
+    pub(super) async fn read(mut stream: S) -> io::Result<Opening<S>> {
         let mut seen = Vec::with_capacity(PREFACE.len());
         while seen.len() < PREFACE.len() {
             let missing = PREFACE.len() - seen.len();
@@ -48,21 +44,20 @@ impl Opening {
                 return Http1Request::read(stream, seen).await;
             }
         }
-        let (read, write) = stream.into_split();
-        Ok(Opening::Http2(tokio::io::join(PREFACE.chain(read), write)))
+        Ok(Opening::Http2(Rewound::new(PREFACE, stream)))
     }
 }
 
 /// A request in HTTP/1.1, whose head was read.
 #[derive(Debug)]
-pub(super) struct Http1Request {
-    stream: TcpStream,
+pub(super) struct Http1Request<S> {
+    stream: S,
     is_head: bool,
 }
 
-impl Http1Request {
+impl<S: AsyncRead + AsyncWrite + Unpin> Http1Request<S> {
     /// Reads the rest of what begins like this.
-    async fn read(mut stream: TcpStream, mut head: Vec<u8>) -> io::Result<Opening> {
+    async fn read(mut stream: S, mut head: Vec<u8>) -> io::Result<Opening<S>> {
         loop {
             // Methods are upper case, and TLS begins with a byte of its own.
             if !head.first().is_some_and(u8::is_ascii_uppercase) {
@@ -85,9 +80,9 @@ impl Http1Request {
         }))
     }
 
-    /// Says that this is not an HTTP/1.1 server, and closes.
-    pub(super) async fn refuse(mut self) -> io::Result<()> {
-        let body = if self.is_head { "" } else { HTTP2_ONLY };
+    /// Says that this is not an HTTP/1.1 server, in these words, and closes.
+    pub(super) async fn refuse(mut self, words: &str) -> io::Result<()> {
+        let body = if self.is_head { "" } else { words };
         let answer = format!(
             "HTTP/1.1 505 HTTP Version Not Supported\r\n\
              content-type: text/plain; charset=utf-8\r\n\
@@ -95,7 +90,7 @@ impl Http1Request {
              connection: close\r\n\
              \r\n\
              {body}",
-            HTTP2_ONLY.len(),
+            words.len(),
         );
         self.stream.write_all(answer.as_bytes()).await?;
         self.stream.shutdown().await?;

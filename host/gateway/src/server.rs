@@ -11,10 +11,11 @@ use wasm_flow_contract::Service;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::units::MAX_DURATION;
 
-use super::bind::{self, BindError};
-use super::bounds::{CLOSE, DRAIN, STOP_GRACE};
-use super::connections;
+use super::bind::{self, BindError, Listener};
+use super::bounds::{CLOSE, DRAIN, HEALTH_CONNECTIONS, STOP_GRACE};
+use super::connections::{self, Entry};
 use super::descriptors;
+use super::doorkeeper::Doorkeeper;
 use super::drain::Drain;
 use super::grpc;
 
@@ -23,6 +24,11 @@ use super::grpc;
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
+    /// What health checks alone come to.
+    health: Option<(TcpListener, SocketAddr)>,
+    doorkeeper: Doorkeeper,
+    /// Whether somebody is asked who they are.
+    asks: bool,
     flow: Arc<dyn Service>,
     prefetch: usize,
     max_message: usize,
@@ -93,19 +99,28 @@ fn why_cut_off(requests: usize, within: Duration) -> String {
 }
 
 impl Gateway {
-    /// Takes the port. Clients can connect from now on; they are answered once
+    /// Takes the ports. Clients can connect from now on; they are answered once
     /// [`serve`](Self::serve) runs.
     ///
     /// # Errors
-    /// When the port cannot be had.
+    /// When a port cannot be had, or the door's certificates cannot be used.
     pub async fn bind(
         config: &GatewayConfig,
         flow: Arc<dyn Service>,
     ) -> Result<Gateway, BindError> {
-        let (listener, address) = bind::listen(&config.host, config.port).await?;
+        let doorkeeper = Doorkeeper::new(&config.door)?;
+        let (listener, address) =
+            bind::listen(Listener::Gateway, &config.host, config.port).await?;
+        let health = match config.port_health {
+            Some(port) => Some(bind::listen(Listener::Health, &config.host, port).await?),
+            None => None,
+        };
         Ok(Gateway {
             listener,
             address,
+            health,
+            doorkeeper,
+            asks: config.door.asks(),
             flow,
             prefetch: config.prefetch.get(),
             max_message: config.max_message,
@@ -116,6 +131,16 @@ impl Gateway {
     /// The address that it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address where health checks alone are answered, if there is one.
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.health.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Who lets clients in: for other certificates or tokens while it serves.
+    pub fn doorkeeper(&self) -> &Doorkeeper {
+        &self.doorkeeper
     }
 
     /// Serves until `shutdown` is done and what was in flight then is answered.
@@ -138,16 +163,44 @@ impl Gateway {
             max_message,
             stop_times,
             address,
+            health,
+            doorkeeper,
+            asks,
         } = self;
-        if !address.ip().is_loopback() {
+        if !asks && !address.ip().is_loopback() {
             tracing::warn!(
-                "the gateway listens on {address} and asks nobody who they are: let only those \
-                 reach it who may send requests, or listen on 127.0.0.1"
+                "the gateway listens on {address} and asks nobody who they are: set \
+                 [gateway.auth], or `client_ca` in [gateway.tls], let only those reach it who may \
+                 send requests, or listen on 127.0.0.1"
             );
         }
         let drain = Drain::new();
-        let service =
-            grpc::service(flow, prefetch, max_message, &drain).map_err(ServeError::Reflection)?;
+        let service = grpc::service(flow, prefetch, max_message, &doorkeeper, &drain)
+            .map_err(ServeError::Reflection)?;
+        let entry = Entry {
+            doorkeeper,
+            service,
+            without_tls: grpc::without_tls(&drain),
+        };
+        let most = descriptors::connections();
+        let served = async {
+            let gateway = connections::serve(listener, most, entry, &drain);
+            match health {
+                None => gateway.await,
+                Some((listener, _)) => {
+                    let service = grpc::health(&drain);
+                    let entry = Entry {
+                        doorkeeper: Doorkeeper::default(),
+                        without_tls: service.clone(),
+                        service,
+                    };
+                    // Descriptors are left for others, however few there are.
+                    let most = HEALTH_CONNECTIONS.min(most / 4).max(1);
+                    let health = connections::serve(listener, most, entry, &drain);
+                    tokio::join!(gateway, health);
+                }
+            }
+        };
         let cut_off = async {
             shutdown.await;
             drain.stop();
@@ -168,7 +221,7 @@ impl Gateway {
             }
         };
         tokio::select! {
-            () = connections::serve(listener, descriptors::connections(), service, &drain) => Ok(()),
+            () = served => Ok(()),
             left = cut_off => match left.calls {
                 0 => Ok(()),
                 calls => Err(ServeError::CutOff {

@@ -49,7 +49,41 @@ pub(crate) fn table(reader: &mut Reader<'_>, own: &[Entry<'_>], with: &[Entry<'_
             None => {}
         }
     }
+    tls(
+        reader,
+        entry("ssl_certfile"),
+        entry("ssl_keyfile"),
+        &mut table,
+    );
     table
+}
+
+/// The certificate and the key, if both are there: Jina takes no account of one alone.
+fn tls(
+    reader: &mut Reader<'_>,
+    certificate: Option<&Entry<'_>>,
+    key: Option<&Entry<'_>>,
+    table: &mut Table,
+) {
+    let (certificate, key) = match (certificate, key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (Some(alone), None) | (None, Some(alone)) => {
+            reader.note(
+                alone.key,
+                "is left out: a certificate and its key are of use together, as in Jina",
+            );
+            return;
+        }
+        (None, None) => return,
+    };
+    let mut path = |entry: &Entry<'_>| {
+        let path = reader.template(entry.name, entry.value)?;
+        Some(Value::Text(reader.paths.path(&path)))
+    };
+    if let (Some(certificate), Some(key)) = (path(certificate), path(key)) {
+        let entries = vec![("cert".to_owned(), certificate), ("key".to_owned(), key)];
+        table.key("tls", &Value::Table(entries));
+    }
 }
 
 /// Which of the protocols is gRPC, if there are several.

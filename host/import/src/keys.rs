@@ -132,14 +132,8 @@ pub(crate) const GATEWAY: &[Key] = &[
         Dropped("belongs to the executors that the gateway calls"),
     ),
     ("runtime_cls", Dropped(PROCESSES)),
-    (
-        "ssl_certfile",
-        Dropped("has no counterpart yet: the gateway has no TLS"),
-    ),
-    (
-        "ssl_keyfile",
-        Dropped("has no counterpart yet: the gateway has no TLS"),
-    ),
+    ("ssl_certfile", Read),
+    ("ssl_keyfile", Read),
     ("stateful", Dropped(STATEFUL)),
     ("timeout_ctrl", Dropped(PROCESSES)),
     ("timeout_ready", Dropped(PROCESSES)),
@@ -150,7 +144,7 @@ pub(crate) const GATEWAY: &[Key] = &[
     ("title", Dropped(HTTP)),
     (
         "tls",
-        Dropped("has no counterpart yet: the gateway has no TLS"),
+        Dropped("is for clients: a gateway has TLS if it has a certificate and a key"),
     ),
     ("traces_exporter_host", Dropped(TRACES)),
     ("traces_exporter_port", Dropped(TRACES)),

@@ -136,12 +136,29 @@ pub(crate) const TOKEN_FILE: Format<String> = Format {
     schema: || members(json!({ "minLength": 1 })),
 };
 
+/// `token_file` of `[gateway.auth]`.
+pub(crate) const TOKENS_FILE: Format<String> = Format {
+    // Whether it is empty is looked at with `token`, as for `tls`.
+    parse: |text| Ok(text.to_owned()),
+    schema: || members(json!({ "minLength": 1 })),
+};
+
 /// A key of `tls`.
 pub(crate) const PEM: Format<String> = Format {
     // Whether it is empty is looked at with the other keys of the table, for which a
     // value that is refused here would not be there.
     parse: |text| Ok(text.to_owned()),
     schema: Map::new,
+};
+
+/// A key of `tls` of `[gateway]`.
+pub(crate) const SERVER_PEM: Format<String> = Format {
+    parse: |text| match text.trim() {
+        "" => Err(Refusal::new("nothing is named here")
+            .help("name a file, or put the text of one into a variable: \"${NAME}\"")),
+        _ => Ok(text.to_owned()),
+    },
+    schema: || members(json!({ "pattern": r"\S" })),
 };
 
 /// An item of `needs`. Whether there is such an executor is checked when all are

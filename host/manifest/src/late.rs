@@ -15,6 +15,10 @@ pub enum Place {
     Host,
     /// `[gateway] port`.
     Port,
+    /// `[gateway] port_health`.
+    HealthPort,
+    /// A key of `[gateway.tls]` or `[gateway.auth]`.
+    Door(DoorKey),
     /// A file in `keys` of a `[[hub.trust]]`, by the table's place and its own.
     TrustedKey(usize, usize),
     /// An executor's `name`.
@@ -43,6 +47,19 @@ pub enum Place {
     Dir(NodeId, usize),
     /// The same place of what is before or after an executor's shards.
     Head(Head, Box<Place>),
+}
+
+/// The keys of a gateway's door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DoorKey {
+    /// `cert` of `[gateway.tls]`.
+    Cert,
+    /// `key` of `[gateway.tls]`.
+    Key,
+    /// `client_ca` of `[gateway.tls]`.
+    ClientCa,
+    /// `token` or `token_file` of `[gateway.auth]`.
+    Tokens,
 }
 
 /// The executors around the shards of another.

@@ -16,7 +16,7 @@
 //! | `keys`, `kinds`, `formats` | how a key is declared, the kinds of values, and the formats of strings |
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
 //! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
-//! | `flow`, `gateway`, `hub`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
+//! | `flow`, `gateway`, `door`, `hub`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
 //! | `variables`, `substitutions` | `${NAME}`: environment variables in the file's texts, and how messages show those texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
 //! | `lock`, `user` | flow.lock, and the user's own configuration, read in the same way |
@@ -25,6 +25,7 @@
 
 pub mod bounds;
 mod context;
+mod door;
 mod entry;
 mod executors;
 mod flow;
@@ -66,8 +67,9 @@ use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::graph::Graph;
 use wasm_flow_contract::hub::HubConfig;
 
+pub use door::{DoorFiles, ServerTlsFiles, TokensFrom};
 pub use executors::ExecutorEntry;
-pub use late::{Head, LateProblem, Place};
+pub use late::{DoorKey, Head, LateProblem, Place};
 pub use lock::{Lock, LockError};
 pub use problems::Problems;
 pub use report::{Problem, Report};
@@ -90,8 +92,8 @@ pub struct Manifest {
     pub name: String,
     /// How long a request may take, all executors together.
     pub timeout: Option<Duration>,
-    /// Where and how it is served.
-    pub gateway: GatewayConfig,
+    /// Where and how it is served. The files of its door have not been read.
+    pub gateway: GatewayConfig<DoorFiles>,
     /// Which registries its executors may come from, and whose signatures are wanted.
     pub hub: HubConfig,
     /// Its executors, in the order of the file, and which of them takes its
@@ -226,6 +228,8 @@ impl Manifest {
         let span = match place {
             Place::Host => &self.source.gateway.host,
             Place::Port => &self.source.gateway.port,
+            Place::HealthPort => &self.source.gateway.port_health,
+            Place::Door(key) => self.source.gateway.door.of(key),
             Place::TrustedKey(rule, key) => {
                 let keys = self.source.keys.get(rule);
                 return keys.and_then(|keys| keys.get(key)).cloned().unwrap_or(0..0);
@@ -289,7 +293,7 @@ fn read(
     } = reader::table(problems, document.get_ref(), 0..0);
 
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (gateway, spans) = gateway::config(gateway);
+    let (gateway, spans) = gateway::config(problems, gateway, folder);
     let (hub, keys) = hub::config(problems, hub, folder);
     let (name, timeout) = flow::read(flow.map(|flow| flow.value), path);
     Some(Manifest {

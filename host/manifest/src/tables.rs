@@ -23,8 +23,8 @@ use crate::bounds::{
 };
 use crate::formats::{
     COMPUTING, DIGEST, ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, KEY, MAX_MESSAGE_SIZE, MEMORY,
-    NAME, NEED, ORIGIN, PEM, REFERENCE, REGISTRY, REPLY, SCOPE, TIMEOUT, TOKEN, TOKEN_FILE, USES,
-    WORKSPACE,
+    NAME, NEED, ORIGIN, PEM, REFERENCE, REGISTRY, REPLY, SCOPE, SERVER_PEM, TIMEOUT, TOKEN,
+    TOKEN_FILE, TOKENS_FILE, USES, WORKSPACE,
 };
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
@@ -88,6 +88,21 @@ table! {
             .example(54_321)
             .hint("0 for any free port");
 
+        /// A second port, on the same host, that answers health checks alone: without TLS,
+        /// and to everybody. The probes of Kubernetes speak no TLS. 0 takes any free port.
+        port_health: u16 = whole(0..=65_535)
+            .example(8080)
+            .hint("0 for any free port");
+
+        /// What connections are secured with. Without it, they are not.
+        tls: GatewayTlsTable = table()
+            .example(Inline(r#"{ cert = "server.pem", key = "server.key" }"#));
+
+        /// Who may send requests. Without it, everybody who can reach the port, and with
+        /// `client_ca` of `tls`, whoever has a certificate from there.
+        auth: GatewayAuthTable = table()
+            .example(Inline(r#"{ token_file = "tokens.txt" }"#));
+
         /// How many requests of one stream may be in flight, if the client does not ask
         /// for another number.
         prefetch: NonZeroUsize = whole(1..=u64::from(MAX_PREFETCH))
@@ -105,6 +120,46 @@ table! {
         grace: Duration = quantity(TIMEOUT)
             .default("5m")
             .example("25s");
+    }
+}
+
+table! {
+    /// Certificates and a key of the gateway, each as PEM: the path of a file, relative to
+    /// the folder of this one, or the text itself, from an environment variable. Files are
+    /// read again on SIGHUP.
+    struct GatewayTlsTable = "[gateway.tls]" {
+        /// The gateway's certificate, and behind it those between it and its authority's.
+        cert: String = text(SERVER_PEM)
+            .required()
+            .example("server.pem")
+            .example("${CERT_PEM}");
+
+        /// The key of that certificate.
+        key: String = text(SERVER_PEM)
+            .required()
+            .example("server.key")
+            .example("${KEY_PEM}");
+
+        /// The certificates of the authorities that a client's certificate has to come
+        /// from. Without it, clients need none.
+        client_ca: String = text(SERVER_PEM)
+            .example("clients.pem");
+    }
+}
+
+table! {
+    /// Who may send requests: who sends one of these tokens with a call, as
+    /// `authorization: Bearer <token>`. Health checks need none.
+    struct GatewayAuthTable = "[gateway.auth]" {
+        /// The tokens, or the one, from environment variables.
+        token: Items<Secret> = texts("a token or a list of tokens", TOKEN)
+            .example("${TOKEN}")
+            .example(Inline(r#"["${TOKEN}", "${OLD_TOKEN}"]"#));
+
+        /// A file with a token on each line, in place of `token`. The path is relative to
+        /// the folder of this file. It is read again on SIGHUP.
+        token_file: String = text(TOKENS_FILE)
+            .example("tokens.txt");
     }
 }
 

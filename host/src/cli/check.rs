@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use wasm_flow_manifest::{ManifestError, Report};
 
+use super::door;
 use super::operand::{self, Action};
 use super::{Error, Format, Result, load, print, terminal};
 
@@ -18,6 +19,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
     operand::flow(&args.flow, Action::Describe)?;
     let loaded = in_format(load(&args.flow).await, format)?;
+    let gateway = in_format(crate::door::gateway(loaded.manifest()), format)?;
     let executors = print::Executors::new(loaded.executors(), |executor| executor.info.clone());
     let warnings = loaded.warnings();
     match format {
@@ -26,12 +28,19 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
             if let Some(warnings) = &warnings {
                 terminal::report(warnings);
             }
+            terminal::line(&door::line(&gateway))?;
             terminal::line(&format!("{}: fine", args.flow.display()))?;
         }
         Format::Json => terminal::json(&json!({
             "ok": true,
             "flow": loaded.manifest().name,
             "executors": executors.json(),
+            "gateway": {
+                "host": gateway.host,
+                "port": gateway.port,
+                "port_health": gateway.port_health,
+                "door": door::json(&gateway.door),
+            },
             "warnings": warnings.as_ref().map(problems),
         }))?,
     }

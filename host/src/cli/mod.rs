@@ -12,6 +12,7 @@ mod build;
 mod check;
 mod completions;
 mod console;
+mod door;
 mod graph;
 mod guest_log;
 mod hub;

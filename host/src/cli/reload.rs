@@ -1,19 +1,19 @@
 //! A flow that is served, put together anew while it runs: on SIGHUP, and with `--watch`
-//! when its files change.
+//! when its files change. On SIGHUP, the files of its door are read again, too.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wasm_flow_contract::Service as _;
-use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::hub::Digest;
+use wasm_flow_gateway::Doorkeeper;
 use wasm_flow_manifest::{Manifest, ManifestError};
 
 use super::console::Console;
 use super::shutdown::{Hangups, Stop};
 use super::watch::Watch;
-use super::{Error, Result, hub};
+use super::{Error, Result, door, hub};
 use crate::resolve::{Resolver, Running, SwapError, Swapped, SwappedExecutor};
 
 /// Puts a flow together anew.
@@ -22,8 +22,9 @@ pub(super) struct Reload {
     pub(super) running: Arc<Running>,
     pub(super) resolver: Resolver,
     pub(super) console: Console,
-    /// As the file had it when the flow was started.
-    pub(super) gateway: GatewayConfig,
+    /// As the file was when the flow was started.
+    pub(super) manifest: Manifest,
+    pub(super) doorkeeper: Doorkeeper,
     /// None without `--watch`.
     pub(super) watch: Option<Watch>,
 }
@@ -40,7 +41,10 @@ impl Reload {
             };
             let reason = tokio::select! {
                 () = changed => "its files have changed",
-                () = hangups.next(&stop) => "SIGHUP",
+                () = hangups.next(&stop) => {
+                    door::read_again(&self.manifest, &self.doorkeeper, &self.console);
+                    "SIGHUP"
+                }
             };
             self.console.event(
                 &format!("loading {} anew ({reason})", self.file.display()),
@@ -75,7 +79,7 @@ impl Reload {
                  effect when it is started again",
             );
         }
-        if loaded.manifest().gateway != self.gateway {
+        if loaded.manifest().gateway != self.manifest.gateway {
             self.console.note(
                 "warning: [gateway] is not what it was when the flow was started; that takes \
                  effect when it is started again",

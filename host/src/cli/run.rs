@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 use wasm_flow_contract::Response;
+use wasm_flow_contract::door::Door;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_flow::Flow;
 use wasm_flow_gateway::Gateway;
@@ -123,6 +124,7 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
     // Before all that takes time: a signal to load it anew does not end the process.
     let hangups = Hangups::listen();
     let manifest = Manifest::load(&args.flow)?;
+    let config = crate::door::gateway(&manifest)?;
     let built = Built::default();
     let mut watch = match args.watch {
         // What changes from now on is not missed.
@@ -150,7 +152,16 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
         )
         .with_pinning(args.pinning())
     };
-    let result = serve_loaded(args, &loaded, later, (watch, hangups), &console, format).await;
+    let served = serve_loaded(
+        args,
+        config,
+        &loaded,
+        later,
+        (watch, hangups),
+        &console,
+        format,
+    );
+    let result = served.await;
     console.finish();
     result
 }
@@ -173,13 +184,13 @@ fn noting(
 
 async fn serve_loaded(
     args: &Args,
+    mut config: GatewayConfig,
     loaded: &Loaded,
     resolver: Resolver,
     (watch, hangups): (Option<Watch>, Hangups),
     console: &Console,
     format: Format,
 ) -> Result<()> {
-    let mut config = loaded.manifest().gateway.clone();
     if let Some(host) = &args.host {
         config.host.clone_from(host);
     }
@@ -193,6 +204,7 @@ async fn serve_loaded(
             running.stop().await;
             let (given, place) = match error.is_about_host() {
                 true => (args.host.is_some(), Place::Host),
+                false if error.is_about_health() => (false, Place::HealthPort),
                 false => (args.port.is_some(), Place::Port),
             };
             if given {
@@ -209,10 +221,11 @@ async fn serve_loaded(
         running: Arc::clone(&running),
         resolver,
         console: console.clone(),
-        gateway: loaded.manifest().gateway.clone(),
+        manifest: loaded.manifest().clone(),
+        doorkeeper: gateway.doorkeeper().clone(),
         watch,
     };
-    let ready = announcement(&gateway, &running.flow(), format);
+    let ready = announcement(&gateway, &config.door, &running.flow(), format);
     // A task of its own: reading files must not hold up who accepts connections.
     let stop = signals.stop();
     let reloading = tokio::spawn(reload.whenever_needed(hangups, stop));
@@ -235,8 +248,9 @@ pub(super) async fn serve_until_signal(
 }
 
 /// What is served, and where.
-pub(super) fn announcement(gateway: &Gateway, flow: &Flow, format: Format) -> String {
+pub(super) fn announcement(gateway: &Gateway, door: &Door, flow: &Flow, format: Format) -> String {
     let (name, address) = (flow.name(), gateway.local_addr());
+    let health = gateway.health_addr();
     let executors = print::Executors::new(flow.graph(), |stage| stage.info());
     match format {
         Format::Json => json_text(&json!({
@@ -245,12 +259,24 @@ pub(super) fn announcement(gateway: &Gateway, flow: &Flow, format: Format) -> St
             "protocol": "GRPC",
             "host": address.ip().to_string(),
             "port": address.port(),
+            "port_health": health.map(|address| address.port()),
+            "door": super::door::json(door),
             "executors": executors.json(),
         })),
-        Format::Text => lines(&format!(
-            "{}\n🎉 Flow `{name}` is ready to use!\n  🔗 Protocol:      GRPC\n  \
-             🏠 Local access:  {address}",
-            executors.table()
-        )),
+        Format::Text => {
+            let mut text = format!(
+                "{}\n🎉 Flow `{name}` is ready to use!\n  🔗 Protocol:      GRPC\n  \
+                 🏠 Local access:  {address}",
+                executors.table()
+            );
+            // An open door is what there always was.
+            if *door != Door::default() {
+                text += &format!("\n  🔒 Door:          {door}");
+            }
+            if let Some(health) = health {
+                text += &format!("\n  🩺 Health checks: {health}");
+            }
+            lines(&text)
+        }
     }
 }

@@ -130,6 +130,7 @@ async fn serve(
     let name = config.name.clone();
     let executor = Executor::start(runtime, component, config, console.sink()).await?;
     let flow = Flow::single(name, Arc::new(executor));
+    let door = gateway.door.clone();
     let gateway = match Gateway::bind(&gateway, Arc::new(flow.clone())).await {
         Ok(gateway) => gateway,
         Err(error) => {
@@ -139,7 +140,7 @@ async fn serve(
     };
     // Before a supervisor learns that it may send one.
     let signals = shutdown::listen(1);
-    let ready = run::announcement(&gateway, &flow, format);
+    let ready = run::announcement(&gateway, &door, &flow, format);
     let served = run::serve_until_signal(gateway, ready, signals, console).await;
     flow.stop().await;
     served

@@ -16,6 +16,7 @@ use super::flow::Flow;
 use super::output::Log;
 use super::program::{Parts, Program};
 use super::spec::ExecutorSpec;
+use crate::door;
 use crate::resolve::build::Event;
 use crate::resolve::{Loaded, Plan, Resolver, SwapError, Swapped};
 
@@ -126,7 +127,8 @@ impl Flow {
 
     /// Loads a `flow.toml` and starts it. What its executors print and log goes to the
     /// log of `tracing`: see [`Log`](crate::Log). Nothing is served yet:
-    /// `flow.serve(flow.gateway().clone())` does that as the file says. What a `flow.lock`
+    /// `flow.serve(flow.gateway().clone())` does that as the file says, with the
+    /// certificates and tokens that its files have now. What a `flow.lock`
     /// beside it pins is taken as it says; it is not written.
     ///
     /// # Errors
@@ -175,7 +177,7 @@ impl Flow {
 
     async fn load_file(path: &Path, options: RunOptions) -> Result<Flow, FlowError> {
         let manifest = Manifest::load(path)?;
-        let gateway = manifest.gateway.clone();
+        let gateway = door::gateway(&manifest)?;
         options.start(manifest, gateway, doubts::warn_of_file).await
     }
 }

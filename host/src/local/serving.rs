@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use wasm_flow_contract::gateway::GatewayConfig;
-use wasm_flow_gateway::{BindError, Gateway, ServeError};
+use wasm_flow_gateway::{BindError, Doorkeeper, Gateway, ServeError};
 
 use super::flow::Flow;
 
@@ -19,6 +19,7 @@ use super::flow::Flow;
 #[must_use = "dropping it stops the serving"]
 pub struct Serving {
     address: SocketAddr,
+    doorkeeper: Doorkeeper,
     /// Dropping it stops the serving, too.
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), ServeError>>,
@@ -30,7 +31,7 @@ impl Flow {
     /// Port 0 takes any free one.
     ///
     /// # Errors
-    /// When the address or the port cannot be had.
+    /// When the address or a port cannot be had, or the door's certificates cannot be used.
     pub async fn serve(&self, gateway: GatewayConfig) -> Result<Serving, BindError> {
         Serving::start(self.clone(), &gateway).await
     }
@@ -39,7 +40,7 @@ impl Flow {
 impl Serving {
     async fn start(flow: Flow, config: &GatewayConfig) -> Result<Serving, BindError> {
         let gateway = Gateway::bind(config, Arc::clone(flow.service()) as _).await?;
-        let address = gateway.local_addr();
+        let (address, doorkeeper) = (gateway.local_addr(), gateway.doorkeeper().clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let scheduler = flow.scheduler().clone();
         let task = scheduler.spawn(async move {
@@ -54,6 +55,7 @@ impl Serving {
         });
         Ok(Serving {
             address,
+            doorkeeper,
             stop,
             task,
         })
@@ -64,7 +66,13 @@ impl Serving {
         self.address
     }
 
-    /// The same for a [`Client`](crate::Client) on this machine: `grpc://127.0.0.1:54321`.
+    /// Who lets clients in: for other certificates or tokens while it serves.
+    pub fn doorkeeper(&self) -> &Doorkeeper {
+        &self.doorkeeper
+    }
+
+    /// The address for a [`Client`](crate::Client) on this machine: `grpc://127.0.0.1:54321`,
+    /// or `grpcs://` with TLS.
     pub fn url(&self) -> String {
         let mut address = self.address;
         if address.ip().is_unspecified() {
@@ -73,7 +81,10 @@ impl Serving {
                 SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
             });
         }
-        format!("grpc://{address}")
+        match self.doorkeeper.is_secure() {
+            true => format!("grpcs://{address}"),
+            false => format!("grpc://{address}"),
+        }
     }
 
     /// Waits until the serving ends by itself, which it does only if something is wrong.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
 
 use futures::future::join_all;
 use wasm_flow_contract::config::ExecutorConfig;
@@ -103,23 +102,13 @@ fn executor(
 /// What a file with a token has to be.
 const ALONE: &str = "the file is to hold the token alone, on one line";
 
-/// A file cannot be read. Only if there is none, its path may be the wrong one.
-fn unreadable(place: Place, path: &Path, error: &io::Error) -> LateProblem {
-    let problem = LateProblem::new(place, format!("cannot read {}: {error}", path.display()));
-    match error.kind() {
-        io::ErrorKind::NotFound => problem.about_path(),
-        io::ErrorKind::IsADirectory => problem.help("name the file, not its folder"),
-        _ => problem,
-    }
-}
-
 fn token(id: NodeId, token: &Token) -> Result<Secret, LateProblem> {
     let path = match token {
         Token::Text(token) => return Ok(token.clone()),
         Token::File(path) => path,
     };
     let text = pem::read_token(path).map_err(|error| {
-        let problem = unreadable(Place::Token(id), path, &error);
+        let problem = pem::unreadable(Place::Token(id), path, &error);
         match error.kind() {
             io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidData => problem.help(ALONE),
             _ => problem,
@@ -143,7 +132,7 @@ fn tls(id: NodeId, files: &TlsFiles) -> Result<TlsConfig, LateProblem> {
         Pem::Text(text) => Ok(text.clone()),
         Pem::File(path) => pem::read(path)
             .map(Secret::new)
-            .map_err(|error| unreadable(Place::Tls(id), path, &error)),
+            .map_err(|error| pem::unreadable(Place::Tls(id), path, &error)),
     };
     let revealed = |pem: &Pem| text(pem).map(|text| text.reveal().to_owned());
     let identity = files.identity.as_ref();

@@ -12,25 +12,69 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 use super::deadline;
-use super::methods::{REQUESTS, SERVED};
+use super::methods::{HEALTH, REQUESTS, SERVED};
 use super::refusal::held_back;
 use super::request_body::{RequestBody, Unread};
 use super::trailers;
+use crate::doorkeeper::{Doorkeeper, Stranger};
 use crate::drain::Drain;
 
-/// Lets calls in to their services: refuses those to methods that are not served with
-/// a sentence instead of a bare code, decides which answers are compressed, keeps the
+/// Decides whether a call is answered at all.
+#[derive(Debug, Clone)]
+pub(super) enum Guard {
+    /// If it brings what the doorkeeper wants, or is a health check.
+    Doorkeeper(Doorkeeper),
+    /// If it is a health check.
+    HealthAlone,
+    /// Not: its connection should have TLS.
+    WithoutTls,
+}
+
+impl Guard {
+    /// # Errors
+    /// If the call is not answered.
+    fn check(&self, path: &str, headers: &HeaderMap) -> Result<(), Status> {
+        let is_health = HEALTH.contains(&path);
+        match self {
+            Guard::WithoutTls => Err(Status::failed_precondition(
+                "this gateway is served over TLS, and this call came without: write grpcs://, or \
+                 `tls=True` for Jina's client",
+            )),
+            Guard::Doorkeeper(_) | Guard::HealthAlone if is_health => Ok(()),
+            Guard::HealthAlone => Err(Status::unimplemented(
+                "this port is for health checks alone; requests go to the gateway's own",
+            )),
+            Guard::Doorkeeper(doorkeeper) => doorkeeper.let_in(headers).map_err(|stranger| {
+                Status::unauthenticated(match stranger {
+                    Stranger::NoToken => {
+                        "this gateway wants a token: send it with the call, as `authorization: \
+                         Bearer <token>`; `wasm-flow post` has `--token-file` for it"
+                    }
+                    Stranger::WrongToken => {
+                        "the token of this call is not one that this gateway takes; ask whoever \
+                         runs it for another"
+                    }
+                })
+            }),
+        }
+    }
+}
+
+/// Lets calls in to their services: refuses those that bring no token if one is wanted,
+/// and those to methods that are not served with a sentence instead of a bare code, decides which answers are compressed, keeps the
 /// client's deadline and ends what a client leaves open at a stop.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission {
     services: Routes,
+    guard: Guard,
     drain: Drain,
 }
 
 impl Admission {
-    pub(super) fn new(services: Routes, drain: Drain) -> Admission {
+    pub(super) fn new(services: Routes, guard: Guard, drain: Drain) -> Admission {
         Admission {
             services: services.prepare(),
+            guard,
             drain,
         }
     }
@@ -42,10 +86,21 @@ impl Service<Request<Incoming>> for Admission {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let Admission { services, drain } = self.clone();
+        let Admission {
+            services,
+            guard,
+            drain,
+        } = self.clone();
         Box::pin(async move {
             let (request, unread) = lend(request, &drain);
-            let response = answer(services, request).await?;
+            let response = match guard.check(request.uri().path(), request.headers()) {
+                Ok(()) => answer(services, request).await?,
+                Err(refusal) => {
+                    // Its body is what is unread.
+                    drop(request);
+                    refusal.into_http()
+                }
+            };
             Ok(held_back(response, unread, drain).await)
         })
     }

@@ -28,6 +28,12 @@ pub(super) const SERVED: [&str; 11] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
+/// The methods of health checks, which need no token.
+pub(super) const HEALTH: [&str; 2] = [
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+];
+
 /// The methods that take requests for the flow. The [`Drain`](crate::drain::Drain)
 /// decides what becomes of their calls at a stop.
 pub(super) const REQUESTS: [&str; 4] = [
@@ -57,8 +63,8 @@ mod tests {
             let listed = LISTED.contains(&service(method));
             assert_ne!(listed, service(method) == not_listed, "{method}");
         }
-        for method in REQUESTS {
-            assert!(SERVED.contains(&method), "{method}");
+        for method in REQUESTS.iter().chain(&HEALTH) {
+            assert!(SERVED.contains(method), "{method}");
         }
     }
 }

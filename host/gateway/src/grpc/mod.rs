@@ -31,10 +31,12 @@ mod verdict;
 
 use std::sync::Arc;
 
+use tonic::service::Routes;
 use wasm_flow_contract::Service;
 
-use self::admission::Admission;
+use self::admission::{Admission, Guard};
 use self::service::JinaService;
+use crate::doorkeeper::Doorkeeper;
 use crate::drain::Drain;
 
 /// What answers the calls of a gateway's connections.
@@ -45,9 +47,21 @@ pub(super) fn service(
     flow: Arc<dyn Service>,
     prefetch: usize,
     max_message: usize,
+    doorkeeper: &Doorkeeper,
     drain: &Drain,
 ) -> Result<Admission, tonic_reflection::server::Error> {
     let service = JinaService::new(flow, prefetch, max_message, drain.clone());
     let routes = services::routes(service, drain)?;
-    Ok(Admission::new(routes, drain.clone()))
+    let guard = Guard::Doorkeeper(doorkeeper.clone());
+    Ok(Admission::new(routes, guard, drain.clone()))
+}
+
+/// What answers on the port for health checks alone.
+pub(super) fn health(drain: &Drain) -> Admission {
+    Admission::new(services::health(drain), Guard::HealthAlone, drain.clone())
+}
+
+/// What answers the calls of a connection without TLS to a gateway that wants it.
+pub(super) fn without_tls(drain: &Drain) -> Admission {
+    Admission::new(Routes::default(), Guard::WithoutTls, drain.clone())
 }

@@ -19,6 +19,11 @@ use super::proto::jina_single_document_request_r_p_c_server::JinaSingleDocumentR
 use super::service::JinaService;
 use crate::drain::Drain;
 
+/// Health alone.
+pub(super) fn health(drain: &Drain) -> Routes {
+    Routes::new(HealthServer::new(HealthService::new(drain.clone())))
+}
+
 /// Jina's services, health and reflection.
 pub(super) fn routes(
     service: JinaService,

@@ -1,8 +1,10 @@
 //! The gateway before a flow of functions, with real clients.
 
 mod answers;
+mod authority;
 mod calls;
 mod clients;
+mod doors;
 mod openings;
 mod refusals;
 mod remote;
@@ -36,11 +38,13 @@ use super::methods::LISTED;
 use super::proto::{EndpointsProto, HeaderProto, JinaInfoProto};
 use super::{answer, options, proto};
 use crate::server::StopTimes;
-use crate::{Gateway, ServeError};
+use crate::{Doorkeeper, Gateway, ServeError};
 
 /// A gateway that serves in the background.
 struct Served {
     address: SocketAddr,
+    health: Option<SocketAddr>,
+    doorkeeper: Doorkeeper,
     stop: Option<oneshot::Sender<()>>,
     task: tokio::task::JoinHandle<Result<(), ServeError>>,
 }
@@ -67,13 +71,16 @@ impl Served {
         let config = GatewayConfig { port: 0, ..config };
         let mut gateway = Gateway::bind(&config, service).await.unwrap();
         gateway.stop_times = times;
-        let address = gateway.local_addr();
+        let (address, health) = (gateway.local_addr(), gateway.health_addr());
+        let doorkeeper = gateway.doorkeeper().clone();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(gateway.serve(async {
             let _ = stopped.await;
         }));
         Served {
             address,
+            health,
+            doorkeeper,
             stop: Some(stop),
             task,
         }

@@ -410,6 +410,29 @@ note: flow.yml:6:84: `install_requirement` is left out: it is about Python, and 
     assert!(text.contains("name = \"a1\"\n# The class `B`"), "{text}");
 }
 
+#[test]
+fn a_gateways_certificate_and_key_are_its_tls() {
+    let flow = |keys: &str| {
+        let text = format!("jtype: Flow\nwith: {{{keys}}}\nexecutors:\n- {{name: a, uses: A}}\n");
+        imported(&text, Target::Wasm)
+    };
+    let both = flow("ssl_certfile: server.pem, ssl_keyfile: /keys/server.key, tls: true");
+    let text = &both.flow_toml;
+    assert!(
+        text.contains("tls = { cert = \"server.pem\", key = \"/keys/server.key\" }\n"),
+        "{text}"
+    );
+    read_back(text);
+    assert!(notes(&both).contains("`tls` is left out: it is for clients"));
+    let one = flow("ssl_certfile: server.pem");
+    assert!(!one.flow_toml.contains("cert"), "{}", one.flow_toml);
+    let said = notes(&one);
+    assert!(
+        said.contains("`ssl_certfile` is left out: a certificate and its key"),
+        "{said}"
+    );
+}
+
 /// Whatever a value has in it, it stays in its text or its comment.
 #[test]
 fn values_cannot_leave_their_place() {

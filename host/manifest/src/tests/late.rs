@@ -76,6 +76,33 @@ no_reduce = true
 }
 
 #[test]
+fn what_is_wrong_with_a_door_has_a_place() {
+    let manifest = parse(
+        r#"[gateway]
+port_health = 81
+tls = { cert = "c", key = "k" }
+[gateway.auth]
+token_file = "t"
+[[executors]]
+name = "a"
+uses = "a.wasm"
+"#,
+    );
+    for (place, expected) in [
+        (Place::Port, (1, 2)),
+        (Place::HealthPort, (2, 1)),
+        (Place::Door(DoorKey::Cert), (3, 9)),
+        (Place::Door(DoorKey::Key), (3, 21)),
+        (Place::Door(DoorKey::ClientCa), (3, 1)),
+        (Place::Door(DoorKey::Tokens), (5, 1)),
+    ] {
+        let report = manifest.report([LateProblem::new(place.clone(), "late")]);
+        let position = report.position(&report.problems()[0]);
+        assert_eq!(position, expected, "{place:?}");
+    }
+}
+
+#[test]
 fn what_a_look_at_the_disk_finds() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cases/late/disk.toml");
     let text = fs::read_to_string(&path).unwrap();

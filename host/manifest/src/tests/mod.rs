@@ -17,6 +17,7 @@ use wasm_flow_contract::config::{ExecutorConfig, Isolation};
 use wasm_flow_contract::grants::Access;
 use wasm_flow_contract::graph::{GATEWAY, NodeId};
 use wasm_flow_contract::hub::Signers;
+use wasm_flow_contract::remote::Secret;
 use wasm_flow_contract::sharding::{Group, Poll, Polling};
 
 use super::*;
@@ -57,6 +58,13 @@ fn everything_that_a_file_can_say() {
             prefetch = 7
             max_message = "1MiB"
             grace = "25s"
+            port_health = 8080
+            [gateway.tls]
+            cert = "server.pem"
+            key = "/keys/server.key"
+            client_ca = "clients.pem"
+            [gateway.auth]
+            token_file = "tokens.txt"
             [[executors]]
             name = "last"
             uses = "a.wasm"
@@ -95,9 +103,18 @@ fn everything_that_a_file_can_say() {
         GatewayConfig {
             host: "0.0.0.0".into(),
             port: 0,
+            port_health: Some(8080),
             prefetch: NonZeroUsize::new(7).unwrap(),
             max_message: 1 << 20,
             grace: Duration::from_secs(25),
+            door: DoorFiles {
+                tls: Some(ServerTlsFiles {
+                    cert: Pem::File("flows/search/server.pem".into()),
+                    key: Pem::File("/keys/server.key".into()),
+                    client_ca: Some(Pem::File("flows/search/clients.pem".into())),
+                }),
+                tokens: Some(TokensFrom::File("flows/search/tokens.txt".into())),
+            },
         }
     );
     let graph = &manifest.executors;
@@ -216,7 +233,8 @@ fn what_is_left_out_has_defaults() {
         "#,
     );
     assert_eq!(manifest.name, "search");
-    assert_eq!(manifest.gateway, GatewayConfig::default());
+    let open = GatewayConfig::default().with_door(DoorFiles::default());
+    assert_eq!(manifest.gateway, open);
     let graph = &manifest.executors;
     assert_eq!(names(&manifest, graph.order()), ["a", "b"]);
     for (id, node) in graph.iter() {
@@ -224,6 +242,33 @@ fn what_is_left_out_has_defaults() {
         let default = ExecutorConfig::new(node.name.to_string());
         assert_eq!(written, format!("{default:?}"), "{id:?}");
     }
+}
+
+#[test]
+fn a_gateways_tokens_are_one_or_several_and_from_variables() {
+    let tokens = |token: &str| {
+        let text = format!(
+            "executors = [{{ name = \"a\", uses = \"a.wasm\" }}]\n[gateway.auth]\ntoken = {token}"
+        );
+        let value = |name: &str| match name {
+            "NEW" => Some("hush-1".into()),
+            "WRONG" => Some("hush 2".into()),
+            _ => None,
+        };
+        Manifest::parse_with(&text, "flow.toml", value)
+    };
+    for (written, count) in [("\"${NEW}\"", 1), ("[\"${NEW}\", \"old\"]", 2)] {
+        let manifest = tokens(written).unwrap();
+        let Some(TokensFrom::Text(tokens)) = &manifest.gateway.door.tokens else {
+            panic!("{:?}", manifest.gateway)
+        };
+        assert_eq!(tokens.count(), count);
+        assert_eq!(tokens.iter().next().map(Secret::reveal), Some("hush-1"));
+        assert!(!format!("{manifest:?}").contains("hush"));
+    }
+    let refused = tokens("\"${WRONG}\"").unwrap_err().to_string();
+    assert!(refused.contains("not a token"), "{refused}");
+    assert!(!refused.contains("hush"), "{refused}");
 }
 
 #[test]

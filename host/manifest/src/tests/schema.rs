@@ -7,10 +7,11 @@ use super::validator::validate;
 use super::*;
 
 /// What is a matter of several keys together, which the schema cannot say.
-const BEYOND_SCHEMA: [&str; 11] = [
+const BEYOND_SCHEMA: [&str; 12] = [
     "all",
     "ends",
     "floating",
+    "gateway_auth",
     "hub_trust",
     "cycle",
     "duplicate_names",
@@ -67,7 +68,10 @@ fn properties() -> Vec<Property> {
 fn base() -> Value {
     json!({
         "flow": {},
-        "gateway": {},
+        "gateway": {
+            "tls": { "cert": "server.pem", "key": "server.key" },
+            "auth": { "token_file": "tokens.txt" },
+        },
         "hub": { "trust": [{ "of": "registry.example.com", "keys": ["team.pub"] }] },
         "executors": [
             { "name": "encode", "uses": "encode.wasm" },
@@ -114,7 +118,13 @@ fn is_remote(property: &Property) -> bool {
         "tokenx",
         "token_filex",
     ];
-    names.contains(&property.name.as_str()) || property.path.iter().any(is_tls)
+    !is_of_the_gateway(property)
+        && (names.contains(&property.name.as_str()) || property.path.iter().any(is_tls))
+}
+
+/// Whether a key is in `[gateway]`, or below it.
+fn is_of_the_gateway(property: &Property) -> bool {
+    matches!(property.path.first(), Some(Step::Key(key)) if key == "gateway")
 }
 
 /// The base with one key changed.
@@ -135,6 +145,10 @@ fn with(property: &Property, value: Value) -> Value {
             .as_object_mut()
             .unwrap()
             .remove("keys");
+    }
+    if property.name == "token" && is_of_the_gateway(property) {
+        // One of the two.
+        flow["gateway"]["auth"] = json!({});
     }
     set(&mut flow, property, value);
     if let Some([first, second]) = flow["executors"].as_array_mut().map(Vec::as_mut_slice)
@@ -243,8 +257,9 @@ fn a_file_with_every_key_is_taken_by_both() {
         let is_table =
             property.schema.to_string().contains("\"properties\"") && property.name != "http";
         let is_id = property.name == "name" && property.path.len() == 2;
-        // There are keys.
-        let is_other = property.name == "unsigned";
+        // There are keys, and a file with tokens.
+        let is_other = property.name == "unsigned"
+            || (property.name == "token" && is_of_the_gateway(&property));
         if !is_table && !is_id && !is_other && !is_remote(&property) {
             set(&mut flow, &property, property.schema["examples"][0].clone());
         }

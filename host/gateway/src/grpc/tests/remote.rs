@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use tokio::net::TcpListener;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use wasm_flow_contract::failure::FailureDetails;
@@ -10,6 +10,7 @@ use wasm_flow_contract::remote::{Predecessors, RemoteAddress, RemoteConfig, Secr
 use wasm_flow_contract::{Call, Failure, FailureKind, Part, Reply, Stage};
 use wasm_flow_flow::stages::Retried;
 
+use super::authority::Authority;
 use super::*;
 use crate::drain::Drain;
 use crate::grpc::proto::jina_single_data_request_r_p_c_server::JinaSingleDataRequestRPCServer;
@@ -886,22 +887,12 @@ struct Certificates {
 }
 
 fn certificates() -> Certificates {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let signed = || {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        (
-            params.signed_by(&key, &ca).unwrap().pem(),
-            key.serialize_pem(),
-        )
-    };
-    let (server, client) = (signed(), signed());
+    let ca = Authority::new();
+    let (server, client) = (ca.signed(), ca.signed());
     Certificates {
         ca: ca.pem(),
-        server: Identity::from_pem(server.0, server.1),
-        client: (client.0, Secret::new(client.1)),
+        server: Identity::from_pem(server.0, server.1.reveal()),
+        client,
     }
 }
 
