@@ -262,15 +262,14 @@ async fn sighup_reads_certificates_and_tokens_again_while_streams_stay_open() {
     files.write("tokens", "\n");
     server.signal(Signal::HUP);
     let kept = server.wait_for_events("door_kept", 2);
-    let of = |part: &str| -> &Value {
+    let error = |part: &str| {
         let kept = kept.iter().find(|event| event["kept"] == part).unwrap();
-        &kept["error"]
+        kept["error"].as_str().unwrap().to_owned()
     };
-    let error = of("tls").as_str().unwrap();
-    assert!(error.contains("server.key cannot be used"), "{error}");
-    assert!(error.contains("the key is that of another certificate"));
-    let error = of("auth").as_str().unwrap();
-    assert!(error.contains("tokens cannot be used: there is no token"));
+    let (tls, auth) = (error("tls"), error("auth"));
+    assert!(tls.contains("server.key cannot be used"), "{tls}");
+    assert!(tls.contains("the key is that of another certificate"));
+    assert!(auth.contains("tokens cannot be used: there is no token"));
     server.wait_for_stderr("[gateway.tls] is as before");
     is_open().await;
     let as_before = files.post(&server, &["--token-file", "hush"]);
@@ -427,7 +426,7 @@ async fn large_documents_go_through_tls_whole() {
     let address = format!("grpcs://localhost:{}", server.port());
     let client = Client::connect_secure(&address, &files.trusting(), None).await;
     let text = "x".repeat(20 << 20);
-    let docs = DocumentArray::from_texts([&text]);
+    let docs = DocumentArray::from_texts([text.as_str()]);
     let docs = client.unwrap().post("/nothing").docs(docs).await.unwrap();
     assert!(docs.texts().eq([text.as_str()]));
 }

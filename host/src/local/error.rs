@@ -167,7 +167,12 @@ pub(super) fn named(argument: &str, reason: String) -> String {
 /// The method of `ExecutorSpec` that says what belongs to a place.
 fn argument(place: &Place) -> Option<&'static str> {
     match place {
-        Place::Host | Place::Port | Place::TrustedKey(..) | Place::Executor(_) => None,
+        Place::Host
+        | Place::Port
+        | Place::HealthPort
+        | Place::Door(_)
+        | Place::TrustedKey(..)
+        | Place::Executor(_) => None,
         Place::Uses(_) => Some("uses"),
         Place::UsesWith(_) => Some("uses_with"),
         Place::UsesRequests(_) => Some("uses_requests"),
@@ -186,7 +191,9 @@ fn argument(place: &Place) -> Option<&'static str> {
 /// The executor that a place is about.
 pub(super) fn executor(place: &Place) -> Option<wasm_flow_contract::NodeId> {
     match place {
-        Place::Host | Place::Port | Place::TrustedKey(..) => None,
+        Place::Host | Place::Port | Place::HealthPort | Place::Door(_) | Place::TrustedKey(..) => {
+            None
+        }
         Place::Head(_, place) => executor(place),
         Place::Executor(id)
         | Place::Uses(id)
