@@ -1,6 +1,6 @@
 //! Certificates for servers and clients that are made for a test.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// Who signs certificates.
 #[derive(Debug)]
@@ -14,6 +14,9 @@ impl Authority {
     pub fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).expect("a certificate without names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // A certificate that has its authority's name passes for one that it signed itself.
+        let name = &mut params.distinguished_name;
+        name.push(DnType::CommonName, "an authority of the tests");
         let key = KeyPair::generate().expect("a key");
         Authority(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
     }
