@@ -14,6 +14,7 @@
 
 pub mod cli;
 pub mod http;
+pub mod http2;
 pub mod jina;
 pub mod languages;
 pub mod oci_tools;
@@ -21,6 +22,7 @@ pub mod python;
 pub mod registry;
 pub mod server;
 pub mod setup;
+pub mod vitals;
 
 pub use cli::{Finished, Running, wasm_flow};
 pub use jina::Jina;
