@@ -9,6 +9,7 @@
     reason = "a failing test is what this is for"
 )]
 
+mod attack;
 mod author;
 mod bad_input;
 mod cli;
