@@ -51,4 +51,5 @@ mod shards;
 mod stream_doc;
 mod swap;
 mod toolchains;
+mod transaction;
 mod workspace;
