@@ -7,6 +7,8 @@ use wasm_flow::Client;
 use wasm_flow_document::DocumentArray;
 use wasm_flow_tests::Server;
 
+use crate::attack::Attack;
+
 /// `hostile` with tight bounds, then a well-behaved `probe`. A request for
 /// `/trace` passes `hostile` by and shows that the server answers.
 fn flow() -> Server {
@@ -28,62 +30,26 @@ fn flow() -> Server {
     )
 }
 
-/// Calls an endpoint of `hostile`: how it failed, what came back, whether it
-/// serves again.
-fn after(flow: &Server, endpoint: &str, parameters: &str) -> Value {
-    flow.python(&format!(
-        "
-        sent = texts('before', 'as it was')
-        sent[0].tags['kept'] = True
-        error = failed(lambda: client().post('{endpoint}', sent, parameters={parameters}))
-        (response,) = responses('{endpoint}', sent, parameters={parameters})
-        answer({{
-            'error': error,
-            'unchanged': exact(response.docs) == exact(sent),
-            'routes': [[route.executor, route.status.code] for route in response.routes],
-            'again': [client().post('/ok', texts('x')).texts for _ in range(2)],
-        }})
-        "
-    ))
+/// Calls an endpoint of `hostile`, which has to fail and say so.
+#[track_caller]
+fn attacked(endpoint: &str, parameters: &str, says: &[&str]) -> Value {
+    attacked_on(&flow(), endpoint, parameters, says)
 }
 
-/// What every failure has in common.
 #[track_caller]
-fn failed_alone(seen: &Value, endpoint: &str, parts: &[&str]) {
-    let error = &seen["error"];
-    assert_eq!(error["class"], "BadServer", "{seen}");
-    assert_eq!(error["code"], 1);
-    assert_eq!(error["executor"], "Hostile", "{error}");
-    let description = error["description"].as_str().unwrap();
-    for part in [&["hostile", endpoint], parts].concat() {
-        assert!(
-            description.contains(part),
-            "`{part}` is not in: {description}"
-        );
-    }
-    assert!(
-        error["name"].as_str().is_some_and(|name| !name.is_empty()),
-        "{error}"
-    );
-    assert!(
-        error["args"]
-            .as_array()
-            .is_some_and(|args| !args.is_empty()),
-        "{error}"
-    );
-    assert_eq!(seen["unchanged"], true, "{seen}");
-    assert_eq!(
-        seen["routes"],
-        json!([["gateway", 0], ["hostile", 1]]),
-        "the failing executor is marked, later ones are not there"
-    );
-    assert_eq!(seen["again"], json!([["ok"], ["ok"]]), "it serves again");
+fn attacked_on(flow: &Server, endpoint: &str, parameters: &str, says: &[&str]) -> Value {
+    let attack = Attack {
+        executor: "hostile",
+        endpoint,
+        parameters,
+        says,
+    };
+    attack.on(flow)
 }
 
 #[test]
 fn an_error() {
-    let seen = after(&flow(), "/error", "{}");
-    failed_alone(&seen, "/error", &["invalid digit found in string"]);
+    let seen = attacked("/error", "{}", &["invalid digit found in string"]);
     assert_eq!(seen["error"]["name"], "ParseIntError");
 }
 
@@ -105,8 +71,7 @@ fn an_error_leaves_the_instance_as_it_was() {
 
 #[test]
 fn a_panic() {
-    let seen = after(&flow(), "/panic", "{}");
-    failed_alone(&seen, "/panic", &["deliberate panic", "src/lib.rs:"]);
+    let seen = attacked("/panic", "{}", &["deliberate panic", "src/lib.rs:"]);
     let stacks = seen["error"]["stacks"].as_array().unwrap();
     assert!(
         stacks
@@ -119,44 +84,46 @@ fn a_panic() {
 
 #[test]
 fn a_loop_for_ever() {
-    let seen = after(&flow(), "/spin", "{}");
-    failed_alone(&seen, "/spin", &["timeout", "1s"]);
+    attacked("/spin", "{}", &["timeout", "1s"]);
 }
 
 #[test]
 fn a_loop_of_host_calls_for_ever() {
-    let seen = after(&flow(), "/spin_in_host_calls", "{}");
-    failed_alone(&seen, "/spin_in_host_calls", &["timeout", "1s"]);
+    attacked("/spin_in_host_calls", "{}", &["timeout", "1s"]);
 }
 
 #[test]
 fn allocating_for_ever() {
-    let seen = after(&flow(), "/allocate", "{}");
-    failed_alone(&seen, "/allocate", &["memory", "32 MiB"]);
+    attacked("/allocate", "{}", &["memory", "32 MiB"]);
+}
+
+/// What it prints is bounded, and the rest is told of.
+#[test]
+fn a_flood_of_output() {
+    let flow = flow();
+    attacked_on(&flow, "/flood", "{}", &["timeout", "1s"]);
+    let dropped = &flow.wait_for_events("dropped", 1)[0];
+    assert_eq!(dropped["executor"], "hostile", "{dropped}");
 }
 
 #[test]
 fn a_blocking_sleep_past_the_timeout() {
-    let seen = after(&flow(), "/block", "{'seconds': 60}");
-    failed_alone(&seen, "/block", &["timeout", "1s"]);
+    attacked("/block", "{'seconds': 60}", &["timeout", "1s"]);
 }
 
 #[test]
 fn an_awaited_sleep_past_the_timeout() {
-    let seen = after(&flow(), "/sleep", "{'seconds': 60}");
-    failed_alone(&seen, "/sleep", &["timeout", "1s"]);
+    attacked("/sleep", "{'seconds': 60}", &["timeout", "1s"]);
 }
 
 #[test]
 fn leaving_with_exit() {
-    let seen = after(&flow(), "/exit", "{}");
-    failed_alone(&seen, "/exit", &["exit"]);
+    attacked("/exit", "{}", &["exit"]);
 }
 
 #[test]
 fn a_stack_without_end() {
-    let seen = after(&flow(), "/overflow", "{}");
-    failed_alone(&seen, "/overflow", &["recursion"]);
+    attacked("/overflow", "{}", &["recursion"]);
 }
 
 /// While one executor spins or blocks, another one of the same server answers.

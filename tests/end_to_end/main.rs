@@ -9,6 +9,7 @@
     reason = "a failing test is what this is for"
 )]
 
+mod attack;
 mod author;
 mod bad_input;
 mod cli;
@@ -51,4 +52,5 @@ mod shards;
 mod stream_doc;
 mod swap;
 mod toolchains;
+mod transaction;
 mod workspace;

@@ -15,6 +15,7 @@
 pub mod certificates;
 pub mod cli;
 pub mod http;
+pub mod http2;
 pub mod jina;
 pub mod languages;
 pub mod oci_tools;
@@ -22,6 +23,7 @@ pub mod python;
 pub mod registry;
 pub mod server;
 pub mod setup;
+pub mod vitals;
 
 pub use certificates::Authority;
 pub use cli::{Finished, Running, wasm_flow};

@@ -41,6 +41,37 @@ struct State {
     events: Vec<Value>,
     stderr: String,
     streams_open: u32,
+    /// What executors print is not kept.
+    is_deaf: bool,
+}
+
+/// A server's process.
+#[derive(Debug, Clone, Copy)]
+pub struct Process(u32);
+
+impl Process {
+    /// Bytes of memory that it has; none once it has ended.
+    pub fn resident(self) -> Option<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// Whether it is there, and has not ended.
+    pub fn lives(self) -> bool {
+        self.resident().is_some()
+    }
+
+    fn memory(self, key: &str) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kibibytes * 1024)
+    }
+
+    /// How many entries a folder of the system's about it has.
+    fn count(self, folder: &str) -> Option<usize> {
+        let entries = fs::read_dir(format!("/proc/{}/{folder}", self.0)).ok()?;
+        Some(entries.count())
+    }
 }
 
 impl Server {
@@ -138,7 +169,13 @@ impl Server {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let event = serde_json::from_str(&line)
                     .unwrap_or_else(|_| Value::String(format!("not JSON: {line}")));
-                events.change(|state| state.events.push(event));
+                events.change(|state| {
+                    let kind = event.get("event").and_then(Value::as_str);
+                    let is_output = matches!(kind, Some("output" | "log"));
+                    if !(state.is_deaf && is_output) {
+                        state.events.push(event);
+                    }
+                });
             }
             events.change(|state| state.streams_open -= 1);
         });
@@ -247,6 +284,11 @@ impl Server {
         lines
     }
 
+    /// What it has written to stderr so far.
+    pub fn stderr(&self) -> String {
+        self.written.lock().stderr.clone()
+    }
+
     /// Waits until it has written this to stderr.
     ///
     /// # Panics
@@ -295,12 +337,22 @@ impl Server {
         kill_process(id, signal).expect("a signal to the server");
     }
 
+    /// Its process.
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    /// Forgets what executors print from here on: in a long test it is too much.
+    pub fn keep_no_output(&self) {
+        self.written.lock().is_deaf = true;
+    }
+
     /// Bytes of memory that it has.
     ///
     /// # Panics
     /// When the system does not say.
     pub fn resident(&self) -> u64 {
-        self.memory("VmRSS:")
+        self.process().resident().expect("its memory in kB")
     }
 
     /// The most bytes of memory that it has had.
@@ -308,7 +360,8 @@ impl Server {
     /// # Panics
     /// When the system does not say.
     pub fn peak(&self) -> u64 {
-        self.memory("VmHWM:")
+        let peak = self.process().memory("VmHWM:");
+        peak.expect("its memory in kB")
     }
 
     /// How many files, sockets among them, it has open.
@@ -316,19 +369,15 @@ impl Server {
     /// # Panics
     /// When the system does not say.
     pub fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.child.id()))
-            .expect("the server's open files")
-            .count()
+        self.process().count("fd").expect("the server's open files")
     }
 
-    fn memory(&self, key: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))
-            .expect("the server's status");
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        let kibibytes = line
-            .and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
-            .expect("its memory in kB");
-        kibibytes * 1024
+    /// How many threads it has.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn threads(&self) -> usize {
+        self.process().count("task").expect("the server's threads")
     }
 
     /// Whether it still runs.

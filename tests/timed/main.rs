@@ -6,6 +6,8 @@
     reason = "a failing test is what this is for"
 )]
 
+mod soak;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 

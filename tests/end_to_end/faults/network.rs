@@ -10,65 +10,11 @@ use serde_json::json;
 use wasm_flow::Client;
 use wasm_flow::document::DocumentArray;
 use wasm_flow_tests::Server;
+use wasm_flow_tests::http2::{
+    END_HEADERS, GOAWAY, HEADERS, PREFACE, RST_STREAM, connected, frame, frames, headers,
+};
 
 use super::{mib, raw};
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const END_HEADERS: u8 = 4;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// The headers of a call that streams, as HPACK has them without its table.
-fn headers() -> Vec<u8> {
-    fn text(text: &str) -> Vec<u8> {
-        [&[text.len() as u8], text.as_bytes()].concat()
-    }
-    [
-        // POST, over http.
-        vec![0x83, 0x86],
-        [vec![0x04], text("/jina.JinaRPC/Call")].concat(),
-        [vec![0x01], text("gateway")].concat(),
-        [vec![0x0f, 0x10], text("application/grpc")].concat(),
-        [vec![0x00], text("te"), text("trailers")].concat(),
-    ]
-    .concat()
-}
-
-/// A connection with its settings sent. HTTP/2 is spoken by hand, because a library
-/// keeps to what the server asks for.
-fn connected(port: u16) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.write_all(PREFACE).unwrap();
-    stream.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
-    stream
-}
-
-/// The kinds of the frames that come until the server closes or is silent for so long.
-fn frames(mut stream: TcpStream, silence: Duration) -> Vec<u8> {
-    stream.set_read_timeout(Some(silence)).unwrap();
-    let mut kinds = Vec::new();
-    let mut head = [0; 9];
-    while stream.read_exact(&mut head).is_ok() {
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut payload = vec![0; length as usize];
-        if stream.read_exact(&mut payload).is_err() {
-            break;
-        }
-        kinds.push(head[3]);
-    }
-    kinds
-}
 
 /// How long until the server has closed a connection, if it does within a minute.
 fn closed_after(mut stream: TcpStream) -> Option<Duration> {
@@ -154,7 +100,7 @@ fn clients_that_say_only_the_half() {
     // More headers were to follow, or more of these.
     let half_headers: Vec<_> = (0..50)
         .map(|n| {
-            let mut stream = connected(flow.port());
+            let mut stream = connected(flow.port()).unwrap();
             let headers = frame(HEADERS, 0, 1, &headers());
             let end = if n % 2 == 0 { headers.len() } else { 20 };
             stream.write_all(&headers[..end]).unwrap();
@@ -179,7 +125,7 @@ fn more_streams_than_a_connection_may_have() {
     let (memory, descriptors) = (flow.resident(), flow.descriptors());
     let headers = headers();
     let slowest = slowest_answer(flow.port(), || {
-        let stream = connected(flow.port());
+        let stream = connected(flow.port()).unwrap();
         let mut writing = stream.try_clone().unwrap();
         let reading = thread::spawn(move || frames(stream, Duration::from_secs(3)));
         for call in 0..10_000 {
@@ -212,7 +158,7 @@ fn calls_that_are_reset_at_once() {
         // Whoever does this has to connect again and again.
         while made < 100_000 && connections < 200 {
             connections += 1;
-            let stream = connected(flow.port());
+            let stream = connected(flow.port()).unwrap();
             let mut writing = stream.try_clone().unwrap();
             let reading = thread::spawn(move || frames(stream, Duration::from_secs(3)));
             for call in (0..100_000).map(|call| 2 * call + 1) {

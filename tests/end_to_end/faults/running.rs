@@ -1,35 +1,35 @@
 //! Guests that do harm while they are called.
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 use wasm_flow_tests::Server;
 
 use super::{mib, raw, says};
+use crate::attack::Attack;
 
-/// Calls `raw` at an endpoint: the error, and what it answers next.
-fn after(flow: &Server, endpoint: &str) -> Value {
-    flow.python(&format!(
-        "
-        error = failed(lambda: client().post('{endpoint}', texts('x')))
-        answer({{'error': error, 'next': client().post('/ok', texts('x')).texts}})
-        "
+/// `raw`, with more in its table, and after it one that behaves.
+fn flow(more: &str) -> Server {
+    Server::run(&format!(
+        "[[executors]]\nname = \"raw\"\nuses = \"{{raw}}\"\n{more}\n\
+         [[executors]]\nname = \"probe\"\nuses = \"{{probe}}\"\n"
     ))
 }
 
-/// What every call has in common that fails by itself.
+/// Calls an endpoint of `raw`, which has to fail and say so.
 #[track_caller]
-fn failed_alone(seen: &Value, endpoint: &str, parts: &[&str]) {
-    let error = &seen["error"];
-    assert_eq!(error["class"], "BadServer", "{seen}");
-    assert_eq!(error["executor"], "Raw", "{seen}");
-    says(&error["description"], &["raw", endpoint]);
-    says(&error["description"], parts);
-    assert_eq!(seen["next"], json!(["x"]), "{seen}");
+fn attacked(flow: &Server, endpoint: &str, says: &[&str]) {
+    let attack = Attack {
+        executor: "raw",
+        endpoint,
+        parameters: "{}",
+        says,
+    };
+    attack.on(flow);
 }
 
 #[test]
 fn what_traps_is_told_by_its_reason() {
-    let flow = raw("timeout = \"20s\"");
+    let flow = flow("timeout = \"20s\"");
     for (endpoint, reason) in [
         ("/divide", "integer divide by zero"),
         ("/far", "out of bounds memory access"),
@@ -37,23 +37,22 @@ fn what_traps_is_told_by_its_reason() {
         ("/foreign", "unknown handle index 54321"),
         ("/drop_twice", "unknown handle index"),
     ] {
-        failed_alone(&after(&flow, endpoint), endpoint, &[reason]);
+        attacked(&flow, endpoint, &[reason]);
     }
-    let null = after(&flow, "/null");
-    assert_eq!(null["error"], Value::Null, "{null}");
-    assert_eq!(null["next"], json!(["x"]), "{null}");
+    // In WebAssembly an address like all others.
+    let null = flow.python("answer(client().post('/null', texts('x')).texts)");
+    assert_eq!(null, json!(["x"]));
 }
 
 /// Ackermann's function: it uses no linear memory, so its end is that of the engine's
 /// own stack.
 #[test]
 fn a_recursion_without_frames_in_memory() {
-    let seen = after(&raw("timeout = \"20s\""), "/recursion");
-    let parts = [
+    let says = [
         "call stack exhausted",
         "in a recursion that seems to have no end",
     ];
-    failed_alone(&seen, "/recursion", &parts);
+    attacked(&flow("timeout = \"20s\""), "/recursion", &says);
 }
 
 /// Storms of calls that cost the host something each, beside an executor that behaves.
@@ -130,22 +129,17 @@ fn futures_that_are_dropped() {
 /// Streams that the guest gives to the host and never closes.
 #[test]
 fn streams_that_are_never_closed() {
-    let flow = raw("timeout = \"60s\"");
+    let flow = flow("timeout = \"60s\"");
     let before = flow.resident();
-    let seen = flow.python(
+    let beside = flow.python(
         "
         client().post('/open_streams', texts('x'), parameters={'times': 1000})
-        beside = client().post('/ok', texts('x')).texts
-        error = failed(lambda: client().post('/open_streams', texts('x')))
-        answer({'beside': beside, 'error': error, 'next': client().post('/ok', texts('x')).texts})
+        answer(client().post('/ok', texts('x')).texts)
         ",
     );
-    assert_eq!(seen["beside"], json!(["x"]), "{seen}");
-    failed_alone(
-        &seen,
-        "/open_streams",
-        &["it holds more than 65536 handles at once"],
-    );
+    assert_eq!(beside, json!(["x"]));
+    let says = "it holds more than 65536 handles at once";
+    attacked(&flow, "/open_streams", &[says]);
     let grown = flow.peak().saturating_sub(before);
     assert!(grown < 200 << 20, "{} MiB more", mib(grown));
 }
@@ -154,14 +148,10 @@ fn streams_that_are_never_closed() {
 /// guest has.
 #[test]
 fn a_list_that_names_one_text_a_million_times() {
-    let flow = raw("timeout = \"60s\"\nlimits = { memory = \"64MiB\" }");
+    let flow = flow("timeout = \"60s\"\nlimits = { memory = \"64MiB\" }");
     let before = flow.resident();
-    let seen = after(&flow, "/aliased");
-    failed_alone(
-        &seen,
-        "/aliased",
-        &["one call handed over more than the host takes at once"],
-    );
+    let says = "one call handed over more than the host takes at once";
+    attacked(&flow, "/aliased", &[says]);
     let grown = flow.peak().saturating_sub(before);
     assert!(grown < 300 << 20, "{} MiB more", mib(grown));
 }

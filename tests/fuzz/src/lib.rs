@@ -21,19 +21,29 @@
     reason = "a target panics when it finds a fault"
 )]
 
+mod call;
 mod differential;
 mod documents;
+mod flow_toml;
+mod flow_yaml;
 mod frame;
+mod hub;
 mod json;
 mod live;
+mod query;
 mod stray;
 mod structs;
 
+pub use call::call;
 pub use differential::differential;
 pub use documents::documents;
+pub use flow_toml::flow_toml;
+pub use flow_yaml::flow_yaml;
 pub use frame::frame;
+pub use hub::hub;
 pub use json::json;
 pub use live::live;
+pub use query::query;
 pub use structs::structs;
 
 use bytes::{Bytes, BytesMut};

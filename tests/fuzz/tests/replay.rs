@@ -104,3 +104,28 @@ fn live() {
 fn frame() {
     run("frame", wasm_flow_fuzz::frame);
 }
+
+#[test]
+fn flow_toml() {
+    run("flow_toml", wasm_flow_fuzz::flow_toml);
+}
+
+#[test]
+fn query() {
+    run("query", wasm_flow_fuzz::query);
+}
+
+#[test]
+fn flow_yaml() {
+    run("flow_yaml", wasm_flow_fuzz::flow_yaml);
+}
+
+#[test]
+fn call() {
+    run("call", wasm_flow_fuzz::call);
+}
+
+#[test]
+fn hub() {
+    run("hub", wasm_flow_fuzz::hub);
+}

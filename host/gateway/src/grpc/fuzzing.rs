@@ -1,14 +1,19 @@
-//! A frame taken apart and written again, as the fuzz target `frame` sees it.
+//! A frame taken apart and written again, as the fuzz target `frame` sees it, and what is
+//! read of a call before its frames, for the target `call`.
 //!
 //! Only the feature `fuzzing` builds this. It is no interface: it changes with the
 //! gateway.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue};
 use prost::Message as _;
 use wasm_flow_document::{DocumentArray, Struct};
 
 use super::frame::{Answer, Data, FrameError, Incoming};
 use super::proto::RouteProto;
+use super::{arrival, deadline};
 use crate::bounds;
 
 /// The most routes that are kept of a message.
@@ -105,5 +110,39 @@ impl Frame {
         let mut out = BytesMut::new();
         answer.encode(&mut out, BytesMut::reserve).ok()?;
         Some((out.freeze(), answer.encoded_len()))
+    }
+}
+
+/// The time that this value of `grpc-timeout` gives a call.
+pub fn timeout(value: &[u8]) -> Option<Duration> {
+    let value = HeaderValue::from_bytes(value).ok()?;
+    deadline::of(&HeaderMap::from_iter([(
+        http::HeaderName::from_static("grpc-timeout"),
+        value,
+    )]))
+}
+
+/// A call's body on its way to what reads messages of it.
+#[derive(Debug, Default)]
+pub struct Arrival(arrival::Arrival);
+
+impl Arrival {
+    /// Takes the next bytes of the body, and adds what may pass.
+    pub fn add(&mut self, bytes: &[u8], passed: &mut Vec<u8>) {
+        let at_once = self.0.add(Bytes::copy_from_slice(bytes));
+        passed.extend(at_once.into_iter().flatten());
+        self.pass(passed);
+    }
+
+    /// Adds what is left once no more comes.
+    pub fn end(&mut self, passed: &mut Vec<u8>) {
+        self.0.release();
+        self.pass(passed);
+    }
+
+    fn pass(&mut self, passed: &mut Vec<u8>) {
+        while let Some(frame) = self.0.next() {
+            passed.extend(frame.into_data().into_iter().flatten());
+        }
     }
 }

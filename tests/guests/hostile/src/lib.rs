@@ -98,6 +98,15 @@ impl Hostile {
         }
     }
 
+    /// Prints without end.
+    #[requests(on = "/flood")]
+    async fn flood(&self, docs: &mut DocumentArray) {
+        spoil(docs);
+        loop {
+            println!("{}", "a flood ".repeat(100));
+        }
+    }
+
     #[requests(on = "/allocate")]
     async fn allocate(&self, docs: &mut DocumentArray) {
         spoil(docs);

@@ -3,6 +3,8 @@
 
 #![cfg(target_family = "wasm")]
 
+mod play;
+
 use std::arch::wasm32::{memory_grow, memory_size};
 use std::cell::Cell;
 use std::hint::{assert_unchecked, black_box};
@@ -42,7 +44,7 @@ thread_local! {
 }
 
 /// In the order of the description.
-const METHODS: [&str; 31] = [
+const METHODS: [&str; 32] = [
     "ok",
     "sleep",
     "block",
@@ -74,6 +76,7 @@ const METHODS: [&str; 31] = [
     "fresh_memory",
     "aliased",
     "open_streams",
+    "play",
 ];
 
 /// How it describes itself. A test writes another word over the second in the component's
@@ -323,6 +326,7 @@ impl wit::Guest for Raw {
                     .set_results(&fresh_memory().to_string())
                     .map_err(refused);
             }
+            "play" => return play::play(&request, docs, &parameters),
             _ => {}
         }
         Ok(())

@@ -57,6 +57,22 @@ impl Twin {
         Ok(())
     }
 
+    /// Gives for each text a number that takes so many `rounds` to compute. Has no twin.
+    #[requests(on = [])]
+    async fn digest(&self, docs: &mut DocumentArray, parameters: &Parameters) -> Result<()> {
+        let rounds: u32 = parameters.require("rounds")?;
+        for doc in docs.iter_mut() {
+            let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+            for _ in 0..rounds {
+                for byte in doc.text().bytes() {
+                    hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                }
+            }
+            doc.set_text(format!("{hash:016x}"));
+        }
+        Ok(())
+    }
+
     /// Computes without end. Has no twin.
     #[requests(on = [])]
     async fn endless(&self) {

@@ -1,0 +1,4 @@
+//! `cargo fuzz`'s binary of [`wasm_flow_fuzz::call`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| wasm_flow_fuzz::call(data));
