@@ -16,7 +16,7 @@
 //! | `keys`, `kinds`, `formats` | how a key is declared, the kinds of values, and the formats of strings |
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
 //! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
-//! | `flow`, `gateway`, `hub`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
+//! | `flow`, `gateway`, `host`, `hub`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
 //! | `variables`, `substitutions` | `${NAME}`: environment variables in the file's texts, and how messages show those texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
 //! | `lock`, `user` | flow.lock, and the user's own configuration, read in the same way |
@@ -31,6 +31,7 @@ mod flow;
 mod formats;
 mod gateway;
 mod grants;
+mod host;
 mod hub;
 mod json;
 mod keys;
@@ -64,6 +65,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::graph::Graph;
+use wasm_flow_contract::host::HostConfig;
 use wasm_flow_contract::hub::HubConfig;
 
 pub use executors::ExecutorEntry;
@@ -92,6 +94,8 @@ pub struct Manifest {
     pub timeout: Option<Duration>,
     /// Where and how it is served.
     pub gateway: GatewayConfig,
+    /// What the process may use that runs it.
+    pub host: HostConfig,
     /// Which registries its executors may come from, and whose signatures are wanted.
     pub hub: HubConfig,
     /// Its executors, in the order of the file, and which of them takes its
@@ -284,6 +288,7 @@ fn read(
     let FlowToml {
         flow,
         gateway,
+        host,
         hub,
         executors,
     } = reader::table(problems, document.get_ref(), 0..0);
@@ -296,6 +301,7 @@ fn read(
         name,
         timeout,
         gateway,
+        host: host::config(host.map(|host| host.value)),
         hub,
         executors: executors::graph(problems, executors?.value, folder)?,
         source: Source {

@@ -57,6 +57,9 @@ fn everything_that_a_file_can_say() {
             prefetch = 7
             max_message = "1MiB"
             grace = "25s"
+            [host.compile]
+            time = "1.5s"
+            memory = "32MiB"
             [[executors]]
             name = "last"
             uses = "a.wasm"
@@ -99,6 +102,11 @@ fn everything_that_a_file_can_say() {
             max_message: 1 << 20,
             grace: Duration::from_secs(25),
         }
+    );
+    let compile = manifest.host.compile;
+    assert_eq!(
+        (compile.time, compile.memory),
+        (Duration::from_millis(1500), 32 << 20)
     );
     let graph = &manifest.executors;
     assert_eq!(names(&manifest, graph.order()), ["first", "last"]);
@@ -217,6 +225,7 @@ fn what_is_left_out_has_defaults() {
     );
     assert_eq!(manifest.name, "search");
     assert_eq!(manifest.gateway, GatewayConfig::default());
+    assert_eq!(manifest.host, HostConfig::default());
     let graph = &manifest.executors;
     assert_eq!(names(&manifest, graph.order()), ["a", "b"]);
     for (id, node) in graph.iter() {

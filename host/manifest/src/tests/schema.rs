@@ -68,6 +68,7 @@ fn base() -> Value {
     json!({
         "flow": {},
         "gateway": {},
+        "host": { "compile": {} },
         "hub": { "trust": [{ "of": "registry.example.com", "keys": ["team.pub"] }] },
         "executors": [
             { "name": "encode", "uses": "encode.wasm" },
@@ -221,7 +222,7 @@ fn every_default_is_what_leaving_the_key_out_means() {
         let manifest = parse(&toml_of(flow));
         let executors = manifest.executors.iter();
         let configs: Vec<_> = executors.map(|(_, node)| &node.value.config).collect();
-        format!("{:?} {configs:?}", manifest.gateway)
+        format!("{:?} {:?} {configs:?}", manifest.gateway, manifest.host)
     };
     let mut seen = 0;
     for property in properties() {
