@@ -173,6 +173,7 @@ impl Executor {
         };
         let bindings = Bindings::new(component.description(), &config.uses_requests)
             .map_err(|error| failed(StartReason::Binding(error)))?;
+        runtime.serves();
         let policy = InstancePolicy::of(&config);
         let home = Home {
             runtime: runtime.clone(),

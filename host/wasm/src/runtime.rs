@@ -1,6 +1,7 @@
 //! The one engine of a process.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use wasmtime::{Engine, EngineWeak};
 
 use super::bindings::{HasCtx, diagnostics, documents, logging, requests, timers};
 use super::cache::{self, Cache};
-use super::compiler::{CompileError, Compiler, Output};
+use super::compiler::{CompileError, Compiler, Job, Output};
 use super::computing::{Share, Stint, Ticks, Turns};
 use super::engine;
 use super::stdio;
@@ -74,6 +75,8 @@ struct Inner {
     linker: Linker<Ctx>,
     cache: Option<Cache>,
     compiler: Compiler,
+    /// Whether an executor was started.
+    serves: AtomicBool,
     ticks: Arc<Ticks>,
     turns: Arc<Turns>,
     /// Held while a component is compiled: that takes many times its size, and all
@@ -105,6 +108,7 @@ impl Runtime {
             linker,
             cache,
             compiler: config.compiler,
+            serves: AtomicBool::new(false),
             ticks: Arc::new(Ticks::new()),
             compiling: Arc::default(),
             turns: Turns::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
@@ -167,6 +171,11 @@ impl Runtime {
         Arc::clone(&self.inner.compiling).lock_owned().await
     }
 
+    /// From now on there is somebody to be served while a component is compiled.
+    pub(super) fn serves(&self) {
+        self.inner.serves.store(true, Ordering::Relaxed);
+    }
+
     /// Compiles a component, or takes what was compiled before. Gives up soon after
     /// `is_wanted` says no, if it can.
     pub(super) fn compile(
@@ -177,7 +186,14 @@ impl Runtime {
     ) -> Result<Component, CompileError> {
         let engine = self.engine();
         let compiler = &self.inner.compiler;
-        let compile = || match compiler.compile(engine, wasm, digest, self.compile, is_wanted)? {
+        let job = Job {
+            wasm: Arc::clone(wasm),
+            digest,
+            limits: self.compile,
+            gives_way: self.inner.serves.load(Ordering::Relaxed),
+            is_wanted,
+        };
+        let compile = || match compiler.compile(engine, &job)? {
             Output::Component(component) => Ok(component),
             Output::Code(code) => {
                 cache::of_child(engine, &code).map_err(|error| compiler.foreign(&error))

@@ -136,6 +136,10 @@ impl Process {
         rest.split_whitespace().nth(field - 3).map(str::to_owned)
     }
 
+    fn niceness(&self) -> String {
+        Process::stat(self.id, 19).unwrap_or_default()
+    }
+
     fn texts(id: u32, file: &str) -> Vec<String> {
         let bytes = fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
         let parts = bytes.split(|byte| *byte == 0);
@@ -252,6 +256,7 @@ fn one_that_takes_the_place_of_another_is_refused() {
     fs::write(&component, slow(8)).unwrap();
     server.signal(Signal::HUP);
     let compiler = Process::compiler_of(server.id());
+    assert_eq!(compiler.niceness(), "5", "others are served");
     server.wait_for_events("kept", 1);
     server.wait_for_stderr("is not compiled within 1s");
     compiler.ends();
@@ -290,7 +295,7 @@ fn the_child_has_what_it_needs_and_dies_with_its_parent() {
         .map(|(number, to)| format!("{number} {}", to.split(':').next().unwrap_or_default()))
         .collect();
     assert_eq!(own, ["0 pipe", "1 pipe", "2 pipe"]);
-    assert_eq!(Process::stat(child.id, 19).as_deref(), Some("19"), "nice");
+    assert_eq!(child.niceness(), "0", "nobody is served yet");
     let limits = fs::read_to_string(format!("/proc/{}/limits", child.id)).unwrap();
     let limit = |name: &str| {
         let line = limits.lines().find_map(|line| line.strip_prefix(name));

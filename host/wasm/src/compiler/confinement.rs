@@ -15,14 +15,21 @@ pub(super) struct Confinement {
     computing: u64,
     /// Bytes of memory.
     memory: u64,
+    /// How much it leaves to others that compute.
+    niceness: u8,
     /// The process that waits for it.
     parent: u32,
 }
 
+/// Of a child of a process that serves. Its share of a processor is then a third of that of
+/// one who is served; with the most, 19, it would not come to an end on a busy machine.
+const GIVES_WAY: u8 = 5;
+
 impl Confinement {
     /// For a child of this process.
-    pub(super) fn new(limits: CompileLimits) -> Confinement {
+    pub(super) fn new(limits: CompileLimits, gives_way: bool) -> Confinement {
         Confinement {
+            niceness: if gives_way { GIVES_WAY } else { 0 },
             computing: computing(limits.time, threads(limits)),
             memory: limits.memory,
             parent: std::process::id(),
@@ -30,10 +37,11 @@ impl Confinement {
     }
 
     /// The same as arguments of the child.
-    pub(super) fn to_arguments(self) -> [String; 3] {
+    pub(super) fn to_arguments(self) -> [String; 4] {
         [
             self.computing.to_string(),
             self.memory.to_string(),
+            self.niceness.to_string(),
             self.parent.to_string(),
         ]
     }
@@ -46,6 +54,7 @@ impl Confinement {
         let confinement = Confinement {
             computing: next()?,
             memory: next()?,
+            niceness: u8::try_from(next()?).ok()?,
             parent: u32::try_from(next()?).ok()?,
         };
         arguments.next().is_none().then_some(confinement)
@@ -90,8 +99,8 @@ impl Confinement {
         )?;
         // A crash leaves no file behind.
         bound(Resource::Core, 0, 0)?;
-        // Those who are served go first. Without that it compiles all the same.
-        let _ = nice(19);
+        // Without that it compiles all the same.
+        let _ = nice(i32::from(self.niceness));
         Ok(())
     }
 
@@ -124,15 +133,15 @@ mod tests {
             time: Duration::from_millis(1500),
             memory: COMPILE_MEMORY_EACH,
         };
-        let confinement = Confinement::new(limits);
+        let confinement = Confinement::new(limits, true);
         assert_eq!((confinement.computing, threads(limits)), (2, 1));
         let arguments = confinement.to_arguments().map(OsString::from);
         let read = Confinement::of_arguments(arguments.clone());
         assert_eq!(read, Some(confinement));
         for wrong in [
-            arguments[..2].to_vec(),
+            arguments[..3].to_vec(),
             [&arguments[..], &arguments[..1]].concat(),
-            vec!["1".into(), "x".into(), "1".into()],
+            vec!["1".into(), "x".into(), "1".into(), "1".into()],
         ] {
             assert_eq!(Confinement::of_arguments(wrong), None);
         }

@@ -47,6 +47,17 @@ pub enum Compiler {
     Child(CompilerProgram),
 }
 
+/// A component that is to be compiled.
+pub(super) struct Job<'a> {
+    pub(super) wasm: Arc<Vec<u8>>,
+    pub(super) digest: Digest,
+    pub(super) limits: CompileLimits,
+    /// Whether there is somebody to be served, who goes first.
+    pub(super) gives_way: bool,
+    /// It is given up soon after this says no, if it can be.
+    pub(super) is_wanted: &'a dyn Fn() -> bool,
+}
+
 /// A component that was compiled, or the code of one.
 pub(super) enum Output {
     Component(Component),
@@ -54,22 +65,13 @@ pub(super) enum Output {
 }
 
 impl Compiler {
-    /// Compiles a component. Gives up soon after `is_wanted` says no, if it can.
-    pub(super) fn compile(
-        &self,
-        engine: &Engine,
-        wasm: &Arc<Vec<u8>>,
-        digest: Digest,
-        limits: CompileLimits,
-        is_wanted: &dyn Fn() -> bool,
-    ) -> Result<Output, CompileError> {
+    /// Compiles a component.
+    pub(super) fn compile(&self, engine: &Engine, job: &Job<'_>) -> Result<Output, CompileError> {
         match self {
-            Compiler::InProcess => Component::from_binary(engine, wasm)
+            Compiler::InProcess => Component::from_binary(engine, &job.wasm)
                 .map(Output::Component)
                 .map_err(|error| CompileError::Invalid(cut_printable(&chain(&error)))),
-            Compiler::Child(program) => {
-                supervisor::compile(program, wasm, digest, limits, is_wanted).map(Output::Code)
-            }
+            Compiler::Child(program) => supervisor::compile(program, job).map(Output::Code),
         }
     }
 

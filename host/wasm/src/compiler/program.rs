@@ -36,7 +36,7 @@ impl CompilerProgram {
         let path = match Path::new(SELF).exists() {
             true => PathBuf::from(SELF),
             // Without /proc, what it was started as has to do.
-            false => std::env::current_exe().unwrap_or_else(|_| PathBuf::from(&first)),
+            false => std::env::current_exe().unwrap_or_else(|_| found(&first)),
         };
         CompilerProgram {
             path,
@@ -64,5 +64,31 @@ impl CompilerProgram {
 
     pub(super) fn arguments(&self) -> &[OsString] {
         &self.arguments
+    }
+}
+
+/// The file of a program that was started by this name.
+fn found(name: &OsStr) -> PathBuf {
+    let path = Path::new(name);
+    let is_searched = path.components().count() == 1 && !path.is_absolute();
+    let folders = std::env::var_os("PATH").filter(|_| is_searched);
+    let mut candidates = folders.iter().flat_map(std::env::split_paths);
+    let file = candidates.find_map(|folder| Some(folder.join(path)).filter(|file| file.is_file()));
+    // Another folder is the child's own.
+    let file = file.unwrap_or_else(|| path.to_owned());
+    std::path::absolute(&file).unwrap_or(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_as_it_was_started() {
+        assert_eq!(found(OsStr::new("/a/b")), Path::new("/a/b"));
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(found(OsStr::new("./b/c")), here.join("b/c"));
+        let shell = found(OsStr::new("sh"));
+        assert!(shell.is_absolute() && shell.is_file(), "{shell:?}");
     }
 }

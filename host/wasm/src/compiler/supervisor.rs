@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wasm_flow_contract::host::CompileLimits;
-use wasm_flow_contract::hub::Digest;
 
+use super::Job;
 use super::answer::Answer;
 use super::confinement::{self, Confinement};
 use super::error::CompileError;
@@ -32,13 +32,8 @@ impl Compiled {
 
 /// Has a child compile a component. Blocks the thread, which has to be there until it returns:
 /// the child dies with the thread that started it.
-pub(super) fn compile(
-    program: &CompilerProgram,
-    wasm: &Arc<Vec<u8>>,
-    digest: Digest,
-    limits: CompileLimits,
-    is_wanted: &dyn Fn() -> bool,
-) -> Result<Compiled, CompileError> {
+pub(super) fn compile(program: &CompilerProgram, job: &Job<'_>) -> Result<Compiled, CompileError> {
+    let limits = job.limits;
     let failed = |error| CompileError::Start {
         program: program.path().to_owned(),
         error,
@@ -46,12 +41,12 @@ pub(super) fn compile(
     let patience = Patience {
         since: Instant::now(),
         time: limits.time,
-        is_wanted,
+        is_wanted: job.is_wanted,
     };
-    let (mut child, pipes) = Running::start(program, limits).map_err(failed)?;
+    let (mut child, pipes) = Running::start(program, job).map_err(failed)?;
     // On threads of their own: a pipe takes and gives when the other side pleases. They end
     // with the child.
-    let wasm = Arc::clone(wasm);
+    let wasm = Arc::clone(&job.wasm);
     let Pipes {
         mut input,
         output,
@@ -60,7 +55,14 @@ pub(super) fn compile(
     // If it takes no more, how it ended says why.
     spawn(move || drop(input.write_all(&wasm))).map_err(failed)?;
     let (answered, answer) = mpsc::sync_channel(1);
-    spawn(move || drop(answered.send(Answer::read(output)))).map_err(failed)?;
+    let read = move || {
+        let mut output = output;
+        let _ = answered.send(Answer::read(&mut output));
+        // What is not an answer is read to its end all the same: how the child ends is then
+        // its own doing, and not that nobody read.
+        let _ = io::copy(&mut output, &mut io::sink());
+    };
+    spawn(read).map_err(failed)?;
     let (said, words) = mpsc::sync_channel(1);
     spawn(move || drop(said.send(Words::read(errors)))).map_err(failed)?;
 
@@ -76,7 +78,7 @@ pub(super) fn compile(
         Some(Answer {
             digest: compiled,
             outcome,
-        }) if compiled == digest => {
+        }) if compiled == job.digest => {
             return match outcome {
                 Ok(code) => Ok(Compiled { code }),
                 Err(refusal) if words::are_of_memory(&refusal) => {
@@ -170,11 +172,12 @@ struct Pipes {
 }
 
 impl Running {
-    fn start(program: &CompilerProgram, limits: CompileLimits) -> io::Result<(Running, Pipes)> {
+    fn start(program: &CompilerProgram, job: &Job<'_>) -> io::Result<(Running, Pipes)> {
+        let limits = job.limits;
         let mut command = Command::new(program.path());
         command
             .args(program.arguments())
-            .args(Confinement::new(limits).to_arguments())
+            .args(Confinement::new(limits, job.gives_way).to_arguments())
             .env_clear()
             // Those of the library that the compiler takes its threads from.
             .env(
@@ -237,20 +240,36 @@ impl Drop for Running {
 
 #[cfg(test)]
 mod tests {
+    use wasm_flow_contract::hub::Digest;
+
     use super::*;
 
-    /// What comes of a child that is this script. `$1` and so on are what it is told.
+    fn compile_with(
+        program: &CompilerProgram,
+        limits: CompileLimits,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> CompileError {
+        let job = Job {
+            // More than a pipe takes.
+            wasm: Arc::new(vec![0; 1 << 20]),
+            digest: Digest::new([1; 32]),
+            limits,
+            gives_way: false,
+            is_wanted,
+        };
+        match compile(program, &job) {
+            Ok(_) => panic!("{program:?} compiles"),
+            Err(error) => error,
+        }
+    }
+
+    /// What comes of a child that is this script.
     fn of(script: &str, limits: CompileLimits) -> CompileError {
         let program = CompilerProgram::new("/bin/sh")
             .arg("-c")
             .arg(script)
             .arg("sh");
-        let wasm = Arc::new(vec![0; 1 << 20]);
-        let digest = Digest::new([1; 32]);
-        match compile(&program, &wasm, digest, limits, &|| true) {
-            Ok(_) => panic!("{script} compiles"),
-            Err(error) => error,
-        }
+        compile_with(&program, limits, &|| true)
     }
 
     fn says(script: &str, parts: &[&str]) {
@@ -289,10 +308,8 @@ mod tests {
     #[test]
     fn one_that_is_not_there_is_named() {
         let program = CompilerProgram::new("/nowhere/at/all");
-        let wasm = Arc::new(Vec::new());
-        let limits = CompileLimits::default();
-        let error = compile(&program, &wasm, Digest::new([0; 32]), limits, &|| true);
-        let text = error.err().unwrap().to_string();
+        let error = compile_with(&program, CompileLimits::default(), &|| true);
+        let text = error.to_string();
         assert!(text.contains("/nowhere/at/all cannot be started"), "{text}");
     }
 
@@ -314,12 +331,10 @@ mod tests {
     #[test]
     fn one_that_nobody_waits_for_ends() {
         let program = CompilerProgram::new("/bin/sh").arg("-c").arg("sleep 60");
-        let wasm = Arc::new(Vec::new());
         let begun = Instant::now();
         let is_wanted = || begun.elapsed() < Duration::from_millis(200);
-        let limits = CompileLimits::default();
-        let error = compile(&program, &wasm, Digest::new([0; 32]), limits, &is_wanted);
-        assert!(matches!(error, Err(CompileError::Unwanted)));
+        let error = compile_with(&program, CompileLimits::default(), &is_wanted);
+        assert!(matches!(error, CompileError::Unwanted));
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 
