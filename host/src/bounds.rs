@@ -60,6 +60,8 @@ wasm_flow_contract::bounds! {
     FILE_HEAD: u64 = 1024;
     /// Entries of a folder that are looked at for a name that was probably meant.
     NEIGHBOURS: usize = 1000;
+    /// How long a component may take to load before it is said that it is compiled.
+    SILENT_FOR: Duration = Duration::from_secs(1);
     /// Bytes of a file in which cargo or the compiler names what it has read.
     DEP_INFO: u64 = 4 << 20;
     /// Bytes of the record of what a build was made of.

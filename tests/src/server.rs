@@ -215,6 +215,11 @@ impl Server {
         is_ready(&self.written.lock())
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The port that it serves on.
     pub fn port(&self) -> u16 {
         self.port

@@ -96,6 +96,13 @@ bounds! {
         Some(value) => value,
         None => NonZeroU64::MIN,
     };
+    /// Default of `compile.time` of `[host]`: how long compiling one component may take. A
+    /// Python executor with its interpreter takes half a minute on two processors that have
+    /// nothing else to do.
+    DEFAULT_COMPILE_TIME: Duration = Duration::from_secs(300);
+    /// Default of `compile.memory` of `[host]`, in bytes: what compiling one component may
+    /// take. It takes some twenty times the component's size.
+    DEFAULT_COMPILE_MEMORY: u64 = 4 << 30;
     /// Hosts of one remote executor, and addresses that their names may have together.
     MAX_ADDRESSES: usize = 100;
     /// Tokens that a gateway takes. Each call's is compared with all of them.

@@ -19,6 +19,7 @@
 //! | [`hub`] | what executors are called in registries |
 //! | [`sharding`] | how an executor's instances are divided, and which of them a request goes to |
 //! | [`mod@gateway`], [`door`] | how a flow is served, and to whom |
+//! | [`host`] | what the process may use that runs a flow |
 //! | [`units`], [`text`] | sizes and durations, read and printed; text from elsewhere, made fit for people |
 //! | [`mod@nearest`] | names that were probably meant |
 
@@ -31,6 +32,7 @@ pub mod failure;
 pub mod gateway;
 pub mod grants;
 pub mod graph;
+pub mod host;
 pub mod hub;
 pub mod limits;
 pub mod nearest;

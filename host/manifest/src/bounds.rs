@@ -39,6 +39,11 @@ wasm_flow_contract::bounds! {
     /// The least memory that an executor can be given, in bytes.
     MIN_MEMORY: u64 = 1 << 20;
 
+    /// The least time that compiling a component can be given.
+    MIN_COMPILE_TIME: Duration = Duration::from_secs(1);
+    /// The least memory that compiling a component can be given, in bytes.
+    MIN_COMPILE_MEMORY: u64 = 32 << 20;
+
     /// The most requests that one stream may have in flight.
     MAX_PREFETCH: u32 = 1_000_000;
 

@@ -14,7 +14,7 @@ use wasm_flow_contract::origin::HttpOrigin;
 use wasm_flow_contract::remote::{RemoteAddress, Secret};
 use wasm_flow_contract::units::{parse_duration, parse_size};
 
-use crate::bounds::{MAX_MESSAGE, MIN_COMPUTING, MIN_MEMORY};
+use crate::bounds::{MAX_MESSAGE, MIN_COMPILE_MEMORY, MIN_COMPILE_TIME, MIN_COMPUTING, MIN_MEMORY};
 use crate::json::members;
 use crate::kinds::{Format, Quantity};
 use crate::report::Refusal;
@@ -194,6 +194,30 @@ pub(crate) const MEMORY: Quantity<u64> = Quantity {
         bytes if bytes < MIN_MEMORY => Err("at least 1 MiB: no executor fits into less".to_owned()),
         bytes if bytes > MAX_MEMORY => {
             Err("at most 4 GiB: a component's memory has 32-bit addresses".to_owned())
+        }
+        bytes => Ok(bytes),
+    },
+    pattern: SIZE_PATTERN,
+};
+
+/// `compile.time` of `[host]`.
+pub(crate) const COMPILE_TIME: Quantity<Duration> = Quantity {
+    what: "a duration",
+    parse: |text| match parse_duration(text)? {
+        short if short < MIN_COMPILE_TIME => {
+            Err("at least 1s: the compiler itself takes a moment to start".to_owned())
+        }
+        time => Ok(time),
+    },
+    pattern: DURATION_PATTERN,
+};
+
+/// `compile.memory` of `[host]`.
+pub(crate) const COMPILE_MEMORY: Quantity<u64> = Quantity {
+    what: "a size",
+    parse: |text| match parse_size(text)? {
+        bytes if bytes < MIN_COMPILE_MEMORY => {
+            Err("at least 32 MiB: the compiler does not fit into less".to_owned())
         }
         bytes => Ok(bytes),
     },

@@ -16,7 +16,7 @@
 //! | `keys`, `kinds`, `formats` | how a key is declared, the kinds of values, and the formats of strings |
 //! | `reader`, [`schema()`] | what is made of the declarations: a reader, and JSON Schema |
 //! | `entry`, `context` | a key's value that was read, and the key whose value is being read |
-//! | `flow`, `gateway`, `door`, `hub`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
+//! | `flow`, `gateway`, `door`, `host`, `hub`, `executors`, `polling`, `uses`, `remote`, `grants`, `needs` | what the tables mean |
 //! | `variables`, `substitutions` | `${NAME}`: environment variables in the file's texts, and how messages show those texts |
 //! | `problems`, `report`, `late` | what is wrong, and how it is shown |
 //! | `lock`, `user` | flow.lock, and the user's own configuration, read in the same way |
@@ -32,6 +32,7 @@ mod flow;
 mod formats;
 mod gateway;
 mod grants;
+mod host;
 mod hub;
 mod json;
 mod keys;
@@ -65,6 +66,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_contract::graph::Graph;
+use wasm_flow_contract::host::HostConfig;
 use wasm_flow_contract::hub::HubConfig;
 
 pub use door::{DoorFiles, ServerTlsFiles, TokensFrom};
@@ -94,6 +96,8 @@ pub struct Manifest {
     pub timeout: Option<Duration>,
     /// Where and how it is served. The files of its door have not been read.
     pub gateway: GatewayConfig<DoorFiles>,
+    /// What the process may use that runs it.
+    pub host: HostConfig,
     /// Which registries its executors may come from, and whose signatures are wanted.
     pub hub: HubConfig,
     /// Its executors, in the order of the file, and which of them takes its
@@ -288,6 +292,7 @@ fn read(
     let FlowToml {
         flow,
         gateway,
+        host,
         hub,
         executors,
     } = reader::table(problems, document.get_ref(), 0..0);
@@ -300,6 +305,7 @@ fn read(
         name,
         timeout,
         gateway,
+        host: host::config(host.map(|host| host.value)),
         hub,
         executors: executors::graph(problems, executors?.value, folder)?,
         source: Source {

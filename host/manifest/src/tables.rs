@@ -22,9 +22,9 @@ use crate::bounds::{
     MAX_BATCH, MAX_CONCURRENCY, MAX_EXECUTORS, MAX_PREFETCH, MAX_QUEUE, MAX_RETRIES, MAX_TRUST,
 };
 use crate::formats::{
-    COMPUTING, DIGEST, ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, KEY, MAX_MESSAGE_SIZE, MEMORY,
-    NAME, NEED, ORIGIN, PEM, REFERENCE, REGISTRY, REPLY, SCOPE, SERVER_PEM, TIMEOUT, TOKEN,
-    TOKEN_FILE, TOKENS_FILE, USES, WORKSPACE,
+    COMPILE_MEMORY, COMPILE_TIME, COMPUTING, DIGEST, ENV, FLOW_NAME, GUEST, HOST, HOST_FOLDER, KEY,
+    MAX_MESSAGE_SIZE, MEMORY, NAME, NEED, ORIGIN, PEM, REFERENCE, REGISTRY, REPLY, SCOPE,
+    SERVER_PEM, TIMEOUT, TOKEN, TOKEN_FILE, TOKENS_FILE, USES, WORKSPACE,
 };
 use crate::keys::{Toml::Inline, table};
 use crate::kinds::{
@@ -43,6 +43,10 @@ table! {
         /// Where and how the flow is served.
         gateway: GatewayTable = table()
             .example(Inline("{ port = 54321 }"));
+
+        /// What the process that runs the flow may use.
+        host: HostTable = table()
+            .example(Inline(r#"{ compile = { time = "10m" } }"#));
 
         /// Which registries executors may come from, and whose signatures are wanted.
         hub: HubTable = table()
@@ -160,6 +164,31 @@ table! {
         /// the folder of this file. It is read again on SIGHUP.
         token_file: String = text(TOKENS_FILE)
             .example("tokens.txt");
+    }
+}
+
+table! {
+    /// What the process that runs the flow may use.
+    struct HostTable = "[host]" {
+        /// What compiling one component may take. One is compiled at a time, in a process of
+        /// its own.
+        compile: CompileTable = table()
+            .example(Inline(r#"{ time = "10m", memory = "8GiB" }"#));
+    }
+}
+
+table! {
+    /// What compiling one component may take.
+    struct CompileTable = "[host.compile]" {
+        /// How long it may take. A component that takes longer is refused.
+        time: Duration = quantity(COMPILE_TIME)
+            .default("5m")
+            .example("10m");
+
+        /// How much memory it may take. A component that takes more is refused.
+        memory: u64 = quantity(COMPILE_MEMORY)
+            .default("4GiB")
+            .example("8GiB");
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn run(args: &Args, format: Format) -> Result<()> {
     let resolver = resolver()?;
     let path = resolver.path(&Source::Folder(args.folder.clone())).await?;
     // What was built is known to be an executor then, and is compiled for the next start.
-    let component = resolver.runtime().load(&path).await;
+    let component = resolver.loader().load(&path).await;
     let component = component.map_err(crate::resolve::SourceError::from)?;
     let methods = &component.description().methods;
     match format {

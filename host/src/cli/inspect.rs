@@ -49,7 +49,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
             let bytes = Vec::from(std::mem::take(&mut pulled.component));
             let reference = reference.at(pulled.digest);
             let loaded = resolver()?
-                .runtime()
+                .loader()
                 .load_bytes(bytes, format!("{SCHEME}{reference}"))
                 .await;
             let component = loaded.map_err(SourceError::from)?;

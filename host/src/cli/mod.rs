@@ -10,6 +10,7 @@
 mod batch;
 mod build;
 mod check;
+mod compiler;
 mod completions;
 mod console;
 mod door;
@@ -44,7 +45,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use wasm_flow_gateway::client::ClientError;
 use wasm_flow_gateway::{BindError, ServeError};
 use wasm_flow_manifest::{Manifest, ManifestError, Report};
-use wasm_flow_wasm::{Runtime, RuntimeConfig, RuntimeError, StartError};
+use wasm_flow_wasm::{RuntimeError, StartError, compile_component};
 
 use crate::bounds::FLUSH_TIMEOUT;
 use crate::resolve::build::BuildError;
@@ -203,6 +204,9 @@ impl Error {
 /// failure, 2 for bad usage, 130 for a batch that a signal cut short. If the
 /// reader of standard output goes away, the command ends with 0.
 pub fn main() -> ExitCode {
+    if let Some(arguments) = compiler::arguments() {
+        return compile_component(arguments);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => return explain(&usage),
@@ -277,8 +281,7 @@ fn dispatch(cli: Cli) -> Result<()> {
 
 /// What finds the components that commands are about.
 fn resolver() -> Result<Resolver> {
-    let runtime = Runtime::new(RuntimeConfig::default())?;
-    Ok(Resolver::new(runtime, progress::note))
+    Ok(Resolver::new(compiler::runtime()?, progress::note))
 }
 
 /// The flow of a file, with its components.

@@ -13,7 +13,6 @@ use wasm_flow_contract::gateway::GatewayConfig;
 use wasm_flow_flow::Flow;
 use wasm_flow_gateway::Gateway;
 use wasm_flow_manifest::{LateProblem, Manifest, Place};
-use wasm_flow_wasm::{Runtime, RuntimeConfig};
 
 use super::batch::Answers;
 use super::console::Console;
@@ -22,7 +21,7 @@ use super::reload::Reload;
 use super::shutdown::{self, Hangups, Signals};
 use super::terminal::{self, Page, json_text, lines};
 use super::watch::{Built, Watch};
-use super::{Error, Format, Result, batch, hub, input, log, print, progress, resolver};
+use super::{Error, Format, Result, batch, compiler, hub, input, log, print, progress, resolver};
 use crate::resolve::build::Event;
 use crate::resolve::{Loaded, Pinning, Resolver};
 
@@ -131,7 +130,7 @@ async fn serve(args: &Args, format: Format) -> Result<()> {
         true => Some(Watch::new(&args.flow, Arc::clone(&built))?),
         false => None,
     };
-    let runtime = Runtime::new(RuntimeConfig::default())?;
+    let runtime = compiler::runtime()?;
     let first = Resolver::new(runtime.clone(), noting(&built, progress::note));
     let loaded = first.with_pinning(args.pinning()).load(manifest).await?;
     hub::keep_lock(&args.flow, &loaded, terminal::note);

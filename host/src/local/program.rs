@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wasm_flow_contract::host::HostConfig;
 use wasm_flow_contract::hub::{HubConfig, Scope, Trust};
 use wasm_flow_contract::outline::{self, NodeSpec, OutlineProblem};
 use wasm_flow_contract::units::MAX_DURATION;
@@ -153,6 +154,10 @@ impl Plan for Program {
 
     fn executors(&self) -> Graph<Planned> {
         self.executors.as_ref().map(|_, _, planned| planned.clone())
+    }
+
+    fn host(&self) -> Option<HostConfig> {
+        None
     }
 
     fn hub(&self) -> (&str, &HubConfig) {

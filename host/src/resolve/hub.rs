@@ -10,9 +10,9 @@ use wasm_flow_contract::{Graph, NodeId};
 use wasm_flow_hub::store::InUse;
 use wasm_flow_hub::{HubError, Pulled};
 use wasm_flow_manifest::{LateProblem, Lock, Place};
-use wasm_flow_wasm::{Component, Runtime};
+use wasm_flow_wasm::Component;
 
-use super::{Doubt, Planned, Remedy, SourceError, Uses};
+use super::{Doubt, Loader, Planned, Remedy, SourceError, Uses};
 use crate::bounds::TAG_CHECK;
 use crate::hub::{Registries, RegistriesError};
 
@@ -36,7 +36,7 @@ pub(super) struct Fetch {
     /// None if no executor comes from a registry, or registries cannot be used, which has
     /// been said.
     registries: Option<Registries>,
-    runtime: Runtime,
+    loader: Loader,
     pinning: Pinning,
     /// As it was.
     lock: Lock,
@@ -79,14 +79,14 @@ impl Fetch {
     /// with that is said once.
     pub(super) async fn new(
         plan: &impl super::Plan,
-        runtime: Runtime,
+        loader: Loader,
         pinning: Pinning,
         problems: &mut Vec<LateProblem>,
     ) -> Fetch {
         let references = references(&plan.executors());
         let mut fetch = Fetch {
             registries: None,
-            runtime,
+            loader,
             pinning,
             lock: Lock::default(),
             pinned: Lock::default(),
@@ -165,7 +165,7 @@ impl Fetch {
         }
         let origin = format!("oci://{}", wanted.at(pulled.digest));
         let component = self
-            .runtime
+            .loader
             .load_bytes(Vec::from(std::mem::take(&mut pulled.component)), origin)
             .await
             .map_err(|error| problem(SourceError::Load(error).to_string()))?;

@@ -9,6 +9,7 @@ pub(crate) mod advice;
 pub mod build;
 mod executor_file;
 mod hub;
+mod loader;
 mod plan;
 mod remote;
 mod running;
@@ -37,6 +38,7 @@ use wasm_flow_wasm::{
 pub use crate::wrong_file::WrongFile;
 pub use advice::{Doubt, Remedy, Unusual};
 pub use hub::{ASSETS, Artifact, Pinning, Pins};
+pub use loader::Loader;
 pub use plan::{Plan, Planned, Uses};
 pub use running::{Running, SwapError, Swapped, SwappedExecutor};
 pub use source::{Source, SourceError};
@@ -51,9 +53,8 @@ type Build = fn(&Path, &dyn Fn(Event<'_>)) -> Result<PathBuf, BuildError>;
 /// Finds what a flow's plan names. Cheap to clone.
 #[derive(Clone)]
 pub struct Resolver {
-    runtime: Runtime,
+    loader: Loader,
     pinning: Pinning,
-    progress: Arc<dyn Fn(Event<'_>) + Send + Sync>,
 }
 
 /// An executor that can be started.
@@ -108,9 +109,8 @@ impl Resolver {
     /// A resolver that tells `progress` what it waits for.
     pub fn new(runtime: Runtime, progress: impl Fn(Event<'_>) + Send + Sync + 'static) -> Resolver {
         Resolver {
-            runtime,
+            loader: Loader::new(runtime, Arc::new(progress)),
             pinning: Pinning::default(),
-            progress: Arc::new(progress),
         }
     }
 
@@ -122,7 +122,12 @@ impl Resolver {
 
     /// The engine that components are loaded into.
     pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+        self.loader.runtime()
+    }
+
+    /// What loads components into it.
+    pub fn loader(&self) -> &Loader {
+        &self.loader
     }
 
     /// The component of a source. A folder is built first, if something in it has changed.
@@ -130,10 +135,8 @@ impl Resolver {
     /// # Errors
     /// When it does not compile, or is not an executor.
     pub async fn component(&self, source: &Source) -> Result<Component, SourceError> {
-        Ok(self
-            .runtime
-            .load(self.found(source, build::component).await?)
-            .await?)
+        let path = self.found(source, build::component).await?;
+        Ok(self.loader.load(path).await?)
     }
 
     /// The file with the component of a source. A folder is built first.
@@ -148,7 +151,7 @@ impl Resolver {
         Ok(match source {
             Source::File(path) => path.clone(),
             Source::Folder(folder) => {
-                let progress = Arc::clone(&self.progress);
+                let progress = Arc::clone(self.loader.progress());
                 let folder = folder.clone();
                 let building = tokio::task::spawn_blocking(move || build(&folder, &*progress));
                 building.await.map_err(|_| SourceError::Interrupted)??
@@ -161,14 +164,27 @@ impl Resolver {
     /// # Errors
     /// With all that is wrong, each with its place in the plan.
     pub async fn load<P: Plan>(&self, plan: P) -> Result<Loaded<P>, P::Error> {
+        match plan.host() {
+            Some(host) => {
+                let resolver = Resolver {
+                    loader: self.loader.within(host.compile),
+                    ..self.clone()
+                };
+                resolver.load_all(plan).await
+            }
+            None => self.load_all(plan).await,
+        }
+    }
+
+    async fn load_all<P: Plan>(&self, plan: P) -> Result<Loaded<P>, P::Error> {
         let mut problems = Vec::new();
         let mut loaded = HashMap::new();
         let planned = plan.executors();
-        let runtime = self.runtime.clone();
+        let loader = self.loader.clone();
         let mut found = Found {
             components: HashMap::new(),
             remotes: remote::connect_all(&planned).await,
-            fetch: Fetch::new(&plan, runtime, self.pinning, &mut problems).await,
+            fetch: Fetch::new(&plan, loader, self.pinning, &mut problems).await,
         };
         for (id, node) in planned.iter() {
             let loading = self.executor(id, None, &node.value, &mut found);
@@ -193,7 +209,7 @@ impl Resolver {
         }
         match planned.try_map(|id, _, _| loaded.remove(&id)) {
             Some(executors) if problems.is_empty() => Ok(Loaded {
-                runtime: self.runtime.clone(),
+                runtime: self.runtime().clone(),
                 executors,
                 pins: found.fetch.pins(),
                 plan,

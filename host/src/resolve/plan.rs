@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_flow_contract::config::ExecutorConfig;
+use wasm_flow_contract::host::HostConfig;
 use wasm_flow_contract::hub::HubConfig;
 use wasm_flow_contract::{Graph, Stage};
 use wasm_flow_manifest::{ExecutorEntry, LateProblem, Lock, Manifest, Report};
@@ -24,6 +25,9 @@ pub trait Plan {
 
     /// The executors, in the flow's shape.
     fn executors(&self) -> Graph<Planned>;
+
+    /// What the process may use. None: what its engine was set up with.
+    fn host(&self) -> Option<HostConfig>;
 
     /// Which registries executors may come from, and whose signatures are wanted, with what
     /// messages call the file that says it.
@@ -108,6 +112,10 @@ impl Plan for Manifest {
     fn executors(&self) -> Graph<Planned> {
         let executors = self.executors.as_ref();
         executors.map(|_, _, entry| Planned::of_entry(entry))
+    }
+
+    fn host(&self) -> Option<HostConfig> {
+        Some(self.host)
     }
 
     fn hub(&self) -> (&str, &HubConfig) {

@@ -93,6 +93,13 @@ wasm_flow_contract::bounds! {
     /// Bytes of a component's file; a larger one is not read. A Python executor
     /// with its interpreter has 20 MB.
     MAX_FILE: u64 = 256 << 20;
+    /// Bytes of the code of one component, as a child process hands it over. More is not
+    /// taken.
+    MAX_CODE: u64 = 1 << 30;
+    /// Memory for each thread that compiles: of less, fewer threads do.
+    COMPILE_MEMORY_EACH: u64 = 64 << 20;
+    /// How often it is looked whether anybody still waits for a component that is compiled.
+    COMPILE_CHECK: Duration = Duration::from_millis(100);
     /// Imports that the error about a component names; of more, it gives the number.
     MAX_LISTED: usize = 20;
     /// Time of `describe`, which only has to give constants.

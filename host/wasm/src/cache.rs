@@ -22,6 +22,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::bounds::MAX_CACHE;
+use crate::compiler::Compiled;
 
 /// The variable with the folder to use instead of the user's cache.
 const FOLDER_VARIABLE: &str = "WASM_FLOW_CACHE";
@@ -97,17 +98,17 @@ impl Cache {
     }
 
     /// The component, compiled now or before.
-    pub(super) fn component(
+    pub(super) fn component<E>(
         &self,
         engine: &Engine,
-        wasm: &[u8],
         digest: Digest,
-    ) -> wasmtime::Result<Component> {
+        compile: impl FnOnce() -> Result<Component, E>,
+    ) -> Result<Component, E> {
         let name = entry_name(engine, digest);
         if let Some(component) = self.read(engine, &name) {
             return Ok(component);
         }
-        let component = Component::from_binary(engine, wasm)?;
+        let component = compile()?;
         let written = component
             .serialize()
             .map_err(|error| error.to_string())
@@ -224,7 +225,13 @@ impl Cache {
     }
 }
 
-/// Compiled code whose HMAC under the user's own key was right.
+/// The component of code that a child of this process has compiled.
+pub(super) fn of_child(engine: &Engine, compiled: &Compiled) -> wasmtime::Result<Component> {
+    deserialize(engine, Authentic(compiled.code()))
+}
+
+/// Compiled code whose HMAC under the user's own key was right, or that came from a child of
+/// this process.
 struct Authentic<'a>(&'a [u8]);
 
 #[expect(
@@ -232,12 +239,19 @@ struct Authentic<'a>(&'a [u8]);
     reason = "the engine's way to take compiled code back; the one place of the host that needs it"
 )]
 fn deserialize(engine: &Engine, code: Authentic<'_>) -> wasmtime::Result<Component> {
-    // SAFETY: `deserialize` wants bytes that `Component::serialize` gave, unchanged.
-    // `Authentic` exists only for bytes whose HMAC, under a key that only this user
-    // can read, was right, and `Cache::write` makes that HMAC for nothing but the
-    // output of `Component::serialize`. They are these bytes in memory, and not a
-    // file that could change after it was checked. The engine itself refuses code of
-    // another version or for other settings.
+    // SAFETY: `deserialize` wants bytes that `Component::serialize` or
+    // `Engine::precompile_component` gave, unchanged. `Authentic` is made in two places.
+    // `Cache::authenticated` makes it of bytes whose HMAC, under a key that only this user
+    // can read, was right, and `Cache::write` makes that HMAC for nothing but the output of
+    // `Component::serialize`. `of_child` makes it of a `Compiled`, which exists only for
+    // what came over the pipe from a child that this process has started for it: whole, in
+    // the form that only `compile_component` writes, and with the digest of the component
+    // that it was given. That writes nothing else there but the output of
+    // `Engine::precompile_component`. This rests on the program that was started being the
+    // one that it is meant to be, and on the compiler not being taken over by a component
+    // that it compiles: it would have this process, too, if it compiled here.
+    // They are these bytes in memory, and not a file that could change after it was
+    // checked. The engine itself refuses code of another version or for other settings.
     unsafe { Component::deserialize(engine, code.0) }
 }
 
@@ -414,6 +428,12 @@ mod tests {
         }
     }
 
+    fn compile(cache: &Cache) {
+        let engine = Engine::default();
+        let compile = || Component::from_binary(&engine, WASM);
+        cache.component(&engine, digest_of(WASM), compile).unwrap();
+    }
+
     /// Whether a component comes from the cache.
     fn kept(cache: &Cache, wasm: &[u8]) -> bool {
         let engine = Engine::default();
@@ -425,12 +445,8 @@ mod tests {
     #[test]
     fn what_was_compiled_once_is_taken_from_the_cache() {
         let folder = Folder::new("kept");
-        let engine = Engine::default();
         assert!(!kept(&folder.cache(), WASM));
-        folder
-            .cache()
-            .component(&engine, WASM, digest_of(WASM))
-            .unwrap();
+        compile(&folder.cache());
         assert_eq!(folder.entries().len(), 1);
         assert!(kept(&folder.cache(), WASM), "by the next process too");
     }
@@ -438,11 +454,7 @@ mod tests {
     #[test]
     fn an_entry_with_any_byte_changed_or_cut_off_is_replaced() {
         let folder = Folder::new("damaged");
-        let engine = Engine::default();
-        folder
-            .cache()
-            .component(&engine, WASM, digest_of(WASM))
-            .unwrap();
+        compile(&folder.cache());
         let entry = folder.entries().remove(0);
         let good = fs::read(&entry).unwrap();
         let places = [0, 1, MAC_BYTES, good.len() / 2, good.len() - 1];
@@ -455,10 +467,7 @@ mod tests {
         for bad in flipped.into_iter().chain(cut) {
             fs::write(&entry, &bad).unwrap();
             assert!(!kept(&folder.cache(), WASM));
-            folder
-                .cache()
-                .component(&engine, WASM, digest_of(WASM))
-                .unwrap();
+            compile(&folder.cache());
             assert!(kept(&folder.cache(), WASM));
         }
     }
@@ -468,7 +477,7 @@ mod tests {
         let folder = Folder::new("foreign");
         let engine = Engine::default();
         let cache = folder.cache();
-        cache.component(&engine, WASM, digest_of(WASM)).unwrap();
+        compile(&cache);
         let entry = folder.entries().remove(0);
         let other = b"\0asm\x0d\0\x01\0\0\x01\0";
         fs::copy(&entry, folder.0.join(entry_name(&engine, digest_of(other)))).unwrap();
@@ -487,10 +496,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let folder = Folder::new("private");
-        folder
-            .cache()
-            .component(&Engine::default(), WASM, digest_of(WASM))
-            .unwrap();
+        compile(&folder.cache());
         assert_eq!(mode(&folder.0), 0o700);
         for file in fs::read_dir(&folder.0).unwrap() {
             assert_eq!(mode(&file.unwrap().path()), 0o600);
@@ -499,10 +505,7 @@ mod tests {
         fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(!kept(&folder.cache(), WASM));
         assert_eq!(mode(&folder.0), 0o700);
-        folder
-            .cache()
-            .component(&Engine::default(), WASM, digest_of(WASM))
-            .unwrap();
+        compile(&folder.cache());
         fs::set_permissions(folder.0.join(KEY_FILE), fs::Permissions::from_mode(0o644)).unwrap();
         assert!(!kept(&folder.cache(), WASM));
         assert_eq!(mode(&folder.0.join(KEY_FILE)), 0o600);

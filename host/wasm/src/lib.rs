@@ -18,18 +18,20 @@
 //! handles, wall-clock time of a call (by the caller's own clock, outside the
 //! guest's store) and of stopping, computing time of a call and outside of calls, calls in
 //! flight and those that wait, the documents of a reply, the size of what a guest prints in
-//! one line or says of itself, the size of its file. Not yet bounded: bytes of documents
-//! that a guest makes and does not return, and the time to compile it.
+//! one line or says of itself, the size of its file, and, in a child process, what compiling
+//! it takes. Not yet bounded: bytes of documents that a guest makes and does not return.
 
 mod abort;
 mod back_off;
 mod bindings;
 mod bounds;
 mod cache;
+mod compiler;
 mod computing;
 mod description;
 mod details;
 mod documents;
+mod engine;
 mod error;
 mod grants;
 mod http;
@@ -62,6 +64,7 @@ use wasm_flow_contract::{Call, Failure, Outlet, Reply, Stage, StageInfo};
 use wasm_flow_document::DocumentArray;
 
 pub use bounds::BOUNDS;
+pub use compiler::{Compiler, CompilerProgram, compile_component};
 pub use description::{
     BindingError, Bindings, Concurrency, DEFAULT_ENDPOINT, Description, Method, Route,
 };
@@ -170,6 +173,7 @@ impl Executor {
         };
         let bindings = Bindings::new(component.description(), &config.uses_requests)
             .map_err(|error| failed(StartReason::Binding(error)))?;
+        runtime.serves();
         let policy = InstancePolicy::of(&config);
         let home = Home {
             runtime: runtime.clone(),

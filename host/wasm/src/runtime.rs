@@ -1,22 +1,23 @@
 //! The one engine of a process.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use wasm_flow_contract::bounds::INSTANCES;
+use wasm_flow_contract::host::CompileLimits;
 use wasm_flow_contract::hub::Digest;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, EngineWeak, PoolingAllocationConfig};
+use wasmtime::{Engine, EngineWeak};
 
 use super::bindings::{HasCtx, diagnostics, documents, logging, requests, timers};
-use super::cache::Cache;
+use super::cache::{self, Cache};
+use super::compiler::{CompileError, Compiler, Job, Output};
 use super::computing::{Share, Stint, Ticks, Turns};
+use super::engine;
 use super::stdio;
 use super::store::Ctx;
-use crate::bounds::{
-    CORE_INSTANCES_EACH, EPOCH, MEMORIES_EACH, STACK, TABLE_ELEMENTS, TABLES, TABLES_EACH,
-};
+use crate::bounds::EPOCH;
 
 /// Why the engine could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +45,20 @@ pub struct RuntimeConfig {
     /// Only the same version of the engine on the same kind of processor takes it
     /// back, and only if this user's wasm-flow wrote it.
     pub cache: bool,
+    /// Where components are compiled: in this process, if nothing is said.
+    pub compiler: Compiler,
+    /// What compiling one may take, if that is not in this process and a `flow.toml` does not
+    /// say it.
+    pub compile: CompileLimits,
 }
 
 impl Default for RuntimeConfig {
     fn default() -> Self {
-        RuntimeConfig { cache: true }
+        RuntimeConfig {
+            cache: true,
+            compiler: Compiler::InProcess,
+            compile: CompileLimits::default(),
+        }
     }
 }
 
@@ -57,17 +67,21 @@ impl Default for RuntimeConfig {
 #[derive(Clone)]
 pub struct Runtime {
     inner: Arc<Inner>,
+    compile: CompileLimits,
 }
 
 struct Inner {
     engine: Engine,
     linker: Linker<Ctx>,
     cache: Option<Cache>,
+    compiler: Compiler,
+    /// Whether an executor was started.
+    serves: AtomicBool,
     ticks: Arc<Ticks>,
     turns: Arc<Turns>,
     /// Held while a component is compiled: that takes many times its size, and all
     /// processors.
-    compiler: Arc<tokio::sync::Mutex<()>>,
+    compiling: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Runtime {
@@ -79,7 +93,7 @@ impl Runtime {
         let failed = |error: wasmtime::Error| RuntimeError::Engine {
             reason: format!("{error:#}"),
         };
-        let engine = engine().map_err(failed)?;
+        let engine = engine::running().map_err(failed)?;
         let linker = linker(&engine).map_err(failed)?;
         let cache = match config.cache {
             true => Cache::open()
@@ -93,8 +107,10 @@ impl Runtime {
             engine,
             linker,
             cache,
+            compiler: config.compiler,
+            serves: AtomicBool::new(false),
             ticks: Arc::new(Ticks::new()),
-            compiler: Arc::default(),
+            compiling: Arc::default(),
             turns: Turns::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
         });
         tick(
@@ -103,7 +119,10 @@ impl Runtime {
             Arc::downgrade(&inner),
         )
         .map_err(RuntimeError::Thread)?;
-        Ok(Runtime { inner })
+        Ok(Runtime {
+            inner,
+            compile: config.compile,
+        })
     }
 
     /// The engine that everything in the process shares that brings none of its own: set
@@ -123,6 +142,16 @@ impl Runtime {
         }
     }
 
+    /// The same engine, for which compiling a component may take that. It makes no difference
+    /// with [`Compiler::InProcess`].
+    #[must_use]
+    pub fn with_compile_limits(&self, compile: CompileLimits) -> Runtime {
+        Runtime {
+            inner: Arc::clone(&self.inner),
+            compile,
+        }
+    }
+
     pub(super) fn engine(&self) -> &Engine {
         &self.inner.engine
     }
@@ -138,46 +167,47 @@ impl Runtime {
     }
 
     /// Waits until no other component is being compiled. None is for as long as this lives.
-    pub(super) async fn compiler(&self) -> tokio::sync::OwnedMutexGuard<()> {
-        Arc::clone(&self.inner.compiler).lock_owned().await
+    pub(super) async fn compiling(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.inner.compiling).lock_owned().await
     }
 
-    /// Compiles a component, or takes what was compiled before.
-    pub(super) fn compile(&self, wasm: &[u8], digest: Digest) -> wasmtime::Result<Component> {
+    /// From now on there is somebody to be served while a component is compiled.
+    pub(super) fn serves(&self) {
+        self.inner.serves.store(true, Ordering::Relaxed);
+    }
+
+    /// Compiles a component, or takes what was compiled before. Gives up soon after
+    /// `is_wanted` says no, if it can.
+    pub(super) fn compile(
+        &self,
+        wasm: &Arc<Vec<u8>>,
+        digest: Digest,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Component, CompileError> {
+        let engine = self.engine();
+        let compiler = &self.inner.compiler;
+        let job = Job {
+            wasm: Arc::clone(wasm),
+            digest,
+            limits: self.compile,
+            gives_way: self.inner.serves.load(Ordering::Relaxed),
+            is_wanted,
+        };
+        let compile = || match compiler.compile(engine, &job)? {
+            Output::Component(component) => Ok(component),
+            Output::Code(code) => {
+                cache::of_child(engine, &code).map_err(|error| compiler.foreign(&error))
+            }
+        };
         match &self.inner.cache {
-            Some(cache) => cache.component(self.engine(), wasm, digest),
-            None => Component::from_binary(self.engine(), wasm),
+            Some(cache) => cache.component(engine, digest, compile),
+            None => compile(),
         }
     }
 
     pub(super) fn linker(&self) -> &Linker<Ctx> {
         &self.inner.linker
     }
-}
-
-/// Room for as many instances as are said, whatever they consist of. What is
-/// reserved here is address space; memory is taken as it is used.
-fn pool() -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(INSTANCES)
-        .total_memories(INSTANCES)
-        .total_stacks(INSTANCES)
-        .total_core_instances(INSTANCES * CORE_INSTANCES_EACH)
-        .total_tables(INSTANCES * TABLES)
-        .table_elements(TABLE_ELEMENTS as usize)
-        .max_core_instances_per_component(CORE_INSTANCES_EACH)
-        .max_memories_per_component(MEMORIES_EACH)
-        .max_tables_per_component(TABLES_EACH);
-    pool
-}
-
-fn engine() -> wasmtime::Result<Engine> {
-    let mut wasmtime = Config::new();
-    wasmtime.allocation_strategy(pool());
-    wasmtime.epoch_interruption(true);
-    // The engine's default, which is pinned here.
-    wasmtime.max_wasm_stack(STACK);
-    Engine::new(&wasmtime)
 }
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<Ctx>> {

@@ -12,7 +12,7 @@ use crate::bad_input::component_refused;
 
 /// A component that exports functions by the names of an executor's, all of another type.
 /// What its core modules do when they are instantiated is done before that is noticed.
-fn named_executor(core: &str) -> Vec<u8> {
+pub(super) fn named_executor(core: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
             {core}

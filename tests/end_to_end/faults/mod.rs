@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::lifecycle::raw;
 
+mod compiling;
 mod loading;
 mod network;
 mod running;

@@ -65,6 +65,9 @@ fn everything_that_a_file_can_say() {
             client_ca = "clients.pem"
             [gateway.auth]
             token_file = "tokens.txt"
+            [host.compile]
+            time = "1.5s"
+            memory = "32MiB"
             [[executors]]
             name = "last"
             uses = "a.wasm"
@@ -116,6 +119,11 @@ fn everything_that_a_file_can_say() {
                 tokens: Some(TokensFrom::File("flows/search/tokens.txt".into())),
             },
         }
+    );
+    let compile = manifest.host.compile;
+    assert_eq!(
+        (compile.time, compile.memory),
+        (Duration::from_millis(1500), 32 << 20)
     );
     let graph = &manifest.executors;
     assert_eq!(names(&manifest, graph.order()), ["first", "last"]);
@@ -235,6 +243,7 @@ fn what_is_left_out_has_defaults() {
     assert_eq!(manifest.name, "search");
     let open = GatewayConfig::default().with_door(DoorFiles::default());
     assert_eq!(manifest.gateway, open);
+    assert_eq!(manifest.host, HostConfig::default());
     let graph = &manifest.executors;
     assert_eq!(names(&manifest, graph.order()), ["a", "b"]);
     for (id, node) in graph.iter() {

@@ -72,6 +72,7 @@ fn base() -> Value {
             "tls": { "cert": "server.pem", "key": "server.key" },
             "auth": { "token_file": "tokens.txt" },
         },
+        "host": { "compile": {} },
         "hub": { "trust": [{ "of": "registry.example.com", "keys": ["team.pub"] }] },
         "executors": [
             { "name": "encode", "uses": "encode.wasm" },
@@ -235,7 +236,7 @@ fn every_default_is_what_leaving_the_key_out_means() {
         let manifest = parse(&toml_of(flow));
         let executors = manifest.executors.iter();
         let configs: Vec<_> = executors.map(|(_, node)| &node.value.config).collect();
-        format!("{:?} {configs:?}", manifest.gateway)
+        format!("{:?} {:?} {configs:?}", manifest.gateway, manifest.host)
     };
     let mut seen = 0;
     for property in properties() {

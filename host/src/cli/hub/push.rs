@@ -58,7 +58,7 @@ pub(super) async fn run(args: Args, format: Format) -> Result<()> {
         error,
     })?;
     // What does not run here is not pushed.
-    let component = resolver.runtime().load_bytes(bytes.clone(), &path).await;
+    let component = resolver.loader().load_bytes(bytes.clone(), &path).await;
     let component = component.map_err(crate::resolve::SourceError::from)?;
     let (annotations, interfaces) = labels(&component);
     let artifact = Artifact::new(Bytes::from(bytes)).map_err(CommandError::from)?;

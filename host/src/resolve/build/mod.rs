@@ -20,7 +20,7 @@ pub use crate::sdk::{PatchError, SdkError};
 /// The target that gives components.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// What a build waits for.
+/// What a build, or what loads a component, waits for.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -35,6 +35,11 @@ pub enum Event<'a> {
     FoundSdk {
         /// The file.
         path: &'a Path,
+    },
+    /// A component is compiled to machine code, which takes longer than a moment.
+    Compiling {
+        /// Its file, or its reference.
+        origin: &'a Path,
     },
     /// A folder was compiled.
     Built {
@@ -62,6 +67,7 @@ impl fmt::Display for Event<'_> {
                 "wrote {}: it says where this machine has wasm-flow-sdk",
                 path.display()
             ),
+            Event::Compiling { origin } => write!(f, "compiling {}", origin.display()),
             Event::Built { component, .. } => write!(f, "built {}", component.display()),
         }
     }

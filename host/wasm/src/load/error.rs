@@ -10,6 +10,7 @@ use super::describe::DescribeError;
 use super::description::DescriptionError;
 use super::world::Mismatch;
 use crate::bounds::MAX_FILE;
+use crate::compiler::CompileError;
 
 /// Why a file cannot be loaded as an executor.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(super) enum Kind {
     NotWasm(&'static str),
     CoreModule,
     Compiler(JoinError),
-    Invalid(String),
+    Compile(CompileError),
     World(Box<Mismatch>),
     Link(String),
     Describe(DescribeError),
@@ -60,7 +61,7 @@ impl fmt::Display for LoadError {
                 f,
                 "{path} cannot be compiled: the compiler itself failed: {reason}"
             ),
-            Kind::Invalid(reason) => write!(f, "{path} is not a valid component: {reason}"),
+            Kind::Compile(reason) => write!(f, "{path} {reason}"),
             Kind::World(mismatch) => write!(f, "{path} {mismatch}"),
             Kind::Link(reason) | Kind::Describe(DescribeError::Types(reason)) => write!(
                 f,
@@ -80,6 +81,7 @@ impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             Kind::Read(error) => Some(error),
+            Kind::Compile(error) => Some(error),
             Kind::Describe(error) => Some(error),
             Kind::Description(error) => Some(error),
             _ => None,

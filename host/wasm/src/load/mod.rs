@@ -94,8 +94,8 @@ impl Component {
 
 impl Runtime {
     /// Reads a component, checks that it is an executor, compiles it and asks
-    /// it what it is. Compiling takes from a moment to some seconds; it is not
-    /// done on the calling task's thread.
+    /// it what it is. Compiling takes from a moment to some seconds; it is done where the
+    /// runtime's [`Compiler`](crate::Compiler) says, and not on the calling task's thread.
     ///
     /// # Errors
     /// When the file is anything else than an executor for this host.
@@ -133,18 +133,24 @@ impl Runtime {
         let size = bytes.len() as u64;
         check_header(&bytes)?;
         let runtime = self.clone();
-        let compiler = self.compiler().await;
+        let compiling = self.compiling().await;
+        // Lives as long as this future.
+        let wanted = Arc::new(());
+        let is_wanted = Arc::downgrade(&wanted);
         let compile = move || {
             // Also if nobody waits any more.
-            let _compiler = compiler;
-            let digest = Digest::new(Sha256::digest(&bytes).into());
-            let component = runtime.compile(&bytes, digest)?;
-            wasmtime::Result::Ok((component, digest, producers::of(&bytes)))
+            let _compiling = compiling;
+            let bytes = Arc::new(bytes);
+            let digest = Digest::new(Sha256::digest(&*bytes).into());
+            let is_wanted = || is_wanted.strong_count() > 0;
+            let component = runtime.compile(&bytes, digest, &is_wanted)?;
+            Ok((component, digest, producers::of(&bytes)))
         };
         let (component, digest, producers) = tokio::task::spawn_blocking(compile)
             .await
             .map_err(Kind::Compiler)?
-            .map_err(|error| Kind::Invalid(cut_printable(&chain(&error))))?;
+            .map_err(Kind::Compile)?;
+        drop(wanted);
 
         let imports = world::check(self.linker(), &component).map_err(Kind::World)?;
         let exports = component.component_type();
@@ -252,8 +258,12 @@ mod tests {
     /// A compilation takes many times its component's size, and all processors.
     #[tokio::test]
     async fn one_component_is_compiled_at_a_time() {
-        let runtime = Runtime::new(RuntimeConfig { cache: false }).unwrap();
-        let compiler = runtime.compiler().await;
+        let runtime = Runtime::new(RuntimeConfig {
+            cache: false,
+            ..RuntimeConfig::default()
+        })
+        .unwrap();
+        let compiler = runtime.compiling().await;
         let mut loading = Box::pin(runtime.load_bytes(executor_of_other_types(), "mine.wasm"));
         let meanwhile = Duration::from_millis(200);
         assert!(timeout(meanwhile, &mut loading).await.is_err());
@@ -268,7 +278,11 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("types.wasm");
         std::fs::write(&path, executor_of_other_types()).unwrap();
-        let runtime = Runtime::new(crate::RuntimeConfig { cache: false }).unwrap();
+        let runtime = Runtime::new(crate::RuntimeConfig {
+            cache: false,
+            ..crate::RuntimeConfig::default()
+        })
+        .unwrap();
         let error = runtime.load(&path).await.unwrap_err().to_string();
         std::fs::remove_dir_all(&folder).unwrap();
         for part in [
@@ -282,7 +296,11 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_read_says_so_and_keeps_the_cause() {
         use std::error::Error as _;
-        let runtime = Runtime::new(crate::RuntimeConfig { cache: false }).unwrap();
+        let runtime = Runtime::new(crate::RuntimeConfig {
+            cache: false,
+            ..crate::RuntimeConfig::default()
+        })
+        .unwrap();
         let error = runtime.load("/nowhere/at/all.wasm").await.unwrap_err();
         let cause = error.source().unwrap().downcast_ref::<std::io::Error>();
         assert_eq!(cause.unwrap().kind(), std::io::ErrorKind::NotFound);

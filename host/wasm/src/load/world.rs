@@ -288,7 +288,11 @@ mod tests {
     }
     #[test]
     fn functions_are_known_by_the_name_that_the_linker_has() {
-        let runtime = crate::Runtime::new(crate::RuntimeConfig { cache: false }).unwrap();
+        let runtime = crate::Runtime::new(crate::RuntimeConfig {
+            cache: false,
+            ..crate::RuntimeConfig::default()
+        })
+        .unwrap();
         for (function, expected) in [
             ("[method]request.id", true),
             ("[method]request.trace-parent", false),
