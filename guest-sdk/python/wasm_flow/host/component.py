@@ -1,0 +1,252 @@
+"""The functions that the host calls: the exports of a component."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any, Callable, Optional
+
+import componentize_py_async_support as support
+import componentize_py_runtime as runtime
+from componentize_py_types import Err, Ok
+from wit_world import exports
+
+from ..array import DocumentArray
+from ..document import Document
+from ..executor import Executor
+from ..handler import Handler, each, handlers, unbound
+from . import finalizer
+from .commit import build, is_whole, write_back
+from .description import INJECTED, describe
+from .failure import failure_of
+from .loop import EXIT, Call, loop
+from .matrix import Parts, docs_map, docs_matrix
+from .source import Source
+
+# The executor's class, set when the component is built.
+_class: type
+_methods: list['_Method'] = []
+# The executor of this instance, once it is started.
+_executor: Any = None
+
+_DONE = Ok(None)
+
+
+class _Method:
+    """A handler with what a call of it needs, worked out once."""
+
+    __slots__ = ('handler', 'function', 'docs', 'parameters', 'matrix', 'map', 'tracing', 'run')
+
+    def __init__(self, handler: Handler) -> None:
+        signature = handler.signature
+        single = signature.single and not handler.is_stream
+        self.handler = handler
+        self.function = each(handler) if single else handler.function
+        # A method for `doc` may have `**kwargs`, too, and does not find `docs` there.
+        self.docs = single or signature.wants('docs') and not handler.is_stream
+        self.parameters = signature.wants('parameters')
+        self.matrix = signature.wants('docs_matrix') and not handler.is_stream
+        self.map = signature.wants('docs_map') and not handler.is_stream
+        self.tracing = signature.wants('tracing_context')
+        self.run: Callable[..., int] = (
+            _run_stream if handler.is_stream else _run_async if handler.is_async else _run
+        )
+
+    def arguments(self, request: Any, docs: DocumentArray) -> dict[str, Any]:
+        """What the method is called with."""
+        arguments: dict[str, Any] = {}
+        if self.docs:
+            arguments['docs'] = docs
+        if self.parameters:
+            text = request.parameters()
+            arguments['parameters'] = {} if text == '{}' else json.loads(text, parse_int=float)
+        if self.matrix or self.map:
+            # As in Jina, there is no matrix of no documents.
+            parts = Parts(request, docs)
+            if self.matrix:
+                arguments['docs_matrix'] = docs_matrix(parts) if docs else None
+            if self.map:
+                arguments['docs_map'] = docs_map(parts)
+        if self.tracing:
+            arguments['tracing_context'] = None
+        return arguments
+
+
+def _answer(request: Any, docs: DocumentArray, source: Source, returned: Any) -> None:
+    """Gives the host what a method returned."""
+    if returned is None or returned is docs:
+        write_back(docs, source)
+    elif isinstance(returned, DocumentArray):
+        if is_whole(returned, source):
+            write_back(returned, source)
+        else:
+            request.set_docs(build(returned))
+    elif isinstance(returned, dict):
+        request.set_results(_results(returned))
+        write_back(docs, source)
+    else:
+        raise TypeError(
+            'a method returns a DocumentArray, a dict or None, '
+            f'and not {type(returned).__name__}: {returned!r:.200}'
+        )
+
+
+def _results(returned: dict[str, Any]) -> str:
+    def plain(value: Any) -> Any:
+        if hasattr(value, 'tolist'):
+            return value.tolist()
+        if isinstance(value, (set, frozenset)):
+            return list(value)
+        raise TypeError(
+            f'a method returns a dict that JSON can express, and not {type(value).__name__}'
+        )
+
+    return json.dumps(returned, default=plain, ensure_ascii=False)
+
+
+def _run(method: _Method, request: Any, handle: Any, length: int, index: int, borrows: int) -> int:
+    """A method that does not wait: no task is made for it."""
+    result: Any = _DONE
+    try:
+        source = Source(handle, length)
+        docs = DocumentArray._of(source)
+        returned = method.function(_executor, **method.arguments(request, docs))
+        _answer(request, docs, source, returned)
+    except BaseException as error:
+        result = Err(_failure(error))
+    runtime.call_task_return(index, borrows, result)
+    return EXIT
+
+
+def _run_async(
+    method: _Method, request: Any, handle: Any, length: int, index: int, borrows: int
+) -> int:
+    async def answer() -> Any:
+        try:
+            source = Source(handle, length)
+            docs = DocumentArray._of(source)
+            returned = await method.function(_executor, **method.arguments(request, docs))
+            _answer(request, docs, source, returned)
+            return _DONE
+        except BaseException as error:
+            return Err(_failure(error))
+
+    return loop.begin(
+        Call(), answer(), lambda result: runtime.call_task_return(index, borrows, result)
+    )
+
+
+def _run_stream(
+    method: _Method, request: Any, handle: Any, length: int, index: int, borrows: int
+) -> int:
+    """A method that yields documents: each goes on at once."""
+
+    async def answer() -> Any:
+        try:
+            source = Source(handle, length)
+            docs = DocumentArray._of(source)
+            for doc in docs:
+                arguments = method.arguments(request, docs)
+                made = method.function(_executor, doc=doc, **arguments)
+                async for one in _awaited(made):
+                    if not isinstance(one, Document):
+                        raise TypeError(
+                            f'a method yields Documents here, and not {type(one).__name__}'
+                        )
+                    if await request.send_docs(build([one])).read():
+                        # Nobody takes documents any more.
+                        return _DONE
+            return _DONE
+        except BaseException as error:
+            return Err(_failure(error))
+
+    return loop.begin(
+        Call(), answer(), lambda result: runtime.call_task_return(index, borrows, result)
+    )
+
+
+async def _awaited(made: Any) -> Any:
+    if hasattr(made, '__aiter__'):
+        async for one in made:
+            yield one
+    else:
+        for one in made:
+            yield one
+
+
+def _failure(error: BaseException) -> Any:
+    failure = failure_of(error)
+    # The frames hold documents of the host.
+    error.__traceback__ = None
+    return failure
+
+
+class Component(exports.Executor):
+    """What the bindings call. Each method gives what `_first_poll` runs."""
+
+    def describe(self) -> Any:
+        return describe(_class, [method.handler for method in _methods])
+
+    def start(self, configuration: Any) -> Any:  # type: ignore[override]
+        return lambda index, borrows: _start(configuration, index, borrows)
+
+    def handle(self, method: int, request: Any, docs: Any, length: int) -> Any:  # type: ignore[override]
+        found = _methods[method]
+        return lambda index, borrows: found.run(found, request, docs, length, index, borrows)
+
+    def stop(self) -> Any:  # type: ignore[override]
+        return _stop
+
+
+def _first_poll(index: int, borrows: int, work: Callable[[int, int], int]) -> int:
+    return work(index, borrows)
+
+
+def _start(configuration: Any, index: int, borrows: int) -> int:
+    global _executor
+    finalizer.restore()
+    result: Any = _DONE
+    try:
+        _executor = _class(**_configured(configuration))
+    except BaseException as error:
+        result = Err(_failure(error))
+    runtime.call_task_return(index, borrows, result)
+    return EXIT
+
+
+def _configured(configuration: Any) -> dict[str, Any]:
+    """What the executor's class is called with."""
+    given = json.loads(configuration.uses_with or '{}')
+    more = {
+        'metas': json.loads(configuration.metas or '{}'),
+        'requests': dict(configuration.requests),
+        'runtime_args': json.loads(configuration.runtime_args or '{}'),
+    }
+    parameters = inspect.signature(_class.__init__).parameters.values()
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    names = {parameter.name for parameter in parameters}
+    for name, value in more.items():
+        if takes_all or name in names:
+            given.setdefault(name, value)
+    return given
+
+
+def _stop(index: int, borrows: int) -> int:
+    async def close() -> None:
+        try:
+            closing = _executor.close() if _executor is not None else None
+            if inspect.isawaitable(closing):
+                await closing
+        except BaseException as error:
+            print('\n'.join(failure_of(error).trace))
+
+    return loop.begin(Call(), close(), lambda _: runtime.call_task_return(index, borrows, _DONE))
+
+
+def export(executor: type) -> type:
+    """The component of an executor class, for the build's entry module to name."""
+    global _class
+    _class = executor
+    _methods[:] = [_Method(handler) for handler in handlers(executor) + unbound(executor, Executor)]
+    support.first_poll = _first_poll
+    return Component
