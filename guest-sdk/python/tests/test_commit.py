@@ -317,7 +317,7 @@ class Built(HostTest):
     def test_what_json_cannot_express(self):
         docs, source = self.received(doc())
         docs[0].tags['a'] = object()
-        with self.assertRaisesRegex(TypeError, '`tags` cannot hold a object'):
+        with self.assertRaisesRegex(TypeError, '`tags` cannot hold a value of the type object'):
             write_back(docs, source)
         docs[0].tags['a'] = float('nan')
         with self.assertRaisesRegex(ValueError, '`tags` cannot hold nan'):

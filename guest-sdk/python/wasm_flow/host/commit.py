@@ -323,8 +323,8 @@ def _json(value: Any, name: str) -> str:
     try:
         return _ENCODER.encode(value)
     except (TypeError, ValueError):
-        plain = _plain(value, name)
-        return _ENCODER.encode(plain)
+        pass
+    return _ENCODER.encode(_plain(value, name))
 
 
 def _plain(value: Any, name: str) -> Any:
@@ -344,7 +344,9 @@ def _plain(value: Any, name: str) -> Any:
         return [_plain(one, name) for one in value]
     if hasattr(value, 'tolist'):
         return value.tolist()
-    raise TypeError(f'`{name}` cannot hold a {type(value).__name__}: {value!r}')
+    raise TypeError(
+        f'`{name}` cannot hold a value of the type {type(value).__name__}: {value!r:.200}'
+    )
 
 
 def _write(

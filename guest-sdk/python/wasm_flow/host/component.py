@@ -18,7 +18,7 @@ from ..handler import Handler, each, handlers, unbound
 from . import finalizer
 from .commit import build, is_whole, write_back
 from .description import INJECTED, describe
-from .failure import failure_of
+from .failure import failure_of, lines_of
 from .loop import EXIT, Call, loop
 from .matrix import Parts, docs_map, docs_matrix
 from .source import Source
@@ -238,7 +238,7 @@ def _stop(index: int, borrows: int) -> int:
             if inspect.isawaitable(closing):
                 await closing
         except BaseException as error:
-            print('\n'.join(failure_of(error).trace))
+            print('\n'.join(lines_of(error)))
 
     return loop.begin(Call(), close(), lambda _: runtime.call_task_return(index, borrows, _DONE))
 

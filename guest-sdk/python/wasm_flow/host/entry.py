@@ -17,7 +17,7 @@ import sys
 from typing import Any, Optional, Sequence
 
 from .. import Executor
-from . import component, failure, finalizer, log, loop
+from . import blocking, component, failure, finalizer, log, loop
 
 # What the driver looks for in the output of a build that failed.
 ERROR_BEGINS = '<<<wasm-flow'
@@ -56,6 +56,7 @@ def make(module: str, name: Optional[str], imports: Sequence[str]) -> type:
     """The component of an executor: of the class with this name, or of the only one."""
     try:
         loop.install()
+        blocking.install()
         log.install()
         found = _imported(module)
         executor = _chosen(found, name)
@@ -81,7 +82,7 @@ def _imported(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except BaseException as error:
-        lines = '\n'.join(failure.failure_of(error).trace)
+        lines = '\n'.join(failure.lines_of(error))
         raise BuildError(f'the module `{module}` cannot be imported\n{lines}') from None
     finally:
         sys.stdout = output
@@ -141,7 +142,7 @@ def _keep_lines() -> None:
         if (
             not path
             or path.startswith(('/python/', '/bundled/', '/world/'))
-            or failure._is_sdk(path)
+            or failure.is_sdk(path)
         ):
             continue
         lines = linecache.getlines(path)

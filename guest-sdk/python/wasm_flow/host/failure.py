@@ -21,6 +21,27 @@ _SDK = str(PurePosixPath(__file__).parent.parent)
 _ROOTS = tuple(f'/{number}/' for number in range(10))
 
 
+def lines_of(error: BaseException) -> list[str]:
+    """An exception with its traceback, of which only the author's own lines are there."""
+    try:
+        told = traceback.TracebackException(
+            type(error), error, _own(error.__traceback__), compact=True
+        )
+        _fold(told)
+        if not told.stack and told.__cause__ is None and told.__context__ is None:
+            # None of the author's lines: what a method returned, or wrote, is not right. The
+            # message says it.
+            return []
+        lines = [line for text in told.format() for line in text.rstrip('\n').split('\n')]
+    except Exception as failed:
+        return [f'{type(error).__name__}: {_text(error)}', f'(no traceback: {failed!r})']
+    if len(lines) > MOST_LINES:
+        # The last calls say most.
+        rest = MOST_LINES - 2
+        lines = [lines[0], f'  ... {len(lines) - 1 - rest} lines', *lines[-rest:]]
+    return lines
+
+
 def failure_of(error: BaseException) -> Failure:
     """An exception as the host takes it, with the author's own lines."""
     if isinstance(error, Err):
@@ -29,7 +50,7 @@ def failure_of(error: BaseException) -> Failure:
     else:
         name = type(error).__name__
         message = _text(error)
-    return Failure(name, message, _lines(error), _details(error))
+    return Failure(name, message, lines_of(error), _details(error))
 
 
 def _text(error: BaseException) -> str:
@@ -51,40 +72,27 @@ def _details(error: BaseException) -> str:
     return json.dumps(details) if details else ''
 
 
-def _lines(error: BaseException) -> list[str]:
-    try:
-        told = traceback.TracebackException(
-            type(error), error, _own(error.__traceback__), limit=None, compact=True
-        )
-        _fold(told)
-        lines = [line for text in told.format() for line in text.rstrip('\n').split('\n')]
-    except Exception as failed:
-        return [f'{type(error).__name__}: {_text(error)}', f'(no traceback: {failed!r})']
-    if len(lines) > MOST_LINES:
-        # The last calls say most.
-        rest = MOST_LINES - 2
-        lines = [lines[0], f'  ... {len(lines) - 1 - rest} lines', *lines[-rest:]]
-    return lines
-
-
 def _own(trace: Optional[TracebackType]) -> Optional[TracebackType]:
     """The traceback from the author's first line on."""
     first = trace
-    while first is not None and _is_sdk(first.tb_frame.f_code.co_filename):
+    while first is not None and is_sdk(first.tb_frame.f_code.co_filename):
         first = first.tb_next
     return first or trace
 
 
-def _is_sdk(filename: str) -> bool:
-    return filename.startswith(_SDK) or filename.startswith('/bundled/')
+def is_sdk(filename: str) -> bool:
+    """Whether a file is of this package, or of the bindings."""
+    return filename.startswith((_SDK, '/bundled/', '/world/'))
+
+
+def _is_internal(filename: str) -> bool:
+    return is_sdk(filename) or filename.startswith('<frozen importlib')
 
 
 def _fold(told: Any) -> None:
-    """Leaves the SDK's lines out, if there are others, and the folders of the build."""
+    """Leaves out the lines of the SDK and of the import system, and the folders of the build."""
     while told is not None:
-        kept = [frame for frame in told.stack if not _is_sdk(frame.filename)]
-        if kept:
-            told.stack[:] = kept
+        told.stack[:] = [frame for frame in told.stack if not _is_internal(frame.filename)]
         for frame in told.stack:
             if frame.filename.startswith(_ROOTS):
                 frame.filename = frame.filename[3:]

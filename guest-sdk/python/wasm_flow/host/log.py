@@ -9,6 +9,8 @@ from typing import Any
 
 from wit_world.imports import logging as wit
 
+from .failure import lines_of
+
 # What every record has. Anything else was given by `extra`.
 _COMMON = frozenset(vars(logging.makeLogRecord({}))) | {'message', 'asctime', 'taskName'}
 
@@ -24,8 +26,8 @@ class HostHandler(logging.Handler):
             message = record.getMessage()
         except Exception as error:
             message = f'{record.msg!r} with {record.args!r} ({error})'
-        if record.exc_info:
-            message = f'{message}\n{self._formatter.formatException(record.exc_info)}'
+        if record.exc_info and record.exc_info[1] is not None:
+            message = '\n'.join([message, *lines_of(record.exc_info[1])])
         fields: dict[str, Any] = {}
         if record.name != 'root':
             fields['logger'] = record.name
@@ -33,8 +35,6 @@ class HostHandler(logging.Handler):
             if name not in _COMMON:
                 fields[name] = value
         wit.log(level, message, json.dumps(fields, default=str) if fields else '')
-
-    _formatter = logging.Formatter()
 
 
 def _level(number: int) -> Any:

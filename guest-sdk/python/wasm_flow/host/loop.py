@@ -23,6 +23,8 @@ import componentize_py_runtime as runtime
 from componentize_py_types import Ok
 from wit_world.imports import timers
 
+from .blocking import at_once
+
 EXIT = 0
 YIELD = 1
 WAIT = 2
@@ -170,14 +172,7 @@ class Loop(asyncio.AbstractEventLoop):
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future:
         """There are no threads: the function runs at once."""
-        future = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except StopIteration as error:
-            future.set_exception(RuntimeError(f'{func!r} raised {error!r}'))
-        except Exception as error:
-            future.set_exception(error)
-        return future
+        return at_once(self, func, *args)
 
     # --- what belongs to a loop that runs as long as its instance -----------
 
