@@ -3,6 +3,8 @@
 import gc
 import json
 import unittest
+import weakref
+from collections import deque
 
 from . import fake_host
 from .fake_host import CALLS, LIVE, Content, doc
@@ -12,6 +14,7 @@ fake_host.install()
 from wasm_flow import Document, DocumentArray, NamedScore  # noqa: E402
 from wasm_flow import ndarrays as numbers  # noqa: E402
 from wasm_flow.host.commit import build, is_whole, write_back  # noqa: E402
+from wasm_flow.host.kept import LEAST_DEAD, MANY, Kept  # noqa: E402
 from wasm_flow.host.source import Source  # noqa: E402
 
 
@@ -324,7 +327,7 @@ class Built(HostTest):
             write_back(docs, source)
 
 
-class Kept(HostTest):
+class KeptDocuments(HostTest):
     def test_a_document_outlives_its_request(self):
         docs, source = self.received(doc(text='a'), doc(text='b', chunks=[doc(text='c')]))
         kept = docs[1]
@@ -358,6 +361,45 @@ class Kept(HostTest):
             self.assertEqual(LIVE['arrays'], before)
         finally:
             gc.enable()
+
+    def test_many_requests_are_one_array_of_the_host(self):
+        kept = Kept()
+        index = DocumentArray()
+        gc.collect()
+        before = LIVE['arrays']
+        for n in range(3 * MANY):
+            docs, source = self.received(
+                doc(id=f'{n}a', text=f'{n}', chunks=[doc(text=f'c{n}')]), doc(id=f'{n}b')
+            )
+            if n % 3 == 0:
+                docs[0].chunks[0].text
+            docs[0].text = f't{n}'
+            write_back(docs, source)
+            index.append(docs[0])
+            reference = weakref.ref(source)
+            del docs, source, self.host
+            self.assertIsNotNone(reference())
+            kept.note(reference)
+        # Those that came last have arrays of their own, and the array that has the others.
+        self.assertLessEqual(LIVE['arrays'], before + 2)
+        self.assertEqual(index.texts, [f't{n}' for n in range(3 * MANY)])
+        self.assertEqual(index[:, 'id'][-1], f'{3 * MANY - 1}a')
+        self.assertEqual([one.chunks.texts for one in index[5:8]], [['c5'], ['c6'], ['c7']])
+        made = build([index[7], index[500]]).docs
+        self.assertEqual([(one.id, one.text) for one in made], [('7a', 't7'), ('500a', 't500')])
+
+    def test_rows_that_nobody_has_are_let_go(self):
+        kept = Kept()
+        last = deque(maxlen=2 * MANY)
+        for n in range(20 * MANY):
+            docs, source = self.received(doc(id=f'{n}', text=f'{n}'))
+            last.append(docs[0])
+            reference = weakref.ref(source)
+            del docs, source, self.host
+            kept.note(reference)
+        self.assertGreater(CALLS['arrange'], 0)
+        self.assertLess(len(kept._handle.docs), 2 * (LEAST_DEAD + MANY))
+        self.assertEqual([one.text for one in last], [f'{n}' for n in range(18 * MANY, 20 * MANY)])
 
 
 if __name__ == '__main__':

@@ -101,7 +101,7 @@ def build(docs: Iterable[Document], depth: int = 1) -> Any:
         if source is None:
             array.append_new(end - start)
         else:
-            array.extend(source.handle, _rows([doc._row for doc in docs[start:end]], source.length))
+            array.extend(source.handle, _rows_of(source, docs[start:end]))
         start = end
     lists = []
     changed = []
@@ -250,6 +250,12 @@ def _rearranged(
 
 
 # --- columns ------------------------------------------------------------------
+
+
+def _rows_of(source: Source, docs: list[Document]) -> Any:
+    """The rows of a source's documents, in its array."""
+    rows = [source.start + doc._row for doc in docs]
+    return _rows(rows, source.length if source.all is ALL else -1)
 
 
 def _rows(rows: list[int], length: int) -> Any:

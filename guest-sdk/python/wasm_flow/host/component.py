@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import weakref
 from typing import Any, Callable, Optional
 
 import componentize_py_async_support as support
@@ -19,6 +20,7 @@ from . import finalizer
 from .commit import build, is_whole, write_back
 from .description import INJECTED, describe
 from .failure import failure_of, lines_of
+from .kept import kept
 from .loop import EXIT, Call, loop
 from .matrix import Parts, docs_map, docs_matrix
 from .source import Source
@@ -104,26 +106,35 @@ def _results(returned: dict[str, Any]) -> str:
     return json.dumps(returned, default=plain, ensure_ascii=False)
 
 
+def _settle(reference: 'weakref.ReferenceType[Source]') -> None:
+    """At the end of a call: the executor may have kept documents of it."""
+    if reference() is not None:
+        kept.note(reference)
+
+
 def _run(method: _Method, request: Any, handle: Any, length: int, index: int, borrows: int) -> int:
     """A method that does not wait: no task is made for it."""
+    source = Source(handle, length)
+    reference = weakref.ref(source)
+    docs = DocumentArray._of(source)
     result: Any = _DONE
+    returned = None
     try:
-        source = Source(handle, length)
-        docs = DocumentArray._of(source)
         returned = method.function(_executor, **method.arguments(request, docs))
         _answer(request, docs, source, returned)
     except BaseException as error:
         result = Err(_failure(error))
     runtime.call_task_return(index, borrows, result)
+    del source, docs, returned, handle
+    _settle(reference)
     return EXIT
 
 
 def _run_async(
     method: _Method, request: Any, handle: Any, length: int, index: int, borrows: int
 ) -> int:
-    async def answer() -> Any:
+    async def answer(source: Source) -> Any:
         try:
-            source = Source(handle, length)
             docs = DocumentArray._of(source)
             returned = await method.function(_executor, **method.arguments(request, docs))
             _answer(request, docs, source, returned)
@@ -131,9 +142,7 @@ def _run_async(
         except BaseException as error:
             return Err(_failure(error))
 
-    return loop.begin(
-        Call(), answer(), lambda result: runtime.call_task_return(index, borrows, result)
-    )
+    return _begin(answer, Source(handle, length), index, borrows)
 
 
 def _run_stream(
@@ -141,9 +150,8 @@ def _run_stream(
 ) -> int:
     """A method that yields documents: each goes on at once."""
 
-    async def answer() -> Any:
+    async def answer(source: Source) -> Any:
         try:
-            source = Source(handle, length)
             docs = DocumentArray._of(source)
             for doc in docs:
                 arguments = method.arguments(request, docs)
@@ -160,9 +168,20 @@ def _run_stream(
         except BaseException as error:
             return Err(_failure(error))
 
-    return loop.begin(
-        Call(), answer(), lambda result: runtime.call_task_return(index, borrows, result)
-    )
+    return _begin(answer, Source(handle, length), index, borrows)
+
+
+def _begin(answer: Callable[[Source], Any], source: Source, index: int, borrows: int) -> int:
+    """Runs a call that may wait."""
+    reference = weakref.ref(source)
+    work = answer(source)
+    del source
+
+    def finish(result: Any) -> None:
+        runtime.call_task_return(index, borrows, result)
+        _settle(reference)
+
+    return loop.begin(Call(), work, finish)
 
 
 async def _awaited(made: Any) -> Any:

@@ -7,6 +7,7 @@ imported here.
 
 from __future__ import annotations
 
+import ast
 import gc
 import importlib
 import inspect
@@ -25,7 +26,10 @@ ERROR_ENDS = 'wasm-flow>>>'
 
 # Modules that Python's own import only when they are needed.
 LATE = (
+    '_ast_unparse',
     '_strptime',
+    '_suggestions',
+    'ast',
     'encodings.ascii',
     'encodings.cp1252',
     'encodings.idna',
@@ -45,6 +49,13 @@ LATE = (
     'pickle',
     'stringprep',
     'unicodedata',
+    'urllib.parse',
+)
+
+
+# Modules for other systems or for a person at a terminal: nothing that runs here needs them.
+NOT_HERE = frozenset(
+    'ctypes curses doctest idlelib java nt pdb pydoc readline ssl test tkinter unittest winreg'.split()
 )
 
 
@@ -63,6 +74,9 @@ def make(module: str, name: Optional[str], imports: Sequence[str]) -> type:
         made = component.export(executor)
         for one in (*LATE, *imports):
             _import_if_there(one)
+        for one in imports:
+            for late in _late_of(one):
+                _import_if_there(late)
     except BuildError as error:
         raise SystemExit(f'{ERROR_BEGINS}{error}{ERROR_ENDS}') from None
     mimetypes.init([])
@@ -133,6 +147,27 @@ def _import_if_there(name: str) -> None:
         pass
     finally:
         sys.stdout = output
+
+
+def _late_of(name: str) -> list[str]:
+    """What functions of a module of Python's own import. The author's files and the packages
+    were looked through before."""
+    path = getattr(sys.modules.get(name), '__file__', None) or ''
+    if not path.startswith('/python/') or not path.endswith('.py'):
+        return []
+    try:
+        with open(path, encoding='utf-8') as file:
+            nodes = ast.walk(ast.parse(file.read()))
+    except FileNotFoundError:
+        # It is a part of the interpreter.
+        return []
+    found = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.append(node.module)
+    return [late for late in found if late.partition('.')[0] not in NOT_HERE]
 
 
 def _keep_lines() -> None:

@@ -55,6 +55,9 @@ def failure_of(error: BaseException) -> Failure:
 
 def _text(error: BaseException) -> str:
     try:
+        if isinstance(error, KeyError) and len(error.args) == 1:
+            # Its text is the key as Python writes it, in quotes.
+            return str(error.args[0])
         return str(error)
     except Exception:
         return f'<no text: {type(error).__name__}.__str__ fails>'

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Callable, Optional
 
 from ..array import DocumentArray
+from .kept import kept
 from .source import Source
 
 
@@ -29,7 +31,10 @@ class Parts:
                 parts[sent[0].executor] = self._docs
             else:
                 for part in sent:
-                    parts[part.executor] = DocumentArray._of(Source(part.docs, part.docs.length()))
+                    source = Source(part.docs, part.docs.length())
+                    # They are only read, so they may be moved while the call goes on.
+                    kept.note(weakref.ref(source))
+                    parts[part.executor] = DocumentArray._of(source)
             self._parts = parts
         return parts
 

@@ -63,9 +63,12 @@ _CONTENTS = {
 class Source:
     """An array in the host, and what was read of it."""
 
-    __slots__ = ('handle', 'length', 'touched', 'array', '_columns', '__weakref__')
+    __slots__ = ('handle', 'start', 'all', 'length', 'touched', 'array', '_columns', '__weakref__')
 
     handle: Any
+    # Where its rows begin in the array, and the name of all of them there.
+    start: int
+    all: Any
     length: int
     # Whether a document was changed, or read in a form that can change in place.
     touched: bool
@@ -75,6 +78,8 @@ class Source:
 
     def __init__(self, handle: Any, length: int) -> None:
         self.handle = handle
+        self.start = 0
+        self.all = ALL
         self.length = length
         self.touched = False
         self.array = None
@@ -113,6 +118,24 @@ class Source:
             name: column for name, column in self._columns.items() if name in NESTED_FIELDS
         }
         self.touched = False
+
+    def move(self, handle: Any, start: int) -> None:
+        """Has its rows in another array, from a place on."""
+        self.handle = handle
+        self.start = start
+        self.all = wit.Rows_Span(wit.Span(start, self.length))
+        # The others read from the old one.
+        columns = self._columns
+        self._columns = {
+            name: column
+            for name, column in columns.items()
+            if isinstance(column, (list, _Matrix, tuple))
+        }
+
+    def drop_nested(self, name: str) -> Optional['Source']:
+        """Lets go of the source of its chunks or matches, and gives it."""
+        column = self._columns.pop(name, None)
+        return None if column is None else column[0]
 
     def read_texts(self, doc: Document) -> None:
         """Gives a document its text, and all others of the array, too."""
@@ -171,21 +194,21 @@ def _read(source: Source, name: str) -> Any:
     if field is not None:
         return _whole_or_by_row(source, name, lambda rows: handle.strings(field, rows))
     if name in JSON_FIELDS:
-        return handle.json_objects(JSON_FIELDS[name], ALL)
+        return handle.json_objects(JSON_FIELDS[name], source.all)
     if name in NDARRAY_FIELDS:
         return _arrays(source, name)
     if name in NESTED_FIELDS:
         return _nested(source, NESTED_FIELDS[name])
     if name in INTEGER_FIELDS:
-        return handle.integers(INTEGER_FIELDS[name], ALL)
+        return handle.integers(INTEGER_FIELDS[name], source.all)
     if name in FLOAT_FIELDS:
-        return handle.floats(FLOAT_FIELDS[name], ALL)
+        return handle.floats(FLOAT_FIELDS[name], source.all)
     if name in SCORE_FIELDS:
-        return handle.scores(SCORE_FIELDS[name], ALL)
+        return handle.scores(SCORE_FIELDS[name], source.all)
     if name == 'location':
-        return handle.locations(ALL)
+        return handle.locations(source.all)
     if name == 'content':
-        return [_CONTENTS[content] for content in handle.contents(ALL)]
+        return [_CONTENTS[content] for content in handle.contents(source.all)]
     if name == 'blob':
         return _whole_or_by_row(source, name, handle.blobs, large=True)
     raise KeyError(name)
@@ -194,16 +217,17 @@ def _read(source: Source, name: str) -> Any:
 class _ByRow:
     """Values that are too many to hold, each fetched when it is read."""
 
-    __slots__ = ('_fetch', '_length', '_last')
+    __slots__ = ('_fetch', '_start', '_length', '_last')
 
-    def __init__(self, fetch: Callable[[Any], list[Any]], length: int) -> None:
+    def __init__(self, fetch: Callable[[Any], list[Any]], source: Source) -> None:
         self._fetch = fetch
-        self._length = length
+        self._start = source.start
+        self._length = source.length
         self._last: tuple[int, Any] = (-1, None)
 
     def __getitem__(self, row: int) -> Any:
         if self._last[0] != row:
-            self._last = (row, self._fetch(wit.Rows_Span(wit.Span(row, 1)))[0])
+            self._last = (row, self._fetch(wit.Rows_Span(wit.Span(self._start + row, 1)))[0])
         return self._last[1]
 
     def __iter__(self) -> Any:
@@ -223,14 +247,14 @@ def _whole_or_by_row(
     source: Source, name: str, fetch: Callable[[Any], list[Any]], large: bool = False
 ) -> Any:
     if source.length > 1 and large:
-        if sum(source.handle.sizes(_SIZE_FIELDS[name], ALL)) > PART:
-            return _ByRow(fetch, source.length)
+        if sum(source.handle.sizes(_SIZE_FIELDS[name], source.all)) > PART:
+            return _ByRow(fetch, source)
     try:
-        return fetch(ALL)
+        return fetch(source.all)
     except Err as error:
         if limit_of(error) is None or source.length <= 1:
             raise
-        return _ByRow(fetch, source.length)
+        return _ByRow(fetch, source)
 
 
 class _Matrix:
@@ -285,10 +309,10 @@ def _arrays(source: Source, name: str) -> Any:
     def fetch(rows: Any) -> list[Any]:
         return handle.ndarrays(field, rows)
 
-    if source.length > 1 and sum(handle.sizes(_SIZE_FIELDS[name], ALL)) > 8 * PART:
-        return _Arrays(_ByRow(fetch, source.length))
+    if source.length > 1 and sum(handle.sizes(_SIZE_FIELDS[name], source.all)) > 8 * PART:
+        return _Arrays(_ByRow(fetch, source))
     try:
-        matrix = handle.matrix(field, ALL)
+        matrix = handle.matrix(field, source.all)
         if matrix is not None:
             return _Matrix(matrix, source.length)
     except Err as error:
@@ -301,11 +325,15 @@ def _nested(source: Source, field: Any) -> tuple[Source, list[int]]:
     """The chunks or matches of all rows, as one source, and where each row's end."""
     ends = []
     total = 0
-    for length in source.handle.nested_lengths(field, ALL):
+    for length in source.handle.nested_lengths(field, source.all):
         total += length
         ends.append(total)
-    handle = source.handle.flatten([field]) if total else wit.DocumentArray()
-    return Source(handle, total), ends
+    if not total:
+        return Source(wit.DocumentArray(), 0), ends
+    handle = source.handle
+    if source.all is not ALL:
+        handle = handle.select(source.all)
+    return Source(handle.flatten([field]), total), ends
 
 
 def is_as_read(array: Any, source: Source, name: str, row: int) -> bool:
