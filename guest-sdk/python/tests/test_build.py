@@ -133,6 +133,14 @@ class Files(unittest.TestCase):
                 driver.build(str(self.project / name), self.folder / 'out.wasm')
         self.assertEqual(driver._parted('a/b.py:My'), (Path('a/b.py'), 'My'))
 
+    def test_a_file_that_python_cannot_read(self):
+        main = self.write('my.py', 'import os\nclass A(B)\n    pass\n')
+        with self.assertRaisesRegex(BuildError, r"my\.py:2: expected ':': `class A\(B\)`"):
+            driver.build(str(main), self.folder / 'out.wasm')
+        main.write_bytes(b'# \xff')
+        with self.assertRaisesRegex(BuildError, 'is not UTF-8'):
+            driver.build(str(main), self.folder / 'out.wasm')
+
     def test_requirements_that_the_sdk_stands_for(self):
         listed = self.write(
             'requirements.txt', '# a comment\njina==3.34.0\nDocArray[common]<0.30\nnumpy >= 1.26\n'

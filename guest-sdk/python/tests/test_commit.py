@@ -322,6 +322,9 @@ class Built(HostTest):
         docs[0].tags['a'] = object()
         with self.assertRaisesRegex(TypeError, '`tags` cannot hold a value of the type object'):
             write_back(docs, source)
+        docs[0].tags['a'] = docs[0].tags
+        with self.assertRaisesRegex(ValueError, '`tags` nests deeper than 32 levels'):
+            write_back(docs, source)
         docs[0].tags['a'] = float('nan')
         with self.assertRaisesRegex(ValueError, '`tags` cannot hold nan'):
             write_back(docs, source)

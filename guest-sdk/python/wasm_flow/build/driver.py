@@ -46,11 +46,7 @@ def build(uses: str, to: Path, cache: Optional[Path] = None) -> bool:
         python = environment(cache)
         if wanted.strip():
             install(requirements, python, staging.site)
-        try:
-            imports = staging.imports()
-        except SyntaxError as error:
-            raise BuildError(f'{error.filename or path}:{error.lineno}: {error.msg}') from None
-        staging.write_entry(main.stem, name, imports)
+        staging.write_entry(main.stem, name, staging.imports())
         _componentize(python, staging, to)
         key.write_text(f'{digest}\n')
     return True

@@ -64,7 +64,7 @@ class Staging:
                 shutil.copyfile(source, self.app / name)
                 inner = [source]
             for path in inner:
-                for module in imports_of(_text(path)):
+                for module in _imports(path):
                     top = module.partition('.')[0]
                     if (file.parent / f'{top}.py').is_file():
                         names.append(f'{top}.py')
@@ -83,7 +83,7 @@ class Staging:
                 parts = path.relative_to(root).with_suffix('').parts
                 package = '.'.join(parts[:-1])
                 if root == self.app:
-                    modules = imports_of(_text(path), package)
+                    modules = _imports(path, package)
                 else:
                     try:
                         modules = imports_of(_text(path), package)
@@ -113,6 +113,15 @@ class Staging:
                     hasher.update(str(path.relative_to(root.parent)).encode() + b'\0')
                     hasher.update(hashlib.sha256(path.read_bytes()).digest())
         return hasher.hexdigest()
+
+
+def _imports(path: Path, package: str = '') -> list[str]:
+    """The imports of one of the author's files."""
+    try:
+        return imports_of(_text(path), package)
+    except SyntaxError as error:
+        line = (error.text or '').strip()
+        raise BuildError(f'{path}:{error.lineno}: {error.msg}: `{line}`') from None
 
 
 def _text(path: Path) -> str:

@@ -35,8 +35,9 @@ from .source import (
     is_as_read,
 )
 
-# As deep as the host takes them.
+# As deep as the host takes documents, and objects.
 DEPTH = 64
+JSON_DEPTH = 32
 
 # A column of the host: its rows, and a value for each.
 Column = tuple[list[int], list[Any]]
@@ -333,8 +334,10 @@ def _json(value: Any, name: str) -> str:
     return _ENCODER.encode(_plain(value, name))
 
 
-def _plain(value: Any, name: str) -> Any:
-    """A value that JSON can express, of one that protobuf can."""
+def _plain(value: Any, name: str, depth: int = 0) -> Any:
+    """A value that JSON can express, of one that Python can."""
+    if depth > JSON_DEPTH:
+        raise ValueError(f'`{name}` nests deeper than {JSON_DEPTH} levels: does it hold itself?')
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
@@ -345,9 +348,9 @@ def _plain(value: Any, name: str) -> Any:
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f'the keys of `{name}` are texts, and {key!r} is not')
-        return {key: _plain(one, name) for key, one in value.items()}
+        return {key: _plain(one, name, depth + 1) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one, name) for one in value]
+        return [_plain(one, name, depth + 1) for one in value]
     if hasattr(value, 'tolist'):
         return value.tolist()
     raise TypeError(

@@ -94,9 +94,13 @@ def _imported(module: str) -> Any:
     # What a module prints is printed once, here, and nobody would see it.
     output, sys.stdout = sys.stdout, io.StringIO()
     try:
-        return importlib.import_module(module)
+        # Not by importlib, whose own lines would be part of a traceback.
+        __import__(module)
+        return sys.modules[module]
     except BaseException as error:
         lines = '\n'.join(failure.lines_of(error))
+        if isinstance(error, ModuleNotFoundError):
+            lines += '\nPackages that it needs are named in requirements.txt beside it.'
         raise BuildError(f'the module `{module}` cannot be imported\n{lines}') from None
     finally:
         sys.stdout = output
