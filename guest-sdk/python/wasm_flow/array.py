@@ -11,7 +11,7 @@ import itertools
 import random
 import weakref
 from collections.abc import MutableSequence, Sequence
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Optional, overload
 
 from . import ndarrays as numbers
 from . import traversal
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .host.source import Source
 
 
-class DocumentArray(MutableSequence):
+class DocumentArray(MutableSequence[Document]):
     """Documents in order, by their place, their id or what they hold.
 
     `docs[0]`, `docs['id']`, `docs[1:3]`, `docs[0, 2]`, `docs['@c']` and
@@ -187,6 +187,13 @@ class DocumentArray(MutableSequence):
         return DocumentArray, (list(self),)
 
     # --- by place, id, path and attribute -----------------------------------
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> 'DocumentArray': ...
+    @overload
+    def __getitem__(self, index: Any) -> Any: ...
 
     def __getitem__(self, index: Any) -> Any:
         if index.__class__ is int:
