@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import weakref
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import componentize_py_async_support as support
 import componentize_py_runtime as runtime
@@ -18,7 +18,7 @@ from ..executor import Executor
 from ..handler import Handler, each, handlers, unbound
 from . import finalizer
 from .commit import build, is_whole, write_back
-from .description import INJECTED, describe
+from .description import describe
 from .failure import failure_of, lines_of
 from .kept import kept
 from .loop import EXIT, Call, loop
@@ -133,16 +133,12 @@ def _run(method: _Method, request: Any, handle: Any, length: int, index: int, bo
 def _run_async(
     method: _Method, request: Any, handle: Any, length: int, index: int, borrows: int
 ) -> int:
-    async def answer(source: Source) -> Any:
-        try:
-            docs = DocumentArray._of(source)
-            returned = await method.function(_executor, **method.arguments(request, docs))
-            _answer(request, docs, source, returned)
-            return _DONE
-        except BaseException as error:
-            return Err(_failure(error))
+    async def answer(source: Source) -> None:
+        docs = DocumentArray._of(source)
+        returned = await method.function(_executor, **method.arguments(request, docs))
+        _answer(request, docs, source, returned)
 
-    return _begin(answer, Source(handle, length), index, borrows)
+    return _begin(answer, request, Source(handle, length), index, borrows)
 
 
 def _run_stream(
@@ -150,38 +146,53 @@ def _run_stream(
 ) -> int:
     """A method that yields documents: each goes on at once."""
 
-    async def answer(source: Source) -> Any:
-        try:
-            docs = DocumentArray._of(source)
-            for doc in docs:
-                arguments = method.arguments(request, docs)
-                made = method.function(_executor, doc=doc, **arguments)
-                async for one in _awaited(made):
-                    if not isinstance(one, Document):
-                        raise TypeError(
-                            f'a method yields Documents here, and not {type(one).__name__}'
-                        )
-                    if await request.send_docs(build([one])).read():
-                        # Nobody takes documents any more.
-                        return _DONE
-            return _DONE
-        except BaseException as error:
-            return Err(_failure(error))
+    async def answer(source: Source) -> None:
+        docs = DocumentArray._of(source)
+        for doc in docs:
+            made = method.function(_executor, doc=doc, **method.arguments(request, docs))
+            async for one in _awaited(made):
+                if not isinstance(one, Document):
+                    raise TypeError(f'a method yields Documents here, and not {type(one).__name__}')
+                if await request.send_docs(build([one])).read():
+                    # Nobody takes documents any more.
+                    return
 
-    return _begin(answer, Source(handle, length), index, borrows)
+    return _begin(answer, request, Source(handle, length), index, borrows)
 
 
-def _begin(answer: Callable[[Source], Any], source: Source, index: int, borrows: int) -> int:
+def _begin(
+    answer: Callable[[Source], Any], request: Any, source: Source, index: int, borrows: int
+) -> int:
     """Runs a call that may wait."""
     reference = weakref.ref(source)
-    work = answer(source)
+    call = Call(request.time_left)
+
+    async def answered(answering: Any) -> Any:
+        try:
+            await answering
+            return _DONE
+        except BaseException as error:
+            return Err(_expired(error) if call.expired else _failure(error))
+
+    work = answered(answer(source))
     del source
 
     def finish(result: Any) -> None:
         runtime.call_task_return(index, borrows, result)
         _settle(reference)
 
-    return loop.begin(Call(), work, finish)
+    return loop.begin(call, work, finish)
+
+
+def _expired(error: BaseException) -> Any:
+    """The failure of a call whose time was up."""
+    failure = _failure(error)
+    failure.name = 'TimeoutError'
+    failure.message = (
+        "it did not finish within its `timeout`; raise that in the executor's table of flow.toml "
+        'if it needs so long'
+    )
+    return failure
 
 
 async def _awaited(made: Any) -> Any:

@@ -29,6 +29,9 @@ EXIT = 0
 YIELD = 1
 WAIT = 2
 
+# Seconds before the host gives up on a call, at which its task is cancelled.
+MARGIN = 0.05
+
 # Rounds of callbacks after which other calls have a turn.
 ROUNDS = 64
 
@@ -39,9 +42,27 @@ class Call:
     """A call of an export that is not done: its callbacks, its timers, and what it waits
     for."""
 
-    __slots__ = ('ready', 'pending', 'waitables', 'futures', 'timers', 'armed', 'wakes', 'asleep')
+    __slots__ = (
+        'ready',
+        'pending',
+        'waitables',
+        'futures',
+        'timers',
+        'armed',
+        'wakes',
+        'asleep',
+        'time_left',
+        'task',
+        'expired',
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, time_left: Optional[Callable[[], Optional[int]]] = None) -> None:
+        # Asks for the nanoseconds until the host gives up on it; None once it was asked.
+        self.time_left = time_left
+        # The task that answers it.
+        self.task: Optional[asyncio.Task] = None
+        # Whether that was cancelled because the time was up.
+        self.expired = False
         self.ready: deque[asyncio.Handle] = deque()
         # Tasks that are not done. The call lasts as long as there is one, also after it
         # was answered.
@@ -59,6 +80,13 @@ class Call:
         if self.waitables is None:
             self.waitables = runtime.waitable_set_new()
         runtime.waitable_join(waitable, self.waitables)
+
+    def expire(self) -> None:
+        """Cancels the task that answers it, as the host is about to give up on it. The host
+        would not tell: a lock that the task holds would be held for good."""
+        if self.task is not None and not self.task.done():
+            self.expired = True
+            self.task.cancel()
 
 
 class _Timer:
@@ -240,8 +268,18 @@ class Loop(asyncio.AbstractEventLoop):
                 def done(task: asyncio.Task) -> None:
                     finish(task.result())
                     call.pending -= 1
+                    # The two have each other.
+                    call.task = None
 
                 task.add_done_callback(done, context=context)
+                call.task = task
+                if call.time_left is not None:
+                    left = call.time_left()
+                    call.time_left = None
+                    if left is not None:
+                        seconds = left / 1e9
+                        margin = min(MARGIN, seconds / 10)
+                        self.call_later(seconds - margin, call.expire, context=context)
         finally:
             asyncio._set_running_loop(None)
             self.current = None
@@ -389,6 +427,9 @@ class Loop(asyncio.AbstractEventLoop):
         if call.waitables is not None:
             runtime.waitable_set_drop(call.waitables)
             call.waitables = None
+        # They name the call, and it has them.
+        call.timers.clear()
+        call.task = None
 
 
 loop = Loop()
