@@ -17,6 +17,8 @@ from .staging import ENTRY, Staging
 
 WIT = Path(__file__).parent / 'wit'
 WORLD = 'bare'
+# For executors that import `wasm_flow.http`.
+HTTP_WORLD = 'python-http'
 
 # What a folder's executor is called, the first that is there.
 MAIN = ('executor.py', 'my_executor.py', '__init__.py')
@@ -46,8 +48,10 @@ def build(uses: str, to: Path, cache: Optional[Path] = None) -> bool:
         python = environment(cache)
         if wanted.strip():
             install(requirements, python, staging.site)
-        staging.write_entry(main.stem, name, staging.imports())
-        _componentize(python, staging, to)
+        imports = staging.imports()
+        staging.write_entry(main.stem, name, imports)
+        world = HTTP_WORLD if 'wasm_flow.http' in imports else WORLD
+        _componentize(python, staging, world, to)
         key.write_text(f'{digest}\n')
     return True
 
@@ -74,11 +78,11 @@ def _main(path: Path) -> Path:
     raise BuildError(f'{path} has no file {" or ".join(MAIN[:-1])}')
 
 
-def _componentize(python: Path, staging: Staging, to: Path) -> None:
+def _componentize(python: Path, staging: Staging, world: str, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     unfinished = to.with_name(f'.{to.name}.{os.getpid()}')
     command = [str(python), '-c', 'from componentize_py import script; script()']
-    command += ['--wit-path', str(WIT), '--world', WORLD, 'componentize', ENTRY]
+    command += ['--wit-path', str(WIT), '--world', world, 'componentize', ENTRY]
     for folder in staging.paths():
         command += ['--python-path', str(folder)]
     command += ['--output', str(unfinished)]

@@ -72,6 +72,8 @@ def make(module: str, name: Optional[str], imports: Sequence[str]) -> type:
         found = _imported(module)
         executor = _chosen(found, name)
         made = component.export(executor)
+        if 'wasm_flow.http' in sys.modules:
+            importlib.import_module('wasm_flow.host.http').install()
         for one in (*LATE, *imports):
             _import_if_there(one)
         for one in imports:

@@ -7,13 +7,13 @@ is replaced under them, and only under them.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from types import SimpleNamespace
 from typing import Any, Callable, Optional
 
 import componentize_py_async_support.futures
 import componentize_py_async_support.streams
-import wit_world.imports.documents
 
 
 class Finalizer:
@@ -47,7 +47,9 @@ def install() -> None:
     """For the build: the bindings take what `weakref` has once the executor's module is
     imported."""
     lean = SimpleNamespace(finalize=Finalizer)
-    wit_world.imports.documents.weakref = lean
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith('wit_world.imports.') and hasattr(module, 'weakref'):
+            module.weakref = lean
     componentize_py_async_support.futures.weakref = lean
     componentize_py_async_support.streams.weakref = lean
     weakref.finalize = Finalizer  # type: ignore[assignment,misc]

@@ -69,7 +69,7 @@ class Call:
         self.pending = 0
         # The host's set of what it waits for.
         self.waitables: Optional[int] = None
-        self.futures: dict[int, asyncio.Future] = {}
+        self.futures: dict[int, tuple[asyncio.Future, int]] = {}
         self.timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self.armed: dict[int, _Timer] = {}
         self.wakes: dict[int, int] = {}
@@ -341,8 +341,12 @@ class Loop(asyncio.AbstractEventLoop):
         else:
             if event == support._Event.SUBTASK:
                 runtime.subtask_drop(waitable)
-            future = call.futures.pop(waitable)
-            if not future.cancelled():
+            future, promise = call.futures.pop(waitable)
+            call.pending -= 1
+            if future.cancelled():
+                # Nobody waits for it any more, but it has to be taken.
+                runtime.promise_get_result(code, promise)
+            else:
                 self.current = call
                 future.set_result(code)
                 self.current = None
@@ -354,7 +358,10 @@ class Loop(asyncio.AbstractEventLoop):
         waitable, promise = result.value
         call = self.current
         assert call is not None
-        future = call.futures[waitable] = self.create_future()
+        future = self.create_future()
+        call.futures[waitable] = future, promise
+        # The host's work has to come to its end before the call may.
+        call.pending += 1
         call.join(waitable)
         return runtime.promise_get_result(await future, promise)
 
@@ -422,7 +429,7 @@ class Loop(asyncio.AbstractEventLoop):
             runtime.waitable_join(timer.waitable, 0)
             self._spare.append(timer)
         call.armed.clear()
-        for waitable in [*call.futures, *call.wakes]:
+        for waitable in call.wakes:
             runtime.waitable_join(waitable, 0)
         if call.waitables is not None:
             runtime.waitable_set_drop(call.waitables)
@@ -446,3 +453,4 @@ def install() -> None:
     support._loop = loop
     support.callback = loop.callback
     support.await_result = loop.host
+    support.spawn = lambda coroutine: loop.create_task(coroutine)
