@@ -278,6 +278,13 @@ class Written(HostTest):
         self.assertEqual([one.text for one in self.host.docs], ['A', 'b'])
         self.assertFalse(is_whole(docs[1:], source))
 
+    def test_a_document_that_came_without_an_id(self):
+        docs, source = self.received(doc(), doc())
+        self.host.docs[0].id = self.host.docs[1].id = ''
+        id = docs[0].id
+        self.assertRegex(id, '^[0-9a-f]{32}$')
+        self.assertEqual([one.id for one in self.committed(docs, source)], [id, ''])
+
 
 class Built(HostTest):
     def test_of_new_documents_and_of_the_requests(self):

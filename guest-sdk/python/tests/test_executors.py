@@ -1,6 +1,8 @@
 """Executor classes: their methods, their endpoints, and what they are constructed with."""
 
 import asyncio
+import contextlib
+import io
 import unittest
 
 from wasm_flow import Document, DocumentArray, Executor, requests, write
@@ -157,6 +159,14 @@ class Constructed(unittest.TestCase):
         )
         with self.assertRaisesRegex(TypeError, 'no method `c` for /z'):
             Some(requests={'/z': 'c'})
+
+    def test_what_jina_does_with_a_class(self):
+        told = io.StringIO()
+        with contextlib.redirect_stderr(told):
+            Executor.serve(port=12345)
+        self.assertIn('`wasm-flow serve` serves a component of Executor', told.getvalue())
+        with self.assertRaisesRegex(NotImplementedError, 'jinahub://X: an executor cannot get'):
+            Executor.from_hub(uri='jinahub://X', install_requirements=True)
 
     def test_as_a_plain_object(self):
         class Some(Executor):

@@ -326,11 +326,12 @@ class Document:
         values = self._values
         if values is not None and 'id' in values:
             return values['id']
-        if self._source is None:
+        # A client's document may come without one.
+        value = '' if self._source is None else self._source.column('id')[self._row]
+        if not value:
             value = os.urandom(16).hex()
             self._set('id', value)
-            return value
-        return self._source.column('id')[self._row]
+        return value
 
     @id.setter
     def id(self, value: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from types import SimpleNamespace
 from typing import Any, Callable, Optional
 
@@ -100,6 +101,25 @@ class Executor:
             return None
         os.makedirs(folder, exist_ok=True)
         return os.path.abspath(folder)
+
+    @classmethod
+    def serve(cls, *_: Any, **__: Any) -> None:
+        """Jina's way to serve an executor alone. Here `wasm-flow serve` does that, and this
+        says so."""
+        name = cls.__name__
+        print(
+            f'{name}.serve() serves nothing: `wasm-flow serve` serves a component of {name}',
+            file=sys.stderr,
+        )
+
+    @classmethod
+    def from_hub(cls, uri: str, *_: Any, **__: Any) -> Any:
+        """Jina's way to get an executor from its hub. Here a flow.toml names executors of
+        registries."""
+        raise NotImplementedError(
+            f'{uri}: an executor cannot get another one. In a flow.toml, `uses = "oci://..."` names '
+            'one of a registry'
+        )
 
     def close(self) -> None:
         """Called before the executor ends. Override it to save what it keeps."""

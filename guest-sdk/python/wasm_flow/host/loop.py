@@ -10,6 +10,7 @@ ends of are here wakes it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
@@ -23,7 +24,7 @@ import componentize_py_runtime as runtime
 from componentize_py_types import Ok
 from wit_world.imports import timers
 
-from .blocking import at_once
+from .blocking import BlockingLoop, at_once
 
 EXIT = 0
 YIELD = 1
@@ -204,8 +205,15 @@ class Loop(asyncio.AbstractEventLoop):
 
     # --- what belongs to a loop that runs as long as its instance -----------
 
+    def run_until_complete(self, future: Any) -> Any:
+        """For methods that are not `async`, as `asyncio.run`."""
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError('This event loop is already running: `await` is what is meant')
+        with contextlib.closing(BlockingLoop()) as other:
+            return other.run_until_complete(future)
+
     def is_running(self) -> bool:
-        return True
+        return asyncio._get_running_loop() is self
 
     def is_closed(self) -> bool:
         return False
