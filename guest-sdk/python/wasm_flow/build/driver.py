@@ -98,7 +98,8 @@ def _componentize(python: Path, staging: Staging, world: str, to: Path) -> None:
         )
         if done.returncode:
             told = _ERROR.search(done.stdout)
-            raise BuildError(told[1] if told else f'componentize-py failed:\n{done.stdout.strip()}')
+            output = done.stdout.partition('Stack backtrace:')[0].strip()
+            raise BuildError(told[1] if told else f'componentize-py failed:\n{output}')
         unfinished.replace(to)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -207,10 +207,11 @@ def _in_place(docs: list[Document], source: Source, plan: _Plan) -> None:
     if not source.touched:
         return
     changed = [doc for doc in docs if doc._values is not None or doc._content is not None]
+    with_values = [doc for doc in changed if doc._values is not None]
     others = []
-    for field in NESTED:
+    for field in NESTED if with_values else ():
         same: list[Document] = []
-        for doc in changed:
+        for doc in with_values:
             values = doc._values
             if values is None or field not in values:
                 continue
@@ -363,6 +364,11 @@ def _write(
 ) -> None:
     """Writes the changed fields of some documents, with a call for each column. `places` are
     their rows in the array, if those are not the ones of their source."""
+    if all(doc._content == 'text' and not doc._values for doc in docs):
+        # What most methods do.
+        rows = [doc._row for doc in docs] if places is None else places
+        array.set_strings(STRING_FIELDS['text'], _rows(rows, length), [doc._text for doc in docs])
+        return
     columns: dict[str, Column] = {}
 
     def note(name: str, row: int, value: Any) -> None:

@@ -211,25 +211,53 @@ def _failure(error: BaseException) -> Any:
     return failure
 
 
-class Component(exports.Executor):
-    """What the bindings call. Each method gives what `_first_poll` runs."""
+class Component:
+    """What the bindings call. The asynchronous functions are theirs to begin, and give what
+    the host is to do with the call."""
 
     def describe(self) -> Any:
         return describe(_class, [method.handler for method in _methods])
 
-    def start(self, configuration: Any) -> Any:  # type: ignore[override]
-        return lambda index, borrows: _start(configuration, index, borrows)
+    def _async_start_start(self, configuration: Any, borrows: int) -> int:
+        return _start(configuration, _exports['start'], borrows)
 
-    def handle(self, method: int, request: Any, docs: Any, length: int) -> Any:  # type: ignore[override]
+    def _async_start_handle(
+        self, method: int, request: Any, docs: Any, length: int, borrows: int
+    ) -> int:
         found = _methods[method]
-        return lambda index, borrows: found.run(found, request, docs, length, index, borrows)
+        return found.run(found, request, docs, length, _exports['handle'], borrows)
 
-    def stop(self) -> Any:  # type: ignore[override]
-        return _stop
+    def _async_start_stop(self, borrows: int) -> int:
+        return _stop(_exports['stop'], borrows)
 
 
-def _first_poll(index: int, borrows: int, work: Callable[[int, int], int]) -> int:
-    return work(index, borrows)
+# The functions' numbers, by which they return.
+_exports: dict[str, int] = {}
+
+
+def _number_exports() -> None:
+    """Asks the bindings for the functions' numbers: they give them to `first_poll`."""
+    numbers: list[int] = []
+
+    def first_poll(index: int, borrows: int, coroutine: Any) -> int:
+        coroutine.close()
+        numbers.append(index)
+        return EXIT
+
+    original, support.first_poll = support.first_poll, first_poll
+    bound = exports.Executor
+    for name, arguments in (('start', 1), ('handle', 4), ('stop', 0)):
+        getattr(bound, f'_async_start_{name}')(_Probe(), *[None] * arguments, 0)
+        _exports[name] = numbers.pop()
+    support.first_poll = original
+
+
+class _Probe:
+    """Stands for a component while the functions' numbers are asked for."""
+
+    async def start(self, *_: Any) -> None: ...
+
+    handle = stop = start
 
 
 def _start(configuration: Any, index: int, borrows: int) -> int:
@@ -278,5 +306,5 @@ def export(executor: type) -> type:
     global _class
     _class = executor
     _methods[:] = [_Method(handler) for handler in handlers(executor) + unbound(executor, Executor)]
-    support.first_poll = _first_poll
+    _number_exports()
     return Component

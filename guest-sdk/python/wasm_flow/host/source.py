@@ -114,9 +114,8 @@ class Source:
 
     def forget(self) -> None:
         """Lets go of what was read: it was written since."""
-        self._columns = {
-            name: column for name, column in self._columns.items() if name in NESTED_FIELDS
-        }
+        columns = self._columns
+        self._columns = {name: columns[name] for name in NESTED_FIELDS if name in columns}
         self.touched = False
 
     def move(self, handle: Any, start: int) -> None:
@@ -143,10 +142,16 @@ class Source:
         doc._text = texts[doc._row]
         array = self.array
         docs = None if array is None else array()
-        if docs is not None and texts.__class__ is list:
-            for other in docs._docs or ():
-                if other._source is self and other._content is None:
-                    other._text = texts[other._row]
+        if docs is None or texts.__class__ is not list:
+            return
+        if not self.touched and not docs._changed:
+            # They are the rows, in their order, and none was set.
+            for other, text in zip(docs._docs or (), texts):
+                other._text = text
+            return
+        for other in docs._docs or ():
+            if other._source is self and other._content is None:
+                other._text = texts[other._row]
 
     # --- values that can change in place ------------------------------------
 
