@@ -4,6 +4,7 @@ import contextlib
 import io
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from wasm_flow.build import driver, packages
@@ -140,6 +141,18 @@ class Files(unittest.TestCase):
         main.write_bytes(b'# \xff')
         with self.assertRaisesRegex(BuildError, 'is not UTF-8'):
             driver.build(str(main), self.folder / 'out.wasm')
+
+    def test_a_module_that_does_not_come_to_an_end(self):
+        main = self.write('my.py', 'while True: pass\n')
+        # In the place of the environment's Python.
+        slow = self.folder / 'python'
+        slow.write_text('#!/bin/sh\nexec sleep 60\n')
+        slow.chmod(0o755)
+        staging, _ = self.staged(lambda staging: staging.add_file(main))
+        with unittest.mock.patch.object(driver, 'WITHIN', 0.2):
+            with self.assertRaisesRegex(BuildError, 'given up after 0.2 seconds'):
+                driver._componentize(slow, staging, driver.WORLD, self.folder / 'out.wasm')
+        self.assertFalse((self.folder / 'out.wasm').exists())
 
     def test_requirements_that_the_sdk_stands_for(self):
         listed = self.write(

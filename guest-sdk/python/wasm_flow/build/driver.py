@@ -20,6 +20,9 @@ WORLD = 'bare'
 # For executors that import `wasm_flow.http`.
 HTTP_WORLD = 'python-http'
 
+# Seconds that one build may take. What a module does when it is imported is a part of it.
+WITHIN = 300
+
 # What a folder's executor is called, the first that is there.
 MAIN = ('executor.py', 'my_executor.py', '__init__.py')
 
@@ -94,13 +97,23 @@ def _componentize(python: Path, staging: Staging, world: str, to: Path) -> None:
     }
     try:
         done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=variables,
+            timeout=WITHIN,
         )
         if done.returncode:
             told = _ERROR.search(done.stdout)
             output = done.stdout.partition('Stack backtrace:')[0].strip()
             raise BuildError(told[1] if told else f'componentize-py failed:\n{output}')
         unfinished.replace(to)
+    except subprocess.TimeoutExpired:
+        raise BuildError(
+            f'the build was given up after {WITHIN} seconds: does a module compute or wait when it '
+            'is imported?'
+        ) from None
     finally:
         unfinished.unlink(missing_ok=True)
 
