@@ -3,9 +3,11 @@
 import copy
 import json
 import pickle
+import tempfile
 import unittest
 
 from wasm_flow import Document, DocumentArray, NamedScore
+from wasm_flow import ndarrays as numbers
 
 
 class Documents(unittest.TestCase):
@@ -286,6 +288,31 @@ class Arrays(unittest.TestCase):
         ):
             self.assertEqual(again, self.docs)
         self.assertEqual(json.loads(self.docs.to_json())[0]['text'], 'A')
+
+    def test_files(self):
+        self.docs[0].embedding = numbers.array([1, 2], 'f4')
+        self.docs[1].blob = b'\xff'
+        with tempfile.TemporaryDirectory() as folder:
+            self.docs.save_binary(f'{folder}/a.bin')
+            again = DocumentArray.load_binary(f'{folder}/a.bin')
+            self.assertEqual(again, self.docs)
+            self.assertEqual(again[0].embedding.dtype, 'float32')
+            self.docs[0].embedding = None
+            self.docs.save_json(f'{folder}/a.json')
+            self.assertEqual(DocumentArray.load_json(f'{folder}/a.json'), self.docs)
+
+    def test_embeddings_without_a_model(self):
+        doc = Document(text='Hello, hello world!', tags={'n': 3, 's': 'yes'})
+        self.assertEqual(doc.get_vocabulary(), {'hello': 2, 'world': 1})
+        docs = DocumentArray([doc, Document(text='something else')])
+        docs.apply(lambda one: one.embed_feature_hashing(n_dim=16))
+        # docarray's numbers.
+        self.assertEqual(
+            {n: value for n, value in enumerate(doc.embedding.tolist()) if value},
+            {1: 841092.0, 2: 4.0, 4: 2.0, 7: 2.0, 9: 625352.0},
+        )
+        self.assertIs(doc.match(docs), doc)
+        self.assertEqual(len(doc.matches), 2)
 
 
 if __name__ == '__main__':

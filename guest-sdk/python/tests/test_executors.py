@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import io
+import os
+import tempfile
 import unittest
+import unittest.mock
 
 from wasm_flow import Document, DocumentArray, Executor, requests, write
 from wasm_flow.handler import each, handlers, unbound
@@ -143,6 +146,14 @@ class Constructed(unittest.TestCase):
         self.assertEqual(Some(metas={'name': 'm'}).metas.name, 'm')
         self.assertEqual(Some().metas.name, 'Some')
         self.assertIsNone(Some().workspace)
+
+    def test_the_workspace(self):
+        with tempfile.TemporaryDirectory() as folder:
+            made = Executor(workspace=f'{folder}/a/b')
+            self.assertEqual(made.workspace, os.path.abspath(f'{folder}/a/b'))
+            self.assertTrue(os.path.isdir(made.workspace))
+            with unittest.mock.patch('os.makedirs', side_effect=FileNotFoundError('/')):
+                self.assertEqual(Executor(metas={'workspace': folder}).workspace, folder)
 
     def test_methods_that_are_bound_anew(self):
         class Some(Executor):

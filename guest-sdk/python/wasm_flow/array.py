@@ -8,6 +8,7 @@ afterwards.
 from __future__ import annotations
 
 import itertools
+import pickle
 import random
 import weakref
 from collections.abc import MutableSequence, Sequence
@@ -559,6 +560,40 @@ class DocumentArray(MutableSequence[Document]):
         import json
 
         return cls(Document.from_json(json.dumps(value)) for value in json.loads(text))
+
+    def save_json(self, file: Any, **_: Any) -> None:
+        """Writes the documents to a file, as JSON."""
+        with open(file, 'w', encoding='utf-8') as opened:
+            opened.write(self.to_json())
+
+    @classmethod
+    def load_json(cls, file: Any, **_: Any) -> 'DocumentArray':
+        """Reads what `save_json` wrote."""
+        with open(file, encoding='utf-8') as opened:
+            return cls.from_json(opened.read())
+
+    def to_bytes(self, **_: Any) -> bytes:
+        """The documents as bytes, which only `from_bytes` reads."""
+        return pickle.dumps(self.to_list())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, **_: Any) -> 'DocumentArray':
+        """The documents of what `to_bytes` gave. Never use bytes that somebody else made:
+        they can run code."""
+        return cls.from_list(pickle.loads(data))
+
+    def save_binary(self, file: Any, **_: Any) -> None:
+        """Writes the documents to a file, which only `load_binary` reads."""
+        with open(file, 'wb') as opened:
+            opened.write(self.to_bytes())
+
+    @classmethod
+    def load_binary(cls, file: Any, **_: Any) -> 'DocumentArray':
+        """Reads what `save_binary` wrote, which is as `from_bytes`."""
+        with open(file, 'rb') as opened:
+            return cls.from_bytes(opened.read())
+
+    save, load = save_binary, load_binary
 
     def summary(self) -> None:
         """Prints how many documents there are, and which fields they hold."""

@@ -538,11 +538,33 @@ class Document:
             fields['blob'] = base64.b64decode(fields['blob'])
         return cls(fields)
 
-    def match(self, darray: 'DocumentArray', **options: Any) -> None:
+    def match(self, darray: 'DocumentArray', **options: Any) -> 'Document':
         """Finds the nearest of `darray` by embedding, and puts them into `matches`."""
         from .array import DocumentArray
 
         DocumentArray([self]).match(darray, **options)
+        return self
+
+    def get_vocabulary(self, text_attrs: Iterable[str] = ('text',)) -> dict[str, int]:
+        """How often each word occurs in these fields."""
+        from .hashing import vocabulary
+
+        return vocabulary(self, text_attrs)
+
+    def embed_feature_hashing(
+        self,
+        n_dim: int = 256,
+        sparse: bool = False,
+        fields: Iterable[str] = ('text', 'tags'),
+        max_value: int = 1_000_000,
+    ) -> 'Document':
+        """Gives it an embedding of its words and tags, without a model."""
+        from .hashing import hashed
+
+        if sparse:
+            raise NotImplementedError('there are no sparse arrays here')
+        self.embedding = hashed(self, n_dim, fields, max_value)
+        return self
 
     def _get_attributes(self, *names: str) -> Any:
         values = [dunder_get(self, name) for name in names]

@@ -99,7 +99,9 @@ class Executor:
         )
         if not folder:
             return None
-        os.makedirs(folder, exist_ok=True)
+        if not os.path.isdir(folder):
+            # Not without a look: in a component, the folders above do not exist.
+            os.makedirs(folder, exist_ok=True)
         return os.path.abspath(folder)
 
     @classmethod

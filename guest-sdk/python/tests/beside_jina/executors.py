@@ -468,6 +468,13 @@ class Many(Base):
         except asyncio.TimeoutError:
             docs[0].text = 'timeout'
 
+    @requests(on='/hashing')
+    def hashing(self, docs, **kwargs):
+        for d in docs:
+            d.tags.pop('n', None)
+            d.embed_feature_hashing(n_dim=32)
+        return {'words': [sorted(d.get_vocabulary().items()) for d in docs]}
+
     @requests(on='/meta')
     def meta(self, **kwargs):
         return {

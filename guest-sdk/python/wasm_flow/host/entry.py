@@ -50,6 +50,7 @@ LATE = (
     'stringprep',
     'unicodedata',
     'urllib.parse',
+    'wasm_flow.hashing',
 )
 
 

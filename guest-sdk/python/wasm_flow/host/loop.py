@@ -114,6 +114,8 @@ class Loop(asyncio.AbstractEventLoop):
         # Timers that are running and that nobody waits for: they were for a time limit that
         # was kept. The next call that waits long enough takes one.
         self._spare: list[_Timer] = []
+        # What is to run, and whose call is over.
+        self._orphans = Call()
         self._order = itertools.count()
         self._handler: Optional[Callable[..., Any]] = None
         self._factory: Optional[Callable[..., Any]] = None
@@ -130,7 +132,8 @@ class Loop(asyncio.AbstractEventLoop):
         if call is None or call.pending == 0:
             call = self.current
         if call is None:
-            raise RuntimeError('nothing can be scheduled while no request is handled')
+            # A method that is not `async` caused it: the next call that may wait runs it.
+            call = self._orphans
         return call
 
     def call_soon(
@@ -296,6 +299,13 @@ class Loop(asyncio.AbstractEventLoop):
     def poll(self, call: Call) -> int:
         """Runs what a call can do, and says what the host is to do with it."""
         ready = call.ready
+        orphans = self._orphans
+        if orphans.ready or orphans.timers:
+            ready.extendleft(reversed(orphans.ready))
+            orphans.ready.clear()
+            for timer in orphans.timers:
+                heapq.heappush(call.timers, timer)
+            orphans.timers.clear()
         if ready or call.timers:
             self.current = call
             call.asleep = False
