@@ -24,7 +24,7 @@ HTTP_WORLD = 'python-http'
 WITHIN = 300
 
 # What a folder's executor is called, the first that is there.
-MAIN = ('executor.py', 'my_executor.py', '__init__.py')
+MAIN = ('executor.py', 'my_executor.py')
 
 _ERROR = re.compile(r'<<<wasm-flow(.*?)wasm-flow>>>', re.DOTALL)
 
@@ -78,7 +78,7 @@ def _main(path: Path) -> Path:
     for name in MAIN:
         if (path / name).is_file():
             return path / name
-    raise BuildError(f'{path} has no file {" or ".join(MAIN[:-1])}')
+    raise BuildError(f'{path} has no file {" or ".join(MAIN)}')
 
 
 def _componentize(python: Path, staging: Staging, world: str, to: Path) -> None:

@@ -37,7 +37,7 @@ def describe(executor: type, methods: list[Handler]) -> Description:
         documentation=inspect.cleandoc(own) if own else '',
         methods=[_method(handler) for handler in methods],
         config_schema=_schema(executor),
-        sdk=f'wasm-flow {__version__} (Python {python})',
+        sdk=f'wasm-flow-sdk {__version__} (Python {python})',
         details='',
     )
 
