@@ -1,0 +1,1 @@
+"""Where Jina keeps its executors."""
