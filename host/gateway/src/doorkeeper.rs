@@ -100,7 +100,7 @@ impl Doorkeeper {
 }
 
 /// Whether the token is one of these. How long that takes says nothing of how much of one
-/// was guessed, nor of which it is.
+/// was guessed, nor of which it is, but for its length.
 fn is_one_of(token: &str, tokens: &Tokens) -> bool {
     let mut found = subtle::Choice::from(0);
     for known in tokens.iter() {

@@ -61,8 +61,9 @@ impl Guard {
 }
 
 /// Lets calls in to their services: refuses those that bring no token if one is wanted,
-/// and those to methods that are not served with a sentence instead of a bare code, decides which answers are compressed, keeps the
-/// client's deadline and ends what a client leaves open at a stop.
+/// and, with a sentence instead of a bare code, those to methods that are not served. It
+/// decides which answers are compressed, keeps the client's deadline, and ends what a client
+/// leaves open at a stop.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission {
     services: Routes,
