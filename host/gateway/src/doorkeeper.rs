@@ -2,7 +2,7 @@
 //! calls may bring. Both can change while it serves.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -19,7 +19,8 @@ pub struct Doorkeeper(Arc<Rules>);
 #[derive(Default)]
 struct Rules {
     tls: RwLock<Option<TlsAcceptor>>,
-    tokens: RwLock<Option<Arc<Tokens>>>,
+    /// Empty until there are some: a gateway that wants none takes no lock for a call.
+    tokens: OnceLock<RwLock<Arc<Tokens>>>,
 }
 
 /// Why a call does not get in.
@@ -60,11 +61,8 @@ impl Doorkeeper {
     /// Takes these tokens from now on, and no others. Calls that are in flight go on.
     pub fn set_tokens(&self, tokens: Tokens) {
         let tokens = Arc::new(tokens);
-        *self
-            .0
-            .tokens
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Some(tokens);
+        let held = self.0.tokens.get_or_init(|| RwLock::new(tokens.clone()));
+        *held.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 
     /// Whether connections are secured.
@@ -78,8 +76,8 @@ impl Doorkeeper {
     }
 
     fn tokens(&self) -> Option<Arc<Tokens>> {
-        let tokens = self.0.tokens.read().unwrap_or_else(PoisonError::into_inner);
-        tokens.clone()
+        let tokens = self.0.tokens.get()?.read();
+        Some(tokens.unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Looks whether a call with these headers may come in.

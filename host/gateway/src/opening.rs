@@ -12,8 +12,8 @@ use super::rewound::Rewound;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a client that speaks HTTP/1.1 is told.
-pub(super) const HTTP2_ONLY: &str = "this is a gRPC gateway: HTTP/2 only; use a Jina client, a gRPC client or \
-     `wasm-flow post`\n";
+pub(super) const HTTP2_ONLY: &str = "this is a gRPC gateway: HTTP/2 only; use a Jina client, a \
+     gRPC client or `wasm-flow post`\n";
 
 /// The first bytes of a connection, and the connection.
 #[derive(Debug)]

@@ -74,8 +74,8 @@ fn unusable(error: Error) -> ServerTlsError {
     match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => ServerTlsError::new(
             TlsPart::Key,
-            "the key is that of another certificate; write both anew, or put them into their \
-             files together",
+            "the key is that of another certificate; name the key that the one in `cert` was \
+             made with",
         ),
         Error::InvalidCertificate(CertificateError::BadEncoding) => ServerTlsError::new(
             TlsPart::Cert,

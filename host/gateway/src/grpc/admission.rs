@@ -87,14 +87,11 @@ impl Service<Request<Incoming>> for Admission {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let Admission {
-            services,
-            guard,
-            drain,
-        } = self.clone();
+        let (services, drain) = (self.services.clone(), self.drain.clone());
+        let checked = self.guard.check(request.uri().path(), request.headers());
         Box::pin(async move {
             let (request, unread) = lend(request, &drain);
-            let response = match guard.check(request.uri().path(), request.headers()) {
+            let response = match checked {
                 Ok(()) => answer(services, request).await?,
                 Err(refusal) => {
                     // Its body is what is unread.
