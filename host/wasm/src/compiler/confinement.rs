@@ -76,16 +76,14 @@ impl Confinement {
             // If memory is short, it goes before what serves.
             let _ = std::fs::write("/proc/self/oom_score_adj", "500");
         }
-        let bound = |resource, current: u64, maximum: u64| {
-            let least =
-                |value: u64, known: Option<u64>| Some(known.map_or(value, |k| k.min(value)));
+        // What it was given by others may be less.
+        let bound = |resource, soft: u64, hard: u64| {
             let known = getrlimit(resource);
+            let hard = hard.min(known.maximum.unwrap_or(u64::MAX));
+            let soft = soft.min(known.current.unwrap_or(u64::MAX)).min(hard);
             let limit = Rlimit {
-                current: least(
-                    least(current, known.current).unwrap_or(current),
-                    known.maximum,
-                ),
-                maximum: least(maximum, known.maximum),
+                current: Some(soft),
+                maximum: Some(hard),
             };
             setrlimit(resource, limit)
         };

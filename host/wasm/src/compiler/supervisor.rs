@@ -74,20 +74,16 @@ pub(super) fn compile(program: &CompilerProgram, job: &Job<'_>) -> Result<Compil
         }
     };
     // It has said all that it has to say.
-    match answer {
-        Some(Answer {
-            digest: compiled,
-            outcome,
-        }) if compiled == job.digest => {
-            return match outcome {
-                Ok(code) => Ok(Compiled { code }),
-                Err(refusal) if words::are_of_memory(&refusal) => {
-                    Err(CompileError::OutOfMemory(limits.memory))
-                }
-                Err(refusal) => Err(CompileError::Invalid(cut_printable(&refusal))),
-            };
-        }
-        Some(_) | None => {}
+    if let Some(answer) = answer
+        && answer.digest == job.digest
+    {
+        return match answer.outcome {
+            Ok(code) => Ok(Compiled { code }),
+            Err(refusal) if words::are_of_memory(&refusal) => {
+                Err(CompileError::OutOfMemory(limits.memory))
+            }
+            Err(refusal) => Err(CompileError::Invalid(cut_printable(&refusal))),
+        };
     }
     let status = loop {
         let pause = patience.next_check()?;

@@ -8,7 +8,7 @@ use crate::text::printable;
 /// Lines that an error shows.
 const SHOWN: usize = 3;
 
-/// What is said where memory ran out: by Rust, by the system, and where a thread cannot have
+/// What is said if memory ran out: by Rust, by the system, and if a thread cannot have
 /// its stack.
 const NO_MEMORY: [&str; 5] = [
     "memory allocation of",
