@@ -15,6 +15,17 @@ from wasm_flow.build.staging import Staging
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
+class Interface(unittest.TestCase):
+    def test_is_that_of_the_host(self):
+        # `python.wit` is the build's own.
+        ours = {path.relative_to(driver.WIT): path for path in driver.WIT.rglob('*.wit')}
+        del ours[Path('python.wit')]
+        self.assertIn(Path('documents.wit'), ours)
+        for name, path in ours.items():
+            with self.subTest(name=str(name)):
+                self.assertEqual(path.read_text(), (REPOSITORY / 'wit' / name).read_text())
+
+
 class Imports(unittest.TestCase):
     def test_anywhere_in_a_file(self):
         source = """

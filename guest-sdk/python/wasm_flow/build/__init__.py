@@ -1,2 +1,2 @@
 """Makes a component of an executor's file: `python3 -m wasm_flow.build my_executor.py -o
-my_executor.wasm`. `wasm-flow build` calls this."""
+my_executor.wasm`."""
