@@ -17,10 +17,11 @@ use wasm_flow_tests::{Finished, Server, guest, repository, wasm_flow};
 /// What a bystander's request may take while an attack goes on.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 
-/// What may be left of an attack: what the allocator keeps, and threads that the runtime
-/// keeps for the next.
+/// What may be left of an attack: threads that the runtime keeps for the next, and what the
+/// allocator keeps. One call hands over 128 MiB in small pieces, and all of that was seen to
+/// stay with it, free. What grows with each call is looked for by other tests.
 const SLACK: Slack = Slack {
-    memory: 96 << 20,
+    memory: 192 << 20,
     threads: 16,
     descriptors: 2,
 };
